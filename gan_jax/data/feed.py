@@ -1,0 +1,228 @@
+"""Batches as a pure function of (seed, step), resident on the device or streamed.
+
+Both feeds give the same batches: every epoch is a permutation of the images that can
+be evaluated at any position, on the device or on the host, without being stored. So a
+run resumes from its step number alone, and critic steps may vary by schedule.
+"""
+
+import functools
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree, UInt8, UInt32
+
+from gan_jax.data.sources import Source, in_memory
+from gan_jax.errors import InputError
+
+
+class Images(NamedTuple):
+    """A batch, or a whole set, of images with their labels (-1 = unlabelled)."""
+
+    image: UInt8[Array, "*batch height width channels"]
+    label: Int[Array, "*batch"]
+
+
+Batch = dict[str, Images]
+"""The images of one step, by role."""
+
+
+class Feed(NamedTuple):
+    """Where training batches come from: two functions that go together."""
+
+    stretch: Callable[[int, int], PyTree]
+    """`stretch(first, count)`: on the host, the arrays that steps first to first +
+    count - 1 need, to be passed to a compiled function as an argument."""
+    batch: Callable[[PyTree, Int[Array, ""]], Batch]
+    """`batch(arrays, step)`: inside a compiled function, the batch of one step."""
+
+
+def permuted(
+    position: UInt32[Array, "batch"], count: int, seed: int
+) -> Int[Array, "batch"]:
+    """Index of the image at a position of the endless sequence of shuffled epochs.
+
+    Each run of `count` positions is a permutation of the indices, and another one
+    for every epoch and seed. It is a Feistel network on the smallest grid a x b with
+    at least `count` cells; what falls on a surplus cell walks on until it does not
+    (Black & Rogaway 2002, "Ciphers with arbitrary finite domains", section 3).
+    """
+    rows = int(np.ceil(np.sqrt(count)))
+    columns = -(-count // rows)
+    epoch = position // count
+
+    def network(cell: Array) -> Array:
+        row, column = cell // columns, cell % columns
+        for turn in range(3):
+            row = (row + _hash(column, epoch, seed, 2 * turn) % rows) % rows
+            column = (column + _hash(row, epoch, seed, 2 * turn + 1) % columns) % (
+                columns
+            )
+        return row * columns + column
+
+    cell = jax.lax.while_loop(
+        lambda cell: (cell >= count).any(),
+        lambda cell: jnp.where(cell >= count, network(cell), cell),
+        network(position % count),
+    )
+    return cell.astype(jnp.int32)
+
+
+def _hash(value: Array, epoch: Array, seed: int, turn: int) -> Array:
+    """Mix 32-bit words well (the finaliser of MurmurHash3)."""
+    salt = zlib.crc32(f"{seed}/{turn}".encode())
+    mixed = value * jnp.uint32(0x9E3779B1) ^ epoch * jnp.uint32(0x85EBCA77)
+    mixed = mixed ^ jnp.uint32(salt)
+    for factor, shift in ((0x85EBCA6B, 16), (0xC2B2AE35, 13)):
+        mixed = (mixed ^ (mixed >> shift)) * jnp.uint32(factor)
+    return mixed ^ (mixed >> 16)
+
+
+def indices(
+    step: Int[Array, ""], batch_size: int, count: int, seed: int
+) -> Int[Array, "batch"]:
+    """Indices of the images of one step, epochs following each other seamlessly."""
+    start = step.astype(jnp.uint32) * jnp.uint32(batch_size)
+    return permuted(start + jnp.arange(batch_size, dtype=jnp.uint32), count, seed)
+
+
+def _seeds(sources: Mapping[str, Source], seed: int) -> dict[str, int]:
+    # Roles of equal size must not be shuffled alike.
+    return {role: zlib.crc32(f"{seed}/{role}".encode()) for role in sources}
+
+
+def _check(sources: Mapping[str, Source], batch_size: int) -> None:
+    for role, source in sources.items():
+        if batch_size > len(source):
+            raise InputError(
+                f"batch_size {batch_size} is larger than the {len(source)} training "
+                f"images of {source.name} for '{role}': lower batch_size or give more"
+            )
+
+
+def resident(
+    sources: Mapping[str, Source],
+    batch_size: int,
+    seed: int,
+    place: Callable[[PyTree], PyTree] = jax.device_put,
+) -> Feed:
+    """Keep all images on the device as uint8 and gather batches there.
+
+    Args:
+        sources: the images by role; a batch draws from each independently.
+        batch_size: images per role and step.
+        seed: of the order.
+        place: puts arrays on the devices (replicated, on a mesh).
+
+    Raises:
+        InputError: where a source has fewer images than a batch.
+    """
+    _check(sources, batch_size)
+    seeds = _seeds(sources, seed)
+    loaded = {role: in_memory(source) for role, source in sources.items()}
+    arrays = place(
+        {
+            role: Images(source.images, _labels(source.labels, len(source)))
+            for role, source in loaded.items()
+        }
+    )
+
+    def batch(arrays: PyTree, step: Int[Array, ""]) -> Batch:
+        chosen = {
+            role: indices(step, batch_size, len(images.label), seeds[role])
+            for role, images in arrays.items()
+        }
+        return {
+            role: jax.tree.map(lambda array, at=chosen[role]: array[at], images)
+            for role, images in arrays.items()
+        }
+
+    return Feed(lambda first, count: arrays, batch)
+
+
+def _labels(labels: np.ndarray | None, count: int) -> np.ndarray:
+    return np.full(count, -1, np.int32) if labels is None else labels.astype(np.int32)
+
+
+def streamed(
+    sources: Mapping[str, Source],
+    batch_size: int,
+    seed: int,
+    place: Callable[[PyTree], PyTree] = jax.device_put,
+    threads: int = 8,
+) -> Feed:
+    """Read the batches of `resident` through Grain, for sets that do not fit.
+
+    Grain decodes ahead in `threads` threads; memory holds a few stretches of steps
+    only. Arguments and errors are those of `resident`.
+    """
+    _check(sources, batch_size)
+    seeds = _seeds(sources, seed)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4 * batch_size)
+    reading: dict[str, tuple[int, Iterator[Any]]] = {}
+
+    def open_at(role: str, step: int) -> Iterator[Any]:
+        order = _Sequence(sources[role], batch_size, seeds[role])
+        return iter(
+            grain.MapDataset.source(order)
+            .slice(slice(step * batch_size, None))
+            .to_iter_dataset(options)
+            .batch(batch_size)
+        )
+
+    def read(role: str, first: int, count: int) -> Images:
+        at, batches = reading.get(role, (-1, iter(())))
+        if at != first:  # the start, or a run that resumes
+            batches = open_at(role, first)
+        read = [next(batches) for _ in range(count)]
+        reading[role] = (first + count, batches)
+        return Images(*(np.stack(parts) for parts in zip(*read, strict=True)))
+
+    def stretch(first: int, count: int) -> PyTree:
+        loaded = {role: read(role, first, count) for role in sources}
+        return np.int32(first), place(loaded)
+
+    def batch(arrays: PyTree, step: Int[Array, ""]) -> Batch:
+        first, loaded = arrays
+        return jax.tree.map(lambda array: array[step - first], loaded)
+
+    return Feed(stretch, batch)
+
+
+class _Sequence:
+    """The endless sequence of shuffled epochs, as Grain reads: by position."""
+
+    def __init__(self, source: Source, batch_size: int, seed: int):
+        self._source = source
+        self._batch = batch_size
+
+        @functools.lru_cache(maxsize=64)
+        def order(step: int) -> np.ndarray:
+            with jax.default_device(jax.local_devices(backend="cpu")[0]):
+                return np.asarray(draw(np.int32(step)))
+
+        draw = jax.jit(
+            functools.partial(
+                indices, batch_size=batch_size, count=len(source), seed=seed
+            )
+        )
+        self._order = order
+
+    def __len__(self) -> int:
+        return 2**32 // self._batch * self._batch  # positions are 32-bit words
+
+    def __getitem__(self, position: int) -> Images:
+        step, place = divmod(int(position), self._batch)
+        image, label = self._source[int(self._order(step)[place])]
+        return Images(image, np.int32(label))
+
+
+def to_float(
+    images: UInt8[Array, "*batch height width channels"],
+) -> Float[Array, "*batch height width channels"]:
+    """Scale 8-bit images to [-1, 1]."""
+    return images.astype(jnp.float32) / 127.5 - 1.0

@@ -1,0 +1,1 @@
+"""Objectives and penalties: pure functions, one value per example."""

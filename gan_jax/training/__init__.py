@@ -1,0 +1,1 @@
+"""Training: the state, one step for every method, and checkpoints."""

@@ -1,0 +1,55 @@
+"""What training carries from step to step: arrays only, so the checkpoint is it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+Variables = dict[str, Any]
+"""Collections of a flax module: `params` and its statistics, e.g. `batch_stats`."""
+
+
+class Player(NamedTuple):
+    """A network in training."""
+
+    parameters: PyTree[Array]
+    statistics: Variables
+    """Every collection of the module but its parameters."""
+    optimizer: PyTree[Array]
+
+    @property
+    def variables(self) -> Variables:
+        """What the module's `apply` takes."""
+        return {"params": self.parameters, **self.statistics}
+
+
+class TrainState(NamedTuple):
+    """The whole state of a run; everything else is a function of it and the config."""
+
+    step: Int[Array, ""]
+    """Generator updates done."""
+    critic_step: Int[Array, ""]
+    """Critic updates done; the next one takes this batch of the feed."""
+    key: PRNGKeyArray
+    """Constant: the randomness of a step is `fold_in(key, step)`."""
+    generator: Player
+    critic: Player
+    average: Variables
+    """Moving average of the generator's parameters and statistics."""
+    weights: dict[str, dict[str, Float[Array, ""]]]
+    """Weights of the loss terms by player and name; arrays, so that a population may
+    train one program under many weights."""
+
+
+def moving_average(
+    average: PyTree[Array], current: PyTree[Array], step: Int[Array, ""], decay: float
+) -> PyTree[Array]:
+    """Move an average towards the current values.
+
+    The decay in force is min(decay, (1 + t) / (10 + t)) after t updates, so that the
+    random initial values are soon forgotten.
+    """
+    count = step.astype(jnp.float32)
+    rate = 1.0 - jnp.minimum(decay, (1.0 + count) / (10.0 + count))
+    return jax.tree.map(lambda old, new: old + rate * (new - old), average, current)

@@ -1,0 +1,410 @@
+"""One training step for every objective and every task.
+
+What a method is, is a `Recipe`: networks and pure functions. The step makes fakes,
+updates the critic on them as often as the recipe says, then updates the generator
+once; it knows no method by name. Statics are closed over, arrays never are.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+
+from gan_jax.data.feed import Batch
+from gan_jax.losses.adversarial import Objective
+from gan_jax.training.state import Player, TrainState, Variables, moving_average
+
+Images = Float[Array, "batch ..."]
+Scores = Float[Array, "batch ..."]
+Condition = PyTree[Array]
+
+
+class Play(NamedTuple):
+    """What a term of a loss sees of one move; unused fields cost nothing."""
+
+    real: Images
+    fake: Images
+    real_scores: Scores
+    fake_scores: Scores
+    codes: Array | None
+    """The critic's codes of the fakes, where it makes codes (collection `codes`)."""
+    condition: Condition
+    """What the fakes were generated under."""
+    real_condition: Condition
+    """What the critic is told of the real images, where it is conditional."""
+    critic: Callable[[Images, Condition], Scores]
+    """The critic as it is now, differentiable in the images and in its parameters."""
+    frozen: PyTree[Array]
+    """Arrays that do not train: a teacher, a frozen generator, a history."""
+    key: PRNGKeyArray
+
+
+class Term(NamedTuple):
+    """An addend of a loss: weight times the mean of `value(play)`."""
+
+    weight: float
+    value: Callable[[Play], Array]
+
+
+class Example(NamedTuple):
+    """A batch as a task presents it to the players."""
+
+    real: Images
+    condition: Condition
+    real_condition: Condition
+
+
+class Recipe(NamedTuple):
+    """A method of training: modules, optimisers and pure functions, no arrays."""
+
+    generator: nn.Module
+    critic: nn.Module
+    objective: Objective
+    latent: Callable[[PRNGKeyArray, int], PyTree[Array]]
+    """`latent(key, count)`: draws from the prior of z."""
+    present: Callable[[PRNGKeyArray, Batch], Example]
+    """`present(key, batch)`: the task's real images and conditions."""
+    generator_optimizer: optax.GradientTransformation
+    critic_optimizer: optax.GradientTransformation
+    generator_terms: Mapping[str, Term] = {}
+    critic_terms: Mapping[str, Term] = {}
+    critic_steps: Callable[[Int[Array, ""]], Int[Array, ""] | int] = lambda step: 1
+    """`critic_steps(step)`: critic updates before generator update `step`."""
+    average_decay: float = 0.999
+
+
+class Log(NamedTuple):
+    """What a step reports: numbers to plot, and what of it was finite."""
+
+    values: dict[str, Float[Array, ""]]
+    finite: dict[str, Bool[Array, ""]]
+    """By name of the tensor, causes before their consequences."""
+
+
+Fakes = Callable[[PyTree[Array], PRNGKeyArray, Example], Images]
+"""`fakes(frozen, key, example)`: where a critic's fake images come from."""
+
+
+def initial_state(
+    recipe: Recipe, key: PRNGKeyArray, batch: Batch, step: int = 0
+) -> TrainState:
+    """Initialise every array of a run from a key and one batch (for its shapes)."""
+    keys = jax.random.split(key, 4)
+    example = recipe.present(keys[0], batch)
+    count = len(jax.tree.leaves(example.real)[0])
+    generator = recipe.generator.init(
+        keys[1], recipe.latent(keys[0], count), example.condition, train=True
+    )
+    critic = recipe.critic.init(
+        keys[2], example.real, example.real_condition, train=True
+    )
+    zero = jnp.zeros((), jnp.int32) + step
+    return TrainState(
+        step=zero,
+        critic_step=zero,
+        key=keys[3],
+        generator=_player(generator, recipe.generator_optimizer),
+        critic=_player(critic, recipe.critic_optimizer),
+        average=jax.tree.map(jnp.copy, dict(generator)),
+        weights={
+            player: {name: jnp.float32(term.weight) for name, term in terms.items()}
+            for player, terms in (
+                ("generator", recipe.generator_terms),
+                ("critic", recipe.critic_terms),
+            )
+        },
+    )
+
+
+def _player(variables: Variables, optimizer: optax.GradientTransformation) -> Player:
+    statistics = {key: value for key, value in variables.items() if key != "params"}
+    statistics.pop("codes", None)
+    return Player(variables["params"], statistics, optimizer.init(variables["params"]))
+
+
+def _apply(
+    module: nn.Module, parameters: PyTree, statistics: Variables, *inputs: Any
+) -> tuple[Any, Variables, Any]:
+    """Run a module in training mode; returns output, new statistics, codes."""
+    output, changed = module.apply(
+        {"params": parameters, **statistics},
+        *inputs,
+        train=True,
+        mutable=[*statistics, "codes"],
+    )
+    changed = dict(changed)
+    codes = changed.pop("codes", None)
+    return output, changed, codes
+
+
+def _total(
+    adversarial: Array,
+    terms: Mapping[str, Term],
+    weights: Mapping[str, Array],
+    play: Play,
+) -> tuple[Array, dict[str, Array]]:
+    """Sum the addends of a loss and keep each under its name."""
+    addends = {"adversarial": adversarial.mean()}
+    for name, term in terms.items():
+        addends[name] = weights[name] * jnp.mean(term.value(play))
+    return sum(addends.values(), jnp.zeros(())), addends
+
+
+def critic_update(
+    recipe: Recipe,
+    critic: Player,
+    weights: Mapping[str, Array],
+    example: Example,
+    fake: Images,
+    key: PRNGKeyArray,
+    frozen: PyTree[Array] = None,
+) -> tuple[Player, Log]:
+    """Update a critic once on real images and given fakes, wherever those come from."""
+
+    def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
+        def judge(images: Images, condition: Condition) -> Scores:
+            return _apply(
+                recipe.critic, parameters, critic.statistics, images, condition
+            )[0]
+
+        # Real and fake pass separately: batch normalisation must not mix the two.
+        real_scores, statistics, _ = _apply(
+            recipe.critic,
+            parameters,
+            critic.statistics,
+            example.real,
+            example.real_condition,
+        )
+        fake_scores, statistics, codes = _apply(
+            recipe.critic, parameters, statistics, fake, example.condition
+        )
+        play = Play(
+            example.real,
+            fake,
+            real_scores,
+            fake_scores,
+            codes,
+            example.condition,
+            example.real_condition,
+            judge,
+            frozen,
+            key,
+        )
+        total, addends = _total(
+            recipe.objective.critic(real_scores, fake_scores),
+            recipe.critic_terms,
+            weights,
+            play,
+        )
+        means = {"real_score": real_scores.mean(), "fake_score": fake_scores.mean()}
+        return total, (addends, (means, statistics))
+
+    return _descend("critic", recipe.critic_optimizer, critic, loss)
+
+
+def generator_update(
+    recipe: Recipe,
+    generator: Player,
+    critic: Player,
+    weights: Mapping[str, Array],
+    example: Example,
+    key: PRNGKeyArray,
+    frozen: PyTree[Array] = None,
+) -> tuple[Player, Log]:
+    """Update a generator once against a critic."""
+    latent_key, term_key = jax.random.split(key)
+    latent = recipe.latent(latent_key, len(jax.tree.leaves(example.real)[0]))
+
+    def judge(images: Images, condition: Condition) -> tuple[Scores, Any]:
+        scores, _, codes = _apply(
+            recipe.critic, critic.parameters, critic.statistics, images, condition
+        )
+        return scores, codes
+
+    def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
+        fake, statistics, _ = _apply(
+            recipe.generator,
+            parameters,
+            generator.statistics,
+            latent,
+            example.condition,
+        )
+        fake_scores, codes = judge(fake, example.condition)
+        real_scores, _ = judge(example.real, example.real_condition)
+        play = Play(
+            example.real,
+            fake,
+            real_scores,
+            fake_scores,
+            codes,
+            example.condition,
+            example.real_condition,
+            lambda images, condition: judge(images, condition)[0],
+            frozen,
+            term_key,
+        )
+        total, addends = _total(
+            recipe.objective.generator(fake_scores, real_scores),
+            recipe.generator_terms,
+            weights,
+            play,
+        )
+        return total, (addends, ({}, statistics))
+
+    return _descend("generator", recipe.generator_optimizer, generator, loss)
+
+
+def _descend(
+    name: str,
+    optimizer: optax.GradientTransformation,
+    player: Player,
+    loss: Callable[[PyTree], tuple[Array, tuple[dict[str, Array], Any]]],
+) -> tuple[Player, Log]:
+    (total, (addends, (means, statistics))), gradients = jax.value_and_grad(
+        loss, has_aux=True
+    )(player.parameters)
+    updates, optimizer_state = optimizer.update(
+        gradients, player.optimizer, player.parameters
+    )
+    parameters = optax.apply_updates(player.parameters, updates)
+    values = {"loss": total, **addends, **means}
+    log = Log(
+        {f"{name}/{term}": value for term, value in values.items()},
+        finite(f"{name} parameter", player.parameters)
+        | finite(f"{name} statistic", player.statistics)
+        | finite(f"{name} term", addends)
+        | finite(f"{name} gradient", gradients),
+    )
+    return Player(parameters, statistics, optimizer_state), log
+
+
+def finite(name: str, tree: PyTree[Array]) -> dict[str, Bool[Array, ""]]:
+    """Tell for every tensor of a tree, by name, whether all of it is finite."""
+    return {
+        f"{name} {jax.tree_util.keystr(path, simple=True, separator='/')}": (
+            jnp.isfinite(leaf).all()
+        )
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    }
+
+
+def make_step(
+    recipe: Recipe,
+    batch: Callable[[PyTree, Int[Array, ""]], Batch],
+    shard: Callable[[PyTree], PyTree] = lambda tree: tree,
+) -> Callable[[TrainState, PyTree, PyTree], tuple[TrainState, Log]]:
+    """Make the step: critic updates by the recipe's schedule, one generator update.
+
+    Args:
+        recipe: the method.
+        batch: `batch(arrays, critic_step)`, from the feed.
+        shard: constrains a batched tree to its place on a mesh of devices.
+
+    Returns:
+        `step(state, arrays, frozen) -> (state, log)`, pure and compilable. The log
+        holds the last critic update's numbers and the generator's.
+    """
+
+    def example_at(state: TrainState, arrays: PyTree, critic_step: Array) -> Example:
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 0), critic_step)
+        return shard(recipe.present(key, batch(arrays, critic_step)))
+
+    def step(
+        state: TrainState, arrays: PyTree, frozen: PyTree = None
+    ) -> tuple[TrainState, Log]:
+        def update_critic(critic: Player, critic_step: Array) -> tuple[Player, Log]:
+            key = jax.random.fold_in(jax.random.fold_in(state.key, 1), critic_step)
+            latent_key, term_key = jax.random.split(key)
+            example = example_at(state, arrays, critic_step)
+            count = len(jax.tree.leaves(example.real)[0])
+            fake, _, _ = _apply(
+                recipe.generator,
+                state.generator.parameters,
+                state.generator.statistics,
+                shard(recipe.latent(latent_key, count)),
+                example.condition,
+            )
+            critic, log = critic_update(
+                recipe,
+                critic,
+                state.weights["critic"],
+                example,
+                fake,
+                term_key,
+                frozen,
+            )
+            return critic, Log(log.values, finite("batch", example) | log.finite)
+
+        def again(turn: Array, carry: tuple[Player, Log]) -> tuple[Player, Log]:
+            critic, before = carry
+            critic, log = update_critic(critic, state.critic_step + turn)
+            sound = jax.tree.map(jnp.logical_and, before.finite, log.finite)
+            return critic, Log(log.values, sound)
+
+        turns = recipe.critic_steps(state.step)
+        shapes = jax.eval_shape(update_critic, state.critic, state.critic_step)[1]
+        blank = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
+        critic, log = jax.lax.fori_loop(0, turns, again, (state.critic, blank))
+        critic_step = state.critic_step + turns
+
+        # The generator plays on the last critic step's batch.
+        generator, generator_log = generator_update(
+            recipe,
+            state.generator,
+            critic,
+            state.weights["generator"],
+            example_at(state, arrays, critic_step - 1),
+            jax.random.fold_in(jax.random.fold_in(state.key, 2), state.step),
+            frozen,
+        )
+        average = moving_average(
+            state.average, generator.variables, state.step, recipe.average_decay
+        )
+        state = state._replace(
+            step=state.step + 1,
+            critic_step=critic_step,
+            generator=generator,
+            critic=critic,
+            average=average,
+        )
+        return state, Log(
+            log.values | generator_log.values, log.finite | generator_log.finite
+        )
+
+    return step
+
+
+def make_stretch(
+    step: Callable[[TrainState, PyTree, PyTree], tuple[TrainState, Log]], longest: int
+) -> Callable[..., tuple[TrainState, Log]]:
+    """Fuse up to `longest` steps into one compiled call, without the host between.
+
+    Returns:
+        `stretch(state, arrays, count, frozen) -> (state, logs)`, where `logs` has a
+        leading axis of `longest`, filled up to `count`. The number of steps is
+        traced: one program serves every length, and as its body is the same, results
+        do not depend on how a run is cut into stretches.
+    """
+
+    def stretch(
+        state: TrainState, arrays: PyTree, count: Int[Array, ""], frozen: PyTree = None
+    ) -> tuple[TrainState, Log]:
+        def again(turn: Array, carry: tuple[TrainState, Log]) -> Any:
+            state, logs = carry
+            state, log = step(state, arrays, frozen)
+            return state, jax.tree.map(
+                lambda rows, row: rows.at[turn].set(row), logs, log
+            )
+
+        shapes = jax.eval_shape(step, state, arrays, frozen)[1]
+        logs = jax.tree.map(
+            lambda leaf: jnp.ones((longest, *leaf.shape), leaf.dtype), shapes
+        )
+        return jax.lax.fori_loop(0, count, again, (state, logs))
+
+    return stretch
