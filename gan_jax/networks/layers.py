@@ -75,6 +75,11 @@ def _correlate_backward(
     image_gradient = _correlate_canonically(cotangent, flipped, full)
     # Channels play the batch, the batch plays the channels: the weight gradient is
     # a correlation of the image with its output's cotangent.
+    if any(cotangent.shape[axis] > image.shape[axis] for axis in (1, 2)):
+        # XLA leaves its fast path where a kernel is larger than the unpadded image.
+        edges = [(0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0)]
+        image = lax.pad(image, jnp.zeros((), image.dtype), edges)
+        pads = ((0, 0), (0, 0))
     kernel_gradient = _correlate_canonically(
         hold(image.transpose(3, 1, 2, 0)), hold(cotangent.transpose(1, 2, 0, 3)), pads
     )
