@@ -1,0 +1,1 @@
+"""Images in: sources, their splits, masks, and the feed of batches."""

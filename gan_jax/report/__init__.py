@@ -1,0 +1,1 @@
+"""What a run leaves to be read: files, journal, progress, grids, plots, one page."""

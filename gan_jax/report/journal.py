@@ -1,0 +1,191 @@
+"""The journal of a run: `metrics.jsonl`, and the same values for TensorBoard."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, SupportsFloat
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gan_jax.report.files import encode_json, write_text
+
+_FLUSH_SECONDS = 5.0
+# The whole file is rewritten at every flush: where that is slow (a long run on a
+# network disk), it is done more rarely, so that it takes at most 2% of the time.
+_FLUSH_SHARE = 0.02
+
+
+def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The rows of a `metrics.jsonl`, in the order of the file.
+
+    Lines that are not one strict JSON object with an integer `step` (a half-written
+    last line, say) are left out. A file that is not there has no rows.
+
+    Raises:
+        OSError: the file is there and cannot be read.
+    """
+    try:
+        text = Path(path).read_text("utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    rows = (_row(line) for line in text.split("\n"))
+    return [row for row in rows if row is not None]
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line, parse_constant=_finite, parse_float=_finite)
+    except ValueError:
+        return None
+    known = isinstance(row, dict) and type(row.get("step")) is int
+    return row if known else None
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is not JSON")
+    return number
+
+
+class Journal:
+    """Keeps `metrics.jsonl` and TensorBoard's events of one run, step by step.
+
+    Use it as a context manager. Opening drops every row after `resume_step` (the run
+    will write those steps again) and every half-written line. The file on disk is
+    whole at any moment; it gets the new rows at `flush`, at closing, and from `write`
+    once every few seconds.
+
+    Each step has one row: what is written for the last step again is merged into its
+    row.
+    """
+
+    def __init__(
+        self, workdir: str | os.PathLike[str], resume_step: int | None = None
+    ) -> None:
+        """Opens the journal.
+
+        Args:
+            workdir: the run's folder; made if missing.
+            resume_step: the step of the checkpoint the run continues from, whose row
+                is the last one kept. None for a new run: nothing is kept.
+
+        Raises:
+            OSError: the folder cannot be read or written.
+        """
+        from tensorboardX import SummaryWriter
+
+        workdir = Path(workdir)
+        self._path = workdir / "metrics.jsonl"
+        kept = -1 if resume_step is None else resume_step
+        self._rows = [row for row in read_rows(self._path) if row["step"] <= kept]
+        self._lines = [encode_json(row) for row in self._rows]
+        self._changed = True
+        self._flush_after = 0.0
+        events = workdir / "tensorboard"
+        continued = events.is_dir() and any(events.iterdir())
+        self._events = SummaryWriter(
+            str(events),
+            # TensorBoard then hides what an interrupted run wrote past this point.
+            purge_step=kept + 1 if continued else None,
+            # tensorboardX names files by the second: a run that is stopped and
+            # continued within one second would overwrite its own events.
+            filename_suffix=f".{time.time_ns()}",
+        )
+        self.flush()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """All rows so far, `{"step": n, name: value, ...}`, in the order of steps."""
+        return [dict(row) for row in self._rows]
+
+    def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
+        """Adds the values of one step; NaN and infinities are written as null.
+
+        Args:
+            step: at least the last step written.
+            values: by name, e.g. `critic/adversarial`. Python's and numpy's numbers,
+                and arrays of no dimension.
+
+        Raises:
+            ValueError: the step lies before the last one written, or a value is named
+                `step`.
+            OSError: the file cannot be written.
+        """
+        if "step" in values:
+            raise ValueError('"step" is the journal\'s own: name the value otherwise')
+        last = self._rows[-1]["step"] if self._rows else step
+        if step < last:
+            raise ValueError(f"step {step} comes after step {last} in the journal")
+        numbers = {name: _plain(value) for name, value in values.items()}
+        if self._rows and step == last:
+            self._rows[-1].update(numbers)
+            self._lines[-1] = encode_json(self._rows[-1])
+        else:
+            self._rows.append({"step": int(step), **numbers})
+            self._lines.append(encode_json(self._rows[-1]))
+        self._changed = True
+        for name, number in numbers.items():
+            if number is not None:
+                self._events.add_scalar(name, number, step)
+        if time.monotonic() >= self._flush_after:
+            self.flush()
+
+    def image(
+        self, step: int, name: str, image: UInt8[np.ndarray, "height width channels"]
+    ) -> None:
+        """Shows an image of 1 or 3 channels in TensorBoard."""
+        colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
+        self._events.add_image(name, colour, step, dataformats="HWC")
+
+    def flush(self) -> None:
+        """Brings everything written so far to the disk.
+
+        Call it before a checkpoint is saved, so that no checkpoint is ahead of the
+        journal.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        began = time.monotonic()
+        if self._changed:
+            write_text(self._path, "".join(line + "\n" for line in self._lines))
+            self._changed = False
+        self._events.flush()
+        ended = time.monotonic()
+        wait = max(_FLUSH_SECONDS, (ended - began) / _FLUSH_SHARE)
+        self._flush_after = ended + wait
+
+    def close(self) -> None:
+        """Flushes and closes; the journal cannot be written any more.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        try:
+            self.flush()
+        finally:
+            self._events.close()
+
+
+def _plain(value: SupportsFloat) -> float | int | None:
+    """The value as a number that JSON has, None where it has none."""
+    if isinstance(value, int | np.integer):
+        return int(value)
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,246 @@
+"""Plots in one calm style, as the bytes of an SVG or PNG file."""
+
+import io
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+PALETTE = ("#2c6e91", "#c8553d", "#3f8f74", "#8a6597", "#b0852a", "#56616b")
+"""Line colours in order, apart for every kind of colour blindness by lightness too."""
+
+_INK, _QUIET, _GRID, _PAPER = "#2b2d30", "#6d7278", "#e6e4df", "#faf9f6"
+_LEGEND_COLUMNS = 2
+_FEW = 30  # fewer points than this are drawn as they are
+_POINTS = 800  # more than a panel has pixels; keeps the file of a long run small
+
+
+def curves(
+    rows: Sequence[Mapping[str, Any]],
+    groups: Mapping[str, Sequence[str]],
+    *,
+    logarithmic: Collection[str] = (),
+    window: int | None = None,
+    columns: int = 2,
+    format: Literal["svg", "png"] = "svg",
+) -> bytes:
+    """Values over steps, one panel per group: a light raw line and its running median.
+
+    The vertical range follows the medians and the middle 98% of the raw values, so a
+    single spike does not flatten the rest.
+
+    Args:
+        rows: as in a journal, `{"step": n, name: value, ...}`; a name may be missing
+            or null in any row.
+        groups: the names of the values in each panel, by the panel's title. Names
+            without any value are left out, and a panel without any line says so. With
+            a single group the title is left to the surrounding text.
+        logarithmic: titles of the panels with a logarithmic vertical axis; values that
+            are not positive are left out there.
+        window: how many values the running median covers; None takes a 25th of them.
+            Names with fewer than 30 values are drawn as they are, with a dot each.
+        columns: panels side by side.
+        format: `svg` or `png` (two pixels per point).
+
+    Raises:
+        ValueError: no groups.
+    """
+    figure, panels = draw_panels(len(groups), columns)
+    for panel, (title, names) in zip(panels, groups.items(), strict=True):
+        if len(groups) > 1:
+            # Above the legend, which takes one or more lines of its own.
+            panel.set_title(title, loc="left", color=_INK, size=10.5, pad=_pad(names))
+        _draw_group(panel, rows, names, title in logarithmic, window)
+        panel.set_xlabel("step")
+    return encode_figure(figure, format)
+
+
+def draw_panels(
+    count: int, columns: int = 2, height: float | int = 2.7
+) -> tuple[Any, list[Any]]:
+    """An empty figure in the shared style, for a plot of one's own.
+
+    Args:
+        count: how many panels.
+        columns: side by side; each panel is 4.8 inches wide.
+        height: of one panel, in inches.
+
+    Returns:
+        matplotlib's figure and its panels (axes), row by row.
+
+    Raises:
+        ValueError: no panels.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if count < 1 or columns < 1:
+        raise ValueError("a figure needs a panel")
+    columns = min(columns, count)
+    lines = math.ceil(count / columns)
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, wspace=0.04, hspace=0.06)
+    figure = Figure((4.8 * columns, height * lines), layout=layout)
+    FigureCanvasAgg(figure)
+    figure.set_facecolor(_PAPER)
+    panels = [figure.add_subplot(lines, columns, place + 1) for place in range(count)]
+    for panel in panels:
+        _set_style(panel)
+    return figure, panels
+
+
+def encode_figure(figure: Any, format: Literal["svg", "png"] = "svg") -> bytes:
+    """The bytes of a figure's file; the same figure always gives the same bytes."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    # The salt replaces random ids in an SVG; it can be set in no other way.
+    with matplotlib.rc_context({"svg.hashsalt": "gan_jax"}):
+        metadata = {"Date": None} if format == "svg" else {"Software": None}
+        figure.savefig(buffer, format=format, dpi=144, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _set_style(panel: Any) -> None:
+    panel.set_facecolor(_PAPER)
+    panel.set_prop_cycle(color=PALETTE)
+    for side, spine in panel.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(_QUIET)
+        spine.set_linewidth(0.8)
+    panel.grid(axis="y", color=_GRID, linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.tick_params(colors=_QUIET, labelsize=8.5, length=0, pad=5)
+    panel.tick_params(axis="x", length=3, width=0.8)
+    panel.xaxis.label.set(color=_QUIET, size=8.5)
+    panel.yaxis.label.set(color=_QUIET, size=8.5)
+    panel.xaxis.set_major_formatter(_format_tick)
+    panel.margins(x=0.02, y=0.06)
+
+
+def _format_tick(value: float, place: int | None = None) -> str:
+    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:g}"
+
+
+def _draw_group(
+    panel: Any,
+    rows: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    logarithmic: bool,
+    window: int | None,
+) -> None:
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    ranges: list[tuple[float, float]] = []
+    for name, colour in zip(names, _cycle(len(names)), strict=True):
+        steps, values = _series(rows, name, positive=logarithmic)
+        if not len(steps):
+            continue
+        if len(steps) < _FEW:
+            panel.plot(steps, values, "o-", color=colour, markersize=3.5, label=name)
+            ranges.append((float(values.min()), float(values.max())))
+            continue
+        medians = running_median(values, window or max(3, len(values) // 25))
+        raw, smooth = _envelope(steps, values), _envelope(steps, medians)
+        panel.plot(*raw, color=colour, alpha=0.28, linewidth=0.7)
+        panel.plot(*smooth, color=colour, linewidth=1.7, label=name)
+        low, high = np.percentile(values, (1, 99))
+        ranges.append((min(low, medians.min()), max(high, medians.max())))
+    if not ranges:
+        panel.set(xticks=[], yticks=[])
+        panel.annotate(
+            "nothing recorded",
+            (0.5, 0.5),
+            xycoords="axes fraction",
+            ha="center",
+            va="center",
+            color=_QUIET,
+        )
+        return
+    panel.xaxis.set_major_locator(
+        MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True)
+    )
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    if logarithmic:
+        panel.set_yscale("log")
+        # Over a short range whole powers of ten would leave hardly a mark.
+        parts = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+        panel.yaxis.set_major_locator(LogLocator(subs=parts))
+        panel.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
+        panel.set_ylim(low / 1.15, high * 1.15)
+        panel.minorticks_off()
+    else:
+        room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
+        panel.set_ylim(low - room, high + room)
+    legend = panel.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 0.99),
+        ncols=_LEGEND_COLUMNS,
+        frameon=False,
+        fontsize=8.5,
+        labelcolor=_INK,
+        handlelength=1.2,
+        columnspacing=1.4,
+        borderaxespad=0.2,
+    )
+    for line in legend.get_lines():
+        line.set_linewidth(2.4)
+
+
+def _pad(names: Sequence[str]) -> float:
+    """The height of a panel's legend in points."""
+    return 8.0 + 14.0 * math.ceil(len(names) / _LEGEND_COLUMNS)
+
+
+def _cycle(count: int) -> list[str]:
+    return [PALETTE[place % len(PALETTE)] for place in range(count)]
+
+
+def _series(
+    rows: Sequence[Mapping[str, Any]], name: str, positive: bool
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+    """The steps and values of one name, without missing and non-finite values."""
+    found = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+    points = np.array(found, np.float64).reshape(-1, 2)
+    kept = np.isfinite(points[:, 1])
+    if positive:
+        kept &= points[:, 1] > 0
+    return points[kept, 0], points[kept, 1]
+
+
+def running_median(
+    values: Float[np.ndarray, " points"], window: int
+) -> Float[np.ndarray, " points"]:
+    """The median of the `window` values around each value, fewer at both ends.
+
+    Args:
+        values: in their order.
+        window: made odd by adding one if it is even, so that it has a middle.
+
+    Raises:
+        ValueError: the window is not positive.
+    """
+    if window < 1:
+        raise ValueError(f"a window holds at least one value, not {window}")
+    half = window // 2
+    padded = np.pad(values.astype(np.float64), half, constant_values=np.nan)
+    if not len(values):
+        return padded[:0]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
+    return np.nanmedian(windows, axis=1)
+
+
+def _envelope(
+    steps: Float[np.ndarray, " points"], values: Float[np.ndarray, " points"]
+) -> tuple[Float[np.ndarray, " fewer"], Float[np.ndarray, " fewer"]]:
+    """A line that looks the same with fewer points: the extremes of every stretch."""
+    if len(steps) <= _POINTS:
+        return steps, values
+    stretches = np.array_split(np.arange(len(steps)), _POINTS // 2)
+    kept = {0, len(steps) - 1}
+    for stretch in stretches:
+        kept |= {stretch[values[stretch].argmin()], stretch[values[stretch].argmax()]}
+    places = np.array(sorted(int(place) for place in kept))
+    return steps[places], values[places]
