@@ -279,11 +279,12 @@ def tfds(
         parts = dict(builder.as_data_source())
     except Exception as error:  # the library has no common exception
         raise InputError(_missing(name, place, error)) from None
-    if "image" not in builder.info.features or "train" not in parts:
+    features = builder.info.features
+    if "image" not in features or "train" not in parts:
         raise InputError(f"TFDS set {name} has no training images: choose an image set")
-    label = builder.info.features.get("label")
+    label = features["label"] if "label" in features else None
     classes = tuple(getattr(label, "names", ()) or ())
-    channels = builder.info.features["image"].shape[-1]
+    channels = features["image"].shape[-1]
 
     def part(records: Sequence[Any]) -> Source:
         def read(index: int) -> Example:

@@ -49,10 +49,11 @@ def curves(
     """
     figure, panels = draw_panels(len(groups), columns)
     for panel, (title, names) in zip(panels, groups.items(), strict=True):
+        lines = _draw_group(panel, rows, names, title in logarithmic, window)
         if len(groups) > 1:
-            # Above the legend, which takes one or more lines of its own.
-            panel.set_title(title, loc="left", color=_INK, size=10.5, pad=_pad(names))
-        _draw_group(panel, rows, names, title in logarithmic, window)
+            # Above the legend.
+            pad = 8 + 14 * math.ceil(lines / _LEGEND_COLUMNS)
+            panel.set_title(title, loc="left", color=_INK, size=10.5, pad=pad)
         panel.set_xlabel("step")
     return encode_figure(figure, format)
 
@@ -130,7 +131,8 @@ def _draw_group(
     names: Sequence[str],
     logarithmic: bool,
     window: int | None,
-) -> None:
+) -> int:
+    """Draws the lines of one panel and says how many there are."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     ranges: list[tuple[float, float]] = []
@@ -158,7 +160,7 @@ def _draw_group(
             va="center",
             color=_QUIET,
         )
-        return
+        return 0
     panel.xaxis.set_major_locator(
         MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True)
     )
@@ -187,11 +189,7 @@ def _draw_group(
     )
     for line in legend.get_lines():
         line.set_linewidth(2.4)
-
-
-def _pad(names: Sequence[str]) -> float:
-    """The height of a panel's legend in points."""
-    return 8.0 + 14.0 * math.ceil(len(names) / _LEGEND_COLUMNS)
+    return len(ranges)
 
 
 def _cycle(count: int) -> list[str]:
