@@ -1,0 +1,1 @@
+"""Measures of results: arrays in, numbers out."""

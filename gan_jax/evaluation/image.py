@@ -1,0 +1,41 @@
+"""Measures on images in [-1, 1], in double precision."""
+
+import numpy as np
+from jaxtyping import Float
+
+
+def pixel_mse(
+    generated: Float[np.ndarray, "count height width channels"],
+    known: Float[np.ndarray, "count height width channels"],
+    mask: Float[np.ndarray, "count height width 1"],
+) -> float:
+    """Mean squared error over the known pixels, then over images; 0 to 4.
+
+    It is the constraint error of Ruffino et al. 2019 (arXiv 1911.00689), section 4.
+
+    Raises:
+        ValueError: an image without known pixels, or none at all.
+    """
+    counts = mask.sum(axis=(1, 2, 3), dtype=np.float64) * generated.shape[-1]
+    if not len(counts) or counts.min() == 0:
+        raise ValueError("every image must have at least one known pixel")
+    squares = np.square(generated.astype(np.float64) - known) * mask
+    return float((squares.sum(axis=(1, 2, 3)) / counts).mean())
+
+
+def diversity(images: Float[np.ndarray, "count height width channels"]) -> float:
+    """Mean over all pairs of images of their root-mean-square distance; 0 to 2.
+
+    Raises:
+        ValueError: fewer than two images.
+    """
+    count = len(images)
+    if count < 2:
+        raise ValueError(f"diversity needs two images or more, not {count}")
+    flat = images.reshape(count, -1).astype(np.float64)
+    products = flat @ flat.T
+    norms = np.diag(products)
+    squares = norms.reshape(-1, 1) + norms.reshape(1, -1) - 2 * products
+    distances = np.sqrt(np.maximum(squares, 0) / flat.shape[1])
+    np.fill_diagonal(distances, 0)  # rounding must not make an image unlike itself
+    return float(distances.sum() / (count * (count - 1)))

@@ -1,0 +1,1 @@
+"""Programs: each turns (config, workdir) into a summary."""

@@ -1,0 +1,1 @@
+"""What a trained prior is for: conditions, loss terms, measures and pictures."""

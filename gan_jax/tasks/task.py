@@ -1,0 +1,37 @@
+"""What a task is: functions that training and its report call, whatever the task."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
+
+from gan_jax.data.feed import Batch
+from gan_jax.data.splits import Part
+from gan_jax.evaluation.measure import Measured
+from gan_jax.report.page import Card
+from gan_jax.training.step import Example, Term
+
+Generate = Callable[
+    [PRNGKeyArray, PyTree[Array]], Float[np.ndarray, "count height width channels"]
+]
+"""`generate(key, conditions)`: an image for each condition, each with a fresh latent."""
+
+
+class Task(NamedTuple):
+    """What a prior is trained for; objectives and networks do not know it."""
+
+    roles: Mapping[str, float]
+    """The roles that images play and their shares of every part of the data."""
+    present: Callable[[PRNGKeyArray, Batch], Example]
+    """From a batch of the feed to real images and conditions, inside the step."""
+    generator_terms: Mapping[str, Term]
+    """Addends of the generator's loss beside the adversarial one."""
+    evaluate: Callable[[Generate, Part, PRNGKeyArray, int], Measured]
+    """`evaluate(generate, part, key, count)` on a part of the data never trained on."""
+    picture: Callable[[Generate, Part, PRNGKeyArray], UInt8[np.ndarray, "h w 3"]]
+    """A plate of generated images to look at."""
+    cards: Callable[[Mapping[str, Any]], Sequence[Card]]
+    """The key figures for the report from the metrics."""
+    caption: str
+    """What there is to see on the plate."""

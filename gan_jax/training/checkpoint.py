@@ -1,0 +1,101 @@
+"""Checkpoints through Orbax, which stays behind this module."""
+
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import jax
+import orbax.checkpoint as ocp
+from jaxtyping import Array, PyTree
+from orbax.checkpoint import checkpoint_managers
+
+State = TypeVar("State")
+
+
+class Checkpoints:
+    """The saved states of one run, by step; a context manager.
+
+    A state is written in the background under a temporary name and renamed when it is
+    whole, so a run that is killed at any moment leaves only whole checkpoints.
+    """
+
+    def __init__(self, directory: Path, keep: int | None = 2):
+        """Open the checkpoints in a directory, made if missing.
+
+        Args:
+            directory: where they lie, one folder for each step.
+            keep: how many of the latest to keep; None keeps all (a history).
+        """
+        policy = (
+            None if keep is None else checkpoint_managers.preservation_policy.LatestN(keep)
+        )
+        # Orbax needs an absolute path: a relative one fails late, while saving.
+        self._directory = directory.absolute()
+        self._manager = ocp.CheckpointManager(
+            self._directory,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policy, cleanup_tmp_directories=True
+            ),
+        )
+
+    def __enter__(self) -> "Checkpoints":
+        """Enter the context."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Wait for the last save and close."""
+        self._manager.close()
+
+    @property
+    def latest(self) -> int | None:
+        """The newest step saved."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: PyTree[Array]) -> None:
+        """Save a state in the background; a step that is saved already is left."""
+        if step not in self._manager.all_steps():
+            self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
+
+    def wait(self) -> None:
+        """Wait until everything is on the disk."""
+        self._manager.wait_until_finished()
+
+    def restore(
+        self, like: State, warn: Callable[[str], None] = warnings.warn
+    ) -> State | None:
+        """Restore the newest state that can be read.
+
+        One that cannot is moved to the folder `unreadable` beside the checkpoints,
+        with a warning, and the one before it is tried.
+
+        Args:
+            like: a state of the same structure, shapes and placement.
+            warn: gets one line for every state set aside.
+
+        Returns:
+            The state, or None where there is none.
+        """
+        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                restored: State = self._manager.restore(
+                    step, args=ocp.args.StandardRestore(template)
+                )
+                return restored
+            except Exception as error:  # whatever a damaged file leads to
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                kept = self._set_aside(step)
+                warn(
+                    f"checkpoint {step} cannot be read ({reason[:160]}): set aside as "
+                    f"{kept}, using the one before"
+                )
+        return None
+
+    def _set_aside(self, step: int) -> Path:
+        aside = self._directory.parent / "unreadable" / f"{step}-{time.time_ns()}"
+        aside.parent.mkdir(exist_ok=True)
+        (self._directory / str(step)).rename(aside)
+        self._manager.reload()
+        return aside

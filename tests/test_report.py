@@ -1,0 +1,525 @@
+"""The report package: whole files, an exact journal, readable grids and pages."""
+
+import io
+import json
+import math
+import signal
+import struct
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from gan_jax.report import files, formats, grids, journal, page, plots, progress
+
+
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_importing_is_cheap():
+    code = """
+import sys
+from gan_jax.report import files, formats, grids, journal, page, plots, progress
+heavy = {"jax", "matplotlib", "PIL", "tensorboardX", "rich", "tensorflow"}
+print(heavy & set(sys.modules))
+"""
+    result = run_python(code)
+    assert result.stdout.strip() == "set()", result.stderr
+
+
+# Files
+
+
+def test_killed_writer_leaves_the_old_file(tmp_path):
+    target = tmp_path / "summary.json"
+    files.write_text(target, "old")
+    code = """
+import os, signal, sys
+from gan_jax.report import files
+os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+files.write_text(sys.argv[1], "new " * 100_000)
+"""
+    result = run_python(code, str(target))
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    assert target.read_text() == "old"
+    assert list(tmp_path.glob("*.json")) == [target]
+    files.write_text(target, "new")
+    assert target.read_text() == "new"
+
+
+def test_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
+    target = tmp_path / "folder" / "a.bin"
+    files.write_bytes(target, b"old")
+
+    def fail(descriptor):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(files.os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        files.write_bytes(target, b"new")
+    assert [path.name for path in target.parent.iterdir()] == ["a.bin"]
+    assert target.read_bytes() == b"old"
+
+
+def test_json_is_strict_and_keeps_order(tmp_path):
+    target = tmp_path / "summary.json"
+    value = {
+        "z": np.float32(0.5),
+        "a": [np.int64(3), np.bool_(True), np.array(2.0)],
+        "name": "größer",
+        "broken": "caf\udce9.png",  # a file name that is not UTF-8
+        "none": None,
+    }
+    files.write_json(target, value)
+    text = target.read_text("utf-8")
+    assert text.startswith('{\n  "z": 0.5,\n  "a"') and "größer" in text
+    assert json.loads(text) == value | {"z": 0.5, "a": [3, True, 2.0]}
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, np.float32("-inf")])
+def test_json_refuses_numbers_it_has_no_word_for(tmp_path, bad):
+    target = tmp_path / "summary.json"
+    files.write_json(target, {})
+    with pytest.raises(ValueError, match=r"metrics\.fid\[1\] is not finite"):
+        files.write_json(target, {"metrics": {"psnr": 1.0, "fid": [2.0, bad]}})
+    assert target.read_text() == "{}\n"
+    with pytest.raises(TypeError, match="set has no form"):
+        files.write_json(target, {"a": {1, 2}})
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_image_file_holds_the_image(tmp_path, channels):
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
+    files.write_image(tmp_path / "a.png", image)
+    with Image.open(tmp_path / "a.png") as picture:
+        read = np.asarray(picture).reshape(image.shape)
+    np.testing.assert_array_equal(read, image)
+    with pytest.raises(ValueError, match="no PNG"):
+        files.encode_png(image[:, :, [0, 0]])
+
+
+# Journal
+
+
+def read_lines(workdir: Path) -> list[dict]:
+    text = (workdir / "metrics.jsonl").read_text()
+    assert text == "" or text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def read_events(workdir: Path) -> list:
+    from tensorboardX.proto.event_pb2 import Event
+
+    events = []
+    for path in sorted((workdir / "tensorboard").iterdir()):
+        data = path.read_bytes()
+        while data:
+            (length,) = struct.unpack("<Q", data[:8])
+            events.append(Event.FromString(data[12 : 12 + length]))
+            data = data[16 + length :]
+    return events
+
+
+def test_journal_has_each_step_once_after_resuming(tmp_path):
+    with journal.Journal(tmp_path) as first:
+        for step in range(1, 8):
+            first.write(step, {"loss": float(step)})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('not json\n[1]\n{"step": 5, "x": NaN}\n{"step": 4, "los')
+    with journal.Journal(tmp_path, resume_step=5) as second:
+        assert [row["step"] for row in read_lines(tmp_path)] == [1, 2, 3, 4, 5]
+        second.write(6, {"loss": 60.0})
+        assert second.rows[-2:] == [
+            {"step": 5, "loss": 5.0},
+            {"step": 6, "loss": 60.0},
+        ]
+    assert [row["step"] for row in read_lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    assert journal.read_rows(tmp_path / "metrics.jsonl") == read_lines(tmp_path)
+    restarts = [
+        event.step for event in read_events(tmp_path) if event.session_log.status
+    ]
+    assert restarts == [6]
+
+
+def test_new_run_keeps_nothing(tmp_path):
+    with journal.Journal(tmp_path) as first:
+        first.write(0, {"loss": 1.0})
+    with journal.Journal(tmp_path):
+        assert read_lines(tmp_path) == []
+    assert journal.read_rows(tmp_path / "absent.jsonl") == []
+
+
+def test_journal_values(tmp_path):
+    with journal.Journal(tmp_path) as record:
+        record.write(1, {"a": math.nan, "b": np.float32(0.5), "c": np.array(2.0)})
+        record.write(1, {"d": 3, "e": -math.inf})
+        record.image(1, "samples", np.zeros((4, 4, 1), np.uint8))
+        with pytest.raises(ValueError, match="step 0 comes after step 1"):
+            record.write(0, {"a": 1.0})
+        with pytest.raises(ValueError, match="own"):
+            record.write(2, {"step": 1.0})
+    row = {"step": 1, "a": None, "b": 0.5, "c": 2.0, "d": 3, "e": None}
+    assert read_lines(tmp_path) == [row]
+    events = [value for event in read_events(tmp_path) for value in event.summary.value]
+    assert [value.tag for value in events] == ["b", "c", "d", "samples"]
+
+
+def test_journal_reaches_the_disk_at_flush_and_now_and_then(tmp_path, monkeypatch):
+    with journal.Journal(tmp_path) as record:
+        record.write(1, {"a": 1.0})
+        assert read_lines(tmp_path) == []
+        record.flush()
+        assert len(read_lines(tmp_path)) == 1
+        monkeypatch.setattr(journal, "_FLUSH_SECONDS", 0.0)
+        monkeypatch.setattr(journal, "_FLUSH_SHARE", 1e9)
+        record.flush()
+        record.write(2, {"a": 1.0})
+        assert len(read_lines(tmp_path)) == 2
+
+
+def test_journal_is_whole_where_the_run_fails(tmp_path):
+    with pytest.raises(RuntimeError), journal.Journal(tmp_path) as record:
+        record.write(1, {"a": 1.0})
+        raise RuntimeError
+    assert read_lines(tmp_path) == [{"step": 1, "a": 1.0}]
+
+
+# Progress
+
+
+def test_progress_prints_plain_lines_without_a_terminal():
+    stream = io.StringIO()
+    metrics = {"critic/adversarial": 1.3149, "generator/adversarial": np.float32(0.5)}
+    with progress.Progress(4000, 1000, "train", stream=stream) as display:
+        for step in range(1001, 4001):
+            display.advance(step, metrics)
+        display.message("saved [here]")
+    first, message, last = stream.getvalue().splitlines()
+    assert first.startswith("train  step 1001/4000  critic/adversarial 1.31  gen")
+    assert message == "saved [here]"
+    assert last.startswith("train  step 4000/4000  ") and " steps/s  in 0:0" in last
+    assert last.endswith("generator/adversarial 0.5")
+    assert "\x1b" not in stream.getvalue() and "\r" not in stream.getvalue()
+
+
+def test_progress_tells_rate_and_time_left(monkeypatch):
+    clock = iter([0.0, 0.0, 100.0, 110.0, 120.0, 130.0, 130.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    with progress.Progress(100, unit="image", stream=stream) as display:
+        display.advance(1)  # compiles for 100 seconds
+        display.advance(6)
+        display.advance(11, {"loss": math.nan})
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "image 1/100"
+    assert lines[1] == "image 6/100  2 s/image  left 3:08"
+    assert lines[2] == "image 11/100  2 s/image  left 2:58  loss nan"
+    assert lines[3] == "image 11/100  2 s/image  stopped after 2:10  loss nan"
+
+
+def test_progress_on_a_terminal_is_a_bar(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = Terminal()
+    display = progress.Progress(10, description="train", stream=stream)
+    with pytest.raises(KeyboardInterrupt), display:
+        display.advance(4, {"loss[a]": 1.0})
+        display.message("note [b]")
+        raise KeyboardInterrupt
+    text = stream.getvalue()
+    assert "━" in text and "note [b]" in text
+    assert "step 4/10" in text and "stopped after 0:00  loss[a] 1" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.02134567, "0.02135"),
+        (31.2, "31.2"),
+        (9.99996, "10"),
+        (12345.6, "12,346"),
+        (75_000, "75,000"),
+        (-0.5, "-0.5"),
+        (0.0000123, "1.23e-5"),
+        (math.nan, "nan"),
+        (1e30, "1e30"),
+    ],
+)
+def test_numbers_as_people_read_them(value, text):
+    assert formats.format_number(value) == text
+
+
+@given(st.floats(-1e300, 1e300))
+def test_formatted_number_is_the_number(value):
+    read = float(formats.format_number(value).replace(",", ""))
+    assert read == pytest.approx(value, rel=5.1e-4)
+
+
+def test_durations():
+    assert formats.format_duration(89.4) == "1:29"
+    assert formats.format_duration(7387) == "2:03:07"
+
+
+# Grids
+
+
+def test_to_uint8_covers_the_range():
+    images = np.array([-2, -1, -0.996, 0.5, 1, 3], np.float32).reshape(1, 1, 6, 1)
+    levels = grids.to_uint8(images)
+    assert levels.ravel().tolist() == [0, 0, 1, 191, 255, 255]
+    with pytest.raises(ValueError, match="NaN"):
+        grids.to_uint8(images * np.float32("nan"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tile_enlarges_by_whole_pixels(channels):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 200, (2, 3, 8, 8, channels), np.uint8)
+    grid = grids.tile(images, scale=4, gap=5)
+    assert grid.shape == (2 * 32 + 5 + 20, 3 * 32 + 10 + 20, 3)
+    assert tuple(grid[0, 0]) == grids.PAPER
+    cell = grid[10 + 37 : 10 + 69, 10 + 74 : 10 + 106]
+    expected = images[1, 2].repeat(4, axis=0).repeat(4, axis=1)
+    np.testing.assert_array_equal(cell, np.broadcast_to(expected, (32, 32, 3)))
+
+
+@pytest.mark.parametrize("side", [20, 28, 32, 64, 128])
+def test_tile_chooses_a_readable_size(side):
+    grid = grids.tile(np.zeros((1, 1, side, side, 1), np.uint8), gap=0)
+    assert 96 <= grid.shape[0] <= 128
+
+
+def test_tile_titles_take_room_and_are_counted():
+    images = np.zeros((2, 3, 28, 28, 1), np.uint8)
+    plain = grids.tile(images)
+    titles = ["λ = 0.4", "", "a title of several words and oneverylongunbrokenword" * 2]
+    titled = grids.tile(images, column_titles=titles, row_titles=["seed 0", "seed 1"])
+    assert titled.shape[0] > plain.shape[0] and titled.shape[1] > plain.shape[1]
+    with pytest.raises(ValueError, match="1 titles"):
+        grids.tile(images, row_titles=["one"])
+    with pytest.raises(ValueError, match="needs images"):
+        grids.tile(images[:0])
+    with pytest.raises(ValueError, match="channels"):
+        grids.tile(images[..., [0, 0]])
+
+
+def has_colour(image: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
+    return (image == np.array(colour, np.uint8)).all(axis=-1)
+
+
+def one_known_pixel(channels: int, error: float) -> np.ndarray:
+    """The grid of one known pixel on black, the generated one off by `error`."""
+    known = np.array([0.5, -0.5, 0.5][:channels], np.float32)
+    mask = np.zeros((1, 28, 28, 1), np.float32)
+    mask[0, 10, 12] = 1
+    values = np.where(mask == 1, known, np.float32("nan"))
+    generated = np.full((1, 2, 28, 28, channels), -1, np.float32)
+    generated[:, :, 10, 12] = known + error
+    return grids.constraint_grid(values, mask, generated, scale=5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("error", "missed"), [(0.19, False), (0.21, True)])
+def test_constraint_grid_rings_known_pixels(channels, error, missed):
+    grid = one_known_pixel(channels, error)
+    level = [0.5, -0.5, 0.5][:channels] + np.full(channels, error)
+    colour = grids.to_uint8(level.reshape(1, 1, channels))[0, 0]
+    places = np.argwhere(has_colour(grid, tuple(np.broadcast_to(colour, 3))))
+    assert len(places) == 2 * 5 * 5  # in both images, and nothing covers it
+    top, left = places.min(axis=0)
+    around = grid[top - 8 : top + 13, left - 8 : left + 13]
+    ring, other = (
+        (grids.MISSED, grids.HONOURED) if missed else (grids.HONOURED, grids.MISSED)
+    )
+    assert has_colour(around, ring).sum() > (40 if missed else 5)
+    assert not has_colour(around, other).any()
+    # The legend shows both kinds.
+    assert has_colour(grid[-60:], ring).any() and has_colour(grid[-60:], other).any()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_constraint_grid_shows_known_pixels_enlarged(channels):
+    grid = one_known_pixel(channels, 0.0)
+    panel = grid[:, : 16 + 28 * 5]
+    colour = (248, 149, 64) if channels == 1 else (191, 64, 191)
+    assert has_colour(panel[:-60], colour).sum() > 2 * 5 * 5
+    assert has_colour(panel, grids.GROUND).sum() > 0.9 * (28 * 5) ** 2
+
+
+def test_constraint_grid_shows_the_original_and_any_number_of_pixels():
+    rng = np.random.default_rng(0)
+    original = rng.uniform(-1, 1, (2, 16, 16, 3))
+    generated = rng.uniform(-1, 1, (2, 4, 16, 16, 3)).astype(np.float32)
+    for share in (0.0, 0.01, 0.4, 1.0):
+        mask = rng.random((2, 16, 16, 1)) < share
+        plain = grids.constraint_grid(original, mask, generated)
+        with_original = grids.constraint_grid(
+            original, mask, generated, original=original
+        )
+        assert with_original.shape[1] > plain.shape[1]
+    with pytest.raises(ValueError, match="NaN"):
+        grids.constraint_grid(original * np.nan, mask, generated)
+
+
+# Plots
+
+
+def some_rows(count: int) -> list[dict]:
+    rng = np.random.default_rng(0)
+    rows = [
+        {"step": step, "a": float(rng.normal()), "b": float(rng.lognormal())}
+        for step in range(count)
+    ]
+    rows[0]["a"] = None
+    rows[-1]["fid"] = 1.0
+    return rows
+
+
+@pytest.mark.parametrize("count", [1, 2, 5000])
+def test_curves_are_small_whole_files(count):
+    rows = some_rows(count)
+    groups = {
+        "One": ["a", "b", "absent"],
+        "Log": ["b", "a"],
+        "FID": ["fid"],
+        "No": ["x"],
+    }
+    svg = plots.curves(rows, groups, logarithmic=["Log"])
+    ElementTree.fromstring(svg)
+    assert len(svg) < 400_000
+    assert svg == plots.curves(rows, groups, logarithmic=["Log"])
+    with Image.open(io.BytesIO(plots.curves(rows, groups, format="png"))) as picture:
+        assert picture.format == "PNG" and picture.width == 1382
+
+
+def test_curves_without_values_or_groups():
+    ElementTree.fromstring(plots.curves([], {"Nothing": ["a"]}))
+    with pytest.raises(ValueError, match="panel"):
+        plots.curves([], {})
+
+
+def test_running_median_ignores_spikes():
+    values = np.array([1.0, 1, 100, 1, 1, 3, 3])
+    assert plots.running_median(values, 3).tolist() == [1, 1, 1, 1, 1, 3, 3]
+    np.testing.assert_array_equal(plots.running_median(values, 1), values)
+    assert plots.running_median(values, 99).tolist() == [1.0] * 7
+    assert plots.running_median(values[:0], 5).size == 0
+    with pytest.raises(ValueError, match="at least one"):
+        plots.running_median(values, 0)
+
+
+# Page
+
+NASTY = '<script>alert("1")</script> & </style> "quoted" http'
+
+
+class Outline(HTMLParser):
+    """Checks that tags are balanced, and collects what a browser would load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in {"meta", "img"}:
+            self.open.append(tag)
+        names = dict(attributes)
+        assert not any(name.startswith("on") for name in names)
+        self.sources += [names[name] for name in ("src", "href") if name in names]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def some_page(text: str) -> str:
+    image = files.encode_png(np.zeros((4, 4, 3), np.uint8))
+    drawing = plots.curves(some_rows(50), {"A": ["a"]})
+    table = page.Table(
+        text,
+        [text, "number", "flag"],
+        [[text, 0.00561, True], [None, math.nan, None], ["x", np.float32(2), np.True_]],
+        text,
+    )
+    blocks = [
+        page.Figure(text, image, text),
+        page.Figure(text, drawing, half=True),
+        page.Figure("", drawing, half=True),
+        table,
+        page.Text(text, [text, text]),
+        page.Command(text, f"python -m gan_jax.main \\\n  {text}"),
+        page.Figure("last", drawing, half=True),
+    ]
+    sections = [page.Section(text, blocks, text), page.Section("2", [])]
+    cards = [page.Card(text, -0.00561, text, good) for good in (True, False, None)]
+    third = page.Section("3", [page.Table("empty", ["a", "b"], [])])
+    return page.page(text, text, {text: text}, [*sections, third], cards)
+
+
+def test_page_is_one_self_contained_file():
+    text = some_page("plain")
+    outline = Outline(text)
+    assert "http://" not in text and "https://" not in text and "@import" not in text
+    assert not {"script", "link", "iframe", "object"} & set(outline.tags)
+    assert all(source.startswith(("data:image/", "#")) for source in outline.sources)
+    assert outline.tags.count("img") == 4 and "url(" not in text
+    assert 'name="viewport"' in text and "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+
+
+def test_page_escapes_every_text():
+    text = some_page(NASTY)
+    outline = Outline(text)
+    assert "script" not in outline.tags and "<script" not in text
+    assert outline.text.count(NASTY) >= 15
+
+
+def test_page_shows_values_readably():
+    text = some_page("plain")
+    outline = Outline(text)
+    assert "\N{MINUS SIGN}0.00561" in outline.text
+    assert '<td class="number">0.00561</td>' in text
+    assert '<td class="number">\N{EN DASH}</td>' in text
+    assert "<td>yes</td>" in text
+    assert "nan" not in outline.text
+
+
+def test_page_of_nothing_is_a_page():
+    assert "h1" in Outline(page.page("Title", "", {}, [])).tags
+
+
+def test_page_survives_text_that_is_not_unicode(tmp_path):
+    files.write_text(tmp_path / "report.html", some_page("caf\udce9\0.png"))
+    Outline((tmp_path / "report.html").read_text("utf-8"))
+
+
+def test_page_refuses_what_it_cannot_show():
+    short = page.Section("", [page.Table("t", ["a", "b"], [[1, 2], [3]])])
+    with pytest.raises(ValueError, match='table "t": a row has 1 values, not 2'):
+        page.page("", "", {}, [short])
+    unknown = page.Section("", [page.Figure("f", b"GIF89a")])
+    with pytest.raises(ValueError, match="PNG, JPEG or SVG"):
+        page.page("", "", {}, [unknown])
