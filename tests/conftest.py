@@ -1,9 +1,6 @@
 """Strict modes for every test: 4 CPU devices, no rank promotion, checked shapes."""
 
-import warnings
-
 import jax
-import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_num_cpu_devices", 4)

@@ -23,8 +23,8 @@ from gan_jax.errors import InputError
 class Images(NamedTuple):
     """A batch, or a whole set, of images with their labels (-1 = unlabelled)."""
 
-    image: UInt8[Array, "*batch height width channels"]
-    label: Int[Array, "*batch"]
+    image: UInt8[Array | np.ndarray, "*batch height width channels"]
+    label: Int[Array | np.ndarray | np.integer, "*batch"]
 
 
 Batch = dict[str, Images]
@@ -34,9 +34,10 @@ Batch = dict[str, Images]
 class Feed(NamedTuple):
     """Where training batches come from: two functions that go together."""
 
-    stretch: Callable[[int, int], PyTree]
-    """`stretch(first, count)`: on the host, the arrays that steps first to first +
-    count - 1 need, to be passed to a compiled function as an argument."""
+    stretch: Callable[[int, int, int], PyTree]
+    """`stretch(first, count, room)`: on the host, the arrays that steps first to
+    first + count - 1 need, to be passed to a compiled function as an argument; their
+    shapes depend on `room` >= count alone."""
     batch: Callable[[PyTree, Int[Array, ""]], Batch]
     """`batch(arrays, step)`: inside a compiled function, the batch of one step."""
 
@@ -141,7 +142,7 @@ def resident(
             for role, images in arrays.items()
         }
 
-    return Feed(lambda first, count: arrays, batch)
+    return Feed(lambda first, count, room: arrays, batch)
 
 
 def _labels(labels: np.ndarray | None, count: int) -> np.ndarray:
@@ -162,7 +163,9 @@ def streamed(
     """
     _check(sources, batch_size)
     seeds = _seeds(sources, seed)
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4 * batch_size)
+    options = grain.ReadOptions(
+        num_threads=threads, prefetch_buffer_size=4 * batch_size
+    )
     reading: dict[str, tuple[int, Iterator[Any]]] = {}
 
     def open_at(role: str, step: int) -> Iterator[Any]:
@@ -174,16 +177,17 @@ def streamed(
             .batch(batch_size)
         )
 
-    def read(role: str, first: int, count: int) -> Images:
+    def read(role: str, first: int, count: int, room: int) -> Images:
         at, batches = reading.get(role, (-1, iter(())))
         if at != first:  # the start, or a run that resumes
             batches = open_at(role, first)
         read = [next(batches) for _ in range(count)]
         reading[role] = (first + count, batches)
+        read += [read[-1]] * (room - count)
         return Images(*(np.stack(parts) for parts in zip(*read, strict=True)))
 
-    def stretch(first: int, count: int) -> PyTree:
-        loaded = {role: read(role, first, count) for role in sources}
+    def stretch(first: int, count: int, room: int) -> PyTree:
+        loaded = {role: read(role, first, count, room) for role in sources}
         return np.int32(first), place(loaded)
 
     def batch(arrays: PyTree, step: Int[Array, ""]) -> Batch:
@@ -222,7 +226,7 @@ class _Sequence:
 
 
 def to_float(
-    images: UInt8[Array, "*batch height width channels"],
+    images: UInt8[Array | np.ndarray, "*batch height width channels"],
 ) -> Float[Array, "*batch height width channels"]:
     """Scale 8-bit images to [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1.0
+    return jnp.asarray(images, jnp.float32) / 127.5 - 1.0

@@ -29,8 +29,26 @@ MEMORY_LIMIT = 2 * 2**30
 """A folder whose prepared images fit into this many bytes is kept in memory."""
 
 _SUFFIXES = frozenset(
-    ".bmp .dib .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tga .tif .tiff .webp "
-    ".avif .ico .pcx".split()
+    [
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".jfif",
+        ".jp2",
+        ".jpeg",
+        ".jpg",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".ppm",
+        ".tga",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".avif",
+        ".ico",
+        ".pcx",
+    ]
 )
 _THREADS = 8
 
@@ -167,7 +185,7 @@ def fingerprint(source: Source) -> str:
     digest = hashlib.sha256(repr((len(source), source.shape)).encode())
     for index in range(len(source)):
         image, label = source[index]
-        digest.update(np.ascontiguousarray(image))
+        digest.update(image.tobytes())
         digest.update(str(label).encode())
     return digest.hexdigest()
 
@@ -265,11 +283,11 @@ def tfds(
             be downloaded, or holds no images.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Importing the library asks Google's bucket for its list of sets; nothing here
-    # needs that, and without a network it takes minutes to fail.
     import tensorflow_datasets as library
 
-    place = os.path.expanduser(path or os.environ.get("TFDS_DATA_DIR", "")) or None
+    place = path or os.environ.get("TFDS_DATA_DIR")
+    place = str(Path(place).expanduser()) if place else None
+    # Looking for a set in Google's bucket takes minutes to fail without a network.
     with contextlib.suppress(AttributeError):
         library.core.utils.gcs_utils._is_gcs_disabled = True
     if download:
@@ -282,8 +300,9 @@ def tfds(
     features = builder.info.features
     if "image" not in features or "train" not in parts:
         raise InputError(f"TFDS set {name} has no training images: choose an image set")
-    label = features["label"] if "label" in features else None
-    classes = tuple(getattr(label, "names", ()) or ())
+    # A FeaturesDict can be indexed, but has no `get`.
+    names = getattr(features["label"], "names", ()) if "label" in features else ()
+    classes = tuple(names or ())
     channels = features["image"].shape[-1]
 
     def part(records: Sequence[Any]) -> Source:
@@ -393,7 +412,7 @@ def _read_arrays(
             else:
                 with loaded:
                     images = loaded["image"]
-                    labels = loaded["label"] if "label" in loaded else None
+                    labels = loaded.get("label")
     except (OSError, ValueError, KeyError, EOFError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{file} cannot be read as arrays ({reason})") from None
@@ -420,7 +439,7 @@ def _to_8_bits(file: Path, images: np.ndarray) -> np.ndarray:
         return images
     if images.dtype.kind == "f" and np.isfinite(images).all():
         low, high = float(images.min()), float(images.max())
-        if -1 <= low and high <= 1:
+        if low >= -1 and high <= 1:
             unit = (images + 1) / 2 if low < 0 else images
             return np.rint(unit * 255).astype(np.uint8)
     raise InputError(
@@ -486,7 +505,9 @@ def folder(
         None,
     )
     if test is None or not (root / "train").is_dir():
-        return Official(_folder(root, root, size, crop, pixel_limit, memory_limit), None)
+        return Official(
+            _folder(root, root, size, crop, pixel_limit, memory_limit), None
+        )
     limits = (size, crop, pixel_limit, memory_limit)
     return Official(
         _folder(root, root / "train", *limits), _folder(root, test, *limits)

@@ -235,9 +235,7 @@ def _space_to_depth(image: Array, stride: int) -> Array:
 
 def _depth_to_space(image: Array, stride: int) -> Array:
     batch, height, width, channels = image.shape
-    image = image.reshape(
-        batch, height, width, stride, stride, channels // stride**2
-    )
+    image = image.reshape(batch, height, width, stride, stride, channels // stride**2)
     image = image.transpose(0, 1, 3, 2, 4, 5)
     return image.reshape(batch, height * stride, width * stride, -1)
 
@@ -246,10 +244,8 @@ def _pads(
     padding: Padding, sizes: Sequence[int], taps: Sequence[int], stride: int
 ) -> Pads:
     if isinstance(padding, str):
-        pairs = lax.padtype_to_pads(sizes, taps, (stride, stride), padding)
-    else:
-        pairs = padding
-    (top, bottom), (left, right) = pairs
+        padding = lax.padtype_to_pads(sizes, taps, (stride, stride), padding)
+    (top, bottom), (left, right) = padding
     return (top, bottom), (left, right)
 
 

@@ -67,7 +67,9 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
         """Draw constraints from the images set aside, repeated under other masks."""
         source = part["constraint"]
         chosen = np.arange(count) % len(source)
-        images = to_float(jnp.asarray(np.stack([source[int(at)].image for at in chosen])))
+        images = to_float(
+            jnp.asarray(np.stack([source[int(at)].image for at in chosen]))
+        )
         return images, known(images, _draw_mask(key, count, size, pixels))
 
     def evaluate(

@@ -15,7 +15,7 @@ from gan_jax.training.step import Example, Term
 Generate = Callable[
     [PRNGKeyArray, PyTree[Array]], Float[np.ndarray, "count height width channels"]
 ]
-"""`generate(key, conditions)`: an image for each condition, each with a fresh latent."""
+"""`generate(key, conditions)`: an image and a fresh latent for each condition."""
 
 
 class Task(NamedTuple):

@@ -29,7 +29,9 @@ class Checkpoints:
             keep: how many of the latest to keep; None keeps all (a history).
         """
         policy = (
-            None if keep is None else checkpoint_managers.preservation_policy.LatestN(keep)
+            None
+            if keep is None
+            else checkpoint_managers.preservation_policy.LatestN(keep)
         )
         # Orbax needs an absolute path: a relative one fails late, while saving.
         self._directory = directory.absolute()

@@ -6,7 +6,7 @@ once; it knows no method by name. Statics are closed over, arrays never are.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -20,7 +20,8 @@ from gan_jax.training.state import Player, TrainState, Variables, moving_average
 
 Images = Float[Array, "batch ..."]
 Scores = Float[Array, "batch ..."]
-Condition = PyTree[Array]
+Condition: TypeAlias = Any
+"""A pytree of arrays: what a task tells the networks of an image."""
 
 
 class Play(NamedTuple):
@@ -107,8 +108,8 @@ def initial_state(
         step=zero,
         critic_step=zero,
         key=keys[3],
-        generator=_player(generator, recipe.generator_optimizer),
-        critic=_player(critic, recipe.critic_optimizer),
+        generator=_player(dict(generator), recipe.generator_optimizer),
+        critic=_player(dict(critic), recipe.critic_optimizer),
         average=jax.tree.map(jnp.copy, dict(generator)),
         weights={
             player: {name: jnp.float32(term.weight) for name, term in terms.items()}

@@ -1,0 +1,75 @@
+"""Generation under a handful of known pixels: the pixel-wise conditioned GAN.
+
+Paper:    Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689 (and 2002.01281).
+Data:     digits (default: scikit-learn's 1,797, no network needed), mnist,
+          fashion_mnist (TFDS, or --config.data.path), or your own folder of images.
+Variants: digits mnist fashion_mnist photos cgan smoke; joined by commas.
+          cgan is the paper's baseline: the critic sees the pixels, lambda is 0.
+Cost:     digits about 4 minutes on two CPU cores; smoke under a minute;
+          mnist and fashion_mnist (paper's widths, 40 epochs) want an accelerator.
+Expected: digits: pixel_mse below 0.01, diversity above 0.9 of the real images'.
+          Published medians at lambda 10: MNIST pixel_mse .021, Fashion-MNIST .019.
+
+python -m gan_jax.main --config=configs/pixelcgan.py
+python -m gan_jax.main --config=configs/pixelcgan.py:fashion_mnist,cgan
+"""
+
+from gan_jax import config as configs
+
+
+def get_config(variant: str = ""):
+    config = configs.training("pixelcgan")
+    config.task = "pixels"
+    config.pixel_weight = 10.0  # lambda
+    config.condition_critic = False
+    config.mask = {
+        "count": 0,  # known pixels of each image
+        "fraction": 0.005,  # or their share: 3 of 28x28
+        "pattern": "",  # or an image file, white = known, the same for all
+    }
+    return configs.with_variants(config, VARIANTS, variant, data="digits")
+
+
+# Narrow networks with 4x4 kernels (which waste nothing at stride 2) and a penalty
+# that keeps the critic from memorising 1,164 images.
+_DIGITS = {
+    "steps": 2200,
+    "pixel_weight": 20.0,
+    "critic_penalty": 0.1,
+    "optimizer.learning_rate": 5e-4,
+    "network.width": 16,
+    "network.critic_width": 24,
+    "network.kernel": 4,
+}
+
+# 40 epochs of the 43,200 images shown to the critic.
+_PAPER = {
+    "steps": 27_000,
+    "evaluation.every": 1350,
+    "fused_steps": 50,
+    "log_every": 50,
+}
+
+VARIANTS = {
+    "digits": _DIGITS,
+    "photos": {
+        **_DIGITS,
+        "data.size": 32,
+        "network.depth": 3,
+    },
+    "mnist": _PAPER,
+    "fashion_mnist": _PAPER,
+    "cgan": {"condition_critic": True, "pixel_weight": 0.0},
+    "smoke": {
+        "steps": 40,
+        "batch_size": 16,
+        "network.width": 8,
+        "network.critic_width": 8,
+        "network.kernel": 4,
+        "evaluation.count": 64,
+        "evaluation.every": 20,
+        "fused_steps": 10,
+        "checkpoint_every": 20,
+        "sample_every": 20,
+    },
+}
