@@ -34,9 +34,9 @@ def get_config(variant: str = ""):
 # that keeps the critic from memorising 1,164 images.
 _DIGITS = {
     "steps": 2200,
-    "pixel_weight": 20.0,
-    "critic_penalty": 0.1,
-    "optimizer.learning_rate": 5e-4,
+    "pixel_weight": 2.0,
+    "critic_penalty": 0.3,
+    "optimizer.learning_rate": 6e-4,
     "network.width": 16,
     "network.critic_width": 24,
     "network.kernel": 4,

@@ -23,7 +23,7 @@ from gan_jax.data.feed import Feed
 from gan_jax.data.sources import Source, fingerprint, in_memory
 from gan_jax.data.splits import Part, partition
 from gan_jax.errors import DivergedError, InputError, Interrupted
-from gan_jax.programs.workdir import open_workdir
+from gan_jax.programs.workdir import check_workdir, claim_workdir
 from gan_jax.report import files, training
 from gan_jax.report.journal import Journal
 from gan_jax.report.progress import Progress
@@ -70,8 +70,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Interrupted: by SIGINT or SIGTERM, after saving; the same call continues.
     """
     began = time.monotonic()
-    before = open_workdir(config, workdir)
+    before = check_workdir(config, workdir)
     this = prepare(config, workdir)
+    claim_workdir(config, workdir)
     state = initialise(this)
     with Checkpoints(workdir / "checkpoints") as checkpoints, Signals() as signals:
         restored = checkpoints.restore(state, warn=_say)

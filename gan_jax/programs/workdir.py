@@ -11,15 +11,15 @@ from gan_jax.errors import InputError
 from gan_jax.report import files
 
 
-def open_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
-    """Make a workdir this config's, or find that it is.
+def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
+    """Find whether a workdir is free or this config's; nothing is written yet.
 
     Returns:
         The summary of an earlier, complete run of the config there, if any.
 
     Raises:
         InputError: another config wrote it (with the difference), or it cannot be
-            written.
+            read.
     """
     path = workdir / "config.json"
     wanted = flatten(config)
@@ -31,10 +31,21 @@ def open_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
                     f"{workdir} was written with another config ({'; '.join(changed)}):"
                     " choose another --workdir, or give the same values"
                 )
-        files.write_json(path, wanted)
         return read_summary(workdir)
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"workdir {workdir} cannot be used: {error}") from None
+
+
+def claim_workdir(config: ConfigDict, workdir: Path) -> None:
+    """Make a workdir this config's; called once everything else was found good.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        files.write_json(workdir / "config.json", flatten(config))
+    except OSError as error:
+        raise InputError(f"workdir {workdir} cannot be written: {error}") from None
 
 
 def read_summary(workdir: Path) -> dict[str, Any] | None:
