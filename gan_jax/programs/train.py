@@ -31,6 +31,7 @@ from gan_jax.tasks.task import Generate, Task
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.state import TrainState, Variables
 from gan_jax.training.step import (
+    CAUSES,
     Log,
     Recipe,
     initial_state,
@@ -258,7 +259,10 @@ def check(logs: Log, first: int, count: int) -> None:
     if not steps:
         return
     worst = min(steps)
-    names = [name for name, rows in bad.items() if rows[worst]]
+    names = sorted(
+        (name for name, rows in bad.items() if rows[worst]),
+        key=lambda name: CAUSES.index(name.split()[1]),
+    )
     raise DivergedError(
         f"not finite at step {first + worst + 1}: {names[0]}"
         + (f" (and {len(names) - 1} tensors that follow from it)" if names[1:] else "")

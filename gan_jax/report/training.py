@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,6 +14,7 @@ from gan_jax.report.page import Card, Command, Figure, Section, Table, page
 _COURSE = 4  # sample plates shown from along the way
 
 
+@runtime_checkable
 class Shown(Protocol):
     """What the report asks of a task."""
 

@@ -78,12 +78,16 @@ class Recipe(NamedTuple):
     average_decay: float = 0.999
 
 
+CAUSES = ("parameter", "statistic", "batch", "term", "gradient")
+"""Kinds of tensors in the order in which one that is not finite spoils the next."""
+
+
 class Log(NamedTuple):
     """What a step reports: numbers to plot, and what of it was finite."""
 
     values: dict[str, Float[Array, ""]]
     finite: dict[str, Bool[Array, ""]]
-    """By name of the tensor, causes before their consequences."""
+    """By the tensor's name: whose, one of `CAUSES`, and which."""
 
 
 Fakes = Callable[[PyTree[Array], PRNGKeyArray, Example], Images]
@@ -275,10 +279,7 @@ def _descend(
     values = {"loss": total, **addends, **means}
     log = Log(
         {f"{name}/{term}": value for term, value in values.items()},
-        finite(f"{name} parameter", player.parameters)
-        | finite(f"{name} statistic", player.statistics)
-        | finite(f"{name} term", addends)
-        | finite(f"{name} gradient", gradients),
+        finite(f"{name} term", addends) | finite(f"{name} gradient", gradients),
     )
     return Player(parameters, statistics, optimizer_state), log
 
@@ -339,7 +340,7 @@ def make_step(
                 term_key,
                 frozen,
             )
-            return critic, Log(log.values, finite("batch", example) | log.finite)
+            return critic, Log(log.values, finite("critic batch", example) | log.finite)
 
         def again(turn: Array, carry: tuple[Player, Log]) -> tuple[Player, Log]:
             critic, before = carry
@@ -366,6 +367,20 @@ def make_step(
         average = moving_average(
             state.average, generator.variables, state.step, recipe.average_decay
         )
+        entered = {
+            f"{name} {kind}": tree
+            for name, player in (
+                ("generator", state.generator),
+                ("critic", state.critic),
+            )
+            for kind, tree in (
+                ("parameter", player.parameters),
+                ("statistic", player.statistics),
+            )
+        }
+        sound = log.finite | generator_log.finite
+        for name, tree in entered.items():
+            sound |= finite(name, tree)
         state = state._replace(
             step=state.step + 1,
             critic_step=critic_step,
@@ -373,9 +388,7 @@ def make_step(
             critic=critic,
             average=average,
         )
-        return state, Log(
-            log.values | generator_log.values, log.finite | generator_log.finite
-        )
+        return state, Log(log.values | generator_log.values, sound)
 
     return step
 

@@ -1,0 +1,1 @@
+"""Starting gan_jax elsewhere, and measuring it."""

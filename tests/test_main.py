@@ -1,0 +1,249 @@
+"""The main job as its user runs it: whole, stopped, killed, resumed, misused."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+SMOKE = "--config=configs/pixelcgan.py:smoke"
+STEPS = 30
+
+
+def command(workdir, *flags, config=SMOKE):
+    return [
+        sys.executable,
+        "-m",
+        "gan_jax.main",
+        config,
+        f"--workdir={workdir}",
+        *flags,
+    ]
+
+
+def environment(devices=1):
+    return {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
+
+
+def run(workdir, *flags, config=SMOKE, devices=1):
+    return subprocess.run(
+        command(workdir, *flags, config=config),
+        cwd=ROOT,
+        env=environment(devices),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def train(workdir, *flags, devices=1):
+    finished = run(
+        workdir,
+        f"--config.steps={STEPS}",
+        "--config.checkpoint_every=10",
+        *flags,
+        devices=devices,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished, summary(workdir)
+
+
+def summary(workdir):
+    def refuse(text):
+        raise AssertionError(f"{text} is not strict JSON")
+
+    return json.loads((workdir / "summary.json").read_text(), parse_constant=refuse)
+
+
+def losses(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def start_and_signal(workdir, number, after_step):
+    """Start the run and send a signal once a checkpoint of `after_step` is whole."""
+    process = subprocess.Popen(
+        command(workdir, f"--config.steps={STEPS}", "--config.checkpoint_every=10"),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 240
+    while not (workdir / "checkpoints" / str(after_step)).is_dir():
+        assert process.poll() is None, "it ended before it could be signalled"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    return process.wait(timeout=120)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Give an uninterrupted run."""
+    workdir = tmp_path_factory.mktemp("whole")
+    train(workdir)
+    return workdir
+
+
+def test_leaves_what_the_contract_says(whole):
+    found = summary(whole)
+    assert found["complete"] is True
+    assert found["program"] == "train" and found["config_name"] == "pixelcgan"
+    assert found["dataset"]["name"] == "digits"
+    assert found["dataset"]["count"] == 1166 + 291
+    assert re.fullmatch("[0-9a-f]{64}", found["dataset"]["sha256"])
+    assert re.fullmatch("[0-9a-f]{64}", found["parameters_sha256"])
+    assert {*found["timing"]} == {
+        "compile_seconds",
+        "steps_per_second",
+        "images_per_second",
+        "total_seconds",
+    }
+    metrics = found["metrics"]
+    assert found["metrics_failed"] == {}
+    for name in ("pixel_mse", "diversity", "diversity_within", "diversity_real"):
+        assert 0 < metrics[name] < 4
+    share = metrics["diversity"] / metrics["diversity_real"]
+    assert metrics["collapsed"] is (share < 0.2)
+    rows = losses(whole)
+    assert [row["step"] for row in rows][:20] == list(range(1, 21))
+    assert {
+        "critic/adversarial",
+        "generator/adversarial",
+        "generator/pixel_fidelity",
+    } <= {*rows[0]}
+    total = rows[0]["generator/adversarial"] + rows[0]["generator/pixel_fidelity"]
+    assert rows[0]["generator/loss"] == pytest.approx(total, rel=1e-5)
+    assert "validation/pixel_mse" in rows[19]
+    assert any((whole / "tensorboard").iterdir())
+    assert json.loads((whole / "config.json").read_text())["pixel_weight"] > 0
+
+
+def test_draws_pictures_and_a_page_that_needs_nothing_else(whole):
+    plates = sorted((whole / "samples").glob("*.png"))
+    assert [int(plate.stem) for plate in plates] == [20, 30]
+    pixels = np.asarray(Image.open(plates[-1]))
+    assert pixels.std() > 10
+    text = (whole / "report.html").read_text()
+    HTMLParser().feed(text)
+    assert "data:image/png;base64," in text and "<script" not in text
+    assert not re.search(r"(src|href)=.https?:", text)
+
+
+def test_a_complete_run_is_evaluated_again_without_training(whole):
+    before = summary(whole)
+    finished, after = train(whole)
+    assert f"trained to step {STEPS}" in finished.stdout
+    assert after["metrics"] == before["metrics"]
+    assert after["parameters_sha256"] == before["parameters_sha256"]
+    assert after["timing"] == before["timing"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_a_stopped_run_continues_to_identical_parameters(whole, tmp_path, number, code):
+    assert start_and_signal(tmp_path, number, 10) == code
+    assert not (tmp_path / "summary.json").exists()
+    finished, found = train(tmp_path)
+    assert "continues at step" in finished.stdout
+    assert found["parameters_sha256"] == summary(whole)["parameters_sha256"]
+    steps = [row["step"] for row in losses(tmp_path)]
+    assert steps == [row["step"] for row in losses(whole)]
+
+
+def test_an_unreadable_checkpoint_is_set_aside(whole, tmp_path):
+    # Two whole checkpoints, 20 and 30; the newest loses half of every file.
+    train(tmp_path)
+    for file in (tmp_path / "checkpoints" / str(STEPS)).rglob("*"):
+        if file.is_file():
+            os.truncate(file, file.stat().st_size // 2)
+    finished, found = train(tmp_path)
+    assert f"checkpoint {STEPS} cannot be read" in finished.stdout
+    assert "continues at step 20" in finished.stdout
+    assert found["parameters_sha256"] == summary(whole)["parameters_sha256"]
+    assert any((tmp_path / "unreadable").iterdir())
+
+
+def test_streamed_and_resident_training_are_the_same(whole, tmp_path):
+    _, found = train(tmp_path, "--config.data.feed=streamed")
+    assert found["parameters_sha256"] == summary(whole)["parameters_sha256"]
+
+
+def test_four_devices_train_as_one(whole, tmp_path):
+    _, found = train(tmp_path, devices=4)
+    assert found["environment"]["count"] == 4
+    for one, four in zip(losses(whole)[:20], losses(tmp_path)[:20], strict=True):
+        for name, value in one.items():
+            if name.startswith(("critic/", "generator/")):
+                assert four[name] == pytest.approx(value, rel=1e-4, abs=1e-4), name
+
+
+def test_history_keeps_both_networks(tmp_path):
+    train(tmp_path, "--config.history.every=15")
+    assert {path.name for path in (tmp_path / "history").iterdir()} == {"15", "30"}
+
+
+def test_a_folder_of_the_users_own_images(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    draw = np.random.default_rng(0)
+    for index in range(220):
+        noise = draw.integers(0, 256, (33, 40, 3), np.uint8)
+        Image.fromarray(noise).save(pictures / f"{index}.png")
+    (pictures / "broken.png").write_bytes(b"\x89PNG")
+    finished, found = train(
+        tmp_path / "run",
+        f"--config.data.path={pictures}",
+        "--config.data.size=16",
+        "--config.condition_critic=True",
+    )
+    assert "broken.png" in finished.stdout
+    assert found["dataset"]["name"] == "pictures"
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--config.stepz=3"], "unknown key --config.stepz (did you mean steps?)"),
+        (["--config.steps=many"], "invalid literal"),
+        (["--config.objective=nope"], "known: minimax, nonsaturating"),
+        (["--config.data.name=no_such_set"], "tfds build no_such_set"),
+        (["--config.data.path=nowhere"], "does not exist"),
+        (["--config.data.path=configs"], "holds no images"),
+        (["--config.data.size=30"], "base * 2^depth"),
+        (["--config.batch_size=5000"], "larger than"),
+        (["--config.mask.count=900", "--config.mask.fraction=0"], "900 known pixels"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, flags, says):
+    finished = run(tmp_path / "run", *flags)
+    assert finished.returncode == 2
+    assert says in finished.stderr
+    assert len(finished.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_variant_lists_the_known_ones(tmp_path):
+    finished = run(tmp_path, config="--config=configs/pixelcgan.py:mnits")
+    assert finished.returncode == 2
+    assert "did you mean mnist?" in finished.stderr
+    assert "cgan, smoke" in finished.stderr
+
+
+def test_the_workdir_of_another_config_is_refused(whole):
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    finished = run(whole, f"--config.steps={STEPS}", "--config.seed=1")
+    assert finished.returncode == 2
+    assert "seed: 0 -> 1" in finished.stderr
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before

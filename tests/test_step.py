@@ -1,0 +1,167 @@
+"""The train step as a library: what it updates, logs, guards and repeats exactly."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax.data.feed import resident
+from gan_jax.data.sources import ArraySource
+from gan_jax.errors import DivergedError
+from gan_jax.losses import adversarial
+from gan_jax.networks import dcgan
+from gan_jax.programs.train import check
+from gan_jax.tasks import pixels
+from gan_jax.training.state import moving_average
+from gan_jax.training.step import (
+    Recipe,
+    Term,
+    critic_update,
+    initial_state,
+    make_step,
+    make_stretch,
+)
+
+SIZE, BATCH = 8, 8
+
+
+def recipe(**changes):
+    task = pixels.task(SIZE, 3, weight=5.0)
+    values = {
+        "generator": dcgan.generator(SIZE, 1, 4, 1, 3, conditional=True),
+        "critic": dcgan.critic(SIZE, 4, 2, 3),
+        "objective": adversarial.nonsaturating,
+        "latent": lambda key, count: jax.random.normal(key, (count, 5)),
+        "present": task.present,
+        "generator_optimizer": optax.sgd(0.1),
+        "critic_optimizer": optax.sgd(0.1),
+        "generator_terms": task.generator_terms,
+    }
+    return Recipe(**{**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def feed():
+    images = np.random.default_rng(0).integers(0, 256, (40, SIZE, SIZE, 1), np.uint8)
+    sources = {role: ArraySource("noise", images) for role in ("real", "constraint")}
+    return resident(sources, BATCH, seed=1)
+
+
+def begin(recipe, feed):
+    arrays = feed.stretch(0, 1, 1)
+    state = initial_state(recipe, jax.random.key(0), feed.batch(arrays, jnp.int32(0)))
+    return state, arrays
+
+
+def changed(before, after):
+    leaves = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    return [bool((one != other).any()) for one, other in leaves]
+
+
+def test_a_step_moves_both_players_and_logs_every_addend(feed):
+    this = recipe(critic_terms={"square": Term(0.5, lambda p: p.real_scores**2)})
+    state, arrays = begin(this, feed)
+    after, log = jax.jit(make_step(this, feed.batch))(state, arrays, None)
+    assert int(after.step) == int(after.critic_step) == 1
+    assert all(changed(state.generator.parameters, after.generator.parameters))
+    assert any(changed(state.critic.parameters, after.critic.parameters))
+    values = log.values
+    assert float(values["critic/loss"]) == pytest.approx(
+        float(values["critic/adversarial"] + values["critic/square"]), rel=1e-6
+    )
+    assert float(values["generator/loss"]) == pytest.approx(
+        float(values["generator/adversarial"] + values["generator/pixel_fidelity"]),
+        rel=1e-6,
+    )
+    assert all(bool(sound) for sound in log.finite.values())
+
+
+def test_weights_are_traced(feed):
+    this = recipe()
+    state, arrays = begin(this, feed)
+    step = jax.jit(make_step(this, feed.batch))
+    _, five = step(state, arrays, None)
+    weights = {"generator": {"pixel_fidelity": jnp.float32(10)}, "critic": {}}
+    _, ten = step(state._replace(weights=weights), arrays, None)
+    assert float(ten.values["generator/pixel_fidelity"]) == pytest.approx(
+        2 * float(five.values["generator/pixel_fidelity"]), rel=1e-5
+    )
+
+
+def test_critic_steps_follow_their_schedule(feed):
+    this = recipe(critic_steps=lambda step: jnp.where(step == 0, 3, 1))
+    state, arrays = begin(this, feed)
+    step = jax.jit(make_step(this, feed.batch))
+    state, _ = step(state, arrays, None)
+    assert int(state.critic_step) == 3
+    state, _ = step(state, arrays, None)
+    assert int(state.critic_step) == 4
+
+
+def test_a_stretch_equals_single_steps_bit_by_bit_however_it_is_cut(feed):
+    this = recipe()
+    state, arrays = begin(this, feed)
+    stretch = jax.jit(make_stretch(make_step(this, feed.batch), 5))
+    whole, logs = stretch(state, arrays, jnp.int32(5))
+    first, _ = stretch(state, arrays, jnp.int32(2))
+    cut, _ = stretch(first, arrays, jnp.int32(3))
+    keyless = [state._replace(key=jnp.zeros(())) for state in (whole, cut)]
+    assert not any(changed(*keyless))
+    assert logs.values["critic/loss"].shape == (5,)
+
+
+def test_a_critic_is_updated_on_fakes_from_anywhere(feed):
+    this = recipe()
+    state, arrays = begin(this, feed)
+    example = this.present(jax.random.key(1), feed.batch(arrays, jnp.int32(0)))
+    critic = state.critic
+    gaps = []
+    for _ in range(20):
+        critic, log = critic_update(
+            this, critic, {}, example, -jnp.ones_like(example.real), jax.random.key(2)
+        )
+        gaps.append(float(log.values["critic/adversarial"]))
+    assert gaps[-1] < 0.5 * gaps[0]
+
+
+@pytest.mark.parametrize("player", ["generator", "critic"])
+def test_a_nan_parameter_is_named_as_the_cause(feed, player):
+    this = recipe()
+    state, arrays = begin(this, feed)
+    stretch = jax.jit(make_stretch(make_step(this, feed.batch), 4))
+    state, _ = stretch(state, arrays, jnp.int32(2))
+    network = getattr(state, player)
+    poisoned = jax.tree.map(lambda leaf: leaf, network.parameters)
+    path = {"generator": ("stages_3", "Conv_0"), "critic": ("Conv_1",)}[player]
+    place = poisoned
+    for name in path:
+        place = place[name]
+    place["kernel"] = place["kernel"].at[0, 0, 0, 0].set(jnp.nan)
+    state = state._replace(**{player: network._replace(parameters=poisoned)})
+    _, logs = stretch(state, arrays, jnp.int32(4))
+    with pytest.raises(DivergedError) as error:
+        check(jax.device_get(logs), 2, 4)
+    cause = f"step 3: {player} parameter {'/'.join(path)}/kernel"
+    assert cause in str(error.value)
+
+
+def test_a_nan_in_a_batch_is_named_as_the_cause(feed):
+    this = recipe()
+
+    def poisoned(key, batch):
+        example = this.present(key, batch)
+        return example._replace(real=example.real.at[0, 0, 0, 0].set(jnp.nan))
+
+    state, arrays = begin(this, feed)
+    step = make_step(this._replace(present=poisoned), feed.batch)
+    _, logs = jax.jit(make_stretch(step, 2))(state, arrays, jnp.int32(2))
+    with pytest.raises(DivergedError, match="step 1: critic batch real"):
+        check(jax.device_get(logs), 0, 2)
+
+
+def test_the_moving_average_forgets_its_start_then_slows():
+    early = moving_average(jnp.zeros(()), jnp.ones(()), jnp.int32(0), 0.999)
+    late = moving_average(jnp.zeros(()), jnp.ones(()), jnp.int32(10**6), 0.999)
+    assert float(early) == pytest.approx(0.9)
+    assert float(late) == pytest.approx(0.001, rel=1e-3)
