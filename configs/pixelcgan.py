@@ -34,6 +34,7 @@ def get_config(variant: str = ""):
 # that keeps the critic from memorising 1,164 images.
 _DIGITS = {
     "steps": 2200,
+    "evaluation.every": 500,
     "pixel_weight": 2.0,
     "critic_penalty": 0.3,
     "optimizer.learning_rate": 6e-4,
