@@ -22,7 +22,7 @@ from gan_jax.losses import adversarial, penalties
 from gan_jax.networks import dcgan
 from gan_jax.tasks import pixels
 from gan_jax.tasks.task import Task
-from gan_jax.training.step import Play, Recipe, Term
+from gan_jax.training.method import Play, Recipe, Term
 
 OBJECTIVES: Mapping[str, adversarial.Objective] = {
     "minimax": adversarial.minimax,

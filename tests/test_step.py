@@ -13,10 +13,9 @@ from gan_jax.losses import adversarial
 from gan_jax.networks import dcgan
 from gan_jax.programs.train import check
 from gan_jax.tasks import pixels
+from gan_jax.training.method import Recipe, Term
 from gan_jax.training.state import moving_average
 from gan_jax.training.step import (
-    Recipe,
-    Term,
     critic_update,
     initial_state,
     make_step,

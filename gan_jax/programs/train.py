@@ -1,62 +1,36 @@
 """Train a prior: the visible loop, then the evaluation and the report."""
 
-import hashlib
-import signal
-import subprocess
+import contextlib
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
-from gan_jax import recipe as recipes
-from gan_jax.config import flatten
-from gan_jax.data.feed import Feed
-from gan_jax.data.sources import Source, fingerprint, in_memory
-from gan_jax.data.splits import Part, partition
-from gan_jax.errors import DivergedError, InputError, Interrupted
+from gan_jax.errors import DivergedError, Interrupted
+from gan_jax.programs.assembly import Run, prepare, say
+from gan_jax.programs.results import Generator, conclude, draw, evaluate, no_timing
+from gan_jax.programs.signals import Signals
 from gan_jax.programs.workdir import check_workdir, claim_workdir
-from gan_jax.report import files, training
+from gan_jax.report import files
 from gan_jax.report.journal import Journal
 from gan_jax.report.progress import Progress
-from gan_jax.tasks.task import Generate, Task
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.state import TrainState, Variables
 from gan_jax.training.step import (
     CAUSES,
     Log,
-    Recipe,
     initial_state,
     make_step,
     make_stretch,
 )
 
-RESIDENT_LIMIT = 4 * 2**30
-"""With `data.feed` on auto, training images beyond this many bytes are streamed."""
 _FIRST_STEPS = 20  # each of them is logged
-_CHUNK = 100  # images generated at once
-
-
-class Run(NamedTuple):
-    """Everything of a run that does not change while it trains."""
-
-    config: ConfigDict
-    workdir: Path
-    task: Task
-    recipe: Recipe
-    parts: Mapping[str, Part]
-    feed: Feed
-    mesh: jax.sharding.Mesh
-    digest: str
-    """Of the training images."""
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -76,68 +50,18 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     claim_workdir(config, workdir)
     state = initialise(this)
     with Checkpoints(workdir / "checkpoints") as checkpoints, Signals() as signals:
-        restored = checkpoints.restore(state, warn=_say)
+        restored = checkpoints.restore(state, warn=say)
         state = state if restored is None else restored
         step = int(state.step)
         if step >= config.steps:
-            _say(f"{workdir} is trained to step {step}: evaluating it again")
+            say(f"{workdir} is trained to step {step}: evaluating it again")
         elif step:
-            _say(f"{workdir} continues at step {step} of {config.steps}")
+            say(f"{workdir} continues at step {step} of {config.steps}")
         with Journal(workdir, step if step else None) as journal:
             state, timing = train(this, state, checkpoints, journal, signals)
             if timing is None and before is not None:
                 timing = before["timing"]
-            return conclude(this, state, journal, timing or _no_timing(), began)
-
-
-def prepare(config: ConfigDict, workdir: Path) -> Run:
-    """Turn a config into functions and data on the devices."""
-    if config.steps < 1 or config.batch_size < 1 or config.fused_steps < 1:
-        raise InputError("steps, batch_size and fused_steps must be 1 or more")
-    task = recipes.task(config)
-    official = recipes.source(config.data)
-    for path, reason in official.train.skipped:
-        _say(f"skipped {path}: {reason}")
-    parts: dict[str, dict[str, Source]] = {
-        name: dict(part)
-        for name, part in partition(official, config.seed, task.roles).items()
-    }
-    kind = config.data.feed
-    if kind == "auto":
-        fits = _bytes(parts["train"]) <= RESIDENT_LIMIT
-        kind = "resident" if fits else "streamed"
-    open_feed = recipes.look_up(recipes.FEEDS, "data.feed", kind)
-    if kind == "resident":
-        parts["train"] = {
-            role: in_memory(source) for role, source in parts["train"].items()
-        }
-    mesh = make_mesh(config.batch_size)
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    feed = open_feed(
-        parts["train"],
-        config.batch_size,
-        config.seed,
-        lambda tree: jax.device_put(tree, everywhere),
-    )
-    digest = hashlib.sha256()
-    for source in parts["train"].values():
-        digest.update(fingerprint(source).encode())
-    channels = official.train.shape[-1]
-    recipe = recipes.recipe(config, task, channels)
-    return Run(config, workdir, task, recipe, parts, feed, mesh, digest.hexdigest())
-
-
-def make_mesh(batch_size: int) -> jax.sharding.Mesh:
-    """Lay the batch over as many local devices as divide it evenly."""
-    devices = jax.local_devices()
-    count = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
-    # Explicit axes, the default, forbid permutation and slicing of a sharded batch.
-    return jax.make_mesh(
-        (count,),
-        ("batch",),
-        axis_types=(jax.sharding.AxisType.Auto,),
-        devices=devices[:count],
-    )
+            return conclude(this, state, journal, timing or no_timing(), began)
 
 
 def initialise(this: Run) -> TrainState:
@@ -159,7 +83,7 @@ def train(
     state: TrainState,
     checkpoints: Checkpoints,
     journal: Journal,
-    signals: "Signals",
+    signals: Signals,
 ) -> tuple[TrainState, dict[str, float] | None]:
     """Train to the last step: the loop, read top to bottom."""
     config = this.config
@@ -176,10 +100,12 @@ def train(
         config.evaluation.every,
         config.history.every,
     )
-    with (
-        Progress(config.steps, step, config.name) as progress,
-        Checkpoints(this.workdir / "history", keep=None) as history,
-    ):
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(Progress(config.steps, step, config.name))
+        if config.history.every:
+            history = stack.enter_context(
+                Checkpoints(this.workdir / "history", keep=None)
+            )
         first, start = step, time.monotonic()
         while step < config.steps:
             count = min(config.steps, *(_next(step, every) for every in marks)) - step
@@ -270,166 +196,9 @@ def check(logs: Log, first: int, count: int) -> None:
     )
 
 
-class Generator:
-    """Generates with given variables, in chunks of one compiled size."""
-
-    def __init__(self, this: Run):
-        """Compile nothing yet."""
-        recipe = this.recipe
-
-        def generate(
-            variables: Variables, key: PRNGKeyArray, condition: PyTree[Array]
-        ) -> Float[Array, "batch height width channels"]:
-            latent = recipe.latent(key, _CHUNK)
-            images: Any = recipe.generator.apply(variables, latent, condition)
-            return images
-
-        self._generate = jax.jit(generate)
-
-    def using(self, variables: Variables) -> Generate:
-        """Give the function of keys and conditions that a task evaluates."""
-
-        def generate(
-            key: PRNGKeyArray, conditions: PyTree[Array]
-        ) -> Float[np.ndarray, "count height width channels"]:
-            count = len(jax.tree.leaves(conditions)[0])
-            chunks = []
-            for start in range(0, count, _CHUNK):
-                # The last chunk is filled by repeating, and cut after.
-                at = np.arange(start, start + _CHUNK) % count
-                chunk = jax.tree.map(lambda maps, at=at: maps[at], conditions)
-                images = self._generate(
-                    variables, jax.random.fold_in(key, start), chunk
-                )
-                chunks.append(np.asarray(images))
-            return np.concatenate(chunks)[:count]
-
-        return generate
-
-
-def evaluate(this: Run, generate: Generator, average: Variables, part: str) -> Any:
-    """Measure the averaged generator on a part of the data, under fixed keys."""
-    key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_001)
-    count = this.config.evaluation.count
-    if part == "validation":
-        count = min(count, 500)
-    return this.task.evaluate(generate.using(average), this.parts[part], key, count)
-
-
-def draw(this: Run, generate: Generator, average: Variables) -> np.ndarray:
-    """Draw the task's plate on validation images, the same ones at every step."""
-    key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_002)
-    picture: np.ndarray = this.task.picture(
-        generate.using(average), this.parts["validation"], key
-    )
-    return picture
-
-
 def snapshot(state: TrainState) -> dict[str, Variables]:
     """Take what a history keeps of both networks: parameters and statistics."""
     return {"generator": state.generator.variables, "critic": state.critic.variables}
-
-
-def parameters_digest(state: TrainState) -> str:
-    """Hash the final generator's and critic's parameters (SHA-256)."""
-    digest = hashlib.sha256()
-    networks = {"generator": state.generator, "critic": state.critic}
-    parameters = {name: player.parameters for name, player in networks.items()}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
-        array = np.asarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)}{array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def conclude(
-    this: Run,
-    state: TrainState,
-    journal: Journal,
-    timing: Mapping[str, float],
-    began: float,
-) -> dict[str, Any]:
-    """Evaluate on the test part, write `summary.json` and `report.html`."""
-    generate = Generator(this)
-    measured = evaluate(this, generate, state.average, "test")
-    plate = draw(this, generate, state.average)
-    train_part = this.parts["train"]
-    summary = {
-        "program": this.config.program,
-        "config_name": this.config.name,
-        "dataset": {
-            "name": next(iter(train_part.values())).name,
-            "split": "train",
-            "count": sum(len(source) for source in train_part.values()),
-            "sha256": this.digest,
-        },
-        "metrics": measured.metrics,
-        "metrics_failed": measured.failed,
-        "evaluation": {"split": "test", "count": this.config.evaluation.count},
-        "steps": int(state.step),
-        "timing": {
-            **{key: timing[key] for key in _no_timing()},
-            "total_seconds": timing.get("total_seconds", time.monotonic() - began),
-        },
-        "environment": environment(this.mesh),
-        "parameters_sha256": parameters_digest(state),
-        "complete": True,
-    }
-    journal.flush()
-    files.write_text(
-        this.workdir / "report.html",
-        training.report(
-            summary, flatten(this.config), journal.rows, plate, this.task, this.workdir
-        ),
-    )
-    files.write_json(this.workdir / "summary.json", summary)
-    return summary
-
-
-def environment(mesh: jax.sharding.Mesh) -> dict[str, Any]:
-    """Tell what a run ran on; `git` is null outside a checkout."""
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = None
-    return {
-        "jax": jax.__version__,
-        "flax": flax.__version__,
-        "device": mesh.devices.flat[0].device_kind,
-        "count": mesh.devices.size,
-        "git": commit,
-    }
-
-
-class Signals:
-    """Remembers SIGINT or SIGTERM while it is open, so that a step can be finished."""
-
-    def __init__(self) -> None:
-        """Prepare; nothing is caught before the context is entered."""
-        self.received: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "Signals":
-        """Catch both signals."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._remember)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self.received == signal.SIGINT == number:
-            raise KeyboardInterrupt  # asked twice: do not wait for the step
-        self.received = number
 
 
 def _write(
@@ -450,17 +219,3 @@ def _next(step: int, every: int) -> int:
 
 def _due(step: int, every: int) -> bool:
     return bool(every) and step % every == 0
-
-
-def _bytes(part: Part) -> int:
-    return sum(len(source) * int(np.prod(source.shape)) for source in part.values())
-
-
-def _no_timing() -> dict[str, float]:
-    return dict.fromkeys(
-        ("compile_seconds", "steps_per_second", "images_per_second"), 0.0
-    )
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

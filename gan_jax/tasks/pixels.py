@@ -22,7 +22,7 @@ from gan_jax.losses.reconstruction import pixel_fidelity
 from gan_jax.report.grids import constraint_grid
 from gan_jax.report.page import Card
 from gan_jax.tasks.task import Generate, Task
-from gan_jax.training.step import Example, Play, Term
+from gan_jax.training.method import Example, Play, Term
 
 CONSTRAINT_SHARE = 0.2
 """Share of every part of the data that is set aside for constraints (section 4)."""

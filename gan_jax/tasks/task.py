@@ -10,7 +10,7 @@ from gan_jax.data.feed import Batch
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report.page import Card
-from gan_jax.training.step import Example, Term
+from gan_jax.training.method import Example, Term
 
 Generate = Callable[
     [PRNGKeyArray, PyTree[Array]], Float[np.ndarray, "count height width channels"]

@@ -1,0 +1,95 @@
+"""From a config to functions and data on the devices."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from ml_collections import ConfigDict
+
+from gan_jax import recipe as recipes
+from gan_jax.data.feed import Feed
+from gan_jax.data.sources import Source, fingerprint, in_memory
+from gan_jax.data.splits import Part, partition
+from gan_jax.errors import InputError
+from gan_jax.tasks.task import Task
+from gan_jax.training.method import Recipe
+
+RESIDENT_LIMIT = 4 * 2**30
+"""With `data.feed` on auto, training images beyond this many bytes are streamed."""
+
+
+class Run(NamedTuple):
+    """Everything of a run that does not change while it trains."""
+
+    config: ConfigDict
+    workdir: Path
+    task: Task
+    recipe: Recipe
+    parts: Mapping[str, Part]
+    feed: Feed
+    mesh: jax.sharding.Mesh
+    digest: str
+    """Of the training images."""
+
+
+def prepare(config: ConfigDict, workdir: Path) -> Run:
+    """Turn a config into functions and data on the devices."""
+    if config.steps < 1 or config.batch_size < 1 or config.fused_steps < 1:
+        raise InputError("steps, batch_size and fused_steps must be 1 or more")
+    task = recipes.task(config)
+    official = recipes.source(config.data)
+    for path, reason in official.train.skipped:
+        say(f"skipped {path}: {reason}")
+    parts: dict[str, dict[str, Source]] = {
+        name: dict(part)
+        for name, part in partition(official, config.seed, task.roles).items()
+    }
+    kind = config.data.feed
+    if kind == "auto":
+        fits = _bytes(parts["train"]) <= RESIDENT_LIMIT
+        kind = "resident" if fits else "streamed"
+    open_feed = recipes.look_up(recipes.FEEDS, "data.feed", kind)
+    if kind == "resident":
+        parts["train"] = {
+            role: in_memory(source) for role, source in parts["train"].items()
+        }
+    mesh = make_mesh(config.batch_size)
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    feed = open_feed(
+        parts["train"],
+        config.batch_size,
+        config.seed,
+        lambda tree: jax.device_put(tree, everywhere),
+    )
+    digest = hashlib.sha256()
+    for source in parts["train"].values():
+        digest.update(fingerprint(source).encode())
+    channels = official.train.shape[-1]
+    recipe = recipes.recipe(config, task, channels)
+    return Run(config, workdir, task, recipe, parts, feed, mesh, digest.hexdigest())
+
+
+def make_mesh(batch_size: int) -> jax.sharding.Mesh:
+    """Lay the batch over as many local devices as divide it evenly."""
+    devices = jax.local_devices()
+    count = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
+    # Explicit axes, the default, forbid permutation and slicing of a sharded batch.
+    return jax.make_mesh(
+        (count,),
+        ("batch",),
+        axis_types=(jax.sharding.AxisType.Auto,),
+        devices=devices[:count],
+    )
+
+
+def _bytes(part: Part) -> int:
+    return sum(len(source) * int(np.prod(source.shape)) for source in part.values())
+
+
+def say(text: str) -> None:
+    """Tell the user one line, at once."""
+    print(text, flush=True)

@@ -1,0 +1,70 @@
+"""What a method of training is: records of modules and pure functions."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import flax.linen as nn
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from gan_jax.data.feed import Batch
+from gan_jax.losses.adversarial import Objective
+
+Images = Float[Array, "batch ..."]
+Scores = Float[Array, "batch ..."]
+Condition: TypeAlias = Any
+"""A pytree of arrays: what a task tells the networks of an image."""
+
+
+class Play(NamedTuple):
+    """What a term of a loss sees of one move; unused fields cost nothing."""
+
+    real: Images
+    fake: Images
+    real_scores: Scores
+    fake_scores: Scores
+    codes: Array | None
+    """The critic's codes of the fakes, where it makes codes (collection `codes`)."""
+    condition: Condition
+    """What the fakes were generated under."""
+    real_condition: Condition
+    """What the critic is told of the real images, where it is conditional."""
+    critic: Callable[[Images, Condition], Scores]
+    """The critic as it is now, differentiable in the images and in its parameters."""
+    frozen: PyTree[Array]
+    """Arrays that do not train: a teacher, a frozen generator, a history."""
+    key: PRNGKeyArray
+
+
+class Term(NamedTuple):
+    """An addend of a loss: weight times the mean of `value(play)`."""
+
+    weight: float
+    value: Callable[[Play], Array]
+
+
+class Example(NamedTuple):
+    """A batch as a task presents it to the players."""
+
+    real: Images
+    condition: Condition
+    real_condition: Condition
+
+
+class Recipe(NamedTuple):
+    """A method of training: modules, optimisers and pure functions, no arrays."""
+
+    generator: nn.Module
+    critic: nn.Module
+    objective: Objective
+    latent: Callable[[PRNGKeyArray, int], PyTree[Array]]
+    """`latent(key, count)`: draws from the prior of z."""
+    present: Callable[[PRNGKeyArray, Batch], Example]
+    """`present(key, batch)`: the task's real images and conditions."""
+    generator_optimizer: optax.GradientTransformation
+    critic_optimizer: optax.GradientTransformation
+    generator_terms: Mapping[str, Term] = {}
+    critic_terms: Mapping[str, Term] = {}
+    critic_steps: Callable[[Int[Array, ""]], Int[Array, ""] | int] = lambda step: 1
+    """`critic_steps(step)`: critic updates before generator update `step`."""
+    average_decay: float = 0.999
