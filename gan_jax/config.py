@@ -23,7 +23,15 @@ DATA: Mapping[str, Variant] = {
 }
 """Variants that choose the data; the first one named wins over the default."""
 
-RESUMABLE = ("steps", "log_every", "checkpoint_every", "sample_every", "fused_steps")
+RESUMABLE = (
+    "steps",
+    "log_every",
+    "checkpoint_every",
+    "sample_every",
+    "evaluation.count",
+    "evaluation.every",
+    "fused_steps",
+)
 """Keys that may change when a run continues: length and logging."""
 
 

@@ -17,6 +17,12 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 SMOKE = "--config=configs/pixelcgan.py:smoke"
 STEPS = 30
+LENGTHS = (
+    f"--config.steps={STEPS}",
+    "--config.checkpoint_every=10",
+    "--config.evaluation.every=20",
+    "--config.sample_every=20",
+)
 
 
 def command(workdir, *flags, config=SMOKE):
@@ -46,13 +52,7 @@ def run(workdir, *flags, config=SMOKE, devices=1):
 
 
 def train(workdir, *flags, devices=1):
-    finished = run(
-        workdir,
-        f"--config.steps={STEPS}",
-        "--config.checkpoint_every=10",
-        *flags,
-        devices=devices,
-    )
+    finished = run(workdir, *LENGTHS, *flags, devices=devices)
     assert finished.returncode == 0, finished.stderr
     return finished, summary(workdir)
 
@@ -72,7 +72,7 @@ def losses(workdir):
 def start_and_signal(workdir, number, after_step):
     """Start the run and send a signal once a checkpoint of `after_step` is whole."""
     process = subprocess.Popen(
-        command(workdir, f"--config.steps={STEPS}", "--config.checkpoint_every=10"),
+        command(workdir, *LENGTHS),
         cwd=ROOT,
         env=environment(),
         stdout=subprocess.DEVNULL,
