@@ -66,7 +66,7 @@ def arrays(path: str, size: int, crop: int = 0) -> Official:
         try:
             prepared = fit_all(images.reshape(*images.shape[:3], -1), size, crop)
         except BrokenImageError as error:
-            raise InputError(f"{files[part]}: {error}: lower data.crop") from None
+            raise InputError(f"{files[part]}: {error}") from None
         known = None if labels is None or not classes else labels.astype(np.int32)
         return ArraySource(name, prepared, known, classes)
 
@@ -100,10 +100,10 @@ def _load(file: Path) -> _Arrays:
             )
             labelled = beside != file and beside.exists()
             return _Arrays(_read_idx(file), _read_idx(beside) if labelled else None)
-        loaded: Any = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return _Arrays(loaded, None)
-        with loaded:
+        with file.open("rb") as stream:
+            loaded: Any = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return _Arrays(loaded, None)
             if "image" not in loaded:
                 raise InputError(
                     f"{file} has no array 'image' (it has {', '.join(loaded)}): save "

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
+from gan_jax.errors import InputError
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -156,7 +158,9 @@ def _to_8_bits(levels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
     return np.rint(scaled).astype(np.uint8)
 
 
-def fit(image: Image8, size: int, crop: int = 0) -> Image8:
+def fit(
+    image: Image8, size: int, crop: int = 0
+) -> UInt8[np.ndarray, "size size channels"]:
     """Crop the centre and resize to size x size, with antialiasing (Lanczos).
 
     An image of that size is untouched. A 28x28 one at size 32 gets two more pixels on
@@ -169,12 +173,19 @@ def fit(image: Image8, size: int, crop: int = 0) -> Image8:
 
     Raises:
         BrokenImageError: the image is smaller than the crop.
+        InputError: size or crop is negative, or size 0.
     """
     from PIL import Image
 
+    if size < 1 or crop < 0:
+        raise InputError(
+            f"data.size {size} must be above 0, and data.crop {crop} not below"
+        )
     height, width, channels = image.shape
     if crop > min(height, width):
-        raise BrokenImageError(f"{width}x{height} is smaller than the crop of {crop}")
+        raise BrokenImageError(
+            f"{width}x{height} is smaller than the crop of {crop}: lower data.crop"
+        )
     side = crop or min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     image = image[top : top + side, left : left + side]
@@ -196,7 +207,9 @@ def fit_all(
     return np.stack([fit(image, size, crop) for image in images])
 
 
-def with_channels(image: Image8, channels: int) -> Image8:
+def with_channels(
+    image: Image8, channels: int
+) -> UInt8[np.ndarray, "height width wanted"]:
     """Give a grey image three equal channels where RGB is wanted.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from gan_jax.data.arrays import array_files, arrays, is_array_file
-from gan_jax.data.decode import fit
+from gan_jax.data.decode import fit, fit_all
 from gan_jax.data.examples import (
     ArraySource,
     Example,
@@ -94,17 +94,18 @@ def digits(size: int) -> Official:
         raise InputError(f"data.size {size} is too small for digits: take 8 or more")
     data = load_digits()
     # The window of the source, in its pixels, that the whole image shows: 28/20 of the
-    # digit's 8, or 32/20. The padding lets the ends of strokes fade as their sides do.
-    margin = 4 * (32 if size == 32 else 28) / 20
-    window = (8 - margin, 8 - margin, 8 + margin, 8 + margin)
-    images = np.empty((len(data.images), size, size, 1), np.uint8)
+    # digit's 8. The padding lets the ends of strokes fade as their sides do.
+    window = (8 - 5.6, 8 - 5.6, 8 + 5.6, 8 + 5.6)
+    side = 28 if size == 32 else size
+    images = np.empty((len(data.images), side, side, 1), np.uint8)
     for image, ink in zip(images, data.images, strict=True):
         small = Image.fromarray(np.pad(ink / 16, 4).astype(np.float32))
-        large = small.resize((size, size), Image.Resampling.BICUBIC, box=window)
+        large = small.resize((side, side), Image.Resampling.BICUBIC, box=window)
         sharp = 0.5 + _DIGIT_CONTRAST * (np.asarray(large) - 0.5)
         image[..., 0] = np.rint(255 * sharp.clip(0, 1))
     classes = tuple(str(digit) for digit in range(10))
-    return Official(ArraySource("digits", images, data.target, classes), None)
+    prepared = fit_all(images, size)
+    return Official(ArraySource("digits", prepared, data.target, classes), None)
 
 
 _DIGIT_CONTRAST = 1.75
