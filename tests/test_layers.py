@@ -1,0 +1,142 @@
+"""Our convolutions against flax's and lax's: values, gradients, second derivatives."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from gan_jax.networks import layers
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+PADDINGS = ["SAME", "VALID", ((1, 2), (0, 3))]
+
+
+def normal(seed, *shape):
+    return jax.random.normal(jax.random.key(seed), shape)
+
+
+def strided(stride, padding):
+    return (
+        lambda image, kernel: layers.convolve(image, kernel, stride, padding),
+        lambda image, kernel: lax.conv_general_dilated(
+            image, kernel, (stride, stride), padding, dimension_numbers=LAYOUT
+        ),
+    )
+
+
+def transposed(stride, padding):
+    return (
+        lambda image, kernel: layers.convolve_transposed(
+            image, kernel, stride, padding
+        ),
+        lambda image, kernel: lax.conv_transpose(
+            image, kernel, (stride, stride), padding
+        ),
+    )
+
+
+def penalty(convolution):
+    """A gradient penalty: its gradients are second derivatives of a convolution."""
+
+    def value(image, kernel):
+        slope = jax.grad(lambda point: jnp.sin(convolution(point, kernel)).sum())(image)
+        return jnp.square(slope).sum()
+
+    return value
+
+
+def assert_close(ours, theirs):
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        assert one.shape == other.shape
+        scale = max(float(jnp.abs(other).max()), 1e-30)
+        assert float(jnp.abs(one - other).max()) <= 1e-4 * scale
+
+
+@pytest.mark.parametrize("pair", [strided, transposed])
+@pytest.mark.parametrize("padding", PADDINGS, ids=str)
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("taps", [3, 4, 5])
+def test_values_equal_those_of_lax(pair, taps, stride, padding):
+    ours, theirs = pair(stride, padding)
+    for size in (7, 8):
+        image, kernel = normal(0, 2, size, size + 1, 3), normal(1, taps, taps, 3, 4)
+        assert_close(ours(image, kernel), theirs(image, kernel))
+
+
+@pytest.mark.parametrize("pair", [strided, transposed])
+@pytest.mark.parametrize("size", [7, 8])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("taps", [3, 4, 5])
+def test_first_and_second_derivatives_equal_those_of_lax(pair, taps, stride, size):
+    image, kernel = normal(0, 2, size, size, 2), normal(1, taps, taps, 2, 3)
+    results = []
+    for convolution in pair(stride, "SAME"):
+        first = jax.grad(lambda i, k, f=convolution: jnp.sin(f(i, k)).sum(), (0, 1))
+        second = jax.grad(penalty(convolution), (0, 1))
+        results.append(jax.jit(lambda i, k, a=first, b=second: (a(i, k), b(i, k))))
+    ours, theirs = (result(image, kernel) for result in results)
+    assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(layers.Conv, nn.Conv), (layers.ConvTranspose, nn.ConvTranspose)],
+)
+@pytest.mark.parametrize("bias", [True, False])
+def test_modules_take_flax_parameters(ours, theirs, bias):
+    image = normal(0, 2, 8, 8, 3)
+    module = theirs(6, (4, 4), (2, 2), use_bias=bias)
+    variables = module.init(jax.random.key(1), image)
+    mine = ours(6, 4, 2, use_bias=bias)
+    shapes = jax.tree.map(jnp.shape, mine.init(jax.random.key(2), image))
+    assert shapes == jax.tree.map(jnp.shape, variables)
+    if bias:
+        variables["params"]["bias"] += 0.5
+    assert_close(mine.apply(variables, image), module.apply(variables, image))
+
+
+@pytest.mark.parametrize("pair", [strided, transposed])
+def test_maps_over_images_and_over_kernels(pair):
+    ours, theirs = pair(2, "SAME")
+    images, kernels = normal(0, 3, 2, 8, 8, 2), normal(1, 3, 5, 5, 2, 4)
+    for axes in ((0, None), (None, 0), (0, 0)):
+        inputs = [
+            array if axis == 0 else array[0]
+            for array, axis in zip((images, kernels), axes, strict=True)
+        ]
+        assert_close(jax.vmap(ours, axes)(*inputs), jax.vmap(theirs, axes)(*inputs))
+
+
+def test_a_loop_computes_what_single_calls_do():
+    image, kernel = normal(0, 2, 8, 8, 2), normal(1, 4, 4, 2, 2)
+    slope = jax.grad(lambda k: jnp.square(layers.convolve(image, k, 2)).mean())
+
+    def update(_, kernel):
+        return kernel - 0.1 * slope(kernel)
+
+    looped = jax.jit(lambda k: lax.fori_loop(0, 3, update, k))(kernel)
+    for _ in range(3):
+        kernel = update(0, kernel)
+    np.testing.assert_allclose(looped, kernel, rtol=1e-5, atol=1e-6)
+
+
+def test_a_kernel_larger_than_the_image():
+    ours, theirs = strided(2, "SAME")
+    image, kernel = normal(0, 2, 3, 3, 2), normal(1, 5, 5, 2, 2)
+    assert_close(ours(image, kernel), theirs(image, kernel))
+    slopes = [
+        jax.grad(lambda k, f=f: jnp.sin(f(image, k)).sum())(kernel)
+        for f in (ours, theirs)
+    ]
+    assert_close(*slopes)
+
+
+@pytest.mark.parametrize("pair", [strided, transposed])
+def test_the_form_for_accelerators_computes_the_same(pair, monkeypatch):
+    ours, _ = pair(2, "SAME")
+    image, kernel = normal(0, 2, 8, 8, 2), normal(1, 5, 5, 2, 3)
+    by_phases = ours(image, kernel)
+    monkeypatch.setattr(layers, "runs_by_phases", lambda: False)
+    assert_close(by_phases, ours(image, kernel))
