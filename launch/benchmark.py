@@ -4,8 +4,8 @@ python -m launch.benchmark                     our layers
 python -m launch.benchmark --flax              flax's layers beside (minutes on a CPU)
 python -m launch.benchmark --json=rows.json    rows as JSON too
 
-Rows: the pixel-conditioned GAN of the paper at 28x28, and a DCGAN of three doublings
-at 64x64, batch 64. `in_loop` is one step of a fused call. Flax's `Conv` and
+Rows: the pixel-conditioned GAN at 28x28, wide and as the digits config has it, and at
+64x64, batch 64. `in_loop` is one step of a fused call. Flax's `Conv` and
 `ConvTranspose` call `jax.lax` directly, the form that our layers take on accelerators:
 the same networks are timed in that form.
 """

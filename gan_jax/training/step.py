@@ -103,6 +103,42 @@ def _total(
     return sum(addends.values(), jnp.zeros(())), addends
 
 
+def _play(
+    recipe: Recipe,
+    parameters: PyTree,
+    statistics: Variables,
+    example: Example,
+    fake: Images,
+    key: PRNGKeyArray,
+    frozen: PyTree[Array],
+) -> tuple[Play, Variables]:
+    """Let a critic see real and fake; returns also its new statistics."""
+
+    def judge(images: Images, condition: Condition) -> Scores:
+        return _apply(recipe.critic, parameters, statistics, images, condition)[0]
+
+    # Real and fake pass separately: batch normalisation must not mix the two.
+    real_scores, changed, _ = _apply(
+        recipe.critic, parameters, statistics, example.real, example.real_condition
+    )
+    fake_scores, changed, codes = _apply(
+        recipe.critic, parameters, changed, fake, example.condition
+    )
+    play = Play(
+        real=example.real,
+        fake=fake,
+        real_scores=real_scores,
+        fake_scores=fake_scores,
+        codes=codes,
+        condition=example.condition,
+        real_condition=example.real_condition,
+        critic=judge,
+        frozen=frozen,
+        key=key,
+    )
+    return play, changed
+
+
 def critic_update(
     recipe: Recipe,
     critic: Player,
@@ -115,41 +151,19 @@ def critic_update(
     """Update a critic once on real images and given fakes, wherever those come from."""
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
-        def judge(images: Images, condition: Condition) -> Scores:
-            return _apply(
-                recipe.critic, parameters, critic.statistics, images, condition
-            )[0]
-
-        # Real and fake pass separately: batch normalisation must not mix the two.
-        real_scores, statistics, _ = _apply(
-            recipe.critic,
-            parameters,
-            critic.statistics,
-            example.real,
-            example.real_condition,
-        )
-        fake_scores, statistics, codes = _apply(
-            recipe.critic, parameters, statistics, fake, example.condition
-        )
-        play = Play(
-            example.real,
-            fake,
-            real_scores,
-            fake_scores,
-            codes,
-            example.condition,
-            example.real_condition,
-            judge,
-            frozen,
-            key,
+        play, statistics = _play(
+            recipe, parameters, critic.statistics, example, fake, key, frozen
         )
         total, addends = _total(
-            recipe.objective.critic(real_scores, fake_scores),
+            recipe.objective.critic(play.real_scores, play.fake_scores),
             recipe.critic_terms,
             weights,
             play,
         )
-        means = {"real_score": real_scores.mean(), "fake_score": fake_scores.mean()}
+        means = {
+            "real_score": play.real_scores.mean(),
+            "fake_score": play.fake_scores.mean(),
+        }
         return total, (addends, (means, statistics))
 
     return _descend("critic", recipe.critic_optimizer, critic, loss)
@@ -168,12 +182,6 @@ def generator_update(
     latent_key, term_key = jax.random.split(key)
     latent = recipe.latent(latent_key, len(jax.tree.leaves(example.real)[0]))
 
-    def judge(images: Images, condition: Condition) -> tuple[Scores, Any]:
-        scores, _, codes = _apply(
-            recipe.critic, critic.parameters, critic.statistics, images, condition
-        )
-        return scores, codes
-
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
         fake, statistics, _ = _apply(
             recipe.generator,
@@ -182,22 +190,17 @@ def generator_update(
             latent,
             example.condition,
         )
-        fake_scores, codes = judge(fake, example.condition)
-        real_scores, _ = judge(example.real, example.real_condition)
-        play = Play(
-            example.real,
+        play, _ = _play(
+            recipe,
+            critic.parameters,
+            critic.statistics,
+            example,
             fake,
-            real_scores,
-            fake_scores,
-            codes,
-            example.condition,
-            example.real_condition,
-            lambda images, condition: judge(images, condition)[0],
-            frozen,
             term_key,
+            frozen,
         )
         total, addends = _total(
-            recipe.objective.generator(fake_scores, real_scores),
+            recipe.objective.generator(play.fake_scores, play.real_scores),
             recipe.generator_terms,
             weights,
             play,
