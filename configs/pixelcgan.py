@@ -38,6 +38,7 @@ _DIGITS = {
     "pixel_weight": 2.0,
     "critic_penalty": 0.3,
     "optimizer.learning_rate": 6e-4,
+    "optimizer.warmup": 300,
     "network.width": 16,
     "network.critic_width": 24,
     "network.kernel": 4,

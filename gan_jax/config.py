@@ -70,6 +70,7 @@ def training(name: str) -> ConfigDict:
                 "learning_rate": 2e-4,
                 "beta1": 0.5,
                 "beta2": 0.999,
+                "warmup": 0,  # steps over which the learning rate rises from 0
             },
             "evaluation": {"count": 2000, "every": 0},  # 0 = at the end only
             "history": {"every": 0},  # keep both networks every so many steps

@@ -34,9 +34,16 @@ PRIORS: Mapping[str, Callable[..., Array]] = {
     "uniform": partial(jax.random.uniform, minval=-1.0, maxval=1.0),
 }
 
+
+def _rate(settings: ConfigDict) -> optax.ScalarOrSchedule:
+    if not settings.warmup:
+        return settings.learning_rate
+    return optax.warmup_constant_schedule(0.0, settings.learning_rate, settings.warmup)
+
+
 OPTIMIZERS: Mapping[str, Callable[[ConfigDict], optax.GradientTransformation]] = {
     "adam": lambda settings: optax.adam(
-        settings.learning_rate, settings.beta1, settings.beta2
+        _rate(settings), settings.beta1, settings.beta2
     ),
 }
 
