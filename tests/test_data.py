@@ -49,7 +49,8 @@ def test_a_fraction_is_rounded_down():
 
 
 @pytest.mark.parametrize(
-    ("count", "fraction"), [(0, 0.0), (3, 0.1), (785, 0.0), (0, 1.5), (0, 0.001)]
+    ("count", "fraction"),
+    [(0, 0.0), (3, 0.1), (785, 0.0), (0, 1.5), (0, 0.001), (0, float("inf"))],
 )
 def test_an_impossible_mask_is_refused(count, fraction):
     with pytest.raises(InputError, match="mask"):

@@ -40,7 +40,8 @@ def pixel_count(size: int, count: int = 0, fraction: float = 0.0) -> int:
             f"mask.count ({count}) or mask.fraction ({fraction}) must be above 0, and "
             "the other 0"
         )
-    total = count if count > 0 else math.floor(fraction * size * size + 1e-9)
+    share = min(fraction, 2.0)  # all above 1 is refused below, infinity too
+    total = count if count > 0 else math.floor(share * size * size + 1e-9)
     if not 1 <= total <= size * size:
         raise InputError(
             f"a mask of {total} known pixels does not fit an image of {size}x{size}: "
