@@ -76,6 +76,17 @@ def test_pixel_fidelity_by_hand():
     )
 
 
+def test_unknown_pixels_may_hold_anything():
+    mask = jnp.zeros((1, 2, 2, 1)).at[0, 0, 0].set(1)
+    known = jnp.full((1, 2, 2, 1), jnp.nan).at[0, 0, 0].set(1.0)
+    generated = jnp.zeros((1, 2, 2, 1))
+    value, slope = jax.value_and_grad(
+        lambda images: reconstruction.pixel_fidelity(images, known, mask).sum()
+    )(generated)
+    assert float(value) == 1.0
+    np.testing.assert_array_equal(slope.ravel(), [-2.0, 0.0, 0.0, 0.0])
+
+
 def test_pixel_fidelity_averages_over_channels_too():
     generated = jnp.zeros((1, 1, 2, 3))
     known = jnp.array([[[[1.0, 2.0, 3.0], [9.0, 9.0, 9.0]]]])

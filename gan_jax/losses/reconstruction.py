@@ -16,6 +16,7 @@ def pixel_fidelity(
     pixel costs 0. Ruffino et al. 2019 (arXiv 1911.00689) write the sum in eq. 5;
     their weights belong to this mean, which their code takes.
     """
-    squares = jnp.square(generated - known) * mask
+    # Chosen before squaring: even NaN in an unknown pixel must not count.
+    squares = jnp.square(jnp.where(mask > 0, generated - known, 0)) * mask
     count = mask.sum(axis=(1, 2, 3)) * generated.shape[-1]
     return squares.sum(axis=(1, 2, 3)) / jnp.maximum(count, 1)

@@ -255,6 +255,9 @@ def _transposed_pads(padding: Padding, taps: Sequence[int], stride: int) -> Pads
         (top, bottom), (left, right) = padding
         return (top, bottom), (left, right)
 
+    if padding not in ("SAME", "VALID"):
+        raise ValueError(f"padding {padding!r} is neither 'SAME' nor 'VALID'")
+
     def pair(tap: int) -> tuple[int, int]:
         if padding == "VALID":
             return tap - 1, tap - 1 + max(stride - tap, 0)
