@@ -35,6 +35,10 @@ def get_config(variant: str = ""):
 _DIGITS = {
     "steps": 2200,
     "evaluation.every": 500,
+    "evaluation.final_count": 2000,
+    "evaluation.classifier.width": 16,
+    "evaluation.classifier.features": 64,
+    "evaluation.classifier.epochs": 20,
     "pixel_weight": 2.0,
     "critic_penalty": 0.3,
     "optimizer.learning_rate": 6e-4,
@@ -44,10 +48,10 @@ _DIGITS = {
     "network.kernel": 4,
 }
 
-# 40 epochs of the 43,200 images shown to the critic.
+# 40 epochs of the 43,200 images shown to the critic, each evaluated.
 _PAPER = {
     "steps": 27_000,
-    "evaluation.every": 1350,
+    "evaluation.every": 675,
     "fused_steps": 50,
     "log_every": 50,
 }
@@ -69,8 +73,12 @@ VARIANTS = {
         "network.width": 8,
         "network.critic_width": 8,
         "network.kernel": 4,
-        "evaluation.count": 64,
+        "evaluation.count": 200,
+        "evaluation.final_count": 200,
         "evaluation.every": 50,
+        "evaluation.classifier.width": 8,
+        "evaluation.classifier.features": 32,
+        "evaluation.classifier.epochs": 4,
         "fused_steps": 10,
         "checkpoint_every": 50,
         "sample_every": 50,

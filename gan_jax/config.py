@@ -28,8 +28,12 @@ RESUMABLE = (
     "log_every",
     "checkpoint_every",
     "sample_every",
-    "evaluation.count",
     "evaluation.every",
+    "evaluation.count",
+    "evaluation.final_count",
+    "evaluation.classifier.width",
+    "evaluation.classifier.features",
+    "evaluation.classifier.epochs",
     "fused_steps",
 )
 """Keys that may change when a run continues: length and logging."""
@@ -72,7 +76,13 @@ def training(name: str) -> ConfigDict:
                 "beta2": 0.999,
                 "warmup": 0,  # steps over which the learning rate rises from 0
             },
-            "evaluation": {"count": 2000, "every": 0},  # 0 = at the end only
+            "evaluation": {
+                "every": 0,  # steps; 0 = at the end only
+                "count": 2000,  # images generated on the way, for validation
+                "final_count": 10_000,  # and at the end, for the test
+                # Its features are what FID and its like compare.
+                "classifier": {"width": 64, "features": 256, "epochs": 4},
+            },
             "history": {"every": 0},  # keep both networks every so many steps
             "fused_steps": 20,  # in one compiled call, without the host between
             "log_every": 20,

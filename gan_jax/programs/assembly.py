@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
 from gan_jax.data.feed import Feed
-from gan_jax.data.sources import Source, fingerprint, in_memory
+from gan_jax.data.sources import Official, fingerprint, in_memory
 from gan_jax.data.splits import Part, partition
 from gan_jax.errors import InputError
 from gan_jax.tasks.task import Task
@@ -29,6 +29,8 @@ class Run(NamedTuple):
     workdir: Path
     task: Task
     recipe: Recipe
+    official: Official
+    """The data as published, read into memory where the feed is resident."""
     parts: Mapping[str, Part]
     feed: Feed
     mesh: jax.sharding.Mesh
@@ -44,19 +46,14 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     official = recipes.source(config.data)
     for path, reason in official.train.skipped:
         say(f"skipped {path}: {reason}")
-    parts: dict[str, dict[str, Source]] = {
-        name: dict(part)
-        for name, part in partition(official, config.seed, task.roles).items()
-    }
     kind = config.data.feed
     if kind == "auto":
-        fits = _bytes(parts["train"]) <= RESIDENT_LIMIT
-        kind = "resident" if fits else "streamed"
+        kind = "resident" if _bytes(official) <= RESIDENT_LIMIT else "streamed"
     open_feed = recipes.look_up(recipes.FEEDS, "data.feed", kind)
     if kind == "resident":
-        parts["train"] = {
-            role: in_memory(source) for role, source in parts["train"].items()
-        }
+        train, test = official
+        official = Official(in_memory(train), test and in_memory(test))
+    parts = partition(official, config.seed, task.roles)
     mesh = make_mesh(config.batch_size)
     everywhere = NamedSharding(mesh, PartitionSpec())
     feed = open_feed(
@@ -70,7 +67,9 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         digest.update(fingerprint(source).encode())
     channels = official.train.shape[-1]
     recipe = recipes.recipe(config, task, channels)
-    return Run(config, workdir, task, recipe, parts, feed, mesh, digest.hexdigest())
+    return Run(
+        config, workdir, task, recipe, official, parts, feed, mesh, digest.hexdigest()
+    )
 
 
 def make_mesh(batch_size: int) -> jax.sharding.Mesh:
@@ -86,8 +85,12 @@ def make_mesh(batch_size: int) -> jax.sharding.Mesh:
     )
 
 
-def _bytes(part: Part) -> int:
-    return sum(len(source) * int(np.prod(source.shape)) for source in part.values())
+def _bytes(official: Official) -> int:
+    return sum(
+        len(source) * int(np.prod(source.shape))
+        for source in official
+        if source is not None
+    )
 
 
 def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What a trained prior yields: images, measures, the summary and the report."""
+"""What a training run leaves: the summary and the report."""
 
 import hashlib
 import subprocess
@@ -10,84 +10,40 @@ from typing import Any
 import flax
 import jax
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from gan_jax.config import flatten
-from gan_jax.programs.assembly import Run
+from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.evaluation import Evaluation
+from gan_jax.programs.selection import Epochs
 from gan_jax.report import files, training
 from gan_jax.report.journal import Journal
-from gan_jax.tasks.task import Generate
-from gan_jax.training.state import TrainState, Variables
-
-_CHUNK = 100  # images generated at once
-
-
-class Generator:
-    """Generates with given variables, in chunks of one compiled size."""
-
-    def __init__(self, this: Run):
-        """Compile nothing yet."""
-        recipe = this.recipe
-
-        def generate(
-            variables: Variables, key: PRNGKeyArray, condition: PyTree[Array]
-        ) -> Float[Array, "batch height width channels"]:
-            latent = recipe.latent(key, _CHUNK)
-            images: Any = recipe.generator.apply(variables, latent, condition)
-            return images
-
-        self._generate = jax.jit(generate)
-
-    def using(self, variables: Variables) -> Generate:
-        """Give the function of keys and conditions that a task evaluates."""
-
-        def generate(
-            key: PRNGKeyArray, conditions: PyTree[Array]
-        ) -> Float[np.ndarray, "count height width channels"]:
-            count = len(jax.tree.leaves(conditions)[0])
-            chunks = []
-            for start in range(0, count, _CHUNK):
-                # The last chunk is filled by repeating, and cut after.
-                at = np.arange(start, start + _CHUNK) % count
-                chunk = jax.tree.map(lambda maps, at=at: maps[at], conditions)
-                images = self._generate(
-                    variables, jax.random.fold_in(key, start), chunk
-                )
-                chunks.append(np.asarray(images))
-            return np.concatenate(chunks)[:count]
-
-        return generate
-
-
-def evaluate(this: Run, generate: Generator, average: Variables, part: str) -> Any:
-    """Measure the averaged generator on a part of the data, under fixed keys."""
-    key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_001)
-    count = this.config.evaluation.count
-    if part == "validation":
-        count = min(count, 500)
-    return this.task.evaluate(generate.using(average), this.parts[part], key, count)
-
-
-def draw(this: Run, generate: Generator, average: Variables) -> np.ndarray:
-    """Draw the task's plate on validation images, the same ones at every step."""
-    key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_002)
-    picture: np.ndarray = this.task.picture(
-        generate.using(average), this.parts["validation"], key
-    )
-    return picture
-
+from gan_jax.training.state import TrainState
 
 def conclude(
     this: Run,
     state: TrainState,
+    evaluation: Evaluation,
+    epochs: Epochs,
     journal: Journal,
     timing: Mapping[str, float],
     began: float,
 ) -> dict[str, Any]:
-    """Evaluate on the test part, write `summary.json` and `report.html`."""
-    generate = Generator(this)
-    measured = evaluate(this, generate, state.average, "test")
-    plate = draw(this, generate, state.average)
+    """Measure the best and the last epoch on the test part; write the report.
+
+    The best epoch's measures are the run's own, because it is chosen on validation
+    images. Where none was evaluated on the way, it is the last.
+    """
+    rows = journal.rows
+    last = int(state.step)
+    chosen = epochs.best(rows, state, say) or (last, state.average)
+    count = this.config.evaluation.final_count
+    measured = {
+        step: evaluation.measure(generator, "test", count)
+        for step, generator in {last: state.average, chosen[0]: chosen[1]}.items()
+    }
+    step, generator = chosen
+    plate = evaluation.draw(generator)
+    files.write_image(this.workdir / "samples" / "best.png", plate)
     train_part = this.parts["train"]
     summary = {
         "program": this.config.program,
@@ -98,10 +54,16 @@ def conclude(
             "count": sum(len(source) for source in train_part.values()),
             "sha256": this.digest,
         },
-        "metrics": measured.metrics,
-        "metrics_failed": measured.failed,
-        "evaluation": {"split": "test", "count": this.config.evaluation.count},
-        "steps": int(state.step),
+        "metrics": measured[step].metrics,
+        "metrics_failed": measured[step].failed,
+        "evaluation": {"split": "test", "count": count},
+        "steps": last,
+        "best": {"step": step, "criterion": list(this.task.criterion)},
+        "last": {
+            "step": last,
+            "metrics": measured[last].metrics,
+            "metrics_failed": measured[last].failed,
+        },
         "timing": {
             **{key: timing[key] for key in no_timing()},
             "total_seconds": timing.get("total_seconds", time.monotonic() - began),
@@ -114,7 +76,7 @@ def conclude(
     files.write_text(
         this.workdir / "report.html",
         training.report(
-            summary, flatten(this.config), journal.rows, plate, this.task, this.workdir
+            summary, flatten(this.config), rows, plate, this.task, this.workdir
         ),
     )
     files.write_json(this.workdir / "summary.json", summary)

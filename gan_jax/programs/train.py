@@ -14,7 +14,9 @@ from ml_collections import ConfigDict
 
 from gan_jax.errors import DivergedError, Interrupted
 from gan_jax.programs.assembly import Run, prepare, say
-from gan_jax.programs.results import Generator, conclude, draw, evaluate, no_timing
+from gan_jax.programs.evaluation import Evaluation
+from gan_jax.programs.results import conclude, no_timing
+from gan_jax.programs.selection import Epochs, epoch_row
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.workdir import check_workdir, claim_workdir
 from gan_jax.report import files
@@ -48,8 +50,13 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     before = check_workdir(config, workdir)
     this = prepare(config, workdir)
     claim_workdir(config, workdir)
+    evaluation = Evaluation(this)
     state = initialise(this)
-    with Checkpoints(workdir / "checkpoints") as checkpoints, Signals() as signals:
+    with (
+        Checkpoints(workdir / "checkpoints") as checkpoints,
+        Epochs(workdir, this.task.criterion) as epochs,
+        Signals() as signals,
+    ):
         restored = checkpoints.restore(state, warn=say)
         state = state if restored is None else restored
         step = int(state.step)
@@ -58,10 +65,14 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         elif step:
             say(f"{workdir} continues at step {step} of {config.steps}")
         with Journal(workdir, step if step else None) as journal:
-            state, timing = train(this, state, checkpoints, journal, signals)
+            state, timing = train(
+                this, state, evaluation, epochs, checkpoints, journal, signals
+            )
             if timing is None and before is not None:
                 timing = before["timing"]
-            return conclude(this, state, journal, timing or no_timing(), began)
+            return conclude(
+                this, state, evaluation, epochs, journal, timing or no_timing(), began
+            )
 
 
 def initialise(this: Run) -> TrainState:
@@ -81,6 +92,8 @@ def initialise(this: Run) -> TrainState:
 def train(
     this: Run,
     state: TrainState,
+    evaluation: Evaluation,
+    epochs: Epochs,
     checkpoints: Checkpoints,
     journal: Journal,
     signals: Signals,
@@ -92,7 +105,6 @@ def train(
         return state, None
     room = config.fused_steps * config.critic_steps
     advance, compiling = None, 0.0
-    generate = Generator(this)
     marks = (
         config.fused_steps,
         config.checkpoint_every,
@@ -106,7 +118,7 @@ def train(
             history = stack.enter_context(
                 Checkpoints(this.workdir / "history", keep=None)
             )
-        first, start = step, time.monotonic()
+        first, start, pauses = step, time.monotonic(), 0.0
         while step < config.steps:
             count = min(config.steps, *(_next(step, every) for every in marks)) - step
             turns = count * config.critic_steps
@@ -124,20 +136,20 @@ def train(
 
             if _due(step, config.history.every):
                 history.save(step, snapshot(state))
-            if _due(step, config.evaluation.every) and step < config.steps:
-                measured = evaluate(this, generate, state.average, "validation")
-                journal.write(
-                    step,
-                    {
-                        f"validation/{name}": value
-                        for name, value in measured.metrics.items()
-                        if value is not None
-                    },
+            pause = time.monotonic()
+            if _due(step, config.evaluation.every) or (
+                step == config.steps and config.evaluation.every
+            ):
+                measured = evaluation.measure(
+                    state.average, "validation", config.evaluation.count
                 )
+                journal.write(step, epoch_row(measured.metrics))
+                epochs.keep(journal.rows, state)
             if _due(step, config.sample_every) or step == config.steps:
-                picture = draw(this, generate, state.average)
+                picture = evaluation.draw(state.average)
                 files.write_image(this.workdir / "samples" / f"{step:08d}.png", picture)
                 journal.image(step, "samples", picture)
+            pauses += time.monotonic() - pause
             stopping = signals.received if step < config.steps else None
             if _due(step, config.checkpoint_every) or step == config.steps or stopping:
                 journal.flush()
@@ -147,7 +159,7 @@ def train(
                 raise Interrupted(
                     stopping, f"stopped at step {step}; the same command continues"
                 )
-    seconds = time.monotonic() - start - compiling
+    seconds = time.monotonic() - start - compiling - pauses
     return state, {
         "compile_seconds": compiling,
         "steps_per_second": (step - first) / seconds,

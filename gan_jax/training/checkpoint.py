@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,22 +50,30 @@ class Checkpoints:
         """Wait for the last save and close."""
         self._manager.close()
 
-    @property
-    def latest(self) -> int | None:
-        """The newest step saved."""
-        return self._manager.latest_step()
-
     def save(self, step: int, state: PyTree[Array]) -> None:
         """Save a state in the background; a step that is saved already is left."""
-        if step not in self._manager.all_steps():
+        if step not in self.steps:
             self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
 
     def wait(self) -> None:
         """Wait until everything is on the disk."""
         self._manager.wait_until_finished()
 
+    @property
+    def steps(self) -> list[int]:
+        """All steps saved."""
+        return sorted(self._manager.all_steps())
+
+    def delete(self, step: int) -> None:
+        """Delete a state, if it is there."""
+        if step in self.steps:
+            self._manager.delete(step)
+
     def restore(
-        self, like: State, warn: Callable[[str], None] = warnings.warn
+        self,
+        like: State,
+        warn: Callable[[str], None] = warnings.warn,
+        order: Sequence[int] | None = None,
     ) -> State | None:
         """Restore the newest state that can be read.
 
@@ -75,12 +83,13 @@ class Checkpoints:
         Args:
             like: a state of the same structure, shapes and placement.
             warn: gets one line for every state set aside.
+            order: the steps to be tried instead, first to last.
 
         Returns:
             The state, or None where there is none.
         """
         template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        for step in (self.steps[::-1] if order is None else order):
             try:
                 restored: State = self._manager.restore(
                     step, args=ocp.args.StandardRestore(template)

@@ -1,0 +1,59 @@
+"""The small classifier whose features measure generated images.
+
+Ruffino, Herault, Laloy & Gasso 2019 (arXiv 1911.00689), section 4, measure with a
+classifier trained on the same data set instead of one of ImageNet photographs.
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+from gan_jax.networks.layers import Conv
+
+_LEVELS = 3
+
+
+class Classified(NamedTuple):
+    """What a classifier says of images."""
+
+    logits: Float[Array, "batch classes"]
+    features: Float[Array, "batch features"]
+    """The last hidden layer, rectified."""
+
+
+class Classifier(nn.Module):
+    """Three times two 3x3 convolutions, max-pool and BatchNorm; two dense layers.
+
+    Attributes:
+        classes: how many there are.
+        width: filters of the first level, doubled at each of the next; 64 published.
+        features: of the last hidden layer; 256 published.
+    """
+
+    classes: int
+    width: int = 64
+    features: int = 256
+
+    @nn.compact
+    def __call__(
+        self, image: Float[Array, "batch height width channels"], train: bool = False
+    ) -> Classified:
+        """Classify a batch of images in [-1, 1], 8x8 pixels or larger."""
+        for level in range(_LEVELS):
+            for _ in range(2):
+                image = nn.relu(Conv(self.width * 2**level)(image))
+            image = nn.BatchNorm(use_running_average=not train, momentum=0.9)(
+                _pool(image)
+            )
+        flat = image.reshape(image.shape[0], -1)
+        features = nn.relu(nn.Dense(self.features)(flat))
+        return Classified(nn.Dense(self.classes)(features), features)
+
+
+def _pool(image: Array) -> Array:
+    # A reshape and a maximum: the gradient of XLA's own max-pooling is slow on a CPU.
+    batch, height, width, channels = image.shape
+    image = image[:, : height // 2 * 2, : width // 2 * 2]
+    image = image.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return image.max(axis=(2, 4))

@@ -1,0 +1,248 @@
+"""The classifier that measures a data set's images: trained once, then kept."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.serialization
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt8
+from ml_collections import ConfigDict
+
+from gan_jax.data.feed import Feed, resident, streamed, to_float
+from gan_jax.data.sources import ArraySource, Official, Source, fingerprint
+from gan_jax.data.splits import partition
+from gan_jax.errors import InputError
+from gan_jax.networks.classifier import Classifier
+from gan_jax.programs.assembly import say
+from gan_jax.report import files
+from gan_jax.report.progress import Progress
+from gan_jax.training.classification import (
+    TURNS,
+    classifier_update,
+    labelled,
+    shifted,
+    turned,
+)
+from gan_jax.training.state import Player, Variables
+
+_BATCH = 128
+_RATE = 2e-3
+_FUSED = 20  # updates in one compiled call
+_CHUNK = 250  # images classified at once
+
+
+class Judgement(NamedTuple):
+    """What a trained classifier says of images."""
+
+    features: Float[np.ndarray, "count features"]
+    probabilities: Float[np.ndarray, "count classes"] | None
+    """None where the data set has no labels."""
+
+
+class Judge:
+    """A trained classifier as a function from images to features and probabilities."""
+
+    def __init__(self, module: Classifier, kept: Mapping[str, Any]):
+        """Wrap a classifier as it was kept on the disk."""
+        self._variables: Variables = kept["variables"]
+        self._labels = bool(kept["labels"])
+        self._apply = jax.jit(module.apply)
+        self.description: dict[str, Any] = {
+            "network": str(kept["network"]),
+            "sha256": str(kept["sha256"]),
+            "accuracy": float(kept["accuracy"]),
+        }
+        """Which network the features are of, its hash, its accuracy on test images."""
+
+    def __call__(
+        self, images: Float[np.ndarray, "count height width channels"]
+    ) -> Judgement:
+        """Judge images in [-1, 1]."""
+        features, logits = [], []
+        for start in range(0, len(images), _CHUNK):
+            # The last chunk is filled by repeating, and cut after: one compilation.
+            at = np.arange(start, start + _CHUNK) % len(images)
+            found = self._apply(self._variables, images[at])
+            features.append(np.asarray(found.features))
+            logits.append(np.asarray(found.logits, np.float64))
+        count = len(images)
+        if not self._labels:
+            return Judgement(np.concatenate(features)[:count], None)
+        exact = np.concatenate(logits)[:count]
+        odds = np.exp(exact - exact.max(axis=1, keepdims=True))
+        return Judgement(
+            np.concatenate(features)[:count], odds / odds.sum(axis=1, keepdims=True)
+        )
+
+
+def open_judge(official: Official, settings: ConfigDict) -> Judge:
+    """Open the classifier of a data set; the first time, train and keep it.
+
+    It lies in `cache_folder()` under a hash of the images, their labels and size, and
+    the settings, so one that fits is found and no other. A set without labels gets a
+    classifier of quarter turns.
+
+    Args:
+        official: the data, in the size in which images are to be judged.
+        settings: `width`, `features` and `epochs` of the classifier.
+
+    Raises:
+        InputError: the images are too few, or too small for the network.
+        OSError: the cache cannot be written.
+    """
+    if settings.epochs < 1:
+        raise InputError("evaluation.classifier.epochs is 0: no classifier is trained")
+    train, test = official
+    if min(train.shape[:2]) < 8:
+        raise InputError("images below 8x8 pixels are too small for the classifier")
+    identity = {
+        "train": fingerprint(train),
+        "test": fingerprint(test) if test is not None else None,
+        "settings": settings.to_dict(),
+        "recipe": [_BATCH, _RATE],
+    }
+    name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    path = cache_folder() / "classifiers" / f"{name}.msgpack"
+    labels = bool(train.classes)
+    module = Classifier(
+        len(train.classes) if labels else TURNS, settings.width, settings.features
+    )
+    kept = _read(path)
+    if kept is None:
+        say(
+            f"training a classifier of {train.name} to measure with, once; it is kept "
+            f"in {path.parent}"
+        )
+        kept = _train(module, official, settings, labels)
+        say(f"the classifier is right on {kept['accuracy']:.2%} of the test images")
+        files.write_bytes(path, flax.serialization.msgpack_serialize(kept))
+    return Judge(module, kept)
+
+
+def cache_folder() -> Path:
+    """Give the folder for what is computed once, whatever the run.
+
+    It is $GAN_JAX_CACHE, else `gan_jax` under $XDG_CACHE_HOME, else under ~/.cache.
+    """
+    if chosen := os.environ.get("GAN_JAX_CACHE"):
+        return Path(chosen).expanduser()
+    system = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(system).expanduser() / "gan_jax"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        kept: dict[str, Any] = flax.serialization.msgpack_restore(path.read_bytes())
+        if kept["sha256"] == _digest(kept["variables"]):
+            return kept
+        reason = "its contents are not what was written"
+    except Exception as error:  # whatever a damaged file leads to
+        reason = f"{type(error).__name__}: {error}"
+    say(f"the kept classifier {path} cannot be used ({reason}): training it again")
+    return None
+
+
+def _digest(variables: Variables) -> str:
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
+        digest.update(jax.tree_util.keystr(path, simple=True, separator="/").encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def _train(
+    module: Classifier, official: Official, settings: ConfigDict, labels: bool
+) -> dict[str, Any]:
+    """Train from fixed keys and measure the accuracy on the test part."""
+    parts = partition(official, 0, {"real": 1.0})
+    train, test = parts["train"]["real"], parts["test"]["real"]
+    batch_size = min(_BATCH, len(train))
+    steps = settings.epochs * (len(train) // batch_size)
+    # What is in memory goes to the device; what is not is too large for it.
+    open_feed = resident if isinstance(train, ArraySource) else streamed
+    feed = open_feed({"real": train}, batch_size, seed=0)
+    present = labelled if labels else turned
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, _RATE, max(1, steps // 10), max(2, steps)
+    )
+    optimizer = optax.adam(schedule)
+
+    def init(key: PRNGKeyArray) -> Player:
+        variables = dict(module.init(key, jnp.zeros((1, *train.shape))))
+        parameters = variables.pop("params")
+        return Player(parameters, variables, optimizer.init(parameters))
+
+    def stretch(
+        player: Player, arrays: PyTree, first: Array, count: Array
+    ) -> tuple[Player, Array]:
+        def again(turn: Array, carry: tuple[Player, Array]) -> tuple[Player, Array]:
+            step = first + turn
+            key = jax.random.fold_in(jax.random.key(1), step)
+            images, answers = _examples(feed, arrays, step)
+            keys = jax.random.split(key)
+            images, answers = present(keys[0], images, answers)
+            return classifier_update(
+                module, optimizer, carry[0], shifted(keys[1], images), answers
+            )
+
+        return jax.lax.fori_loop(0, count, again, (player, jnp.zeros(())))
+
+    player = jax.jit(init)(jax.random.key(0))
+    advance = jax.jit(stretch, donate_argnums=0)
+    with Progress(steps, 0, "classifier") as progress:
+        for first in range(0, steps, _FUSED):
+            count = min(_FUSED, steps - first)
+            arrays = feed.stretch(first, count, _FUSED)
+            player, loss = advance(player, arrays, np.int32(first), np.int32(count))
+            progress.advance(first + count, {"loss": loss})
+    variables = jax.tree.map(np.asarray, player.variables)
+    return {
+        "variables": variables,
+        "accuracy": _accuracy(module, variables, test, labels),
+        "labels": labels,
+        "network": f"classifier of {'labels' if labels else 'quarter turns'} on "
+        f"{train.name}, {module.features} features",
+        "sha256": _digest(variables),
+    }
+
+
+def _examples(
+    feed: Feed, arrays: PyTree, step: Array
+) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
+    batch = feed.batch(arrays, step)["real"]
+    return to_float(batch.image), jnp.asarray(batch.label)
+
+
+def _accuracy(
+    module: Classifier, variables: Variables, test: Source, labels: bool
+) -> float:
+    """Share of test images named rightly; without labels, of their quarter turns."""
+
+    @jax.jit
+    def name(variables: Variables, images: UInt8[Array, "..."]) -> Int[Array, "batch"]:
+        found: Any = module.apply(variables, to_float(images))
+        return found.logits.argmax(axis=-1)
+
+    right, count = 0, len(test)
+    for start in range(0, count, _CHUNK):
+        at = [index % count for index in range(start, start + _CHUNK)]
+        examples = [test[index] for index in at]
+        images = np.stack([example.image for example in examples])
+        answers = np.array([example.label for example in examples])
+        if not labels:
+            answers = np.arange(_CHUNK) % TURNS
+            images = np.stack(
+                [np.rot90(*pair) for pair in zip(images, answers, strict=True)]
+            )
+        fresh = min(_CHUNK, count - start)
+        right += int((np.asarray(name(variables, images)) == answers)[:fresh].sum())
+    return right / count

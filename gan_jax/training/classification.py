@@ -1,0 +1,87 @@
+"""Training a classifier: cross-entropy on labels, or on quarter turns without any."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from gan_jax.training.state import Player
+
+TURNS = 4
+"""Classes of `turned`: quarter turns."""
+_REACH = 2  # pixels by which training images are shifted at most
+
+Present = Callable[
+    [PRNGKeyArray, Float[Array, "batch size size channels"], Int[Array, "batch"]],
+    tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]],
+]
+"""`present(key, images, labels)`: what the classifier sees, and what it shall say."""
+
+
+def labelled(
+    key: PRNGKeyArray,
+    images: Float[Array, "batch size size channels"],
+    labels: Int[Array, "batch"],
+) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
+    """Leave images and labels as they are."""
+    return images, labels
+
+
+def turned(
+    key: PRNGKeyArray,
+    images: Float[Array, "batch size size channels"],
+    labels: Int[Array, "batch"],
+) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
+    """Turn each image by a random quarter turn, which becomes its label.
+
+    So a set without labels teaches features too (Gidaris et al. 2018, arXiv
+    1803.07728).
+    """
+    turns = jax.random.randint(key, (len(images),), 0, TURNS)
+    choices = [jnp.rot90(images, turn, axes=(1, 2)) for turn in range(TURNS)]
+    place = turns.reshape(-1, 1, 1, 1)
+    return jnp.select([place == turn for turn in range(TURNS)], choices), turns
+
+
+def shifted(
+    key: PRNGKeyArray, images: Float[Array, "batch size size channels"]
+) -> Float[Array, "batch size size channels"]:
+    """Shift each image by up to two pixels, its edge repeated."""
+    edge = ((0, 0), (_REACH, _REACH), (_REACH, _REACH), (0, 0))
+    padded = jnp.pad(images, edge, mode="edge")
+    starts = jax.random.randint(key, (len(images), 2), 0, 2 * _REACH + 1)
+
+    def cut(image: Array, start: Array) -> Array:
+        return jax.lax.dynamic_slice(image, (*start, 0), images.shape[1:])
+
+    return jax.vmap(cut)(padded, starts)
+
+
+def classifier_update(
+    module: nn.Module,
+    optimizer: optax.GradientTransformation,
+    player: Player,
+    images: Float[Array, "batch size size channels"],
+    labels: Int[Array, "batch"],
+) -> tuple[Player, Float[Array, ""]]:
+    """Descend once on the mean cross-entropy; gives it beside the new state."""
+
+    def loss(parameters: PyTree) -> tuple[Array, PyTree]:
+        found, statistics = module.apply(
+            {"params": parameters, **player.statistics},
+            images,
+            train=True,
+            mutable=[*player.statistics],
+        )
+        losses = optax.softmax_cross_entropy_with_integer_labels(found.logits, labels)
+        return losses.mean(), statistics
+
+    (value, statistics), gradients = jax.value_and_grad(loss, has_aux=True)(
+        player.parameters
+    )
+    updates, state = optimizer.update(gradients, player.optimizer, player.parameters)
+    parameters = optax.apply_updates(player.parameters, updates)
+    return Player(parameters, dict(statistics), state), value
