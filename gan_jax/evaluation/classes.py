@@ -21,7 +21,7 @@ def class_count(probabilities: Float[np.ndarray, "count classes"]) -> int:
 
 
 def inception_score(probabilities: Float[np.ndarray, "count classes"]) -> float:
-    """exp of the mean KL(p(y|x) || p(y)); from 1 to the number of classes.
+    """Exponential of the mean KL(p(y|x) || p(y)); from 1 to the number of classes.
 
     The formula of Salimans et al. 2016 (arXiv 1606.03498), section 4, over all images
     at once; with another classifier than Inception it is another figure.

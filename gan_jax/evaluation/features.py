@@ -7,7 +7,8 @@ the number of images, so both belong to every figure that is reported.
 import numpy as np
 from jaxtyping import Float
 
-Features = Float[np.ndarray, "count features"]
+Features = Float[np.ndarray, "_ features"]
+"""Of one set; two sets may differ in the number of images only."""
 
 _CHUNK = 1000  # rows of a matrix of all pairs that are held at once
 _NEIGHBOURS = 3

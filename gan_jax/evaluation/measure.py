@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Measured(NamedTuple):
     """Metrics by name, None where one failed, and the reasons of those."""
 
-    metrics: dict[str, float | int | bool | None]
+    metrics: dict[str, Any]
     failed: dict[str, str]
 
 
@@ -16,7 +16,7 @@ def measure(
     functions: Mapping[str, Callable[[], float | int | bool]],
 ) -> Measured:
     """Compute each metric; an exception or a value that is not finite is its reason."""
-    metrics: dict[str, float | int | bool | None] = {}
+    metrics: dict[str, Any] = {}
     failed: dict[str, str] = {}
     for name, function in functions.items():
         try:

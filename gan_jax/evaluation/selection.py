@@ -52,4 +52,5 @@ def _table(
     """Measures as numbers, and which rows have all of them."""
     cells = [[row.get(name) for name in names] for row in rows]
     values = np.array(cells, np.float64).reshape(len(rows), len(names))
-    return values, np.isfinite(values).all(axis=1) & bool(names)
+    known = np.isfinite(values).all(axis=1, keepdims=True).reshape(-1)
+    return values, known if names else np.zeros_like(known)

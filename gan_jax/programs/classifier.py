@@ -203,7 +203,8 @@ def _train(
             count = min(_FUSED, steps - first)
             arrays = feed.stretch(first, count, _FUSED)
             player, loss = advance(player, arrays, np.int32(first), np.int32(count))
-            progress.advance(first + count, {"loss": loss})
+            # Waiting here keeps the progress shown true.
+            progress.advance(first + count, {"loss": float(loss)})
     variables = jax.tree.map(np.asarray, player.variables)
     return {
         "variables": variables,
@@ -241,7 +242,10 @@ def _accuracy(
         if not labels:
             answers = np.arange(_CHUNK) % TURNS
             images = np.stack(
-                [np.rot90(*pair) for pair in zip(images, answers, strict=True)]
+                [
+                    np.rot90(image, int(turns))
+                    for image, turns in zip(images, answers, strict=True)
+                ]
             )
         fresh = min(_CHUNK, count - start)
         right += int((np.asarray(name(variables, images)) == answers)[:fresh].sum())

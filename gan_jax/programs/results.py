@@ -19,6 +19,7 @@ from gan_jax.report import files, training
 from gan_jax.report.journal import Journal
 from gan_jax.training.state import TrainState
 
+
 def conclude(
     this: Run,
     state: TrainState,

@@ -80,7 +80,9 @@ class Epochs:
             step for step in self._steps(rows, ranking) if step in self._kept.steps
         ]
         restored = self._kept.restore(_kept(state), warn, order)
-        return restored and (int(restored["step"]), restored["generator"])
+        if restored is None:
+            return None
+        return int(restored["step"]), restored["generator"]
 
     def _steps(
         self,

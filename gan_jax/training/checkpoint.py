@@ -89,7 +89,7 @@ class Checkpoints:
             The state, or None where there is none.
         """
         template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        for step in (self.steps[::-1] if order is None else order):
+        for step in self.steps[::-1] if order is None else order:
             try:
                 restored: State = self._manager.restore(
                     step, args=ocp.args.StandardRestore(template)
