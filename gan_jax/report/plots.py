@@ -23,6 +23,7 @@ def curves(
     *,
     logarithmic: Collection[str] = (),
     window: int | None = None,
+    mark: int | None = None,
     columns: int = 2,
     format: Literal["svg", "png"] = "svg",
 ) -> bytes:
@@ -41,6 +42,7 @@ def curves(
             are not positive are left out there.
         window: how many values the running median covers; None takes a 25th of them.
             Names with fewer than 30 values are drawn as they are, with a dot each.
+        mark: a step to be marked by a line in every panel, the best epoch say.
         columns: panels side by side.
         format: `svg` or `png` (two pixels per point).
 
@@ -55,6 +57,57 @@ def curves(
             pad = 8 + 14 * math.ceil(lines / _LEGEND_COLUMNS)
             panel.set_title(title, loc="left", color=_INK, size=10.5, pad=pad)
         panel.set_xlabel("step")
+        if mark is not None:
+            panel.axvline(mark, color=_QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
+    return encode_figure(figure, format)
+
+
+def trade_off(
+    rows: Sequence[Mapping[str, Any]],
+    across: str,
+    up: str,
+    best: int,
+    format: Literal["svg", "png"] = "svg",
+) -> bytes:
+    """One measure against another, a dot for each epoch, both axes logarithmic.
+
+    Args:
+        rows: as in a journal; those without both values are left out.
+        across: name of the value on the horizontal axis.
+        up: name of the value on the vertical axis.
+        best: the step whose dot gets a ring.
+        format: `svg` or `png` (two pixels per point).
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    figure, (panel,) = draw_panels(1, height=3.6)
+    known = [row for row in rows if (row.get(across) or 0) > 0 < (row.get(up) or 0)]
+    panel.set(xlabel=across, ylabel=up)
+    panel.grid(axis="both", color=_GRID, linewidth=0.8)
+    if not known:
+        _say_nothing(panel)
+        return encode_figure(figure, format)
+    x, y, steps = (
+        np.array([row[name] for row in known], np.float64)
+        for name in (across, up, "step")
+    )
+    later = LinearSegmentedColormap.from_list("later", ["#c3d7e2", PALETTE[0], _INK])
+    panel.plot(x, y, color=_GRID, linewidth=1.2, zorder=1)
+    panel.scatter(x, y, c=steps, cmap=later, s=30, zorder=2)
+    for at in np.flatnonzero(steps == best):
+        panel.scatter(
+            x[at], y[at], s=150, facecolors="none", edgecolors=PALETTE[1], zorder=3
+        )
+        panel.annotate(
+            f"step {_format_tick(best)}",
+            (x[at], y[at]),
+            xytext=(10, 8),
+            textcoords="offset points",
+            color=PALETTE[1],
+            size=8.5,
+        )
+    for axis, values in ((panel.xaxis, x), (panel.yaxis, y)):
+        _set_logarithmic(panel, axis, values.min() / 1.3, values.max() * 1.3)
     return encode_figure(figure, format)
 
 
@@ -133,7 +186,7 @@ def _draw_group(
     window: int | None,
 ) -> int:
     """Draws the lines of one panel and says how many there are."""
-    from matplotlib.ticker import LogLocator, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     ranges: list[tuple[float, float]] = []
     for name, colour in zip(names, _cycle(len(names)), strict=True):
@@ -151,28 +204,14 @@ def _draw_group(
         low, high = np.percentile(values, (1, 99))
         ranges.append((min(low, medians.min()), max(high, medians.max())))
     if not ranges:
-        panel.set(xticks=[], yticks=[])
-        panel.annotate(
-            "nothing recorded",
-            (0.5, 0.5),
-            xycoords="axes fraction",
-            ha="center",
-            va="center",
-            color=_QUIET,
-        )
+        _say_nothing(panel)
         return 0
     panel.xaxis.set_major_locator(
         MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True)
     )
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if logarithmic:
-        panel.set_yscale("log")
-        # Over a short range whole powers of ten would leave hardly a mark.
-        parts = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
-        panel.yaxis.set_major_locator(LogLocator(subs=parts))
-        panel.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
-        panel.set_ylim(low / 1.15, high * 1.15)
-        panel.minorticks_off()
+        _set_logarithmic(panel, panel.yaxis, low / 1.15, high * 1.15)
     else:
         room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
         panel.set_ylim(low - room, high + room)
@@ -190,6 +229,30 @@ def _draw_group(
     for line in legend.get_lines():
         line.set_linewidth(2.4)
     return len(ranges)
+
+
+def _set_logarithmic(panel: Any, axis: Any, low: float, high: float) -> None:
+    from matplotlib.ticker import LogLocator
+
+    name = axis.axis_name
+    panel.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
+    # Over a short range whole powers of ten would leave hardly a mark.
+    parts = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=parts))
+    axis.set_major_formatter(lambda value, place: f"{value:g}")
+    axis.set_minor_locator(LogLocator(subs=()))
+
+
+def _say_nothing(panel: Any) -> None:
+    panel.set(xticks=[], yticks=[])
+    panel.annotate(
+        "nothing recorded",
+        (0.5, 0.5),
+        xycoords="axes fraction",
+        ha="center",
+        va="center",
+        color=_QUIET,
+    )
 
 
 def _cycle(count: int) -> list[str]:

@@ -9,7 +9,16 @@ from jaxtyping import UInt8
 
 from gan_jax.report import files, plots
 from gan_jax.report.formats import format_duration
-from gan_jax.report.page import Card, Command, Figure, Section, Table, page
+from gan_jax.report.page import (
+    Block,
+    Card,
+    Command,
+    Figure,
+    Section,
+    Table,
+    Text,
+    page,
+)
 
 _COURSE = 4  # sample plates shown from along the way
 
@@ -26,6 +35,10 @@ class Shown(Protocol):
     def caption(self) -> str:
         """What there is to see on the plate."""
 
+    @property
+    def published(self) -> Callable[[str, Mapping[str, Any]], Table | None]:
+        """Published figures with those of a run, by data set and metrics."""
+
 
 def report(
     summary: Mapping[str, Any],
@@ -41,12 +54,12 @@ def report(
         summary: as written to `summary.json`.
         config: by dotted key.
         rows: of the journal.
-        plate: the task's picture by the final generator.
-        task: gives the plate's caption and the key figures.
+        plate: the task's picture by the generator of the best epoch.
+        task: gives the plate's caption, the key figures and published ones.
         workdir: where earlier plates lie, under `samples`.
     """
     timing, data = summary["timing"], summary["dataset"]
-    metrics, failed = summary["metrics"], summary["metrics_failed"]
+    metrics, best = summary["metrics"], summary["best"]["step"]
     facts = {
         "Data": f"{data['name']}, {data['count']} training images",
         "Objective": config["objective"],
@@ -57,13 +70,7 @@ def report(
         f"{summary['environment']['device']}",
         "Seed": str(config["seed"]),
     }
-    figures = Table(
-        "Figures",
-        ("metric", "value", "remark"),
-        [(name, value, failed.get(name, "")) for name, value in metrics.items()],
-        f"On the {summary['evaluation']['split']} part, never trained on; "
-        f"{summary['evaluation']['count']} generated images, images in [-1, 1].",
-    )
+    published = task.published(data["name"], metrics)
     settings = Table(
         "Config", ("key", "value"), [(k, str(v)) for k, v in config.items()]
     )
@@ -73,9 +80,23 @@ def report(
         facts,
         [
             Section(
-                "Samples", [Figure("Samples", files.encode_png(plate), task.caption)]
+                "Samples",
+                [
+                    Figure(
+                        f"Step {best}, the best epoch",
+                        files.encode_png(plate),
+                        task.caption,
+                    )
+                ],
             ),
-            Section("Measures", [figures]),
+            Section(
+                "Measures",
+                [
+                    _figures(summary),
+                    *([published] if published is not None else []),
+                ],
+            ),
+            Section("Epochs", _epochs(rows, summary["best"])),
             Section("Training", [*_curves(rows), *_course(workdir / "samples")]),
             Section(
                 "Reproduce",
@@ -86,28 +107,114 @@ def report(
     )
 
 
-def _curves(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
-    """One panel for each player's addends, one for scores, one per measure."""
-    names = list(dict.fromkeys(name for row in rows for name in row if name != "step"))
-    scores = [name for name in names if name.endswith("_score")]
+def _figures(summary: Mapping[str, Any]) -> Table:
+    """The best epoch's measures beside the last one's, and why some are missing."""
+    best, last = summary["best"]["step"], summary["last"]
+    features = summary["metrics"].get("fid_features")
+    rows = [
+        (
+            name,
+            value,
+            last["metrics"].get(name),
+            summary["metrics_failed"].get(name, ""),
+        )
+        for name, value in summary["metrics"].items()
+        if not isinstance(value, Mapping)
+    ]
+    return Table(
+        "Figures",
+        ("metric", f"best epoch, step {best}", f"last, step {last['step']}", "remark"),
+        rows,
+        f"On the {summary['evaluation']['split']} part, never trained on; "
+        f"{summary['evaluation']['count']} generated images in [-1, 1]. "
+        + (
+            f"FID, KID, precision and recall are on the features of a "
+            f"{features['network']}, right on {features['accuracy']:.2%} of its test "
+            f"images (SHA-256 {features['sha256'][:12]}); figures of other features "
+            "or counts cannot be compared."
+            if features
+            else ""
+        ),
+    )
+
+
+_PANELS = {
+    "precision and recall": ("precision", "recall"),
+    "diversity": ("diversity", "diversity_within", "diversity_real"),
+}
+"""Measures of one scale that share a panel."""
+_SILENT = ("collapsed", "fid_count", "fid_real_count")
+"""Measures that draw no line."""
+_EPOCH = "validation/"
+
+
+def _epochs(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> list[Block]:
+    """Every measure over the evaluated epochs, and the trade-off between two."""
+    epochs = [
+        {
+            "step": row["step"],
+            **{
+                name.removeprefix(_EPOCH): value
+                for name, value in row.items()
+                if name.startswith(_EPOCH)
+            },
+        }
+        for row in rows
+        if any(name.startswith(_EPOCH) for name in row)
+    ]
+    if not epochs:
+        return [Text("", ["No epoch was evaluated on the way: evaluation.every is 0."])]
+    names = list(dict.fromkeys(name for row in epochs for name in row))
+    names = [name for name in names if name not in ("step", *_SILENT)]
+    homes = {name: title for title, group in _PANELS.items() for name in group}
     groups: dict[str, list[str]] = {}
     for name in names:
-        if name in scores:
-            continue
-        player, _, measure = name.partition("/")
-        title = measure if player == "validation" else f"{player}'s loss"
-        groups.setdefault(title, []).append(name)
-    if scores:
-        groups["critic's scores"] = scores
-    return [
-        Figure(title.replace("_", " "), plots.curves(rows, {title: group}), half=True)
+        groups.setdefault(homes.get(name, name), []).append(name)
+    blocks: list[Block] = []
+    if len(best["criterion"]) == 2:
+        across, up = best["criterion"][::-1]
+        blocks.append(
+            Figure(
+                f"{_title(up)} against {_title(across)}",
+                plots.trade_off(epochs, across, up, best["step"]),
+                "Each dot is an epoch on the validation part, later ones darker. The "
+                "ring is the best epoch: nearest to the lower left corner once both "
+                "measures are scaled to the range they have here.",
+            )
+        )
+    return blocks + [
+        Figure(
+            _title(title),
+            plots.curves(epochs, {title: group}, mark=best["step"]),
+            half=True,
+        )
         for title, group in groups.items()
-        if title != "collapsed"
+    ]
+
+
+def _title(name: str) -> str:
+    words = name.replace("_", " ")
+    return name.upper() if len(name) == 3 else words[:1].upper() + words[1:]
+
+
+def _curves(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """One panel for each player's addends and one for scores."""
+    names = list(dict.fromkeys(name for row in rows for name in row if name != "step"))
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        player = name.partition("/")[0]
+        if name.endswith("_score"):
+            groups.setdefault("critic's scores", []).append(name)
+        elif not name.startswith(_EPOCH):
+            groups.setdefault(f"{player}'s loss", []).append(name)
+    return [
+        Figure(title, plots.curves(rows, {title: group}), half=True)
+        for title, group in groups.items()
     ]
 
 
 def _course(folder: Path) -> list[Figure]:
-    plates = sorted(folder.glob("*.png"))[:-1]
+    plates = sorted(folder.glob("[0-9]*.png"))[:-1]
     chosen = [plates[at * len(plates) // _COURSE] for at in range(_COURSE) if plates]
     return [
         Figure(f"Step {int(path.stem)}", path.read_bytes(), half=True)
