@@ -1,0 +1,162 @@
+"""The classifier that measures: its network, its training, its keeping."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from ml_collections import ConfigDict
+
+from gan_jax.data.sources import ArraySource, Official, digits, select
+from gan_jax.errors import InputError
+from gan_jax.networks.classifier import Classifier
+from gan_jax.programs.classifier import cache_folder, open_judge
+from gan_jax.training.classification import classifier_update, shifted, turned
+from gan_jax.training.state import Player
+
+SETTINGS = ConfigDict({"width": 4, "features": 16, "epochs": 12})
+
+
+@pytest.fixture(scope="module")
+def data():
+    return Official(select(digits(16).train, np.arange(600)), None)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
+    return tmp_path / "classifiers"
+
+
+def images(source, count):
+    return source.images[:count].astype(np.float32) / 127.5 - 1
+
+
+def test_widths_are_the_published_ones():
+    found = jax.eval_shape(
+        Classifier(10).init, jax.random.key(0), jnp.zeros((2, 28, 28, 1))
+    )
+    shapes = [found["params"][f"Conv_{i}"]["kernel"].shape[-1] for i in range(6)]
+    assert shapes == [64, 64, 128, 128, 256, 256]
+    assert found["params"]["Dense_0"]["kernel"].shape == (3 * 3 * 256, 256)
+    assert found["params"]["Dense_1"]["kernel"].shape == (256, 10)
+
+
+def test_turned_images_are_labelled_by_their_turns():
+    square = jax.random.uniform(jax.random.key(1), (40, 5, 5, 2))
+    found, turns = turned(jax.random.key(0), square, jnp.zeros(40, jnp.int32))
+    assert {*np.asarray(turns).tolist()} == {0, 1, 2, 3}
+    for image, other, turn in zip(square, found, turns, strict=True):
+        np.testing.assert_array_equal(np.rot90(image, int(turn)), other)
+
+
+def test_shifted_images_are_cut_from_the_edge_padded_one():
+    square = np.random.default_rng(0).random((30, 6, 6, 1)).astype(np.float32)
+    found = np.asarray(shifted(jax.random.key(0), jnp.asarray(square)))
+    padded = np.pad(square, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    places = set()
+    for large, image in zip(padded, found, strict=True):
+        fits = [
+            (i, j)
+            for i in range(5)
+            for j in range(5)
+            if (large[i : i + 6, j : j + 6] == image).all()
+        ]
+        assert fits
+        places.add(fits[0])
+    assert len(places) > 5
+
+
+def test_an_update_descends_on_the_cross_entropy():
+    module, optimizer = Classifier(3, 4, 8), optax.sgd(0.1)
+    square = jax.random.normal(jax.random.key(0), (6, 8, 8, 1))
+    answers = jnp.array([0, 1, 2, 0, 1, 2])
+    variables = module.init(jax.random.key(1), square)
+    parameters = variables["params"]
+    player = Player(
+        parameters,
+        {"batch_stats": variables["batch_stats"]},
+        optimizer.init(parameters),
+    )
+    update = jax.jit(lambda p: classifier_update(module, optimizer, p, square, answers))
+    first, loss = update(player)
+    logits = module.apply(variables, square, train=True, mutable=["batch_stats"])[
+        0
+    ].logits
+    by_hand = (
+        np.log(np.exp(np.asarray(logits, np.float64)).sum(1))
+        - np.asarray(logits)[np.arange(6), answers]
+    )
+    assert float(loss) == pytest.approx(by_hand.mean(), rel=1e-5)
+    for _ in range(15):
+        first, loss = update(first)
+    assert float(loss) < 0.5 * by_hand.mean()
+
+
+def test_it_is_trained_once_and_kept(data, cache, capsys):
+    first = open_judge(data, SETTINGS)
+    assert "training a classifier of digits" in capsys.readouterr().out
+    assert len([*cache.iterdir()]) == 1
+    again = open_judge(data, SETTINGS)
+    assert capsys.readouterr().out == ""
+    assert first.description == again.description
+    assert first.description["accuracy"] > 0.5
+    assert len(first.description["sha256"]) == 64
+    shown = images(data.train, 300)  # more than one chunk
+    one, other = first(shown), again(shown)
+    np.testing.assert_array_equal(one.features, other.features)
+    assert one.features.shape == (300, 16)
+    np.testing.assert_allclose(one.probabilities.sum(1), 1, rtol=1e-12)
+    right = (one.probabilities.argmax(1) == data.train.labels[:300]).mean()
+    assert right > 0.5
+
+
+def test_other_images_or_settings_get_another_one(data, cache):
+    open_judge(data, SETTINGS)
+    fewer = Official(select(data.train, np.arange(500)), None)
+    open_judge(fewer, SETTINGS)
+    open_judge(data, ConfigDict({**SETTINGS, "features": 8}))
+    assert len([*cache.iterdir()]) == 3
+
+
+def test_a_damaged_one_is_trained_again(data, cache, capsys):
+    first = open_judge(data, SETTINGS)
+    (path,) = cache.iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    capsys.readouterr()
+    assert open_judge(data, SETTINGS).description == first.description
+    assert "cannot be used" in capsys.readouterr().out
+    whole = bytearray(path.read_bytes())
+    place = whole.find(b"kernel") + 200
+    whole[place] ^= 1  # one bit of a weight
+    path.write_bytes(bytes(whole))
+    assert open_judge(data, SETTINGS).description == first.description
+    assert "not what was written" in capsys.readouterr().out
+
+
+def test_without_labels_it_learns_quarter_turns(data, cache):
+    plain = Official(ArraySource("plain", data.train.images), None)
+    judge = open_judge(plain, SETTINGS)
+    assert "quarter turns" in judge.description["network"]
+    assert judge.description["accuracy"] > 0.4  # chance is 0.25
+    judged = judge(images(plain.train, 20))
+    assert judged.probabilities is None and judged.features.shape == (20, 16)
+
+
+def test_what_it_cannot_measure_is_said(data, cache):
+    tiny = Official(ArraySource("tiny", np.zeros((200, 4, 4, 1), np.uint8)), None)
+    with pytest.raises(InputError, match="8x8"):
+        open_judge(tiny, SETTINGS)
+    with pytest.raises(InputError, match="epochs is 0"):
+        open_judge(data, ConfigDict({**SETTINGS, "epochs": 0}))
+
+
+def test_the_cache_lies_where_it_is_stated(monkeypatch, tmp_path):
+    monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path / "here"))
+    assert cache_folder() == tmp_path / "here"
+    monkeypatch.delenv("GAN_JAX_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "gan_jax"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "gan_jax"
