@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from gan_jax.data.sources import ArraySource, Official, digits, select
 from gan_jax.errors import InputError
 from gan_jax.networks.classifier import Classifier
+from gan_jax.programs import classifier
 from gan_jax.programs.classifier import cache_folder, open_judge
 from gan_jax.training.classification import classifier_update, shifted, turned
 from gan_jax.training.state import Player
@@ -22,10 +23,21 @@ def data():
     return Official(select(digits(16).train, np.arange(600)), None)
 
 
+@pytest.fixture(scope="module")
+def trained(data):
+    """Train one as `open_judge` does."""
+    return classifier._train(Classifier(10, 4, 16), data, SETTINGS, True)
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
     return tmp_path / "classifiers"
+
+
+@pytest.fixture
+def training_is_instant(trained, monkeypatch):
+    monkeypatch.setattr(classifier, "_train", lambda *arguments: trained)
 
 
 def images(source, count):
@@ -93,7 +105,7 @@ def test_an_update_descends_on_the_cross_entropy():
     assert float(loss) < 0.5 * by_hand.mean()
 
 
-def test_it_is_trained_once_and_kept(data, cache, capsys):
+def test_it_is_trained_once_and_kept(data, cache, capsys, training_is_instant):
     first = open_judge(data, SETTINGS)
     assert "training a classifier of digits" in capsys.readouterr().out
     assert len([*cache.iterdir()]) == 1
@@ -111,7 +123,7 @@ def test_it_is_trained_once_and_kept(data, cache, capsys):
     assert right > 0.5
 
 
-def test_other_images_or_settings_get_another_one(data, cache):
+def test_other_images_or_settings_get_another_one(data, cache, training_is_instant):
     open_judge(data, SETTINGS)
     fewer = Official(select(data.train, np.arange(500)), None)
     open_judge(fewer, SETTINGS)
@@ -119,7 +131,7 @@ def test_other_images_or_settings_get_another_one(data, cache):
     assert len([*cache.iterdir()]) == 3
 
 
-def test_a_damaged_one_is_trained_again(data, cache, capsys):
+def test_a_damaged_one_is_trained_again(data, cache, capsys, training_is_instant):
     first = open_judge(data, SETTINGS)
     (path,) = cache.iterdir()
     path.write_bytes(path.read_bytes()[:-100])
@@ -137,6 +149,8 @@ def test_a_damaged_one_is_trained_again(data, cache, capsys):
 def test_without_labels_it_learns_quarter_turns(data, cache):
     plain = Official(ArraySource("plain", data.train.images), None)
     judge = open_judge(plain, SETTINGS)
+    (path,) = cache.iterdir()
+    assert path.suffix == ".msgpack"
     assert "quarter turns" in judge.description["network"]
     assert judge.description["accuracy"] > 0.4  # chance is 0.25
     judged = judge(images(plain.train, 20))

@@ -113,6 +113,10 @@ def test_leaves_what_the_contract_says(whole):
     assert found["metrics_failed"] == {}
     for name in ("pixel_mse", "diversity", "diversity_within", "diversity_real"):
         assert 0 < metrics[name] < 4
+    assert metrics["fid"] > 0 and 0 <= metrics["precision"] <= 1
+    assert metrics["fid_count"] == 200 and 1 <= metrics["classes"] <= 10
+    assert metrics["fid_features"]["accuracy"] > 0.5
+    assert re.fullmatch("[0-9a-f]{64}", metrics["fid_features"]["sha256"])
     share = metrics["diversity"] / metrics["diversity_real"]
     assert metrics["collapsed"] is (share < 0.2)
     rows = losses(whole)
@@ -129,8 +133,26 @@ def test_leaves_what_the_contract_says(whole):
     assert json.loads((whole / "config.json").read_text())["pixel_weight"] > 0
 
 
+def test_the_best_epoch_is_chosen_on_validation_and_reported(whole):
+    found = summary(whole)
+    epochs = [row for row in losses(whole) if "validation/fid" in row]
+    assert [row["step"] for row in epochs] == [20, STEPS]
+    values = np.array(
+        [[row["validation/fid"], row["validation/pixel_mse"]] for row in epochs]
+    )
+    scaled = (values - values.min(0)) / np.ptp(values, axis=0)
+    best = epochs[int((scaled**2).sum(1).argmin())]["step"]
+    assert found["best"] == {"step": best, "criterion": ["fid", "pixel_mse"]}
+    assert (whole / "epochs" / str(best)).is_dir()
+    assert found["last"]["step"] == STEPS
+    assert (found["last"]["metrics"] == found["metrics"]) is (best == STEPS)
+    text = (whole / "report.html").read_text()
+    assert f"best epoch, step {best}" in text and "FID against Pixel mse" in text
+
+
 def test_draws_pictures_and_a_page_that_needs_nothing_else(whole):
-    plates = sorted((whole / "samples").glob("*.png"))
+    assert (whole / "samples" / "best.png").exists()
+    plates = sorted((whole / "samples").glob("0*.png"))
     assert [int(plate.stem) for plate in plates] == [20, 30]
     pixels = np.asarray(Image.open(plates[-1]))
     assert pixels.std() > 10
@@ -207,8 +229,13 @@ def test_a_folder_of_the_users_own_images(tmp_path):
         f"--config.data.path={pictures}",
         "--config.data.size=16",
         "--config.condition_critic=True",
+        "--config.evaluation.classifier.epochs=1",
     )
     assert "broken.png" in finished.stdout
+    assert found["metrics"]["fid"] is None  # 22 test images for 32 features
+    assert "too few" in found["metrics_failed"]["fid"]
+    assert found["metrics_failed"]["classes"].endswith("no labels")
+    assert "quarter turns" in found["metrics"]["fid_features"]["network"]
     assert found["dataset"]["name"] == "pictures"
 
 

@@ -1,0 +1,112 @@
+"""The evaluated epochs on the disk: which stay, and which of them is the best."""
+
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.programs.selection import Epochs, epoch_row
+from gan_jax.training.state import Player, TrainState
+
+CRITERION = ("fid", "pixel_mse")
+
+
+def state(step):
+    def variables(value):
+        return {"params": {"w": jnp.full((3,), float(value))}}
+
+    player = Player(variables(step)["params"], {}, jnp.zeros(2))
+    return TrainState(
+        step=jnp.int32(step),
+        critic_step=jnp.int32(step),
+        key=jax.random.key(0),
+        generator=player,
+        critic=player,
+        average=variables(-step),
+        weights={},
+    )
+
+
+class Course:
+    """A run that is evaluated at steps 10, 20, ..."""
+
+    def __init__(self, workdir):
+        self.workdir = workdir
+        self.rows = []
+
+    def go(self, *pairs):
+        with Epochs(self.workdir, CRITERION) as epochs:
+            for fid, mse in pairs:
+                step = 10 * (len(self.rows) + 1)
+                measures = epoch_row({"fid": fid, "pixel_mse": mse, "classes": 3})
+                self.rows.append({"step": step, **measures})
+                epochs.keep(self.rows, state(step))
+        return self.kept()
+
+    def kept(self):
+        return sorted(int(path.name) for path in (self.workdir / "epochs").iterdir())
+
+    def best(self):
+        said = []
+        with Epochs(self.workdir, CRITERION) as epochs:
+            found = epochs.best(self.rows, state(0), said.append)
+        return found, said
+
+
+@pytest.fixture
+def course(tmp_path):
+    return Course(tmp_path)
+
+
+def test_dominated_epochs_leave_and_the_best_is_found(course):
+    assert course.go((9.0, 0.9)) == [10]
+    assert course.go((5.0, 0.5), (6.0, 0.3)) == [20, 30]
+    assert course.go((7.0, 0.6)) == [20, 30]
+    assert course.go((2.0, 0.8)) == [20, 30, 50]
+    # Scaled by the extremes of all five epochs: 20 at .543, 30 at .571, 50 at .833.
+    (step, generator), said = course.best()
+    assert step == 20 and not said
+    np.testing.assert_array_equal(generator["params"]["w"], np.full(3, -20.0))
+
+
+def test_an_epoch_that_cannot_be_read_gives_way_to_the_next_best(course):
+    course.go((5.0, 0.5), (6.0, 0.3), (2.0, 0.8))
+    for path in (course.workdir / "epochs" / "10").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    (step, _), said = course.best()
+    assert step == 20
+    assert len(said) == 1 and "cannot be read" in said[0]
+
+
+def test_an_epoch_that_was_removed_gives_way_to_the_next_best(course):
+    course.go((5.0, 0.5), (6.0, 0.3))
+    shutil.rmtree(course.workdir / "epochs" / "10")
+    assert course.best()[0][0] == 20
+
+
+def test_an_interrupted_run_keeps_the_same_epochs(course):
+    pairs = [(9.0, 0.9), (5.0, 0.5), (6.0, 0.3), (4.0, 0.4)]
+    assert course.go(*pairs) == [30, 40]
+    # Killed after step 40, continued from the checkpoint of step 20, whose epoch is
+    # gone already: the course repeats itself, so it will be dominated again.
+    course.rows = course.rows[:2]
+    course.go(pairs[2])
+    assert course.go(pairs[3]) == [30, 40]
+
+
+def test_a_measure_that_was_never_known_has_no_say(course):
+    course.go((None, 0.5), (None, 0.3), (None, 0.4))
+    assert course.kept() == [20]
+    assert course.best()[0][0] == 20
+
+
+def test_without_epochs_there_is_no_best(course):
+    assert course.best() == (None, [])
+
+
+def test_values_for_the_journal_are_numbers():
+    found = epoch_row({"fid": 2, "collapsed": True, "kid": None, "fid_features": {}})
+    assert found == {"validation/fid": 2.0, "validation/collapsed": 1.0}
