@@ -1,5 +1,8 @@
 """The exceptions that the command line turns into one line and an exit code."""
 
+import errno
+from collections.abc import Mapping
+
 
 class InputError(Exception):
     """Something the user gave cannot be used (exit code 2).
@@ -18,3 +21,40 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the run was asked to
     def __init__(self, signal: int, message: str):
         super().__init__(message)
         self.signal = signal
+
+
+EXPECTED = (InputError, DivergedError, Interrupted, OSError)
+"""What may end a run without being a mistake in the program."""
+
+_AGAIN = "run the same command again"
+_SPACE = f"free space and {_AGAIN}"
+_PERMISSIONS = f"change its permissions, or take another place, and {_AGAIN}"
+_REMEDIES: Mapping[int | None, str] = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: f"raise the limit on the size of files (ulimit -f) and {_AGAIN}",
+    errno.EACCES: _PERMISSIONS,
+    errno.EPERM: _PERMISSIONS,
+    errno.EROFS: _PERMISSIONS,
+    errno.EMFILE: f"raise the limit on open files (ulimit -n) and {_AGAIN}",
+}
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Give the line that tells a user why a run ended, and the exit code.
+
+    This is the one place where a failure of the disk becomes advice, wherever in the
+    run it was met: an `OSError` is let through by everything else.
+
+    Args:
+        error: one of `EXPECTED`.
+    """
+    if isinstance(error, Interrupted):
+        return str(error), 128 + error.signal
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error) or type(error).__name__
+        place = error.filename2 or error.filename
+        remedy = _REMEDIES.get(error.errno, f"see to it and {_AGAIN}")
+        what = f"{place}: {reason}" if place is not None else f"{reason}"
+        return " ".join(f"{what}: {remedy}".split()), 2
+    return str(error), 2 if isinstance(error, InputError) else 1

@@ -35,7 +35,8 @@ def pixel_count(size: int, count: int = 0, fraction: float = 0.0) -> int:
     Raises:
         InputError: unless exactly one is given, and yields 1 to size^2 pixels.
     """
-    if (count > 0) == (fraction > 0):
+    # What is below 0, or NaN, is a mistake and not taken for 0.
+    if not (count >= 0 and fraction >= 0) or (count > 0) == (fraction > 0):
         raise InputError(
             f"mask.count ({count}) or mask.fraction ({fraction}) must be above 0, and "
             "the other 0"

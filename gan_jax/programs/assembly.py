@@ -1,7 +1,7 @@
 """From a config to functions and data on the devices."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +12,8 @@ from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
 from gan_jax.data.feed import Feed
-from gan_jax.data.sources import Official, fingerprint, in_memory
+from gan_jax.data.sources import Official, Skipped, fingerprint, in_memory
 from gan_jax.data.splits import Part, partition
-from gan_jax.errors import InputError
 from gan_jax.tasks.task import Task
 from gan_jax.training.method import Recipe
 
@@ -36,15 +35,16 @@ class Run(NamedTuple):
     mesh: jax.sharding.Mesh
     digest: str
     """Of the training images."""
+    skipped: Sequence[Skipped]
+    """What could not be used of the data."""
 
 
 def prepare(config: ConfigDict, workdir: Path) -> Run:
     """Turn a config into functions and data on the devices."""
-    if config.steps < 1 or config.batch_size < 1 or config.fused_steps < 1:
-        raise InputError("steps, batch_size and fused_steps must be 1 or more")
     task = recipes.task(config)
     official = recipes.source(config.data)
-    for path, reason in official.train.skipped:
+    skipped = [one for source in official if source for one in source.skipped]
+    for path, reason in skipped:
         say(f"skipped {path}: {reason}")
     kind = config.data.feed
     if kind == "auto":
@@ -68,7 +68,16 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     channels = official.train.shape[-1]
     recipe = recipes.recipe(config, task, channels)
     return Run(
-        config, workdir, task, recipe, official, parts, feed, mesh, digest.hexdigest()
+        config,
+        workdir,
+        task,
+        recipe,
+        official,
+        parts,
+        feed,
+        mesh,
+        digest.hexdigest(),
+        skipped,
     )
 
 

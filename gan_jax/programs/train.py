@@ -18,7 +18,7 @@ from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.results import conclude, no_timing
 from gan_jax.programs.selection import Epochs, epoch_row
 from gan_jax.programs.signals import Signals
-from gan_jax.programs.workdir import check_workdir, claim_workdir
+from gan_jax.programs.workdir import check_workdir, claimed
 from gan_jax.report import files
 from gan_jax.report.journal import Journal
 from gan_jax.report.progress import Progress
@@ -43,13 +43,20 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
     Raises:
         InputError: the user can mend it; nothing was overwritten.
+        OSError: the disk failed; the same call continues once it is mended.
         DivergedError: a value was not finite; the last good checkpoint is kept.
         Interrupted: by SIGINT or SIGTERM, after saving; the same call continues.
     """
     began = time.monotonic()
     before = check_workdir(config, workdir)
     this = prepare(config, workdir)
-    claim_workdir(config, workdir)
+    with claimed(config, workdir, this.skipped):
+        return _continue(this, before, began)
+
+
+def _continue(this: Run, before: dict[str, Any] | None, began: float) -> dict[str, Any]:
+    """Go on from the last checkpoint of the workdir, or from the start."""
+    config, workdir = this.config, this.workdir
     evaluation = Evaluation(this)
     state = initialise(this)
     with (

@@ -1,12 +1,16 @@
 """The folder of one run: whose it is, and what it holds."""
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from gan_jax.config import difference, flatten
+from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
 from gan_jax.report import files
 
@@ -23,29 +27,77 @@ def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     """
     path = workdir / "config.json"
     wanted = flatten(config)
+    if workdir.exists() and not workdir.is_dir():
+        raise InputError(f"workdir {workdir} is a file: choose another --workdir")
     try:
         if path.exists():
-            changed = difference(json.loads(path.read_text()), wanted)
+            written = json.loads(path.read_text())
+            if not isinstance(written, dict):
+                raise ValueError("its config.json is not a run's")
+            changed = difference(written, wanted)
             if changed:
                 raise InputError(
                     f"{workdir} was written with another config ({'; '.join(changed)}):"
                     " choose another --workdir, or give the same values"
                 )
         return read_summary(workdir)
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"workdir {workdir} cannot be used: {error}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"workdir {workdir} cannot be used ({error}): choose another --workdir"
+        ) from None
 
 
-def claim_workdir(config: ConfigDict, workdir: Path) -> None:
-    """Make a workdir this config's; called once everything else was found good.
+@contextlib.contextmanager
+def claimed(
+    config: ConfigDict, workdir: Path, skipped: Sequence[Skipped]
+) -> Iterator[None]:
+    """Hold a workdir as this config's; entered once everything else was found good.
+
+    What a killed run left half-written is removed, and the inputs that cannot be used
+    are listed in `results.jsonl`. While one run holds a workdir, a second is refused;
+    the system lets go of it when the run ends, by `kill -9` too.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: another run is at work there.
+        OSError: it cannot be written.
     """
-    try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    with _locked(workdir):
+        files.remove_temporaries(workdir)
         files.write_json(workdir / "config.json", flatten(config))
-    except OSError as error:
-        raise InputError(f"workdir {workdir} cannot be written: {error}") from None
+        results = workdir / "results.jsonl"
+        if skipped or results.exists():
+            lines = [
+                {"input": path, "done": False, "reason": reason}
+                for path, reason in skipped
+            ]
+            files.write_text(
+                results, "".join(files.encode_json(line) + "\n" for line in lines)
+            )
+        yield
+
+
+@contextlib.contextmanager
+def _locked(workdir: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    folder = os.open(workdir, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another run is at work in {workdir}: wait for it, or choose another "
+                "--workdir"
+            ) from None
+        except OSError:
+            pass  # some network file systems have no locks
+        yield
+    finally:
+        os.close(folder)
 
 
 def read_summary(workdir: Path) -> dict[str, Any] | None:

@@ -2,13 +2,15 @@
 
 A reader, and a run that continues after `kill -9`, sees either the file as it was or
 the new one, never a part of it. A killed writer may leave its temporary file behind
-(`.<name>.<random>.tmp` beside the target); nothing ever reads it.
+(`.<name>.<random>.tmp` beside the target); nothing ever reads it, and
+`remove_temporaries` clears it away.
 """
 
 import io
 import json
 import math
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -40,6 +44,19 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Removes what killed writers left in a folder and the folders in it.
+
+    Nothing may be writing there meanwhile.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    for path in folder.rglob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import UInt8
 
+from gan_jax.report.events import Events
 from gan_jax.report.files import encode_json, write_text
 
 _FLUSH_SECONDS = 5.0
@@ -77,8 +78,6 @@ class Journal:
         Raises:
             OSError: the folder cannot be read or written.
         """
-        from tensorboardX import SummaryWriter
-
         workdir = Path(workdir)
         self._path = workdir / "metrics.jsonl"
         kept = -1 if resume_step is None else resume_step
@@ -88,14 +87,7 @@ class Journal:
         self._flush_after = 0.0
         events = workdir / "tensorboard"
         continued = events.is_dir() and any(events.iterdir())
-        self._events = SummaryWriter(
-            str(events),
-            # TensorBoard then hides what an interrupted run wrote past this point.
-            purge_step=kept + 1 if continued else None,
-            # tensorboardX names files by the second: a run that is stopped and
-            # continued within one second would overwrite its own events.
-            filename_suffix=f".{time.time_ns()}",
-        )
+        self._events = Events(events, kept + 1 if continued else None)
         self.flush()
 
     def __enter__(self) -> "Journal":
@@ -142,7 +134,7 @@ class Journal:
         self._changed = True
         for name, number in numbers.items():
             if number is not None:
-                self._events.add_scalar(name, number, step)
+                self._events.scalar(step, name, number)
         if time.monotonic() >= self._flush_after:
             self.flush()
 
@@ -151,7 +143,7 @@ class Journal:
     ) -> None:
         """Shows an image of 1 or 3 channels in TensorBoard."""
         colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
-        self._events.add_image(name, colour, step, dataformats="HWC")
+        self._events.image(step, name, colour)
 
     def flush(self) -> None:
         """Brings everything written so far to the disk.

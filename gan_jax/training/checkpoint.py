@@ -1,8 +1,11 @@
 """Checkpoints through Orbax, which stays behind this module."""
 
+import contextlib
+import os
+import re
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,29 +38,45 @@ class Checkpoints:
         )
         # Orbax needs an absolute path: a relative one fails late, while saving.
         self._directory = directory.absolute()
-        self._manager = ocp.CheckpointManager(
-            self._directory,
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=policy, cleanup_tmp_directories=True
-            ),
-        )
+        with _disk(self._directory):
+            self._manager = ocp.CheckpointManager(
+                self._directory,
+                options=ocp.CheckpointManagerOptions(
+                    preservation_policy=policy, cleanup_tmp_directories=True
+                ),
+            )
 
     def __enter__(self) -> "Checkpoints":
         """Enter the context."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Wait for the last save and close."""
-        self._manager.close()
+        """Wait for the last save and close.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        with _disk(self._directory):
+            self._manager.close()
 
     def save(self, step: int, state: PyTree[Array]) -> None:
-        """Save a state in the background; a step that is saved already is left."""
+        """Save a state in the background; a step that is saved already is left.
+
+        Raises:
+            OSError: it, or the one before it, cannot be written.
+        """
         if step not in self.steps:
-            self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
+            with _disk(self._directory):
+                self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
 
     def wait(self) -> None:
-        """Wait until everything is on the disk."""
-        self._manager.wait_until_finished()
+        """Wait until everything is on the disk.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        with _disk(self._directory):
+            self._manager.wait_until_finished()
 
     @property
     def steps(self) -> list[int]:
@@ -110,3 +129,19 @@ class Checkpoints:
         (self._directory / str(step)).rename(aside)
         self._manager.reload()
         return aside
+
+
+@contextlib.contextmanager
+def _disk(directory: Path) -> Iterator[None]:
+    """Turn what Orbax raises where the disk fails into an `OSError` of a directory.
+
+    Its storage library raises a `ValueError` whose text ends in the system's number.
+    """
+    try:
+        yield
+    except Exception as error:
+        found = re.search(r"os_error_code='(\d+)'", str(error))
+        number = int(found[1]) if found else getattr(error, "errno", None)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(directory)) from error

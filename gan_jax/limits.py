@@ -1,0 +1,117 @@
+"""Which numbers a config may hold: one table, checked before anything starts.
+
+Imports no JAX, so that a senseless number is answered at once.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from gan_jax.config import flatten
+from gan_jax.errors import InputError
+
+_WORD = 2**31 - 1  # step numbers and sizes are 32-bit words on the device
+_IMAGES = 2**32  # positions in the endless sequence of shuffled epochs are, too
+
+
+class Limits(NamedTuple):
+    """An interval of numbers; None = no bound there."""
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def hold(self, number: float) -> bool:
+        """Tell whether a number is finite and inside."""
+        return (
+            math.isfinite(number)
+            and (self.least is None or number >= self.least)
+            and (self.most is None or number <= self.most)
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+    def __str__(self) -> str:
+        bounds = {
+            "at least": self.least,
+            "above": self.above,
+            "at most": self.most,
+            "below": self.below,
+        }
+        return " and ".join(
+            f"{words} {bound}" for words, bound in bounds.items() if bound is not None
+        )
+
+
+_COUNT = Limits(least=1, most=_WORD)
+_EVERY = Limits(least=0, most=_WORD)  # 0 = never
+_WEIGHT = Limits(least=0)
+_DECAY = Limits(least=0, below=1)
+
+LIMITS: Mapping[str, Limits] = {
+    "seed": Limits(least=0, most=2**32 - 1),
+    "steps": _COUNT,
+    "batch_size": _COUNT,
+    "critic_steps": _COUNT,
+    "critic_penalty": _WEIGHT,
+    "average_decay": Limits(least=0, most=1),
+    "pixel_weight": _WEIGHT,
+    "mask.count": _EVERY,
+    "mask.fraction": Limits(least=0, most=1),
+    "data.size": _COUNT,
+    "data.crop": _EVERY,
+    "latent.size": _COUNT,
+    "network.width": _COUNT,
+    "network.critic_width": _COUNT,
+    "network.depth": Limits(least=1, most=16),
+    "network.kernel": _COUNT,
+    "optimizer.learning_rate": Limits(above=0),
+    "optimizer.beta1": _DECAY,
+    "optimizer.beta2": _DECAY,
+    "optimizer.warmup": _EVERY,
+    "evaluation.every": _EVERY,
+    "evaluation.count": _COUNT,
+    "evaluation.final_count": _COUNT,
+    "evaluation.classifier.width": _COUNT,
+    "evaluation.classifier.features": _COUNT,
+    "evaluation.classifier.epochs": _EVERY,
+    "history.every": _EVERY,
+    "fused_steps": Limits(least=1, most=100_000),  # the log of each waits on the device
+    "log_every": _EVERY,
+    "checkpoint_every": _EVERY,
+    "sample_every": _EVERY,
+}
+"""By dotted key; a number without a row must only be finite."""
+
+
+def check(config: ConfigDict) -> None:
+    """Refuse a config that holds a number which makes no sense.
+
+    Raises:
+        InputError: names the key, its value and what it may be.
+    """
+    numbers = {
+        key: value
+        for key, value in flatten(config).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    for key, value in numbers.items():
+        limits = LIMITS.get(key, Limits())
+        if not limits.hold(value):
+            wanted = str(limits) if math.isfinite(value) else ""
+            raise InputError(
+                f"{key} is {value}: give a number {wanted or 'that is finite'} with "
+                f"--config.{key}"
+            )
+    sizes = {
+        key: numbers.get(key, 1) for key in ("steps", "batch_size", "critic_steps")
+    }
+    if math.prod(sizes.values()) > _IMAGES:
+        product = " * ".join(f"{key} {value}" for key, value in sizes.items())
+        raise InputError(
+            f"{product} images are more than the {_IMAGES} that a run may see: lower "
+            "one of them"
+        )
