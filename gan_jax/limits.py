@@ -42,7 +42,9 @@ class Limits(NamedTuple):
             "below": self.below,
         }
         return " and ".join(
-            f"{words} {bound}" for words, bound in bounds.items() if bound is not None
+            f"{words} {bound}"
+            for words, bound in bounds.items()
+            if bound is not None
         )
 
 
@@ -101,10 +103,9 @@ def check(config: ConfigDict) -> None:
     for key, value in numbers.items():
         limits = LIMITS.get(key, Limits())
         if not limits.hold(value):
-            wanted = str(limits) if math.isfinite(value) else ""
+            wanted = str(limits) if math.isfinite(value) else "that is finite"
             raise InputError(
-                f"{key} is {value}: give a number {wanted or 'that is finite'} with "
-                f"--config.{key}"
+                f"{key} is {value}: give a number {wanted} with --config.{key}"
             )
     sizes = {
         key: numbers.get(key, 1) for key in ("steps", "batch_size", "critic_steps")

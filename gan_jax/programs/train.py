@@ -206,7 +206,7 @@ def check(logs: Log, first: int, count: int) -> None:
     worst = min(steps)
     names = sorted(
         (name for name, rows in bad.items() if rows[worst]),
-        key=lambda name: CAUSES.index(name.split()[1]),
+        key=lambda name: CAUSES.index(" ".join(name.split()[:2])),
     )
     raise DivergedError(
         f"not finite at step {first + worst + 1}: {names[0]}"

@@ -26,7 +26,19 @@ from gan_jax.training.method import (
 )
 from gan_jax.training.state import Player, TrainState, Variables, moving_average
 
-CAUSES = ("parameter", "statistic", "batch", "term", "gradient")
+CAUSES = (
+    "critic parameter",
+    "critic statistic",
+    "generator parameter",
+    "generator statistic",
+    "critic batch",
+    "critic term",
+    "critic gradient",
+    "critic update",
+    "generator term",
+    "generator gradient",
+    "generator update",
+)
 """Kinds of tensors in the order in which one that is not finite spoils the next."""
 
 
@@ -35,7 +47,7 @@ class Log(NamedTuple):
 
     values: dict[str, Float[Array, ""]]
     finite: dict[str, Bool[Array, ""]]
-    """By the tensor's name: whose, one of `CAUSES`, and which."""
+    """By the tensor's name: one of `CAUSES`, and which."""
 
 
 def initial_state(
@@ -223,12 +235,16 @@ def _descend(
         gradients, player.optimizer, player.parameters
     )
     parameters = optax.apply_updates(player.parameters, updates)
+    updated = Player(parameters, statistics, optimizer_state)
     values = {"loss": total, **addends, **means}
     log = Log(
         {f"{name}/{term}": value for term, value in values.items()},
-        finite(f"{name} term", addends) | finite(f"{name} gradient", gradients),
+        finite(f"{name} term", addends)
+        | finite(f"{name} gradient", gradients)
+        # The next step would find these too, but a checkpoint may come before it.
+        | finite(f"{name} update", updated),
     )
-    return Player(parameters, statistics, optimizer_state), log
+    return updated, log
 
 
 def finite(name: str, tree: PyTree[Array]) -> dict[str, Bool[Array, ""]]:
