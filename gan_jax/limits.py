@@ -42,9 +42,7 @@ class Limits(NamedTuple):
             "below": self.below,
         }
         return " and ".join(
-            f"{words} {bound}"
-            for words, bound in bounds.items()
-            if bound is not None
+            f"{words} {bound}" for words, bound in bounds.items() if bound is not None
         )
 
 
