@@ -19,12 +19,12 @@ _IMAGES = 2**32  # positions in the endless sequence of shuffled epochs are, too
 class Limits(NamedTuple):
     """An interval of numbers; None = no bound there."""
 
-    least: float | None = None
-    most: float | None = None
-    above: float | None = None
-    below: float | None = None
+    least: int | float | None = None
+    most: int | float | None = None
+    above: int | float | None = None
+    below: int | float | None = None
 
-    def hold(self, number: float) -> bool:
+    def hold(self, number: int | float) -> bool:
         """Tell whether a number is finite and inside."""
         return (
             math.isfinite(number)

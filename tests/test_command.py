@@ -1,0 +1,75 @@
+"""Flags: whatever is wrong with them is one line that says what would be right."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REAL = "--config=configs/pixelcgan.py:smoke"
+# The parser alone: neither JAX nor a data set is touched.
+PARSE = """
+import sys
+from gan_jax import command
+from gan_jax.errors import InputError
+try:
+    print("parsed", command.parse(sys.argv).name, "jax" in sys.modules)
+except InputError as error:
+    print(error)
+"""
+
+
+def parse(*arguments, cwd=ROOT):
+    finished = subprocess.run(
+        [sys.executable, "-c", PARSE, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == ""
+    return finished.stdout.strip()
+
+
+def test_a_good_command_needs_no_jax():
+    assert parse(REAL, "--config.steps=7") == "parsed pixelcgan False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "which experiment? e.g. --config=configs/pixelcgan.py"),
+        (["pixelcgan"], "what is 'pixelcgan'? Every argument is a --flag=value"),
+        (["--cfg=x"], "cfg"),
+        (["--config=configs/nothing.py"], "cannot be loaded"),
+        (["--config=README.md"], "cannot be loaded"),
+        (["--config=gan_jax/errors.py"], "cannot be loaded"),
+        ([REAL, "--config.stepz=3"], "did you mean steps?"),
+        ([REAL, "--config.mask=3"], "mask"),
+        ([REAL, "--config.mask.size=3"], "unknown key --config.mask.size"),
+        ([REAL, "--config.steps=many"], "give a whole number, e.g. --config.steps="),
+        ([REAL, "--config.steps=1.5"], "give a whole number"),
+        ([REAL, "--config.pixel_weight=x"], "give a number"),
+        ([REAL, "--config.data.download=maybe"], "give True or False"),
+        ([REAL, "--config.steps=0"], "steps is 0: give a number at least 1"),
+        ([REAL, "--config.pixel_weight=nan"], "give a number that is finite"),
+        ([REAL, "--config.seed=-1"], "seed is -1: give a number at least 0"),
+        (["--config=configs/pixelcgan.py:mnits"], "did you mean mnist?"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments, says):
+    said = parse(*arguments)
+    assert says in said
+    assert len(said.splitlines()) == 1
+    assert "Traceback" not in said
+
+
+def test_a_config_that_raises_or_gives_something_else(tmp_path):
+    (tmp_path / "broken.py").write_text("def get_config(variant=''):\n    1 / 0\n")
+    (tmp_path / "other.py").write_text("def get_config(variant=''):\n    return 3\n")
+    said = parse(f"--config={tmp_path / 'broken.py'}")
+    assert "division by zero" in said and len(said.splitlines()) == 1
+    said = parse(f"--config={tmp_path / 'other.py'}")
+    assert len(said.splitlines()) == 1 and "configs/ for files" in said

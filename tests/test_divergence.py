@@ -1,0 +1,107 @@
+"""A value that is not finite stops a run, is named, and spoils no checkpoint."""
+
+import hashlib
+import runpy
+import shutil
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from gan_jax import recipe as recipes
+from gan_jax.errors import DivergedError
+from gan_jax.programs import train
+
+ROOT = Path(__file__).parents[1]
+GOOD = 10
+"""Steps trained before something breaks; the last of them leaves a checkpoint."""
+
+
+@jax.custom_vjp
+def steep(values):
+    """Nothing is wrong with the values; the slope is nowhere finite."""
+    return values
+
+
+steep.defvjp(lambda values: (values, None), lambda _, slope: (slope * jnp.nan,))
+
+
+def small(steps):
+    config = runpy.run_path(str(ROOT / "configs/pixelcgan.py"))["get_config"]("smoke")
+    config.steps, config.checkpoint_every, config.fused_steps = steps, 5, 4
+    config.evaluation.every = config.sample_every = 0
+    config.network.width = config.network.critic_width = 2
+    config.evaluation.classifier.epochs = 1
+    return config
+
+
+def spoil_gradient(recipe):
+    term = recipe.generator_terms["pixel_fidelity"]
+    spoiled = term._replace(value=lambda play: steep(term.value(play)))
+    return recipe._replace(generator_terms={"pixel_fidelity": spoiled})
+
+
+def spoil_batch(recipe):
+    def present(key, batch):
+        example = recipe.present(key, batch)
+        return example._replace(real=example.real.at[1, 2, 3, 0].set(jnp.nan))
+
+    return recipe._replace(present=present)
+
+
+def spoil_update(recipe):
+    """Let the critic's last update before a checkpoint be infinite."""
+
+    def update(gradients, state, parameters=None):
+        updates, state = recipe.critic_optimizer.update(gradients, state, parameters)
+        count = state[0].count
+        scale = jnp.where(count == GOOD + 5, jnp.inf, 1.0)
+        return jax.tree.map(lambda leaf: leaf * scale, updates), state
+
+    optimizer = optax.GradientTransformation(recipe.critic_optimizer.init, update)
+    return recipe._replace(critic_optimizer=optimizer)
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("trained")
+    train.run(small(GOOD), workdir)
+    return workdir
+
+
+@pytest.fixture
+def workdir(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (spoil_gradient, f"step {GOOD + 1}: generator gradient stages_"),
+        (spoil_batch, f"step {GOOD + 1}: critic batch real"),
+        (spoil_update, f"step {GOOD + 5}: critic update "),
+    ],
+)
+def test_the_last_good_checkpoint_stays(monkeypatch, workdir, spoil, says):
+    good, checkpoints = recipes.recipe, workdir / "checkpoints"
+    before = contents(checkpoints)
+    monkeypatch.setattr(recipes, "recipe", lambda *inputs: spoil(good(*inputs)))
+    with pytest.raises(DivergedError, match=says):
+        train.run(small(GOOD + 10), workdir)
+    assert contents(checkpoints) == before
+    monkeypatch.undo()
+    # It is good: continued, it leads to finite values again.
+    if spoil is spoil_update:
+        summary = train.run(small(GOOD + 10), workdir)
+        assert summary["complete"] is True
+        assert summary["last"]["step"] == GOOD + 10
