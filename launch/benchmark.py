@@ -1,21 +1,24 @@
 """Time whole train steps, as one call and as the body of a compiled loop.
 
 python -m launch.benchmark                     our layers
+python -m launch.benchmark --peers             PyTorch eager beside, where installed
 python -m launch.benchmark --flax              flax's layers beside (minutes on a CPU)
 python -m launch.benchmark --json=rows.json    rows as JSON too
 
-Rows: the pixel-conditioned GAN at 28x28, wide and as the digits config has it, and at
-64x64, batch 64. `in_loop` is one step of a fused call. Flax's `Conv` and
-`ConvTranspose` call `jax.lax` directly, the form that our layers take on accelerators:
-the same networks are timed in that form.
+Rows: the pixel-conditioned GAN at 28x28, wide, half as wide and as the digits config
+has it, and at 64x64, batch 64. `in_loop` is one step of a fused call: what training
+does. Flax's `Conv` and `ConvTranspose` call `jax.lax` directly, the form that our
+layers take on accelerators: the same networks are timed in that form. PyTorch
+(`launch.peers`) runs the same networks, eager, with as many threads as there are cores;
+our calls and its take turns, so that whatever else the machine does strikes both.
 """
 
 import argparse
 import json
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from unittest import mock
 
 import jax
@@ -33,6 +36,13 @@ from gan_jax.training.step import initial_state, make_step, make_stretch
 FUSED = 4
 ROWS = {
     "pixelcgan_28": {"data.size": 28, "network.depth": 2, "network.kernel": 5},
+    "pixelcgan_28_half": {
+        "data.size": 28,
+        "network.depth": 2,
+        "network.kernel": 5,
+        "network.width": 32,
+        "network.critic_width": 32,
+    },
     "pixelcgan_28_narrow": {
         "data.size": 28,
         "network.depth": 2,
@@ -54,15 +64,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--peers", action="store_true", help="time PyTorch too")
     parser.add_argument("--flax", action="store_true", help="time flax's layers too")
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--rows", default=",".join(ROWS), help="names, by commas")
     parser.add_argument("--repeats", type=int, default=5, help="medians of so many")
     options = parser.parse_args()
+    peers = _peers() if options.peers else None
     rows = []
     for name in options.rows.split(","):
         config = setting(ROWS[name])
-        row = {"name": name, **time_step(config, options.repeats, looped=True)}
+        row = {"name": name, **time_step(config, options.repeats, peers)}
         if options.flax:
             with mock.patch.object(layers, "runs_by_phases", lambda: False):
                 direct = time_step(config, max(2, options.repeats // 2), looped=False)
@@ -89,8 +101,28 @@ def setting(changes: dict[str, int]) -> ConfigDict:
     return config
 
 
-def time_step(config: ConfigDict, repeats: int, looped: bool) -> dict[str, float]:
-    """Time one step alone, and within a fused call where `looped`; milliseconds."""
+def _peers() -> ModuleType | None:
+    """Give the module of PyTorch's steps, None where PyTorch is not installed."""
+    try:
+        from launch import peers
+    except ModuleNotFoundError as error:
+        print(f"without peers: {error}", flush=True)
+        return None
+    return peers
+
+
+def time_step(
+    config: ConfigDict,
+    repeats: int,
+    peers: ModuleType | None = None,
+    looped: bool = True,
+) -> dict[str, float]:
+    """Time one step alone, within a fused call where `looped`, and its peers.
+
+    Returns:
+        Medians in milliseconds; ratios are medians over rounds in which everything
+        ran once, above 1 where ours is faster.
+    """
     size, batch_size = config.data.size, config.batch_size
     noise = np.random.default_rng(0).integers(0, 256, (512, size, size, 1), np.uint8)
     feed = resident(
@@ -107,24 +139,38 @@ def time_step(config: ConfigDict, repeats: int, looped: bool) -> dict[str, float
     began = time.perf_counter()
     alone = jax.jit(step).lower(state, arrays, None).compile()
     row = {"compile_seconds": time.perf_counter() - began}
-    row["milliseconds"] = median(lambda: alone(state, arrays, None), repeats)
+    calls = {"alone": lambda: jax.block_until_ready(alone(state, arrays, None))}
     if looped:
         fused = jax.jit(make_stretch(step, FUSED))
-        count = jnp.int32(FUSED)
-        row["in_loop"] = median(lambda: fused(state, arrays, count), repeats) / FUSED
-        row["in_loop_to_alone"] = row["in_loop"] / row["milliseconds"]
+        calls["in_loop"] = lambda: jax.block_until_ready(
+            fused(state, arrays, jnp.int32(FUSED))
+        )
+    if peers is not None:
+        calls["torch"] = peers.make_step(config, noise)
+    times = time_in_turns(calls, repeats)
+    row["milliseconds"] = float(np.median(times["alone"]))
+    if looped:
+        each = times["in_loop"] / FUSED
+        row["in_loop"] = float(np.median(each))
+        row["in_loop_to_alone"] = float(np.median(each / times["alone"]))
+    if peers is not None:
+        ours = each if looped else times["alone"]
+        row["torch_milliseconds"] = float(np.median(times["torch"]))
+        row["ratio_to_torch"] = float(np.median(times["torch"] / ours))
     return row
 
 
-def median(function: Callable[[], object], repeats: int) -> float:
-    """Median milliseconds of a call, after one that does not count."""
-    jax.block_until_ready(function())
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        jax.block_until_ready(function())
-        times.append(1e3 * (time.perf_counter() - began))
-    return statistics.median(times)
+def time_in_turns(
+    calls: Mapping[str, Callable[[], object]], repeats: int
+) -> dict[str, np.ndarray]:
+    """Milliseconds of functions called in turns, after a round that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repeats + 1):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            times[name].append(1e3 * (time.perf_counter() - began))
+    return {name: np.array(values[1:]) for name, values in times.items()}
 
 
 if __name__ == "__main__":

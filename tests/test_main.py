@@ -107,8 +107,10 @@ def test_leaves_what_the_contract_says(whole):
         "compile_seconds",
         "steps_per_second",
         "images_per_second",
+        "host_share",
         "total_seconds",
     }
+    assert 0 < found["timing"]["host_share"] < 1
     metrics = found["metrics"]
     assert found["metrics_failed"] == {}
     for name in ("pixel_mse", "diversity", "diversity_within", "diversity_real"):

@@ -66,7 +66,8 @@ def conclude(
             "metrics_failed": measured[last].failed,
         },
         "timing": {
-            **{key: timing[key] for key in no_timing()},
+            **no_timing(),
+            **timing,
             "total_seconds": timing.get("total_seconds", time.monotonic() - began),
         },
         "environment": environment(this.mesh),
@@ -119,6 +120,5 @@ def parameters_digest(state: TrainState) -> str:
 
 def no_timing() -> dict[str, float]:
     """Timing of a run of which nothing was trained."""
-    return dict.fromkeys(
-        ("compile_seconds", "steps_per_second", "images_per_second"), 0.0
-    )
+    names = ("compile_seconds", "steps_per_second", "images_per_second", "host_share")
+    return dict.fromkeys(names, 0.0)

@@ -107,11 +107,11 @@ def train(
 ) -> tuple[TrainState, dict[str, float] | None]:
     """Train to the last step: the loop, read top to bottom."""
     config = this.config
-    step = int(state.step)
+    begun = step = int(state.step)
     if step >= config.steps:
         return state, None
     room = config.fused_steps * config.critic_steps
-    advance, compiling = None, 0.0
+    critic_step = int(state.critic_step)
     marks = (
         config.fused_steps,
         config.checkpoint_every,
@@ -119,27 +119,39 @@ def train(
         config.evaluation.every,
         config.history.every,
     )
+
+    def stretch_from(step: int) -> tuple[int, PyTree]:
+        """Read what the steps up to the next mark need; returns also their number."""
+        end = min(config.steps, *(_next(step, every) for every in marks))
+        count = end - step
+        turns = count * config.critic_steps
+        first = critic_step + (step - begun) * config.critic_steps
+        return count, this.feed.stretch(first, turns, room)
+
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(Progress(config.steps, step, config.name))
         if config.history.every:
             history = stack.enter_context(
                 Checkpoints(this.workdir / "history", keep=None)
             )
-        first, start, pauses = step, time.monotonic(), 0.0
+        count, arrays = stretch_from(step)
+        start = time.monotonic()
+        advance = compile_stretch(this, state, arrays)
+        compiled = idle = time.monotonic()  # idle: since when the device waits
+        host, pauses = 0.0, 0.0
         while step < config.steps:
-            count = min(config.steps, *(_next(step, every) for every in marks)) - step
-            turns = count * config.critic_steps
-            arrays = this.feed.stretch(int(state.critic_step), turns, room)
-            if advance is None:
-                began = time.monotonic()
-                advance = compile_stretch(this, state, arrays)
-                compiling = time.monotonic() - began
+            host += time.monotonic() - idle
             state, logs = advance(state, arrays, np.int32(count))
+            first, step = step, step + count
+            if step < config.steps:
+                count, arrays = stretch_from(step)  # while the device computes
             logs = jax.device_get(logs)
-            check(logs, step, count)
-            _write(journal, logs, step, count, config)
-            step += count
-            progress.advance(step, {k: v[count - 1] for k, v in logs.values.items()})
+            idle = time.monotonic()
+            check(logs, first, step - first)
+            _write(journal, logs, first, step - first, config)
+            progress.advance(
+                step, {k: v[step - first - 1] for k, v in logs.values.items()}
+            )
 
             if _due(step, config.history.every):
                 history.save(step, snapshot(state))
@@ -156,7 +168,8 @@ def train(
                 picture = evaluation.draw(state.average)
                 files.write_image(this.workdir / "samples" / f"{step:08d}.png", picture)
                 journal.image(step, "samples", picture)
-            pauses += time.monotonic() - pause
+            pause = time.monotonic() - pause
+            pauses, idle = pauses + pause, idle + pause
             stopping = signals.received if step < config.steps else None
             if _due(step, config.checkpoint_every) or step == config.steps or stopping:
                 journal.flush()
@@ -166,11 +179,12 @@ def train(
                 raise Interrupted(
                     stopping, f"stopped at step {step}; the same command continues"
                 )
-    seconds = time.monotonic() - start - compiling - pauses
+    seconds = time.monotonic() - compiled - pauses
     return state, {
-        "compile_seconds": compiling,
-        "steps_per_second": (step - first) / seconds,
-        "images_per_second": (step - first) * config.batch_size / seconds,
+        "compile_seconds": compiled - start,
+        "steps_per_second": (step - begun) / seconds,
+        "images_per_second": (step - begun) * config.batch_size / seconds,
+        "host_share": host / seconds,
     }
 
 

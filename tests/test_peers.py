@@ -1,0 +1,59 @@
+"""The benchmark's peers are our networks: as many parameters, the same outputs."""
+
+import importlib.util
+
+import jax
+import numpy as np
+import pytest
+
+from gan_jax import recipe as recipes
+from gan_jax.data.masks import known, random_pixels
+from launch import benchmark
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None,
+    reason="PyTorch is not installed; only the benchmark compares with it",
+)
+
+
+@pytest.mark.parametrize("name", benchmark.ROWS)
+def test_our_weights_in_the_peers_give_our_outputs(name):
+    import torch
+
+    from launch import peers
+
+    config = benchmark.setting(benchmark.ROWS[name])
+    size = config.data.size
+    ours = recipes.recipe(config, recipes.task(config), channels=1)
+    keys = jax.random.split(jax.random.key(0), 5)
+    images = jax.random.uniform(keys[0], (4, size, size, 1), minval=-1.0)
+    condition = known(images, random_pixels(keys[1], 4, size, 3))
+    latent = ours.latent(keys[2], 4)
+    variables = {
+        "generator": ours.generator.init(keys[3], latent, condition, train=True),
+        "critic": ours.critic.init(keys[4], images, condition, train=True),
+    }
+    parameters = {name: tree["params"] for name, tree in variables.items()}
+
+    generator, critic = peers.networks(config, channels=1)
+    peers.parameters_from(generator, critic, parameters)
+    for network, player in ((generator, "generator"), (critic, "critic")):
+        count = sum(leaf.size for leaf in jax.tree.leaves(parameters[player]))
+        assert count == sum(weight.numel() for weight in network.parameters())
+
+    def mirrored(array):
+        array = np.asarray(array)[:, ::-1, ::-1].transpose(0, 3, 1, 2)
+        return torch.from_numpy(array.copy())
+
+    painted, _ = ours.generator.apply(
+        variables["generator"], latent, condition, train=True, mutable=["batch_stats"]
+    )
+    scores, _ = ours.critic.apply(
+        variables["critic"], images, condition, train=True, mutable=["batch_stats"]
+    )
+    with torch.no_grad():
+        maps = torch.cat([mirrored(leaf) for leaf in condition], dim=1)
+        theirs = generator(torch.from_numpy(np.array(latent)), maps)
+        their_scores = critic(mirrored(images))
+    np.testing.assert_allclose(theirs, mirrored(painted), atol=1e-4)
+    np.testing.assert_allclose(their_scores, scores, atol=1e-4)
