@@ -80,27 +80,6 @@ def test_first_and_second_derivatives_equal_those_of_lax(pair, taps, stride, siz
     assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("padding", [*PADDINGS, ((0, 0), (5, 4))], ids=str)
-@pytest.mark.parametrize("taps", [2, 3, 4])
-def test_wide_layers_derivatives_equal_those_of_lax(taps, padding, monkeypatch):
-    # Above a size, the gradient in the kernel is a few products of matrices.
-    by_dots, calls = layers._kernel_gradient_by_dots, []
-
-    def spy(*inputs):
-        calls.append(inputs)
-        return by_dots(*inputs)
-
-    monkeypatch.setattr(layers, "_kernel_gradient_by_dots", spy)
-    image, kernel = normal(0, 2, 10, 13, 16), 0.1 * normal(1, taps, taps, 16, 17)
-    results = [
-        jax.jit(jax.grad(lambda i, k, f=f: penalty(f)(i, k) + f(i, k).sum(), (0, 1)))
-        for f in strided(1, padding)
-    ]
-    ours, theirs = (result(image, kernel) for result in results)
-    assert calls
-    assert_close(ours, theirs)
-
-
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [(layers.Conv, nn.Conv), (layers.ConvTranspose, nn.ConvTranspose)],
