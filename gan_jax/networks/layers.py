@@ -1,28 +1,29 @@
-"""Convolutions in the one form that XLA runs fast everywhere, loops included.
+"""Convolutions in the forms that XLA runs fast everywhere, loops included.
 
-XLA's CPU backend runs a convolution at full speed inside a loop body (`scan`,
-`fori_loop`) only in its canonical form: stride 1, undilated, NHWC x HWIO (jax
-issue 12868). What automatic differentiation writes is not in that form, and the
-gradient of a strided or transposed convolution is slow even outside loops. So:
+XLA's CPU backend runs a convolution at full speed only in certain forms: NHWC x HWIO,
+the image not dilated; elsewhere it may take a hundred times as long, above all inside
+a loop body (`scan`, `fori_loop`; jax issue 12868). What automatic differentiation
+writes is not in these forms. So:
 
-* `correlate` is the primitive: its gradients are written as canonical correlations
-  again, so the set is closed under differentiation of any order (the gradient
-  penalties need the second). It supports reverse mode and `vmap`; there is no
-  forward mode on a CPU, because `jax.custom_vjp` has none.
-* `convolve` and `convolve_transposed` reduce strides to it by phases: a strided
-  convolution is a stride-1 correlation of the space-to-depth image, a transposed one
-  a stride-1 correlation to stride^2 times the channels, then depth-to-space. The
+* `convolve`, `convolve_transposed` and `kernel_gradient` are three maps, linear in
+  each of two arguments, that are each other's derivatives: the set is closed under
+  differentiation of any order (the gradient penalties need the second). They support
+  reverse mode and `vmap`; there is no forward mode on a CPU, because `jax.custom_vjp`
+  has none.
+* The strided convolution is in a fast form as it is. So is the gradient in the
+  kernel once channels play the batch and the batch plays the channels: a stride is
+  then a dilation of the kernel. A transposed convolution is computed by phases: one
+  convolution at stride 1 to stride^2 times the channels, then depth-to-space. The
   parameters and the values (to rounding) are those of the direct forms.
 * `Conv` and `ConvTranspose` are their modules, with flax's parameter names and shapes.
 
-On GPU and TPU the vendor's libraries handle strides and loops: there the same
-functions call `jax.lax` directly. The form is chosen once, when tracing.
+On GPU and TPU the vendor's libraries handle all of it: there the same functions call
+`jax.lax` directly. The form is chosen once, when tracing.
 """
 
-import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -33,70 +34,16 @@ from jaxtyping import Array, Float
 Padding = str | Sequence[tuple[int, int]]
 """`"SAME"`, `"VALID"` or (low, high) for height and width, as in `jax.lax`."""
 Pads = tuple[tuple[int, int], tuple[int, int]]
+Sizes = tuple[int, int]
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
+# Keeps XLA from folding a transpose into a convolution, out of its fast forms.
+_hold = lax.optimization_barrier
 
 
 def runs_by_phases() -> bool:
-    """Whether convolutions take the canonical form on the default backend."""
+    """Whether convolutions take their fast forms for CPUs on the default backend."""
     return jax.default_backend() == "cpu"
-
-
-def _correlate_directly(image: Array, kernel: Array, pads: Pads) -> Array:
-    return lax.conv_general_dilated(
-        image, kernel, (1, 1), pads, dimension_numbers=_LAYOUT
-    )
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _correlate_canonically(image: Array, kernel: Array, pads: Pads) -> Array:
-    return _correlate_directly(image, kernel, pads)
-
-
-def _correlate_forward(
-    image: Array, kernel: Array, pads: Pads
-) -> tuple[Array, tuple[Array, Array]]:
-    return _correlate_canonically(image, kernel, pads), (image, kernel)
-
-
-def _correlate_backward(
-    pads: Pads, saved: tuple[Array, Array], cotangent: Array
-) -> tuple[Array, Array]:
-    image, kernel = saved
-    # The barriers keep XLA from folding a transpose back into the convolution, which
-    # would take it out of the canonical form.
-    hold = lax.optimization_barrier
-    height, width = kernel.shape[:2]
-    full = tuple(
-        (size - 1 - low, size - 1 - high)
-        for size, (low, high) in zip((height, width), pads, strict=True)
-    )
-    flipped = hold(jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
-    image_gradient = _correlate_canonically(cotangent, flipped, full)
-    # Channels play the batch, the batch plays the channels: the weight gradient is
-    # a correlation of the image with its output's cotangent.
-    if any(cotangent.shape[axis] > image.shape[axis] for axis in (1, 2)):
-        # XLA leaves its fast path where a kernel is larger than the unpadded image.
-        edges = [(0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0)]
-        image = lax.pad(image, jnp.zeros((), image.dtype), edges)
-        pads = ((0, 0), (0, 0))
-    kernel_gradient = _correlate_canonically(
-        hold(image.transpose(3, 1, 2, 0)), hold(cotangent.transpose(1, 2, 0, 3)), pads
-    )
-    return image_gradient, hold(kernel_gradient).transpose(1, 2, 0, 3)
-
-
-_correlate_canonically.defvjp(_correlate_forward, _correlate_backward)
-
-
-def correlate(
-    image: Float[Array, "batch height width inputs"],
-    kernel: Float[Array, "taps_high taps_wide inputs outputs"],
-    pads: Pads,
-) -> Float[Array, "batch new_height new_width outputs"]:
-    """Correlate an image with a kernel at stride 1, zeros padded by `pads`."""
-    form = _correlate_canonically if runs_by_phases() else _correlate_directly
-    return form(image, kernel, pads)
 
 
 def convolve(
@@ -105,52 +52,10 @@ def convolve(
     stride: int = 1,
     padding: Padding = "SAME",
 ) -> Float[Array, "batch new_height new_width outputs"]:
-    """Convolve with a stride: equal to `jax.lax.conv_general_dilated`.
-
-    With K = ceil(k / s) and the kernel padded to K*s taps, output o is the sum over
-    a < K and p < s of image[(o + a)*s + p] * kernel[a*s + p]: a stride-1 correlation
-    of the image whose s^2 phases became channels.
-    """
-    taps = kernel.shape[:2]
-    sizes = image.shape[1:3]
-    pads = _pads(padding, sizes, taps, stride)
-    if not runs_by_phases():
-        return lax.conv_general_dilated(
-            image, kernel, (stride, stride), pads, dimension_numbers=_LAYOUT
-        )
-    if stride == 1:
-        return correlate(image, kernel, pads)
-    blocks = [math.ceil(size / stride) for size in taps]
-    outputs = [
-        (size + low + high - tap) // stride + 1
-        for size, (low, high), tap in zip(sizes, pads, taps, strict=True)
-    ]
-    # Negative where the last rows are never read: lax.pad crops them.
-    edges = [
-        (low, (output + block - 1) * stride - size - low, 0)
-        for output, block, size, (low, _) in zip(
-            outputs, blocks, sizes, pads, strict=True
-        )
-    ]
-    image = lax.pad(image, jnp.zeros((), image.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
-    image = _space_to_depth(image, stride)
-    kernel = jnp.pad(
-        kernel,
-        [
-            *(
-                (0, block * stride - tap)
-                for block, tap in zip(blocks, taps, strict=True)
-            ),
-            (0, 0),
-            (0, 0),
-        ],
-    )
-    high, wide = blocks
-    kernel = kernel.reshape(high, stride, wide, stride, *kernel.shape[2:])
-    kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(
-        high, wide, -1, kernel.shape[-1]
-    )
-    return correlate(image, kernel, ((0, 0), (0, 0)))
+    """Convolve with a stride: equal to `jax.lax.conv_general_dilated`."""
+    pads = _pads(padding, image.shape[1:3], kernel.shape[:2], stride)
+    form = _convolve if runs_by_phases() else _convolve_directly
+    return form(image, kernel, stride, pads)
 
 
 def convolve_transposed(
@@ -159,30 +64,46 @@ def convolve_transposed(
     stride: int = 2,
     padding: Padding = "SAME",
 ) -> Float[Array, "batch new_height new_width outputs"]:
-    """Convolve with a fractional stride: equal to `jax.lax.conv_transpose`.
+    """Convolve with a fractional stride: equal to `jax.lax.conv_transpose`."""
+    pads = _transposed_pads(padding, kernel.shape[:2], stride)
+    form = _convolve_transposed if runs_by_phases() else _convolve_dilated
+    return form(image, kernel, stride, pads)
+
+
+def _convolve_directly(image: Array, kernel: Array, stride: int, pads: Pads) -> Array:
+    return lax.conv_general_dilated(
+        image, kernel, (stride, stride), pads, dimension_numbers=_LAYOUT
+    )
+
+
+def _convolve_dilated(image: Array, kernel: Array, stride: int, pads: Pads) -> Array:
+    return lax.conv_general_dilated(
+        image,
+        kernel,
+        (1, 1),
+        pads,
+        lhs_dilation=(stride, stride),
+        dimension_numbers=_LAYOUT,
+    )
+
+
+def _convolve_by_phases(image: Array, kernel: Array, stride: int, pads: Pads) -> Array:
+    """Compute a transposed convolution as one convolution to all its phases.
 
     Phase p of output block o collects image[o + m] * kernel[m*s - p + pad]: one
-    stride-1 correlation to s^2 times the channels, then depth-to-space. The blocks
+    stride-1 convolution to s^2 times the channels, then depth-to-space. The blocks
     are shifted where that needs fewer taps, and the surplus rows cropped.
     """
-    taps = kernel.shape[:2]
-    sizes = image.shape[1:3]
-    pads = _transposed_pads(padding, taps, stride)
-    if not runs_by_phases():
-        return lax.conv_general_dilated(
-            image,
-            kernel,
-            (1, 1),
-            pads,
-            lhs_dilation=(stride, stride),
-            dimension_numbers=_LAYOUT,
-        )
+    if stride == 1:
+        return _convolve_directly(image, kernel, 1, pads)
     rows, columns = (
         min(
             (_phases(size, tap, stride, pair, shift) for shift in range(stride)),
             key=lambda plan: plan.taps,
         )
-        for size, tap, pair in zip(sizes, taps, pads, strict=True)
+        for size, tap, pair in zip(
+            image.shape[1:3], kernel.shape[:2], pads, strict=True
+        )
     )
     inputs, outputs = kernel.shape[2:]
     edges = [rows.kernel_pad, columns.kernel_pad, (0, 0, 0), (0, 0, 0)]
@@ -190,7 +111,8 @@ def convolve_transposed(
     kernel = kernel.reshape(rows.taps, stride, columns.taps, stride, inputs, outputs)
     kernel = kernel[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
     kernel = kernel.reshape(rows.taps, columns.taps, inputs, stride**2 * outputs)
-    image = correlate(image, kernel, (rows.image_pad, columns.image_pad))
+    pads = (rows.image_pad, columns.image_pad)
+    image = _convolve_directly(image, _hold(kernel), 1, pads)
     image = _depth_to_space(image, stride)
     return image[:, slice(*rows.crop), slice(*columns.crop)]
 
@@ -224,20 +146,135 @@ def _phases(
     )
 
 
-def _space_to_depth(image: Array, stride: int) -> Array:
-    batch, height, width, channels = image.shape
-    image = image.reshape(
-        batch, height // stride, stride, width // stride, stride, channels
-    )
-    image = image.transpose(0, 1, 3, 2, 4, 5)
-    return image.reshape(batch, height // stride, width // stride, -1)
-
-
 def _depth_to_space(image: Array, stride: int) -> Array:
     batch, height, width, channels = image.shape
     image = image.reshape(batch, height, width, stride, stride, channels // stride**2)
     image = image.transpose(0, 1, 3, 2, 4, 5)
     return image.reshape(batch, height * stride, width * stride, -1)
+
+
+def _correlate_batches(
+    image: Array, cotangent: Array, stride: int, pads: Pads, taps: Sizes
+) -> Array:
+    """Compute the gradient in the kernel of a convolution of an image.
+
+    Channels play the batch and the batch plays the channels: the cotangent of the
+    output is the kernel, dilated by the stride.
+    """
+    sizes, spans = _sizes(image), _spans(cotangent, stride)
+    edges = [
+        (low, tap - 1 + span - size - low)
+        for size, span, tap, (low, _) in zip(sizes, spans, taps, pads, strict=True)
+    ]
+    if any(span > size for span, size in zip(spans, sizes, strict=True)):
+        # XLA leaves its fast path where a kernel is larger than the unpadded image.
+        image = lax.pad(
+            image,
+            jnp.zeros((), image.dtype),
+            [(0, 0, 0), *((low, high, 0) for low, high in edges), (0, 0, 0)],
+        )
+        edges = [(0, 0), (0, 0)]
+    gradient = lax.conv_general_dilated(
+        _hold(image.transpose(3, 1, 2, 0)),
+        _hold(cotangent.transpose(1, 2, 0, 3)),
+        (1, 1),
+        edges,
+        rhs_dilation=(stride, stride),
+        dimension_numbers=_LAYOUT,
+    )
+    return _hold(gradient).transpose(1, 2, 0, 3)
+
+
+def _bilinear(
+    form: Callable[..., Array],
+    gradients: Callable[..., tuple[Array, Array]],
+    statics: int,
+) -> Callable[..., Array]:
+    """Give a map of two arrays its gradients.
+
+    Args:
+        form: `form(one, other, *statics)`.
+        gradients: `gradients(one, other, cotangent, *statics)`, in terms of maps that
+            were made in this way too.
+        statics: how many.
+    """
+    function = jax.custom_vjp(form, nondiff_argnums=tuple(range(2, 2 + statics)))
+
+    def forward(one: Array, other: Array, *rest: Any) -> tuple[Array, Any]:
+        return function(one, other, *rest), (one, other)
+
+    def backward(*inputs: Any) -> tuple[Array, Array]:
+        *rest, saved, cotangent = inputs
+        return gradients(*saved, cotangent, *rest)
+
+    function.defvjp(forward, backward)
+    return function
+
+
+def _convolve_gradients(
+    image: Array, kernel: Array, cotangent: Array, stride: int, pads: Pads
+) -> tuple[Array, Array]:
+    taps = _sizes(kernel, 0)
+    back = _pads_back(pads, taps, _sizes(image), _spans(cotangent, stride))
+    return (
+        _convolve_transposed(cotangent, _turned(kernel), stride, back),
+        _kernel_gradient(image, cotangent, stride, pads, taps),
+    )
+
+
+def _transposed_gradients(
+    image: Array, kernel: Array, cotangent: Array, stride: int, pads: Pads
+) -> tuple[Array, Array]:
+    taps = _sizes(kernel, 0)
+    back = _pads_back(pads, taps, _spans(image, stride), _sizes(cotangent))
+    return (
+        _convolve(cotangent, _turned(kernel), stride, back),
+        _turned(_kernel_gradient(cotangent, image, stride, back, taps)),
+    )
+
+
+def _kernel_gradient_gradients(
+    image: Array,
+    output: Array,
+    cotangent: Array,
+    stride: int,
+    pads: Pads,
+    taps: Sizes,
+) -> tuple[Array, Array]:
+    back = _pads_back(pads, taps, _sizes(image), _spans(output, stride))
+    return (
+        _convolve_transposed(output, _turned(cotangent), stride, back),
+        _convolve(image, cotangent, stride, pads),
+    )
+
+
+_convolve = _bilinear(_convolve_directly, _convolve_gradients, 2)
+_convolve_transposed = _bilinear(_convolve_by_phases, _transposed_gradients, 2)
+_kernel_gradient = _bilinear(_correlate_batches, _kernel_gradient_gradients, 3)
+
+
+def _turned(kernel: Array) -> Array:
+    """Turn a kernel around and swap what goes in and out."""
+    return _hold(jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
+
+
+def _sizes(array: Array, axis: int = 1) -> Sizes:
+    return array.shape[axis], array.shape[axis + 1]
+
+
+def _spans(array: Array, stride: int) -> Sizes:
+    """Give the sizes of an image with stride - 1 zeros between its pixels."""
+    height, width = _sizes(array)
+    return (height - 1) * stride + 1, (width - 1) * stride + 1
+
+
+def _pads_back(pads: Pads, taps: Sizes, start: Sizes, end: Sizes) -> Pads:
+    """Give the pads of the map back to `start`, by the turned kernel, from `end`."""
+    (top, _), (left, _) = pads
+    return (
+        (taps[0] - 1 - top, start[0] - end[0] + top),
+        (taps[1] - 1 - left, start[1] - end[1] + left),
+    )
 
 
 def _pads(
