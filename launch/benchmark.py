@@ -31,6 +31,7 @@ from gan_jax import recipe as recipes
 from gan_jax.data.feed import resident
 from gan_jax.data.sources import ArraySource
 from gan_jax.networks import layers
+from gan_jax.networks.compilation import compiled
 from gan_jax.training.step import initial_state, make_step, make_stretch
 
 FUSED = 4
@@ -137,11 +138,11 @@ def time_step(
     )(jax.random.key(0), arrays)
     step = make_step(recipe, feed.batch)
     began = time.perf_counter()
-    alone = jax.jit(step).lower(state, arrays, None).compile()
+    alone = compiled(step).lower(state, arrays, None).compile()
     row = {"compile_seconds": time.perf_counter() - began}
     calls = {"alone": lambda: jax.block_until_ready(alone(state, arrays, None))}
     if looped:
-        fused = jax.jit(make_stretch(step, FUSED))
+        fused = compiled(make_stretch(step, FUSED))
         calls["in_loop"] = lambda: jax.block_until_ready(
             fused(state, arrays, jnp.int32(FUSED))
         )

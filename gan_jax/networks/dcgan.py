@@ -31,8 +31,8 @@ def _normalise(activation: Array, train: bool) -> Array:
     return normalise(activation)
 
 
-def _join(activation: Array, condition: PyTree[Array]) -> Array:
-    return jnp.concatenate([activation, *jax.tree.leaves(condition)], axis=-1)
+def _maps(condition: PyTree[Array]) -> Array:
+    return jnp.concatenate(jax.tree.leaves(condition), axis=-1)
 
 
 class Project(nn.Module):
@@ -86,7 +86,7 @@ class Join(nn.Module):
     ) -> Float[Array, "batch height width features"]:
         """Join the condition's maps to a batch of activations."""
         image = Conv(self.features, 3, use_bias=False, kernel_init=_weights)(
-            _join(image, condition)
+            image, _maps(condition)
         )
         return nn.relu(_normalise(image, train))
 
@@ -132,7 +132,7 @@ class Critic(nn.Module):
     ) -> Float[Array, "batch"]:
         """Score a batch of images; a higher score is more real."""
         if self.conditional:
-            image = _join(image, condition)
+            image = jnp.concatenate([image, _maps(condition)], axis=-1)
         for index, features in enumerate(self.features):
             image = Conv(
                 features, self.kernel, 2, use_bias=index == 0, kernel_init=_weights

@@ -20,6 +20,7 @@ from gan_jax.data.sources import ArraySource, Official, Source, fingerprint
 from gan_jax.data.splits import partition
 from gan_jax.errors import InputError
 from gan_jax.networks.classifier import Classifier
+from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import say
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
@@ -54,7 +55,7 @@ class Judge:
         """Wrap a classifier as it was kept on the disk."""
         self._variables: Variables = kept["variables"]
         self._labels = bool(kept["labels"])
-        self._apply = jax.jit(module.apply)
+        self._apply = compiled(module.apply)
         self.description: dict[str, Any] = {
             "network": str(kept["network"]),
             "sha256": str(kept["sha256"]),
@@ -198,7 +199,7 @@ def _train(
         return jax.lax.fori_loop(0, count, again, (player, jnp.zeros(())))
 
     player = jax.jit(init)(jax.random.key(0))
-    advance = jax.jit(stretch, donate_argnums=0)
+    advance = compiled(stretch, donate_argnums=0)
     with Progress(steps, 0, "classifier") as progress:
         for first in range(0, steps, _FUSED):
             count = min(_FUSED, steps - first)
@@ -229,7 +230,7 @@ def _accuracy(
 ) -> float:
     """Share of test images named rightly; without labels, of their quarter turns."""
 
-    @jax.jit
+    @compiled
     def name(variables: Variables, images: UInt8[Array, "..."]) -> Int[Array, "batch"]:
         found: Any = module.apply(variables, to_float(images))
         return found.logits.argmax(axis=-1)

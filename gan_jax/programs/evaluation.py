@@ -14,6 +14,7 @@ from gan_jax.errors import InputError
 from gan_jax.evaluation import classes, features
 from gan_jax.evaluation.image import diversity
 from gan_jax.evaluation.measure import Measured, measure
+from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run, say
 from gan_jax.programs.classifier import Judge, Judgement, open_judge
 from gan_jax.tasks.task import Generate
@@ -53,7 +54,7 @@ class Evaluation:
             images: Any = recipe.generator.apply(variables, latent, condition)
             return images
 
-        self._generate = jax.jit(generate)
+        self._generate = compiled(generate)
 
     def using(self, variables: Variables) -> Generate:
         """Give the function of keys and conditions that a task draws with."""

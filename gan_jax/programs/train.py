@@ -13,6 +13,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax.errors import DivergedError, Interrupted
+from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run, prepare, say
 from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.results import conclude, no_timing
@@ -201,7 +202,7 @@ def compile_stretch(this: Run, state: TrainState, arrays: PyTree) -> Any:
     fused = this.config.fused_steps
     stretch = make_stretch(make_step(this.recipe, this.feed.batch, shard), fused)
     return (
-        jax.jit(stretch, donate_argnums=0, out_shardings=everywhere)
+        compiled(stretch, donate_argnums=0, out_shardings=everywhere)
         .lower(state, arrays, np.int32(fused))
         .compile()
     )
