@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gan_jax.networks import layers
+from gan_jax.networks import compilation, layers
+from gan_jax.networks.compilation import compiled
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 PADDINGS = ["SAME", "VALID", ((1, 2), (0, 3))]
@@ -140,3 +141,46 @@ def test_the_form_for_accelerators_computes_the_same(pair, monkeypatch):
     by_phases = ours(image, kernel)
     monkeypatch.setattr(layers, "runs_by_phases", lambda: False)
     assert_close(by_phases, ours(image, kernel))
+
+
+def test_joined_images_are_convolved_as_their_concatenation():
+    images = [
+        normal(seed, 2, 8, 8, channels) for seed, channels in enumerate((3, 1, 2))
+    ]
+    layer = layers.Conv(5, 3, 2)
+    variables = layer.init(jax.random.key(1), jnp.concatenate(images, axis=-1))
+    same = layer.init(jax.random.key(1), *images)
+    assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, same)
+    assert_close(
+        layer.apply(variables, *images),
+        layer.apply(variables, jnp.concatenate(images, axis=-1)),
+    )
+
+
+@pytest.mark.parametrize("batch", [3, 130])
+def test_kernel_gradients_for_small_and_large_batches(batch):
+    # They differ in how the batch moves to the end.
+    image, kernel = normal(0, batch, 6, 5, 2), normal(1, 3, 3, 2, 3)
+    ours, theirs = (
+        jax.grad(lambda k, f=f: jnp.sin(f(image, k)).sum())(kernel)
+        for f in strided(2, "SAME")
+    )
+    assert_close(ours, theirs)
+
+
+def test_options_of_the_compiler_change_no_value():
+    image, kernel = normal(0, 4, 9, 9, 8), normal(1, 3, 3, 8, 16)
+
+    def slope(image, kernel):
+        return jax.grad(lambda k: jnp.square(layers.convolve(image, k)).mean())(kernel)
+
+    assert_close(compiled(slope)(image, kernel), jax.jit(slope)(image, kernel))
+
+
+def test_a_release_without_the_option_of_the_compiler(monkeypatch):
+    monkeypatch.setattr(compilation, "_CPU", {"xla_cpu_no_such_option": "1"})
+    compilation._options.cache_clear()
+    try:
+        assert float(compiled(lambda value: 2 * value)(1.5)) == 3.0
+    finally:
+        compilation._options.cache_clear()
