@@ -406,6 +406,20 @@ def test_curves_are_small_whole_files(count):
         assert picture.format == "PNG" and picture.width == 1382
 
 
+def test_trade_off_rings_the_best_epoch_and_skips_what_it_cannot_show():
+    pairs = [(0.1, 300.0), (0.03, 200.0), (None, 9.0), (0.0, 8.0), (0.01, 100.0)]
+    rows = [{"step": 10 * i, "a": a, "b": b} for i, (a, b) in enumerate(pairs)]
+    marked, unmarked = (
+        plots.trade_off(rows, "a", "b", best=step)
+        for step in (40, 20)  # an epoch without both values has no dot to mark
+    )
+    accent = plots.PALETTE[1].encode()
+    assert accent in marked and accent not in unmarked
+    dots = [rows[0], rows[1], rows[4]]
+    assert unmarked == plots.trade_off(dots, "a", "b", best=20)
+    ElementTree.fromstring(plots.trade_off([], "a", "b", best=0))
+
+
 def test_curves_without_values_or_groups():
     ElementTree.fromstring(plots.curves([], {"Nothing": ["a"]}))
     with pytest.raises(ValueError, match="panel"):

@@ -174,7 +174,7 @@ def _set_style(panel: Any) -> None:
     panel.margins(x=0.02, y=0.06)
 
 
-def _format_tick(value: float, place: int | None = None) -> str:
+def _format_tick(value: float | int, place: int | None = None) -> str:
     return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:g}"
 
 

@@ -111,19 +111,19 @@ def _figures(summary: Mapping[str, Any]) -> Table:
     """The best epoch's measures beside the last one's, and why some are missing."""
     best, last = summary["best"]["step"], summary["last"]
     features = summary["metrics"].get("fid_features")
+    failed = summary["metrics_failed"]
+    head = ["metric", f"best epoch, step {best}", f"last, step {last['step']}"]
     rows = [
-        (
-            name,
-            value,
-            last["metrics"].get(name),
-            summary["metrics_failed"].get(name, ""),
-        )
+        [name, value, last["metrics"].get(name)]
         for name, value in summary["metrics"].items()
         if not isinstance(value, Mapping)
     ]
+    if failed:
+        head.append("remark")
+        rows = [[*row, failed.get(row[0], "")] for row in rows]
     return Table(
         "Figures",
-        ("metric", f"best epoch, step {best}", f"last, step {last['step']}", "remark"),
+        head,
         rows,
         f"On the {summary['evaluation']['split']} part, never trained on; "
         f"{summary['evaluation']['count']} generated images in [-1, 1]. "
