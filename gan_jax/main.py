@@ -16,7 +16,8 @@ def main(arguments: list[str]) -> int:
     """Run the program that a config names; returns the exit code."""
     try:
         config = command.parse(arguments)
-        logging.set_verbosity(logging.ERROR)
+        # What Orbax and Grain log as errors, tracebacks in all, they also raise.
+        logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
         from gan_jax import recipe  # JAX starts here, after the flags are known good
 
         workdir = Path(_WORKDIR.value or Path("runs") / config.name)

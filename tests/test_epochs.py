@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gan_jax.programs.selection import Epochs, epoch_row
+from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.state import Player, TrainState
 
 CRITERION = ("fid", "pixel_mse")
@@ -110,3 +111,14 @@ def test_without_epochs_there_is_no_best(course):
 def test_values_for_the_journal_are_numbers():
     found = epoch_row({"fid": 2, "collapsed": True, "kid": None, "fid_features": {}})
     assert found == {"validation/fid": 2.0, "validation/collapsed": 1.0}
+
+
+def test_a_disk_without_room_for_a_state_is_left_alone(monkeypatch, tmp_path):
+    usage = shutil.disk_usage(tmp_path)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state(1))
+        checkpoints.wait()
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
+        with pytest.raises(OSError, match="No space left on device"):
+            checkpoints.save(2, state(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]

@@ -213,6 +213,27 @@ def test_four_devices_train_as_one(whole, tmp_path):
                 assert four[name] == pytest.approx(value, rel=1e-4, abs=1e-4), name
 
 
+def test_a_disk_that_fails_is_one_line_and_the_run_continues(whole, tmp_path):
+    resource = pytest.importorskip("resource")
+    limit = 64 * 1024  # bytes of any one file: checkpoints are larger
+
+    failed = subprocess.run(
+        command(tmp_path, *LENGTHS),
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert failed.returncode == 2
+    said = failed.stderr.strip().splitlines()[-1]
+    assert "File too large: raise the limit on the size of files" in said
+    assert not (tmp_path / "summary.json").exists()
+    _, found = train(tmp_path)
+    assert found["parameters_sha256"] == summary(whole)["parameters_sha256"]
+
+
 def test_history_keeps_both_networks(tmp_path):
     train(tmp_path, "--config.history.every=15")
     assert {path.name for path in (tmp_path / "history").iterdir()} == {"15", "30"}
@@ -234,6 +255,12 @@ def test_a_folder_of_the_users_own_images(tmp_path):
         "--config.evaluation.classifier.epochs=1",
     )
     assert "broken.png" in finished.stdout
+    listed = [
+        json.loads(line)
+        for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()
+    ]
+    assert [Path(line["input"]).name for line in listed] == ["broken.png"]
+    assert listed[0]["done"] is False and listed[0]["reason"]
     assert found["metrics"]["fid"] is None  # 22 test images for 32 features
     assert "too few" in found["metrics_failed"]["fid"]
     assert found["metrics_failed"]["classes"].endswith("no labels")

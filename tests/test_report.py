@@ -1,8 +1,10 @@
 """The report package: whole files, an exact journal, readable grids and pages."""
 
+import errno
 import io
 import json
 import math
+import os
 import signal
 import struct
 import subprocess
@@ -17,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from gan_jax import errors
 from gan_jax.report import files, formats, grids, journal, page, plots, progress
 
 
@@ -28,6 +31,7 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_importing_is_cheap():
     code = """
 import sys
+from gan_jax import errors
 from gan_jax.report import files, formats, grids, journal, page, plots, progress
 heavy = {"jax", "matplotlib", "PIL", "tensorboardX", "rich", "tensorflow"}
 print(heavy & set(sys.modules))
@@ -404,6 +408,36 @@ def test_curves_are_small_whole_files(count):
     assert svg == plots.curves(rows, groups, logarithmic=["Log"])
     with Image.open(io.BytesIO(plots.curves(rows, groups, format="png"))) as picture:
         assert picture.format == "PNG" and picture.width == 1382
+
+
+def test_a_failing_write_names_the_file_and_leaves_the_old_one(monkeypatch, tmp_path):
+    path = tmp_path / "summary.json"
+    files.write_text(path, "old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"summary\.json") as failure:
+        files.write_text(path, "new")
+    line, code = errors.explain(failure.value)
+    assert line == (
+        f"{path}: No space left on device: free space and run the same command again"
+    )
+    assert code == 2
+    assert [each.name for each in tmp_path.iterdir()] == ["summary.json"]
+    assert path.read_text() == "old"
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    (tmp_path / "samples").mkdir()
+    for name in (".a.json.0123abcd.tmp", "samples/.b.png.89abcdef.tmp"):
+        (tmp_path / name).touch()
+    for name in (".hidden.tmp", "notes.tmp", ".a.json.xyz.tmp"):
+        (tmp_path / name).touch()
+    files.remove_temporaries(tmp_path)
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {".hidden.tmp", "notes.tmp", ".a.json.xyz.tmp"}
 
 
 def test_trade_off_rings_the_best_epoch_and_skips_what_it_cannot_show():

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from gan_jax.report.files import named
+
 
 class Events:
     """One file of events in a folder, which is made if missing."""
@@ -28,6 +30,7 @@ class Events:
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         # Files are named by the second: a run that is stopped and continued within
         # one second would overwrite its own events.
         self._file = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
@@ -62,9 +65,10 @@ class Events:
     def _write(self, step: int, summary: object) -> None:
         from tensorboardX.proto.event_pb2 import Event
 
-        self._file.write_event(
-            Event(wall_time=time.time(), step=int(step), summary=summary)
-        )
+        with named(self._folder):
+            self._file.write_event(
+                Event(wall_time=time.time(), step=int(step), summary=summary)
+            )
 
     def flush(self) -> None:
         """Brings everything written so far to the disk.
@@ -72,7 +76,8 @@ class Events:
         Raises:
             OSError: the file cannot be written.
         """
-        self._file.flush()
+        with named(self._folder):
+            self._file.flush()
 
     def close(self) -> None:
         """Flushes and closes.
@@ -80,4 +85,5 @@ class Events:
         Raises:
             OSError: the file cannot be written.
         """
-        self._file.close()
+        with named(self._folder):
+            self._file.close()

@@ -6,13 +6,14 @@ the new one, never a part of it. A killed writer may leave its temporary file be
 `remove_temporaries` clears it away.
 """
 
+import contextlib
 import io
 import json
 import math
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,17 @@ import numpy as np
 from jaxtyping import UInt8
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Give an `OSError` without a file's name this one: a failing write has none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -35,7 +47,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     # random part, because two processes may write the same report.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with named(path), temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -1,8 +1,10 @@
 """Checkpoints through Orbax, which stays behind this module."""
 
 import contextlib
+import errno
 import os
 import re
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -66,6 +68,12 @@ class Checkpoints:
             OSError: it, or the one before it, cannot be written.
         """
         if step not in self.steps:
+            # Orbax writes in many threads at once: they fail one after the other, with
+            # a traceback each, and twice the size is what it needs for a moment.
+            size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+            if shutil.disk_usage(self._directory).free < 2 * size:
+                reason = os.strerror(errno.ENOSPC)
+                raise OSError(errno.ENOSPC, reason, str(self._directory))
             with _disk(self._directory):
                 self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
 
