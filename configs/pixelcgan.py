@@ -30,7 +30,7 @@ def get_config(variant: str = ""):
     return configs.with_variants(config, VARIANTS, variant, data="digits")
 
 
-# Narrow networks with 4x4 kernels (which waste nothing at stride 2) and a penalty
+# Narrow networks with 4x4 kernels, a warm-up, and a penalty
 # that keeps the critic from memorising 1,164 images.
 _DIGITS = {
     "steps": 2200,

@@ -23,7 +23,8 @@ def main(arguments: list[str]) -> int:
         workdir = Path(_WORKDIR.value or Path("runs") / config.name)
         summary = recipe.program(config)(config, workdir)
         for name, value in summary["metrics"].items():
-            print(f"{name:20s} {value}")
+            if not isinstance(value, dict):
+                print(f"{name:20s} {summary['metrics_failed'].get(name, value)}")
         print(f"report: {workdir / 'report.html'}")
         return 0
     except EXPECTED as error:
