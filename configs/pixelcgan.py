@@ -30,8 +30,8 @@ def get_config(variant: str = ""):
     return configs.with_variants(config, VARIANTS, variant, data="digits")
 
 
-# Narrow networks with 4x4 kernels, a warm-up, and a penalty
-# that keeps the critic from memorising 1,164 images.
+# Narrow networks with 4x4 kernels, a warm-up, and a penalty that keeps the critic
+# from memorising 1,164 images.
 _DIGITS = {
     "steps": 2200,
     "evaluation.every": 500,
