@@ -5,8 +5,8 @@ the image not dilated; elsewhere it may take a hundred times as long, above all 
 a loop body (`scan`, `fori_loop`; jax issue 12868). What automatic differentiation
 writes is not in these forms. So:
 
-* `convolve`, `convolve_transposed` and `kernel_gradient` are three maps, linear in
-  each of two arguments, that are each other's derivatives: the set is closed under
+* `convolve`, `convolve_transposed` and the gradient in a kernel are three maps, linear
+  in each of two arguments, that are each other's derivatives: the set is closed under
   differentiation of any order (the gradient penalties need the second). They support
   reverse mode and `vmap`; there is no forward mode on a CPU, because `jax.custom_vjp`
   has none.
