@@ -149,7 +149,7 @@ def test_the_best_epoch_is_chosen_on_validation_and_reported(whole):
     assert found["last"]["step"] == STEPS
     assert (found["last"]["metrics"] == found["metrics"]) is (best == STEPS)
     text = (whole / "report.html").read_text()
-    assert f"best epoch, step {best}" in text and "FID against Pixel mse" in text
+    assert f"best, step {best}" in text and "FID against Pixel mse" in text
 
 
 def test_draws_pictures_and_a_page_that_needs_nothing_else(whole):

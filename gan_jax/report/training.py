@@ -112,7 +112,7 @@ def _figures(summary: Mapping[str, Any]) -> Table:
     best, last = summary["best"]["step"], summary["last"]
     features = summary["metrics"].get("fid_features")
     failed = summary["metrics_failed"]
-    head = ["metric", f"best epoch, step {best}", f"last, step {last['step']}"]
+    head = ["metric", f"best, step {best}", f"last, step {last['step']}"]
     rows = [
         [name, value, last["metrics"].get(name)]
         for name, value in summary["metrics"].items()
@@ -199,14 +199,13 @@ def _title(name: str) -> str:
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
     """One panel for each player's addends and one for scores."""
-    names = list(dict.fromkeys(name for row in rows for name in row if name != "step"))
     groups: dict[str, list[str]] = {}
-    for name in names:
+    for name in dict.fromkeys(name for row in rows for name in row):
         player = name.partition("/")[0]
-        if name.endswith("_score"):
-            groups.setdefault("critic's scores", []).append(name)
-        elif not name.startswith(_EPOCH):
-            groups.setdefault(f"{player}'s loss", []).append(name)
+        if name == "step" or name.startswith(_EPOCH):
+            continue
+        kind = "scores" if name.endswith("_score") else "loss"
+        groups.setdefault(f"{player}'s {kind}", []).append(name)
     return [
         Figure(title, plots.curves(rows, {title: group}), half=True)
         for title, group in groups.items()
