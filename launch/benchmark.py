@@ -30,7 +30,7 @@ from gan_jax import config as configs
 from gan_jax import recipe as recipes
 from gan_jax.data.feed import resident
 from gan_jax.data.sources import ArraySource
-from gan_jax.networks import layers
+from gan_jax.networks import convolutions
 from gan_jax.networks.compilation import compiled
 from gan_jax.training.step import initial_state, make_step, make_stretch
 
@@ -77,7 +77,7 @@ def main() -> None:
         config = setting(ROWS[name])
         row = {"name": name, **time_step(config, options.repeats, peers)}
         if options.flax:
-            with mock.patch.object(layers, "runs_by_phases", lambda: False):
+            with mock.patch.object(convolutions, "runs_by_phases", lambda: False):
                 direct = time_step(config, max(2, options.repeats // 2), looped=False)
             row["flax_milliseconds"] = direct["milliseconds"]
             row["ratio_to_flax"] = direct["milliseconds"] / row["milliseconds"]

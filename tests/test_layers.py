@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gan_jax.networks import compilation, layers
+from gan_jax.networks import compilation, convolutions, layers
 from gan_jax.networks.compilation import compiled
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -20,7 +20,7 @@ def normal(seed, *shape):
 
 def strided(stride, padding):
     return (
-        lambda image, kernel: layers.convolve(image, kernel, stride, padding),
+        lambda image, kernel: convolutions.convolve(image, kernel, stride, padding),
         lambda image, kernel: lax.conv_general_dilated(
             image, kernel, (stride, stride), padding, dimension_numbers=LAYOUT
         ),
@@ -29,7 +29,7 @@ def strided(stride, padding):
 
 def transposed(stride, padding):
     return (
-        lambda image, kernel: layers.convolve_transposed(
+        lambda image, kernel: convolutions.convolve_transposed(
             image, kernel, stride, padding
         ),
         lambda image, kernel: lax.conv_transpose(
@@ -112,7 +112,7 @@ def test_maps_over_images_and_over_kernels(pair):
 
 def test_a_loop_computes_what_single_calls_do():
     image, kernel = normal(0, 2, 8, 8, 2), normal(1, 4, 4, 2, 2)
-    slope = jax.grad(lambda k: jnp.square(layers.convolve(image, k, 2)).mean())
+    slope = jax.grad(lambda k: jnp.square(convolutions.convolve(image, k, 2)).mean())
 
     def update(_, kernel):
         return kernel - 0.1 * slope(kernel)
@@ -139,7 +139,7 @@ def test_the_form_for_accelerators_computes_the_same(pair, monkeypatch):
     ours, _ = pair(2, "SAME")
     image, kernel = normal(0, 2, 8, 8, 2), normal(1, 5, 5, 2, 3)
     by_phases = ours(image, kernel)
-    monkeypatch.setattr(layers, "runs_by_phases", lambda: False)
+    monkeypatch.setattr(convolutions, "runs_by_phases", lambda: False)
     assert_close(by_phases, ours(image, kernel))
 
 
@@ -172,7 +172,9 @@ def test_options_of_the_compiler_change_no_value():
     image, kernel = normal(0, 4, 9, 9, 8), normal(1, 3, 3, 8, 16)
 
     def slope(image, kernel):
-        return jax.grad(lambda k: jnp.square(layers.convolve(image, k)).mean())(kernel)
+        return jax.grad(lambda k: jnp.square(convolutions.convolve(image, k)).mean())(
+            kernel
+        )
 
     assert_close(compiled(slope)(image, kernel), jax.jit(slope)(image, kernel))
 

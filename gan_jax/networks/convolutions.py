@@ -1,0 +1,332 @@
+"""Convolutions in the forms that XLA runs fast everywhere, loops included.
+
+XLA's CPU backend runs a convolution at full speed only in certain forms: NHWC x HWIO,
+the image not dilated; elsewhere it may take a hundred times as long, above all inside
+a loop body (`scan`, `fori_loop`; jax issue 12868). What automatic differentiation
+writes is not in these forms. So:
+
+* `convolve`, `convolve_transposed` and the gradient in a kernel are three maps, linear
+  in each of two arguments, that are each other's derivatives: the set is closed under
+  differentiation of any order (the gradient penalties need the second). They support
+  reverse mode and `vmap`; there is no forward mode on a CPU, because `jax.custom_vjp`
+  has none.
+* The strided convolution is in a fast form as it is. So is the gradient in the
+  kernel once channels play the batch and the batch plays the channels: a stride is
+  then a dilation of the kernel. A transposed convolution is computed by phases:
+  stride^2 convolutions at stride 1, each with its share of the taps, interleaved. The
+  parameters and the values (to rounding) are those of the direct forms.
+
+On GPU and TPU the vendor's libraries handle all of it: there the same functions call
+`jax.lax` directly. The form is chosen once, when tracing.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+Padding = str | Sequence[tuple[int, int]]
+"""`"SAME"`, `"VALID"` or (low, high) for height and width, as in `jax.lax`."""
+Pads = tuple[tuple[int, int], tuple[int, int]]
+Sizes = tuple[int, int]
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+# Keeps XLA from folding a transpose into a convolution, out of its fast forms.
+_hold = lax.optimization_barrier
+
+
+def runs_by_phases() -> bool:
+    """Whether convolutions take their fast forms for CPUs on the default backend."""
+    return jax.default_backend() == "cpu"
+
+
+def convolve(
+    image: Float[Array, "batch height width inputs"],
+    kernel: Float[Array, "taps_high taps_wide inputs outputs"],
+    stride: int = 1,
+    padding: Padding = "SAME",
+) -> Float[Array, "batch new_height new_width outputs"]:
+    """Convolve with a stride: equal to `jax.lax.conv_general_dilated`."""
+    pads = _pads(padding, image.shape[1:3], kernel.shape[:2], stride)
+    form = _convolve if runs_by_phases() else _convolve_directly
+    return form(image, kernel, stride, pads)
+
+
+def convolve_transposed(
+    image: Float[Array, "batch height width inputs"],
+    kernel: Float[Array, "taps_high taps_wide inputs outputs"],
+    stride: int = 2,
+    padding: Padding = "SAME",
+) -> Float[Array, "batch new_height new_width outputs"]:
+    """Convolve with a fractional stride: equal to `jax.lax.conv_transpose`."""
+    pads = _transposed_pads(padding, kernel.shape[:2], stride)
+    form = _convolve_transposed if runs_by_phases() else _convolve_dilated
+    return form(image, kernel, stride, pads)
+
+
+def _convolve_directly(image: Array, kernel: Array, stride: int, pads: Pads) -> Array:
+    image, pads = _cropped(image, pads)
+    return lax.conv_general_dilated(
+        image, kernel, (stride, stride), pads, dimension_numbers=_LAYOUT
+    )
+
+
+def _cropped(image: Array, pads: Pads) -> tuple[Array, Pads]:
+    """Crop an image where its pads are negative.
+
+    XLA's CPU backend (jax 0.10) computes wrong values at the border for negative pads
+    as e.g. (0, 0) and (-1, 1).
+    """
+    ends = [
+        (max(-low, 0), size - max(-high, 0))
+        for size, (low, high) in zip(_sizes(image), pads, strict=True)
+    ]
+    (top, bottom), (left, right) = [(max(low, 0), max(high, 0)) for low, high in pads]
+    image = image[:, slice(*ends[0]), slice(*ends[1])]
+    return image, ((top, bottom), (left, right))
+
+
+def _convolve_dilated(image: Array, kernel: Array, stride: int, pads: Pads) -> Array:
+    return lax.conv_general_dilated(
+        image,
+        kernel,
+        (1, 1),
+        pads,
+        lhs_dilation=(stride, stride),
+        dimension_numbers=_LAYOUT,
+    )
+
+
+def _convolve_by_phases(image: Array, kernel: Array, stride: int, pads: Pads) -> Array:
+    """Compute a transposed convolution phase by phase.
+
+    The first pixels of all blocks of stride^2 output pixels see every stride-th tap
+    of the kernel, the second ones those in between, and so on: each phase is a
+    convolution at stride 1, and the phases are interleaved.
+    """
+    if stride == 1:
+        return _convolve_directly(image, kernel, 1, pads)
+    rows, columns = (
+        _Axis(size, taps, stride, low, high)
+        for size, taps, (low, high) in zip(
+            _sizes(image), _sizes(kernel, 0), pads, strict=True
+        )
+    )
+    batch, outputs = image.shape[0], kernel.shape[-1]
+
+    def phase(row: int, column: int) -> Array:
+        (top, high), (left, wide) = rows.phase(row), columns.phase(column)
+        taps = kernel[top::stride, left::stride]
+        if taps.size == 0:  # the kernel is smaller than the stride
+            return jnp.zeros((batch, rows.blocks, columns.blocks, outputs), image.dtype)
+        return _convolve_directly(image, taps, 1, (high, wide))
+
+    phases = jnp.stack(
+        [
+            jnp.stack([phase(row, column) for column in range(stride)], axis=3)
+            for row in range(stride)
+        ],
+        axis=2,
+    )
+    joined = phases.reshape(batch, rows.blocks * stride, -1, outputs)
+    return joined[:, : rows.length, : columns.length]
+
+
+class _Axis(NamedTuple):
+    """One axis of a transposed convolution: how its output falls into phases."""
+
+    size: int
+    taps: int
+    stride: int
+    low: int
+    high: int
+
+    @property
+    def length(self) -> int:
+        """Pixels of the output."""
+        return (self.size - 1) * self.stride + 2 + self.low + self.high - self.taps
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of `stride` pixels, the last of which may be cut."""
+        return math.ceil(self.length / self.stride)
+
+    def phase(self, pixel: int) -> tuple[int, tuple[int, int]]:
+        """Give the first tap that a block's pixel sees, and the image's pads."""
+        tap = (self.low - pixel) % self.stride
+        count = math.ceil((self.taps - tap) / self.stride)
+        start = (pixel - self.low + tap) // self.stride
+        return tap, (-start, self.blocks - 1 + start + count - self.size)
+
+
+def _correlate_batches(
+    image: Array, cotangent: Array, stride: int, pads: Pads, taps: Sizes
+) -> Array:
+    """Compute the gradient in the kernel of a convolution of an image.
+
+    Channels play the batch and the batch plays the channels: the cotangent of the
+    output is the kernel, dilated by the stride.
+    """
+    sizes, spans = _sizes(image), _spans(cotangent, stride)
+    (top, _), (left, _) = pads
+    image, pads = _cropped(
+        image,
+        (
+            (top, taps[0] - 1 + spans[0] - sizes[0] - top),
+            (left, taps[1] - 1 + spans[1] - sizes[1] - left),
+        ),
+    )
+    if any(span > size for span, size in zip(spans, _sizes(image), strict=True)):
+        # XLA leaves its fast path where a kernel is larger than the unpadded image.
+        image = jnp.pad(image, ((0, 0), *pads, (0, 0)))
+        pads = ((0, 0), (0, 0))
+    gradient = lax.conv_general_dilated(
+        _batch_last(image),
+        _hold(cotangent.transpose(1, 2, 0, 3)),
+        (1, 1),
+        pads,
+        rhs_dilation=(stride, stride),
+        dimension_numbers=_LAYOUT,
+    )
+    return _hold(gradient).transpose(1, 2, 0, 3)
+
+
+def _batch_last(image: Array) -> Array:
+    """Move the channels to the front and the batch to the end, for a convolution."""
+    batch = image.shape[0]
+    if batch <= 128:
+        # XLA's transpose is a plain loop, which for common sizes finds every element
+        # in the same few lines of the cache. A product with the identity, which is
+        # exact, is 2 to 3 times faster while the batch is small.
+        turned = lax.dot_general(
+            image.reshape(batch, -1),
+            jnp.eye(batch, dtype=image.dtype),
+            (((0,), (0,)), ((), ())),
+        ).reshape(*image.shape[1:], batch)
+    else:
+        turned = image.transpose(1, 2, 3, 0)
+    return _hold(_hold(turned).transpose(2, 0, 1, 3))
+
+
+def _bilinear(
+    form: Callable[..., Array],
+    gradients: Callable[..., tuple[Array, Array]],
+    statics: int,
+) -> Callable[..., Array]:
+    """Give a map of two arrays its gradients.
+
+    Args:
+        form: `form(one, other, *statics)`.
+        gradients: `gradients(one, other, cotangent, *statics)`, in terms of maps that
+            were made in this way too.
+        statics: how many.
+    """
+    function = jax.custom_vjp(form, nondiff_argnums=tuple(range(2, 2 + statics)))
+
+    def forward(one: Array, other: Array, *rest: Any) -> tuple[Array, Any]:
+        return function(one, other, *rest), (one, other)
+
+    def backward(*inputs: Any) -> tuple[Array, Array]:
+        *rest, saved, cotangent = inputs
+        return gradients(*saved, cotangent, *rest)
+
+    function.defvjp(forward, backward)
+    return function
+
+
+def _convolve_gradients(
+    image: Array, kernel: Array, cotangent: Array, stride: int, pads: Pads
+) -> tuple[Array, Array]:
+    taps = _sizes(kernel, 0)
+    back = _pads_back(pads, taps, _sizes(image), _spans(cotangent, stride))
+    return (
+        _convolve_transposed(cotangent, _turned(kernel), stride, back),
+        _kernel_gradient(image, cotangent, stride, pads, taps),
+    )
+
+
+def _transposed_gradients(
+    image: Array, kernel: Array, cotangent: Array, stride: int, pads: Pads
+) -> tuple[Array, Array]:
+    taps = _sizes(kernel, 0)
+    back = _pads_back(pads, taps, _spans(image, stride), _sizes(cotangent))
+    return (
+        _convolve(cotangent, _turned(kernel), stride, back),
+        _turned(_kernel_gradient(cotangent, image, stride, back, taps)),
+    )
+
+
+def _kernel_gradient_gradients(
+    image: Array,
+    output: Array,
+    cotangent: Array,
+    stride: int,
+    pads: Pads,
+    taps: Sizes,
+) -> tuple[Array, Array]:
+    back = _pads_back(pads, taps, _sizes(image), _spans(output, stride))
+    return (
+        _convolve_transposed(output, _turned(cotangent), stride, back),
+        _convolve(image, cotangent, stride, pads),
+    )
+
+
+_convolve = _bilinear(_convolve_directly, _convolve_gradients, 2)
+_convolve_transposed = _bilinear(_convolve_by_phases, _transposed_gradients, 2)
+_kernel_gradient = _bilinear(_correlate_batches, _kernel_gradient_gradients, 3)
+
+
+def _turned(kernel: Array) -> Array:
+    """Turn a kernel around and swap what goes in and out."""
+    return _hold(jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
+
+
+def _sizes(array: Array, axis: int = 1) -> Sizes:
+    return array.shape[axis], array.shape[axis + 1]
+
+
+def _spans(array: Array, stride: int) -> Sizes:
+    """Give the sizes of an image with stride - 1 zeros between its pixels."""
+    height, width = _sizes(array)
+    return (height - 1) * stride + 1, (width - 1) * stride + 1
+
+
+def _pads_back(pads: Pads, taps: Sizes, start: Sizes, end: Sizes) -> Pads:
+    """Give the pads of the map back to `start`, by the turned kernel, from `end`."""
+    (top, _), (left, _) = pads
+    return (
+        (taps[0] - 1 - top, start[0] - end[0] + top),
+        (taps[1] - 1 - left, start[1] - end[1] + left),
+    )
+
+
+def _pads(
+    padding: Padding, sizes: Sequence[int], taps: Sequence[int], stride: int
+) -> Pads:
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(sizes, taps, (stride, stride), padding)
+    (top, bottom), (left, right) = padding
+    return (top, bottom), (left, right)
+
+
+def _transposed_pads(padding: Padding, taps: Sequence[int], stride: int) -> Pads:
+    """Padding of the dilated image, as `jax.lax.conv_transpose` defines it."""
+    if not isinstance(padding, str):
+        (top, bottom), (left, right) = padding
+        return (top, bottom), (left, right)
+
+    if padding not in ("SAME", "VALID"):
+        raise ValueError(f"padding {padding!r} is neither 'SAME' nor 'VALID'")
+
+    def pair(tap: int) -> tuple[int, int]:
+        if padding == "VALID":
+            return tap - 1, tap - 1 + max(stride - tap, 0)
+        total = tap + stride - 2
+        low = tap - 1 if stride > tap - 1 else math.ceil(total / 2)
+        return low, total - low
+
+    return pair(taps[0]), pair(taps[1])
