@@ -29,11 +29,7 @@ RESUMABLE = (
     "checkpoint_every",
     "sample_every",
     "evaluation.every",
-    "evaluation.count",
     "evaluation.final_count",
-    "evaluation.classifier.width",
-    "evaluation.classifier.features",
-    "evaluation.classifier.epochs",
     "fused_steps",
 )
 """Keys that may change when a run continues: length and logging."""

@@ -71,6 +71,9 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(ROWS), help="names, by commas")
     parser.add_argument("--repeats", type=int, default=5, help="medians of so many")
     options = parser.parse_args()
+    unknown = set(options.rows.split(",")) - set(ROWS)
+    if unknown:
+        parser.error(f"unknown rows {', '.join(unknown)}; known: {', '.join(ROWS)}")
     peers = _peers() if options.peers else None
     rows = []
     for name in options.rows.split(","):

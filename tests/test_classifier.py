@@ -174,3 +174,18 @@ def test_the_cache_lies_where_it_is_stated(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "gan_jax"
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_else(
+    data, cache, capsys, monkeypatch, training_is_instant
+):
+    monkeypatch.setenv("GAN_JAX_CACHE", "/dev/null/nowhere")
+    judge = open_judge(data, SETTINGS)
+    assert "it cannot be kept" in capsys.readouterr().out
+    assert judge.description["accuracy"] >= 0
+
+
+def test_a_cache_without_a_home_is_explained(monkeypatch):
+    monkeypatch.setenv("GAN_JAX_CACHE", "~nosuchuser/cache")
+    with pytest.raises(InputError, match="set GAN_JAX_CACHE"):
+        cache_folder()

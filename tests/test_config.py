@@ -60,6 +60,12 @@ def test_only_length_and_logging_may_change_on_resuming():
     assert configs.difference(written, same) == []
     other = {**written, "data.size": 32}
     assert configs.difference(written, other) == ["data.size: 28 -> 32"]
+    # Epochs measured with two classifiers, or on two counts, cannot be ranked.
+    for key in ("evaluation.count", "evaluation.classifier.epochs"):
+        other = {**written, key: written[key] + 1}
+        assert [line.split(":")[0] for line in configs.difference(written, other)] == [
+            key
+        ]
 
 
 def test_uniform_and_normal_priors():

@@ -178,3 +178,19 @@ def test_a_seed_draws_the_same_parts_and_another_seed_others():
 def test_too_few_images_are_refused():
     with pytest.raises(InputError, match="at least 100 images"):
         partition(Official(numbered(20), None), 0, ROLES)
+
+
+def test_the_first_images_of_a_part_stand_for_all_of_it():
+    # A set as folders of classes give it: sorted by label.
+    sets = [np.repeat(np.arange(10), count) for count in (600, 100)]
+    official = Official(
+        *(
+            ArraySource("sorted", np.zeros((len(labels), 4, 4, 1), np.uint8), labels)
+            for labels in sets
+        )
+    )
+    for part in partition(official, 0, ROLES).values():
+        for source in part.values():
+            first = [int(source[index].label) for index in range(len(source) // 3)]
+            assert len(set(first)) >= 4
+            assert first != sorted(first)

@@ -22,7 +22,7 @@ FLAGS = (
     "--config.evaluation.every=100",
     "--config.sample_every=100",
 )
-PHASES = ("start", "training", "checkpointing", "evaluation")
+PHASES = ("start", "training", "saving", "on the way", "evaluation")
 WRITING = "*orbax-checkpoint-tmp*"
 
 
@@ -61,16 +61,32 @@ def latest(workdir):
     return max((int(name) for name in names if name.isdigit()), default=0)
 
 
-def reached(phase, workdir, before, process):
-    """Tell whether a run is in a phase; `before` is the checkpoint it began from."""
-    if phase == "start":
-        return True
-    if phase == "training":
-        return latest(workdir) > before
-    if phase == "checkpointing":
-        folders = [workdir / name for name in ("checkpoints", "epochs")]
-        return any(path for folder in folders for path in folder.glob(WRITING))
-    return latest(workdir) == STEPS
+def writing(workdir):
+    """Folders that Orbax is writing; a killed run leaves some behind."""
+    folders = [workdir / name for name in ("checkpoints", "epochs")]
+    return {path for folder in folders for path in folder.glob(WRITING)}
+
+
+def on_the_way(workdir):
+    """Files that an evaluation on the way writes, with their times."""
+    folders = [workdir / name for name in ("epochs", "samples")]
+    return {
+        (path, path.stat().st_mtime_ns)
+        for folder in folders
+        for path in folder.glob("*")
+    }
+
+
+def watch(phase, workdir):
+    """Give a function that tells whether a run, started after this, is in a phase."""
+    checkpoint, left, seen = latest(workdir), writing(workdir), on_the_way(workdir)
+    return {
+        "start": lambda: True,
+        "training": lambda: latest(workdir) > checkpoint,
+        "saving": lambda: bool(writing(workdir) - left),
+        "on the way": lambda: bool(on_the_way(workdir) - seen),
+        "evaluation": lambda: latest(workdir) == STEPS,
+    }[phase]
 
 
 def kill(machine, workdir, phase, draw):
@@ -79,13 +95,19 @@ def kill(machine, workdir, phase, draw):
     Returns:
         Whether it was killed: it may have been done before.
     """
-    before = latest(workdir)
+    reached = watch(phase, workdir)
     process = machine.start(workdir)
     deadline = time.monotonic() + 300
-    while not reached(phase, workdir, before, process) and process.poll() is None:
+    while not reached() and process.poll() is None:
         assert time.monotonic() < deadline, f"{phase} was never reached"
         time.sleep(0.001)
-    longest = {"start": 8.0, "training": 1.0, "checkpointing": 0.05, "evaluation": 4.0}
+    longest = {
+        "start": 8.0,
+        "training": 1.0,
+        "saving": 0.05,
+        "on the way": 0.1,
+        "evaluation": 4.0,
+    }
     time.sleep(draw.uniform(0, longest[phase]))
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
@@ -157,6 +179,7 @@ def test_twenty_kills_change_nothing(machine, whole, tmp_path):
             killed.append((phase, latest(tmp_path)))
         print(f"{phase}: checkpoint {latest(tmp_path)}", flush=True)
     assert len(killed) >= KILLS - 5, killed
+    assert len({checkpoint for _, checkpoint in killed}) > 5, killed
     machine.finish(tmp_path)
     check_like(tmp_path, whole)
 

@@ -1,5 +1,7 @@
 """The evaluated epochs on the disk: which stay, and which of them is the best."""
 
+import errno
+import os
 import shutil
 
 import jax
@@ -7,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_jax.errors import InputError
 from gan_jax.programs.selection import Epochs, epoch_row
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.state import Player, TrainState
@@ -122,3 +125,45 @@ def test_a_disk_without_room_for_a_state_is_left_alone(monkeypatch, tmp_path):
         with pytest.raises(OSError, match="No space left on device"):
             checkpoints.save(2, state(2))
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def test_a_failing_machine_says_nothing_of_the_checkpoints(monkeypatch, tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state(1))
+        checkpoints.wait()
+
+        def fail(*_, **__):
+            raise failure
+
+        for failure in (
+            OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+            MemoryError(),
+            jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(checkpoints._manager, "restore", fail)
+                with pytest.raises(type(failure)):
+                    checkpoints.restore(state(0))
+        assert int(checkpoints.restore(state(0)).step) == 1
+    assert not (tmp_path.parent / "unreadable").exists()
+
+
+def test_where_no_checkpoint_can_be_read_none_is_lost(tmp_path):
+    folder = tmp_path / "checkpoints"
+    with Checkpoints(folder) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, state(step))
+        checkpoints.wait()
+        for file in folder.rglob("*"):
+            if file.is_file():
+                os.truncate(file, file.stat().st_size // 2)
+        with pytest.raises(InputError, match=r"no checkpoint in .* can be read"):
+            checkpoints.restore(state(0))
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
+
+
+def test_a_measure_that_was_never_computed_has_no_say(tmp_path):
+    with Epochs(tmp_path, CRITERION) as epochs:
+        rows = [{"step": 1, **epoch_row({"fid": None, "pixel_mse": 0.1})}]
+        assert epochs.criterion(rows) == ["pixel_mse"]
+        assert epochs.criterion([]) == []

@@ -159,3 +159,8 @@ def test_inception_score_against_entropies(seed, count, classes):
     score = inception_score(probabilities)
     assert score == pytest.approx(expected, rel=1e-6)
     assert 1 - 1e-9 <= score <= classes + 1e-9
+
+
+def test_answers_that_are_not_finite_have_no_class():
+    with pytest.raises(ValueError, match="not finite"):
+        class_count(np.full((10, 3), np.nan))

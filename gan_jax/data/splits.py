@@ -63,6 +63,8 @@ def _divide(
             "least 100 images"
         )
     return {
-        role: select(source, np.sort(indices[end - count : end]))
+        # In the order drawn: many take the first images of a part for all of it, and
+        # published sets are often sorted by class.
+        role: select(source, indices[end - count : end])
         for (role, count), end in zip(counts.items(), ends, strict=True)
     }

@@ -11,11 +11,13 @@ def class_count(probabilities: Float[np.ndarray, "count classes"]) -> int:
     """Count the classes that at least 2% of the images are assigned to.
 
     Raises:
-        ValueError: no images.
+        ValueError: no images, or answers that are not finite.
     """
     count, classes = probabilities.shape
     if not count:
         raise ValueError("no images to classify")
+    if not np.isfinite(probabilities).all():
+        raise ValueError("the classifier's answers are not finite")
     shares = np.bincount(probabilities.argmax(axis=1), minlength=classes) / count
     return int((shares >= PRESENT).sum())
 

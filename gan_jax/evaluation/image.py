@@ -19,8 +19,11 @@ def pixel_mse(
     counts = mask.sum(axis=(1, 2, 3), dtype=np.float64) * generated.shape[-1]
     if not len(counts) or counts.min() == 0:
         raise ValueError("every image must have at least one known pixel")
-    squares = np.square(generated.astype(np.float64) - known) * mask
-    return float((squares.sum(axis=(1, 2, 3)) / counts).mean())
+    errors = [  # one by one: in double precision, all at once would take much memory
+        (np.square(image.astype(np.float64) - values) * where).sum()
+        for image, values, where in zip(generated, known, mask, strict=True)
+    ]
+    return float((np.array(errors) / counts).mean())
 
 
 def diversity(images: Float[np.ndarray, "count height width channels"]) -> float:

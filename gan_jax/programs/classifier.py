@@ -33,6 +33,7 @@ from gan_jax.training.classification import (
 )
 from gan_jax.training.state import Player, Variables
 
+_VERSION = 2  # to be raised with any change to how a classifier is trained
 _BATCH = 128  # at most; a small set gets as many updates per epoch as stated here:
 _UPDATES = 20
 _RATE = 2e-3
@@ -97,7 +98,6 @@ def open_judge(official: Official, settings: ConfigDict) -> Judge:
 
     Raises:
         InputError: the images are too few, or too small for the network.
-        OSError: the cache cannot be written.
     """
     if settings.epochs < 1:
         raise InputError("evaluation.classifier.epochs is 0: no classifier is trained")
@@ -108,7 +108,7 @@ def open_judge(official: Official, settings: ConfigDict) -> Judge:
         "train": fingerprint(train),
         "test": fingerprint(test) if test is not None else None,
         "settings": settings.to_dict(),
-        "recipe": [_BATCH, _RATE],
+        "version": _VERSION,
     }
     name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     path = cache_folder() / "classifiers" / f"{name}.msgpack"
@@ -124,7 +124,10 @@ def open_judge(official: Official, settings: ConfigDict) -> Judge:
         )
         kept = _train(module, official, settings, labels)
         say(f"the classifier is right on {kept['accuracy']:.2%} of the test images")
-        files.write_bytes(path, flax.serialization.msgpack_serialize(kept))
+        try:
+            files.write_bytes(path, flax.serialization.msgpack_serialize(kept))
+        except OSError as error:
+            say(f"it cannot be kept ({error}): it will be trained again next time")
     return Judge(module, kept)
 
 
@@ -132,11 +135,16 @@ def cache_folder() -> Path:
     """Give the folder for what is computed once, whatever the run.
 
     It is $GAN_JAX_CACHE, else `gan_jax` under $XDG_CACHE_HOME, else under ~/.cache.
+
+    Raises:
+        InputError: there is no such home.
     """
-    if chosen := os.environ.get("GAN_JAX_CACHE"):
-        return Path(chosen).expanduser()
     system = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(system).expanduser() / "gan_jax"
+    chosen = os.environ.get("GAN_JAX_CACHE") or f"{system}/gan_jax"
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"no folder {chosen} ({error}): set GAN_JAX_CACHE") from None
 
 
 def _read(path: Path) -> dict[str, Any] | None:

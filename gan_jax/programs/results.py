@@ -37,6 +37,9 @@ def conclude(
     rows = journal.rows
     last = int(state.step)
     chosen = epochs.best(rows, state, say) or (last, state.average)
+    criterion = epochs.criterion(rows)
+    if criterion and len(criterion) < len(this.task.criterion):
+        say(f"the best epoch is chosen by {' and '.join(criterion)} alone")
     count = this.config.evaluation.final_count
     measured = {
         step: evaluation.measure(generator, "test", count)
@@ -59,7 +62,7 @@ def conclude(
         "metrics_failed": measured[step].failed,
         "evaluation": {"split": "test", "count": count},
         "steps": last,
-        "best": {"step": step, "criterion": list(this.task.criterion)},
+        "best": {"step": step, "criterion": criterion},
         "last": {
             "step": last,
             "metrics": measured[last].metrics,

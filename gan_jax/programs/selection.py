@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gan_jax.errors import InputError
 from gan_jax.evaluation.selection import Row, candidates, ranking
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.state import TrainState, Variables
@@ -79,18 +80,29 @@ class Epochs:
         order = [
             step for step in self._steps(rows, ranking) if step in self._kept.steps
         ]
-        restored = self._kept.restore(_kept(state), warn, order)
+        try:
+            restored = self._kept.restore(_kept(state), warn, order)
+        except InputError as error:
+            warn(f"{error}; the last epoch stands for the best")
+            return None
         if restored is None:
             return None
         return int(restored["step"]), restored["generator"]
+
+    def criterion(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Name the measures that choose: one never computed has no say."""
+        return [
+            name.removeprefix(PREFIX)
+            for name in self._names
+            if any(name in row for row in rows)
+        ]
 
     def _steps(
         self,
         rows: Sequence[Mapping[str, Any]],
         choose: Callable[[Sequence[Row], Sequence[str]], list[int]],
     ) -> list[int]:
-        # A measure that could never be computed has no say.
-        names = [name for name in self._names if any(name in row for row in rows)]
+        names = [PREFIX + name for name in self.criterion(rows)]
         return [rows[index]["step"] for index in choose(rows, names)]
 
 

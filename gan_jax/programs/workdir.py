@@ -14,6 +14,8 @@ from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
 from gan_jax.report import files
 
+_OWN = ("checkpoints", "epochs", "metrics.jsonl", "summary.json", "report.html")
+
 
 def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     """Find whether a workdir is free or this config's; nothing is written yet.
@@ -29,6 +31,13 @@ def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     wanted = flatten(config)
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"workdir {workdir} is a file: choose another --workdir")
+    if not path.exists():
+        others = [name for name in _OWN if (workdir / name).exists()]
+        if others:
+            raise InputError(
+                f"{workdir} holds {others[0]} but no config.json to tell whose it is: "
+                "choose another --workdir"
+            )
     try:
         if path.exists():
             written = json.loads(path.read_text())
@@ -63,6 +72,7 @@ def claimed(
     """
     workdir.mkdir(parents=True, exist_ok=True)
     with _locked(workdir):
+        check_workdir(config, workdir)  # another run may have come first
         files.remove_temporaries(workdir)
         files.write_json(workdir / "config.json", flatten(config))
         results = workdir / "results.jsonl"
@@ -106,4 +116,6 @@ def read_summary(workdir: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     summary: dict[str, Any] = json.loads(path.read_text())
+    if not isinstance(summary, dict) or not isinstance(summary.get("timing"), dict):
+        raise ValueError("its summary.json is not a run's")
     return summary

@@ -64,7 +64,7 @@ def report(
         "Data": f"{data['name']}, {data['count']} training images",
         "Objective": config["objective"],
         "Steps": f"{summary['steps']} of batch {config['batch_size']}",
-        "Time": f"{format_duration(timing['total_seconds'])}, "
+        "Time, last session": f"{format_duration(timing['total_seconds'])}, "
         f"{timing['steps_per_second']:.1f} steps/s",
         "Device": f"{summary['environment']['count']} x "
         f"{summary['environment']['device']}",
@@ -182,6 +182,10 @@ def _epochs(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> list[
                 "measures are scaled to the range they have here.",
             )
         )
+    elif best["criterion"]:
+        name = _title(best["criterion"][0])
+        text = f"The best epoch is the one of the lowest value: {name}."
+        blocks.append(Text("", [text]))
     return blocks + [
         Figure(
             _title(title),

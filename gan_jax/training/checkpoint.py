@@ -16,6 +16,8 @@ import orbax.checkpoint as ocp
 from jaxtyping import Array, PyTree
 from orbax.checkpoint import checkpoint_managers
 
+from gan_jax.errors import InputError
+
 State = TypeVar("State")
 
 
@@ -104,8 +106,8 @@ class Checkpoints:
     ) -> State | None:
         """Restore the newest state that can be read.
 
-        One that cannot is moved to the folder `unreadable` beside the checkpoints,
-        with a warning, and the one before it is tried.
+        Those tried before it are moved to the folder `unreadable` beside the
+        checkpoints, with a warning. Where none can be read, none is moved.
 
         Args:
             like: a state of the same structure, shapes and placement.
@@ -114,21 +116,39 @@ class Checkpoints:
 
         Returns:
             The state, or None where there is none.
+
+        Raises:
+            InputError: there are some, and none can be read.
+            OSError: the disk failed, which says nothing of the checkpoints.
         """
         template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        reasons: dict[int, str] = {}
         for step in self.steps[::-1] if order is None else order:
             try:
-                restored: State = self._manager.restore(
-                    step, args=ocp.args.StandardRestore(template)
-                )
-                return restored
+                with _disk(self._directory):
+                    restored: State = self._manager.restore(
+                        step, args=ocp.args.StandardRestore(template)
+                    )
+            except MemoryError:
+                raise
             except Exception as error:  # whatever a damaged file leads to
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                kept = self._set_aside(step)
+                if _is_transient(error):
+                    raise
+                lines = str(error).splitlines() or [type(error).__name__]
+                reasons[step] = lines[0][:160]
+                continue
+            for damaged, reason in reasons.items():
                 warn(
-                    f"checkpoint {step} cannot be read ({reason[:160]}): set aside as "
-                    f"{kept}, using the one before"
+                    f"checkpoint {damaged} cannot be read ({reason}): set aside as "
+                    f"{self._set_aside(damaged)}, using {step}"
                 )
+            return restored
+        if reasons:
+            step, reason = next(iter(reasons.items()))
+            raise InputError(
+                f"no checkpoint in {self._directory} can be read ({step}: {reason}): "
+                "bring them back, or remove the folder to start anew"
+            )
         return None
 
     def _set_aside(self, step: int) -> Path:
@@ -137,6 +157,13 @@ class Checkpoints:
         (self._directory / str(step)).rename(aside)
         self._manager.reload()
         return aside
+
+
+def _is_transient(error: Exception) -> bool:
+    """Whether it is the machine that failed: a checkpoint may well be whole."""
+    if isinstance(error, OSError):
+        return error.errno not in (None, errno.ENOENT)  # a file of it may be missing
+    return "RESOURCE_EXHAUSTED" in str(error)
 
 
 @contextlib.contextmanager
