@@ -138,13 +138,14 @@ def select(source: Source, indices: Int[np.ndarray, "count"]) -> Source:
         source.name,
         source.shape,
         len(indices),
-        lambda chosen: _take(source, indices[chosen].tolist()),
+        lambda chosen: take(source, indices[chosen].tolist()),
         source.classes,
         source.skipped,
     )
 
 
-def _take(source: Source, indices: Sequence[int]) -> list[Example]:
+def take(source: Source, indices: Sequence[int]) -> list[Example]:
+    """Read images together, which is faster than one by one where they are files."""
     if isinstance(source, LazySource):
         return source.take(indices)
     return [source[index] for index in indices]
@@ -159,7 +160,7 @@ def _stretches(source: Source) -> Iterator[list[Example]]:
     """Read all images in order, in threads, holding only a few stretches of them."""
 
     def read(start: int) -> list[Example]:
-        return _take(source, range(start, min(start + _STRETCH, len(source))))
+        return take(source, range(start, min(start + _STRETCH, len(source))))
 
     starts = range(0, len(source), _STRETCH)
     with threads() as pool:

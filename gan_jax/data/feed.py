@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, UInt8, UInt32
 
-from gan_jax.data.sources import Source, in_memory
+from gan_jax.data.sources import Source, in_memory, take
 from gan_jax.errors import InputError
 
 
@@ -158,23 +158,20 @@ def streamed(
 ) -> Feed:
     """Read the batches of `resident` through Grain, for sets that do not fit.
 
-    Grain decodes ahead in `threads` threads; memory holds a few stretches of steps
-    only. Arguments and errors are those of `resident`.
+    Grain reads batches ahead in `threads` threads; memory holds a few stretches of
+    steps only. Arguments and errors are those of `resident`.
     """
     _check(sources, batch_size)
     seeds = _seeds(sources, seed)
-    options = grain.ReadOptions(
-        num_threads=threads, prefetch_buffer_size=4 * batch_size
-    )
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
     reading: dict[str, tuple[int, Iterator[Any]]] = {}
 
     def open_at(role: str, step: int) -> Iterator[Any]:
-        order = _Sequence(sources[role], batch_size, seeds[role])
+        batches = _Batches(sources[role], batch_size, seeds[role])
         return iter(
-            grain.MapDataset.source(order)
-            .slice(slice(step * batch_size, None))
+            grain.MapDataset.source(batches)
+            .slice(slice(step, None))
             .to_iter_dataset(options)
-            .batch(batch_size)
         )
 
     def read(role: str, first: int, count: int, room: int) -> Images:
@@ -197,32 +194,29 @@ def streamed(
     return Feed(stretch, batch)
 
 
-class _Sequence:
-    """The endless sequence of shuffled epochs, as Grain reads: by position."""
+class _Batches:
+    """The endless sequence of batches, as Grain reads: by step."""
 
     def __init__(self, source: Source, batch_size: int, seed: int):
         self._source = source
-        self._batch = batch_size
-
-        @functools.lru_cache(maxsize=64)
-        def order(step: int) -> np.ndarray:
-            with jax.default_device(jax.local_devices(backend="cpu")[0]):
-                return np.asarray(draw(np.int32(step)))
-
-        draw = jax.jit(
+        self._length = 2**32 // batch_size  # positions are 32-bit words
+        self._draw = jax.jit(
             functools.partial(
                 indices, batch_size=batch_size, count=len(source), seed=seed
             )
         )
-        self._order = order
 
     def __len__(self) -> int:
-        return 2**32 // self._batch * self._batch  # positions are 32-bit words
+        return self._length
 
-    def __getitem__(self, position: int) -> Images:
-        step, place = divmod(int(position), self._batch)
-        image, label = self._source[int(self._order(step)[place])]
-        return Images(image, np.int32(label))
+    def __getitem__(self, step: int) -> Images:
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            chosen = np.asarray(self._draw(np.int32(step)))
+        examples = take(self._source, chosen.tolist())
+        return Images(
+            np.stack([example.image for example in examples]),
+            np.array([example.label for example in examples], np.int32),
+        )
 
 
 def to_float(

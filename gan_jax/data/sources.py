@@ -21,6 +21,7 @@ from gan_jax.data.examples import (
     fingerprint,
     in_memory,
     select,
+    take,
 )
 from gan_jax.data.files import folder, image_files
 from gan_jax.data.prepared import prepared_sets, tfds
@@ -41,6 +42,7 @@ __all__ = [
     "photos",
     "recognise",
     "select",
+    "take",
     "tfds",
 ]
 
