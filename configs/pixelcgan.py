@@ -5,7 +5,7 @@ Data:     digits (default: scikit-learn's 1,797, no network needed), mnist,
           fashion_mnist (TFDS, or --config.data.path), or your own folder of images.
 Variants: digits mnist fashion_mnist photos cgan smoke; joined by commas.
           cgan is the paper's baseline: the critic sees the pixels, lambda is 0.
-Cost:     digits about 3 minutes on two CPU cores; smoke under a minute;
+Cost:     digits about 4 minutes on two CPU cores; smoke under a minute;
           mnist and fashion_mnist (paper's widths, 40 epochs) want an accelerator.
 Expected: digits: pixel_mse below 0.01, diversity above 0.9 of the real images'.
           Published medians at lambda 10: MNIST pixel_mse .021, Fashion-MNIST .019.
