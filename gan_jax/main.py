@@ -9,6 +9,7 @@ from gan_jax import command
 from gan_jax.errors import EXPECTED, explain
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's; runs/NAME by default.")
+flags.declare_key_flag("config")  # so that --help shows it too
 _VERBOSE = flags.DEFINE_bool("verbose", False, "Show the traceback of an error.")
 
 

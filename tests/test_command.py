@@ -66,6 +66,18 @@ def test_what_is_wrong_is_one_line(arguments, says):
     assert "Traceback" not in said
 
 
+def test_help_shows_the_flags_that_matter():
+    finished = subprocess.run(
+        [sys.executable, "-m", "gan_jax.main", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    for flag in ("--config", "--workdir", "--[no]verbose"):
+        assert flag in finished.stdout
+
+
 def test_a_config_that_raises_or_gives_something_else(tmp_path):
     (tmp_path / "broken.py").write_text("def get_config(variant=''):\n    1 / 0\n")
     (tmp_path / "other.py").write_text("def get_config(variant=''):\n    return 3\n")
