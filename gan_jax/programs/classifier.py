@@ -16,12 +16,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt8
 from ml_collections import ConfigDict
 
 from gan_jax.data.feed import Feed, resident, streamed, to_float
-from gan_jax.data.sources import ArraySource, Official, Source, fingerprint
+from gan_jax.data.sources import ArraySource, Official, Source, fingerprint, take
 from gan_jax.data.splits import partition
 from gan_jax.errors import InputError
 from gan_jax.networks.classifier import Classifier
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import say
+from gan_jax.programs.chunks import chunks
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
 from gan_jax.training.classification import (
@@ -31,9 +32,9 @@ from gan_jax.training.classification import (
     shifted,
     turned,
 )
-from gan_jax.training.state import Player, Variables
+from gan_jax.training.state import Player, Variables, digest
 
-_VERSION = 2  # to be raised with any change to how a classifier is trained
+_VERSION = 3  # to be raised with any change to how a classifier is trained
 _BATCH = 128  # at most; a small set gets as many updates per epoch as stated here:
 _UPDATES = 20
 _RATE = 2e-3
@@ -69,9 +70,7 @@ class Judge:
     ) -> Judgement:
         """Judge images in [-1, 1]."""
         features, logits = [], []
-        for start in range(0, len(images), _CHUNK):
-            # The last chunk is filled by repeating, and cut after: one compilation.
-            at = np.arange(start, start + _CHUNK) % len(images)
+        for at in chunks(len(images), _CHUNK):
             found = self._apply(self._variables, images[at])
             features.append(np.asarray(found.features))
             logits.append(np.asarray(found.logits, np.float64))
@@ -152,21 +151,13 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     try:
         kept: dict[str, Any] = flax.serialization.msgpack_restore(path.read_bytes())
-        if kept["sha256"] == _digest(kept["variables"]):
+        if kept["sha256"] == digest(kept["variables"]):
             return kept
         reason = "its contents are not what was written"
     except Exception as error:  # whatever a damaged file leads to
         reason = f"{type(error).__name__}: {error}"
     say(f"the kept classifier {path} cannot be used ({reason}): training it again")
     return None
-
-
-def _digest(variables: Variables) -> str:
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
-        digest.update(jax.tree_util.keystr(path, simple=True, separator="/").encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()
 
 
 def _train(
@@ -222,7 +213,7 @@ def _train(
         "labels": labels,
         "network": f"classifier of {'labels' if labels else 'quarter turns'} on "
         f"{train.name}, {module.features} features",
-        "sha256": _digest(variables),
+        "sha256": digest(variables),
     }
 
 
@@ -243,10 +234,9 @@ def _accuracy(
         found: Any = module.apply(variables, to_float(images))
         return found.logits.argmax(axis=-1)
 
-    right, count = 0, len(test)
-    for start in range(0, count, _CHUNK):
-        at = [index % count for index in range(start, start + _CHUNK)]
-        examples = [test[index] for index in at]
+    right: list[np.ndarray] = []
+    for at in chunks(len(test), _CHUNK):
+        examples = take(test, at.tolist())
         images = np.stack([example.image for example in examples])
         answers = np.array([example.label for example in examples])
         if not labels:
@@ -257,6 +247,5 @@ def _accuracy(
                     for image, turns in zip(images, answers, strict=True)
                 ]
             )
-        fresh = min(_CHUNK, count - start)
-        right += int((np.asarray(name(variables, images)) == answers)[:fresh].sum())
-    return right / count
+        right.append(np.asarray(name(variables, images)) == answers)
+    return float(np.concatenate(right)[: len(test)].mean())

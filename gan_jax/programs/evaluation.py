@@ -16,6 +16,7 @@ from gan_jax.evaluation.image import diversity
 from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.chunks import chunks
 from gan_jax.programs.classifier import Judge, Judgement, open_judge
 from gan_jax.tasks.task import Generate
 from gan_jax.training.state import Variables
@@ -63,16 +64,12 @@ class Evaluation:
             key: PRNGKeyArray, conditions: PyTree[Array]
         ) -> Float[np.ndarray, "count height width channels"]:
             count = len(jax.tree.leaves(conditions)[0])
-            chunks = []
-            for start in range(0, count, _CHUNK):
-                # The last chunk is filled by repeating, and cut after.
-                at = np.arange(start, start + _CHUNK) % count
+            images = []
+            for at in chunks(count, _CHUNK):
                 chunk = jax.tree.map(lambda maps, at=at: maps[at], conditions)
-                images = self._generate(
-                    variables, jax.random.fold_in(key, start), chunk
-                )
-                chunks.append(np.asarray(images))
-            return np.concatenate(chunks)[:count]
+                fresh = jax.random.fold_in(key, at[0])
+                images.append(np.asarray(self._generate(variables, fresh, chunk)))
+            return np.concatenate(images)[:count]
 
         return generate
 

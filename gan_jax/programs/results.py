@@ -1,6 +1,5 @@
 """What a training run leaves: the summary and the report."""
 
-import hashlib
 import subprocess
 import time
 from collections.abc import Mapping
@@ -9,7 +8,6 @@ from typing import Any
 
 import flax
 import jax
-import numpy as np
 
 from gan_jax.config import flatten
 from gan_jax.programs.assembly import Run, say
@@ -17,7 +15,7 @@ from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.selection import Epochs
 from gan_jax.report import files, training
 from gan_jax.report.journal import Journal
-from gan_jax.training.state import TrainState
+from gan_jax.training.state import TrainState, digest
 
 
 def conclude(
@@ -111,14 +109,8 @@ def environment(mesh: jax.sharding.Mesh) -> dict[str, Any]:
 
 def parameters_digest(state: TrainState) -> str:
     """Hash the final generator's and critic's parameters (SHA-256)."""
-    digest = hashlib.sha256()
     networks = {"generator": state.generator, "critic": state.critic}
-    parameters = {name: player.parameters for name, player in networks.items()}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
-        array = np.asarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)}{array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+    return digest({name: player.parameters for name, player in networks.items()})
 
 
 def no_timing() -> dict[str, float]:

@@ -1,9 +1,11 @@
 """What training carries from step to step: arrays only, so the checkpoint is it."""
 
+import hashlib
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 Variables = dict[str, Any]
@@ -53,3 +55,13 @@ def moving_average(
     count = step.astype(jnp.float32)
     rate = 1.0 - jnp.minimum(decay, (1.0 + count) / (10.0 + count))
     return jax.tree.map(lambda old, new: old + rate * (new - old), average, current)
+
+
+def digest(tree: PyTree[Array | np.ndarray]) -> str:
+    """Hash the names, shapes and values of all arrays of a tree (SHA-256)."""
+    found = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.asarray(leaf)
+        found.update(f"{jax.tree_util.keystr(path)}{array.shape}".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
