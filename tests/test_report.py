@@ -20,7 +20,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gan_jax import errors
-from gan_jax.report import files, formats, grids, journal, page, plots, progress
+from gan_jax.report import (
+    constraints,
+    files,
+    formats,
+    grids,
+    journal,
+    page,
+    plots,
+    progress,
+)
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +41,8 @@ def test_importing_is_cheap():
     code = """
 import sys
 from gan_jax import errors
-from gan_jax.report import files, formats, grids, journal, page, plots, progress
+from gan_jax.report import constraints, files, formats, grids, journal
+from gan_jax.report import page, plots, progress
 heavy = {"jax", "matplotlib", "PIL", "tensorboardX", "rich", "tensorflow"}
 print(heavy & set(sys.modules))
 """
@@ -333,7 +343,7 @@ def one_known_pixel(channels: int, error: float) -> np.ndarray:
     values = np.where(mask == 1, known, np.float32("nan"))
     generated = np.full((1, 2, 28, 28, channels), -1, np.float32)
     generated[:, :, 10, 12] = known + error
-    return grids.constraint_grid(values, mask, generated, scale=5)
+    return constraints.constraint_grid(values, mask, generated, scale=5)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -347,7 +357,9 @@ def test_constraint_grid_rings_known_pixels(channels, error, missed):
     top, left = places.min(axis=0)
     around = grid[top - 8 : top + 13, left - 8 : left + 13]
     ring, other = (
-        (grids.MISSED, grids.HONOURED) if missed else (grids.HONOURED, grids.MISSED)
+        (constraints.MISSED, constraints.HONOURED)
+        if missed
+        else (constraints.HONOURED, constraints.MISSED)
     )
     assert has_colour(around, ring).sum() > (40 if missed else 5)
     assert not has_colour(around, other).any()
@@ -361,7 +373,7 @@ def test_constraint_grid_shows_known_pixels_enlarged(channels):
     panel = grid[:, : 16 + 28 * 5]
     colour = (248, 149, 64) if channels == 1 else (191, 64, 191)
     assert has_colour(panel[:-60], colour).sum() > 2 * 5 * 5
-    assert has_colour(panel, grids.GROUND).sum() > 0.9 * (28 * 5) ** 2
+    assert has_colour(panel, constraints.GROUND).sum() > 0.9 * (28 * 5) ** 2
 
 
 def test_constraint_grid_shows_the_original_and_any_number_of_pixels():
@@ -370,13 +382,13 @@ def test_constraint_grid_shows_the_original_and_any_number_of_pixels():
     generated = rng.uniform(-1, 1, (2, 4, 16, 16, 3)).astype(np.float32)
     for share in (0.0, 0.01, 0.4, 1.0):
         mask = rng.random((2, 16, 16, 1)) < share
-        plain = grids.constraint_grid(original, mask, generated)
-        with_original = grids.constraint_grid(
+        plain = constraints.constraint_grid(original, mask, generated)
+        with_original = constraints.constraint_grid(
             original, mask, generated, original=original
         )
         assert with_original.shape[1] > plain.shape[1]
     with pytest.raises(ValueError, match="NaN"):
-        grids.constraint_grid(original * np.nan, mask, generated)
+        constraints.constraint_grid(original * np.nan, mask, generated)
 
 
 # Plots

@@ -18,7 +18,7 @@ from gan_jax.data.masks import Known, fixed_pixels, known, random_pixels
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.image import pixel_mse
 from gan_jax.losses.reconstruction import pixel_fidelity
-from gan_jax.report.grids import constraint_grid
+from gan_jax.report.constraints import constraint_grid
 from gan_jax.report.page import Card, Table
 from gan_jax.tasks.task import Generate, Task
 from gan_jax.training.method import Example, Play, Term
