@@ -7,32 +7,17 @@ For any image size base * 2^depth, and with a condition joined at full resolutio
 from collections.abc import Sequence
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.errors import InputError
 from gan_jax.networks.layers import Conv, ConvTranspose
-from gan_jax.networks.stages import Generator
-
-_weights = nn.initializers.normal(0.02)
-
-
-def _normalise(activation: Array, train: bool) -> Array:
-    normalise = nn.BatchNorm(
-        use_running_average=not train,
-        momentum=0.9,
-        # E[x^2] - E[x]^2 loses the digits that mostly constant images need.
-        use_fast_variance=False,
-        scale_init=lambda key, shape, dtype=jnp.float32: (
-            1 + 0.02 * jax.random.normal(key, shape, dtype)
-        ),
-    )
-    return normalise(activation)
-
-
-def _maps(condition: PyTree[Array]) -> Array:
-    return jnp.concatenate(jax.tree.leaves(condition), axis=-1)
+from gan_jax.networks.normalisation import (
+    centres,
+    initial_weights,
+    normalise,
+    weighted,
+)
+from gan_jax.networks.stages import Generator, joined, smallest
 
 
 class Project(nn.Module):
@@ -40,16 +25,22 @@ class Project(nn.Module):
 
     size: int
     features: int
+    normalisation: str = "batch"
 
     @nn.compact
     def __call__(
         self, latent: Float[Array, "batch latent"], condition: PyTree, train: bool
     ) -> Float[Array, "batch size size features"]:
         """Project a batch of latents."""
-        width = self.size**2 * self.features
-        image = nn.Dense(width, use_bias=False, kernel_init=_weights)(latent)
+        kind = self.normalisation
+        image = nn.Dense(
+            self.size**2 * self.features,
+            use_bias=not centres(kind),
+            kernel_init=initial_weights(kind),
+            dtype=latent.dtype,
+        )(latent)
         image = image.reshape(-1, self.size, self.size, self.features)
-        return nn.relu(_normalise(image, train))
+        return nn.relu(normalise(image, kind, train))
 
 
 class Enlarge(nn.Module):
@@ -57,6 +48,7 @@ class Enlarge(nn.Module):
 
     features: int
     kernel: int
+    normalisation: str = "batch"
 
     @nn.compact
     def __call__(
@@ -66,16 +58,22 @@ class Enlarge(nn.Module):
         train: bool,
     ) -> Float[Array, "batch new_height new_width features"]:
         """Enlarge a batch of activations."""
+        kind = self.normalisation
         image = ConvTranspose(
-            self.features, self.kernel, 2, use_bias=False, kernel_init=_weights
+            self.features,
+            self.kernel,
+            2,
+            use_bias=not centres(kind),
+            kernel_init=initial_weights(kind),
         )(image)
-        return nn.relu(_normalise(image, train))
+        return nn.relu(normalise(image, kind, train))
 
 
 class Join(nn.Module):
     """Where the condition enters: joined as channels, 3x3 convolution, rectified."""
 
     features: int
+    normalisation: str = "batch"
 
     @nn.compact
     def __call__(
@@ -85,10 +83,14 @@ class Join(nn.Module):
         train: bool,
     ) -> Float[Array, "batch height width features"]:
         """Join the condition's maps to a batch of activations."""
-        image = Conv(self.features, 3, use_bias=False, kernel_init=_weights)(
-            image, _maps(condition)
-        )
-        return nn.relu(_normalise(image, train))
+        kind = self.normalisation
+        image = Conv(
+            self.features,
+            3,
+            use_bias=not centres(kind),
+            kernel_init=initial_weights(kind),
+        )(image, joined(condition).astype(image.dtype))
+        return nn.relu(normalise(image, kind, train))
 
 
 class Paint(nn.Module):
@@ -97,6 +99,7 @@ class Paint(nn.Module):
     channels: int
     kernel: int
     stride: int
+    normalisation: str = "batch"
 
     @nn.compact
     def __call__(
@@ -107,21 +110,53 @@ class Paint(nn.Module):
     ) -> Float[Array, "batch new_height new_width channels"]:
         """Paint a batch of images in [-1, 1]."""
         layer = Conv if self.stride == 1 else ConvTranspose
+        weights = initial_weights(self.normalisation)
         return nn.tanh(
-            layer(self.channels, self.kernel, self.stride, kernel_init=_weights)(image)
+            layer(self.channels, self.kernel, self.stride, kernel_init=weights)(image)
         )
+
+
+def contract(
+    image: Float[Array, "batch height width channels"],
+    features: Sequence[int],
+    kernel: int,
+    normalisation: str,
+    train: bool,
+) -> Float[Array, "batch new_height new_width features"]:
+    """Halve the size with every convolution; LeakyReLU 0.2, inside a compact module.
+
+    Every convolution but the first is normalised.
+    """
+    for index, width in enumerate(features):
+        first = index == 0
+        layer = Conv(
+            width,
+            kernel,
+            2,
+            use_bias=first or not centres(normalisation),
+            kernel_init=initial_weights(normalisation),
+        )
+        image = weighted(layer, image, normalisation, train)
+        if not first:
+            image = normalise(image, normalisation, train)
+        image = nn.leaky_relu(image, 0.2)
+    return image
 
 
 class Critic(nn.Module):
     """Stride-2 convolutions, LeakyReLU 0.2, one linear score per image.
 
-    Batch normalisation follows every convolution but the first. A conditional critic
-    sees the condition's maps as further channels.
+    Every convolution but the first is normalised: by batch; by layer, over each image
+    alone, so that a gradient penalty is one image's own; or not at all. With spectral
+    norm all weights are divided by their largest singular value instead. A conditional
+    critic sees the condition's maps as further channels.
     """
 
     features: Sequence[int]
     kernel: int = 5
     conditional: bool = False
+    normalisation: str = "batch"
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -131,17 +166,15 @@ class Critic(nn.Module):
         train: bool = False,
     ) -> Float[Array, "batch"]:
         """Score a batch of images; a higher score is more real."""
+        kind = self.normalisation
         if self.conditional:
-            image = jnp.concatenate([image, _maps(condition)], axis=-1)
-        for index, features in enumerate(self.features):
-            image = Conv(
-                features, self.kernel, 2, use_bias=index == 0, kernel_init=_weights
-            )(image)
-            if index > 0:
-                image = _normalise(image, train)
-            image = nn.leaky_relu(image, 0.2)
+            image = joined((image, condition))
+        image = image.astype(self.dtype)
+        image = contract(image, self.features, self.kernel, kind, train)
         flat = image.reshape(image.shape[0], -1)
-        return nn.Dense(1, kernel_init=_weights)(flat).squeeze(-1)
+        layer = nn.Dense(1, kernel_init=initial_weights(kind), dtype=self.dtype)
+        score = weighted(layer, flat, kind, train)
+        return score.squeeze(-1).astype(jnp.float32)
 
 
 def generator(
@@ -151,6 +184,8 @@ def generator(
     depth: int = 2,
     kernel: int = 5,
     conditional: bool = False,
+    normalisation: str = "batch",
+    dtype: DTypeLike = jnp.float32,
 ) -> Generator:
     """Build a generator of square images.
 
@@ -163,21 +198,21 @@ def generator(
         conditional: join a condition at full resolution; then `depth` layers enlarge
             and two 3x3 convolutions follow. Without one the last of the enlarging
             layers paints the image.
+        normalisation: `batch` or `none`.
+        dtype: of the computations.
 
     Raises:
         InputError: where `size` is not base * 2^depth with a base of 2 or more.
     """
-    base = _base(size, depth)
-    filters = [width * 2**level for level in reversed(range(depth + 1))]
-    if not conditional:
-        filters = filters[:-1]
-    stages: list[nn.Module] = [Project(base, filters[0])]
-    stages += [Enlarge(features, kernel) for features in filters[1:]]
+    base = smallest(size, depth)
+    first, *others = reversed(filters(width, depth + conditional))
+    stages: list[nn.Module] = [Project(base, first, normalisation)]
+    stages += [Enlarge(features, kernel, normalisation) for features in others]
     if conditional:
-        stages += [Join(width), Paint(channels, 3, 1)]
+        stages += [Join(width, normalisation), Paint(channels, 3, 1, normalisation)]
     else:
-        stages += [Paint(channels, kernel, 2)]
-    return Generator(stages)
+        stages += [Paint(channels, kernel, 2, normalisation)]
+    return Generator(stages, dtype)
 
 
 def critic(
@@ -186,23 +221,18 @@ def critic(
     depth: int = 2,
     kernel: int = 5,
     conditional: bool = False,
+    normalisation: str = "batch",
+    dtype: DTypeLike = jnp.float32,
 ) -> Critic:
     """Build the critic that mirrors `generator`: `width` filters in its first layer.
 
     Raises:
         InputError: where `size` is not base * 2^depth with a base of 2 or more.
     """
-    _base(size, depth)
-    return Critic([width * 2**level for level in range(depth)], kernel, conditional)
+    smallest(size, depth)
+    return Critic(filters(width, depth), kernel, conditional, normalisation, dtype)
 
 
-def _base(size: int, depth: int) -> int:
-    base, rest = divmod(size, 2**depth)
-    if depth < 1 or rest or base < 2:
-        sizes = ", ".join(str(known * 2**depth) for known in (3, 4, 5, 6, 7, 8))
-        raise InputError(
-            f"images of {size}x{size} do not fit networks of depth {depth}: the size "
-            f"must be base * 2^depth with a base of 2 or more, e.g. {sizes}; change "
-            "data.size or network.depth"
-        )
-    return base
+def filters(width: int, depth: int) -> list[int]:
+    """Give the filters of `depth` layers: doubled at every halving of the size."""
+    return [width * 2**level for level in range(depth)]

@@ -30,19 +30,21 @@ class _Convolution(nn.Module):
     ) -> Float[Array, "batch new_height new_width features"]:
         """Convolve an image, or images as if joined along their channels.
 
-        Each is convolved with its part of the kernel: joining would copy them.
+        Each is convolved with its part of the kernel: joining would copy them. The
+        parameters take the precision of the images.
         """
         ends = list(itertools.accumulate(image.shape[-1] for image in images))
         shape = (self.kernel, self.kernel, ends[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
-        parts = jnp.split(kernel, ends[:-1], axis=2)
+        precision = images[0].dtype
+        parts = jnp.split(kernel.astype(precision), ends[:-1], axis=2)
         form = functools.partial(
             type(self).operation, stride=self.stride, padding=self.padding
         )
         image = functools.reduce(jnp.add, map(form, images, parts))
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-            image = image + bias.reshape(1, 1, 1, -1)
+            image = image + bias.astype(precision).reshape(1, 1, 1, -1)
         return image
 
 

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
-from jaxtyping import Array, Float, PyTree
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, DTypeLike, Float, PyTree
+
+from gan_jax.errors import InputError
 
 
 class Generator(nn.Module):
@@ -14,6 +18,8 @@ class Generator(nn.Module):
     """
 
     stages: Sequence[nn.Module]
+    dtype: DTypeLike = jnp.float32
+    """Of the computations between the latent and the image, which are float32."""
 
     def __call__(
         self,
@@ -36,6 +42,33 @@ class Generator(nn.Module):
         Returns:
             The image in [-1, 1], or the activation that stage `stop` takes.
         """
+        activation = _cast(activation, self.dtype)
         for stage in self.stages[start:stop]:
             activation = stage(activation, condition, train)
-        return activation
+        return _cast(activation, jnp.float32)
+
+
+def _cast(tree: PyTree[Array], dtype: DTypeLike) -> PyTree[Array]:
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
+
+
+def joined(images: PyTree[Float[Array, "batch height width _"]]) -> Array:
+    """Join images, or the maps of a condition, along their channels."""
+    return jnp.concatenate(jax.tree.leaves(images), axis=-1)
+
+
+def smallest(size: int, depth: int) -> int:
+    """Give the size that, doubled `depth` times, is `size`.
+
+    Raises:
+        InputError: there is none of 2 or more.
+    """
+    base, rest = divmod(size, 2**depth)
+    if depth < 1 or rest or base < 2:
+        sizes = ", ".join(str(known * 2**depth) for known in (3, 4, 5, 6, 7, 8))
+        raise InputError(
+            f"images of {size}x{size} do not fit networks of depth {depth}: the size "
+            f"must be base * 2^depth with a base of 2 or more, e.g. {sizes}; change "
+            "data.size or network.depth"
+        )
+    return base

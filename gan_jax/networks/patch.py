@@ -1,0 +1,73 @@
+"""A critic of patches (Isola et al. 2016, arXiv 1611.07004, appendix 6.1.2)."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, DTypeLike, Float, PyTree
+
+from gan_jax.networks.dcgan import contract, filters
+from gan_jax.networks.layers import Conv
+from gan_jax.networks.normalisation import (
+    centres,
+    initial_weights,
+    normalise,
+    weighted,
+)
+from gan_jax.networks.stages import joined, smallest
+
+
+class Critic(nn.Module):
+    """Stride-2 convolutions, one of stride 1, and one to a map of scores.
+
+    A score sees a patch of the image only. A conditional critic sees the condition's
+    maps as further channels.
+    """
+
+    features: Sequence[int]
+    kernel: int = 4
+    conditional: bool = False
+    normalisation: str = "batch"
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self,
+        image: Float[Array, "batch height width channels"],
+        condition: PyTree[Float[Array, "batch height width _"]] = None,
+        train: bool = False,
+    ) -> Float[Array, "batch rows columns"]:
+        """Score the patches of a batch of images; a higher score is more real."""
+        kind = self.normalisation
+        if self.conditional:
+            image = joined((image, condition))
+        image = image.astype(self.dtype)
+        *halving, last = self.features
+        image = contract(image, halving, self.kernel, kind, train)
+        weights = initial_weights(kind)
+        layer = Conv(last, self.kernel, use_bias=not centres(kind), kernel_init=weights)
+        image = normalise(weighted(layer, image, kind, train), kind, train)
+        head = Conv(1, self.kernel, kernel_init=weights)
+        scores = weighted(head, nn.leaky_relu(image, 0.2), kind, train)
+        return scores.squeeze(-1).astype(jnp.float32)
+
+
+def critic(
+    size: int,
+    width: int = 64,
+    depth: int = 3,
+    kernel: int = 4,
+    conditional: bool = False,
+    normalisation: str = "batch",
+    dtype: DTypeLike = jnp.float32,
+) -> Critic:
+    """Build a critic whose map of scores is 2^depth times smaller than the image.
+
+    With the defaults a score sees 70x70 pixels.
+
+    Raises:
+        InputError: where `size` is not base * 2^depth with a base of 2 or more.
+    """
+    smallest(size, depth)
+    features = filters(width, depth + 1)
+    return Critic(features, kernel, conditional, normalisation, dtype)
