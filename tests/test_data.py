@@ -71,7 +71,7 @@ def test_a_fixed_pattern_and_what_it_keeps():
 @given(st.integers(1, 400), st.integers(0, 2**31))
 def test_every_epoch_is_a_permutation(count, seed):
     positions = jnp.arange(2 * count, dtype=jnp.uint32)
-    drawn = np.asarray(feed.permuted(positions, count, seed))
+    drawn = np.asarray(feed.permuted(positions, count, feed.salts(seed)))
     for epoch in (drawn[:count], drawn[count:]):
         np.testing.assert_array_equal(np.sort(epoch), np.arange(count))
     if count >= 20:
@@ -80,7 +80,9 @@ def test_every_epoch_is_a_permutation(count, seed):
 
 
 def test_the_order_looks_shuffled():
-    drawn = np.asarray(feed.permuted(jnp.arange(5000, dtype=jnp.uint32), 5000, 7))
+    drawn = np.asarray(
+        feed.permuted(jnp.arange(5000, dtype=jnp.uint32), 5000, feed.salts(7))
+    )
     assert abs(scipy.stats.spearmanr(drawn, np.arange(5000)).statistic) < 0.05
     assert abs(scipy.stats.spearmanr(drawn[1:], drawn[:-1]).statistic) < 0.05
 

@@ -1,6 +1,7 @@
 """What every source of images gives, in memory or decoded when it is read.
 
-Images are 8-bit, of one square size, with 1 or 3 channels as the data have them.
+Images are 8-bit, of one square size, with 1 or 3 channels as the data have them; those
+in memory may be numbers instead, which no one scales (`mixtures`).
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float32, Int, UInt8
 
 from gan_jax.errors import InputError
 
@@ -27,7 +28,10 @@ class Skipped(NamedTuple):
 class Example(NamedTuple):
     """One image, cropped and resized, with its label (-1 = none)."""
 
-    image: UInt8[np.ndarray, "height width channels"]
+    image: (
+        UInt8[np.ndarray, "height width channels"]
+        | Float32[np.ndarray, "height width channels"]
+    )
     label: int
 
 
@@ -59,12 +63,15 @@ class Official(NamedTuple):
 
 
 class ArraySource:
-    """Images in memory: `images` as uint8, `labels` as int32 or None."""
+    """Images in memory: `images` as uint8 or float32, `labels` as int32 or None."""
 
     def __init__(
         self,
         name: str,
-        images: UInt8[np.ndarray, "count height width channels"],
+        images: (
+            UInt8[np.ndarray, "count height width channels"]
+            | Float32[np.ndarray, "count height width channels"]
+        ),
         labels: Int[np.ndarray, "count"] | None = None,
         classes: tuple[str, ...] = (),
         skipped: tuple[Skipped, ...] = (),

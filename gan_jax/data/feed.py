@@ -19,11 +19,17 @@ from jaxtyping import Array, Float, Int, PyTree, UInt8, UInt32
 from gan_jax.data.sources import Source, in_memory, take
 from gan_jax.errors import InputError
 
+Pixels = (
+    UInt8[Array | np.ndarray, "*batch height width channels"]
+    | Float[Array | np.ndarray, "*batch height width channels"]
+)
+"""Levels of 8 bits, or numbers that are meant as they are (`mixtures`)."""
+
 
 class Images(NamedTuple):
     """A batch, or a whole set, of images with their labels (-1 = unlabelled)."""
 
-    image: UInt8[Array | np.ndarray, "*batch height width channels"]
+    image: Pixels
     label: Int[Array | np.ndarray | np.integer, "*batch"]
 
 
@@ -42,15 +48,25 @@ class Feed(NamedTuple):
     """`batch(arrays, step)`: inside a compiled function, the batch of one step."""
 
 
+_TURNS = 6
+Salts = UInt32[Array | np.ndarray, f"{_TURNS}"]
+
+
+def salts(seed: int) -> UInt32[np.ndarray, f"{_TURNS}"]:
+    """Turn a seed into what makes an order its own: an array, so it may be traced."""
+    words = [zlib.crc32(f"{seed}/{turn}".encode()) for turn in range(_TURNS)]
+    return np.array(words, np.uint32)
+
+
 def permuted(
-    position: UInt32[Array, "batch"], count: int, seed: int
+    position: UInt32[Array, "batch"], count: int, salts: Salts
 ) -> Int[Array, "batch"]:
     """Index of the image at a position of the endless sequence of shuffled epochs.
 
     Each run of `count` positions is a permutation of the indices, and another one
-    for every epoch and seed. It is a Feistel network on the smallest grid a x b with
-    at least `count` cells; what falls on a surplus cell walks on until it does not
-    (Black & Rogaway 2002, "Ciphers with arbitrary finite domains", section 3).
+    for every epoch and all `salts`. It is a Feistel network on the smallest grid
+    a x b with at least `count` cells; what falls on a surplus cell walks on until it
+    does not (Black & Rogaway 2002, "Ciphers with arbitrary finite domains", section 3).
     """
     rows = int(np.ceil(np.sqrt(count)))
     columns = -(-count // rows)
@@ -58,11 +74,9 @@ def permuted(
 
     def network(cell: Array) -> Array:
         row, column = cell // columns, cell % columns
-        for turn in range(3):
-            row = (row + _hash(column, epoch, seed, 2 * turn) % rows) % rows
-            column = (column + _hash(row, epoch, seed, 2 * turn + 1) % columns) % (
-                columns
-            )
+        for turn in range(0, _TURNS, 2):
+            row = (row + _hash(column, epoch, salts[turn]) % rows) % rows
+            column = (column + _hash(row, epoch, salts[turn + 1]) % columns) % columns
         return row * columns + column
 
     cell = jax.lax.while_loop(
@@ -73,27 +87,32 @@ def permuted(
     return cell.astype(jnp.int32)
 
 
-def _hash(value: Array, epoch: Array, seed: int, turn: int) -> Array:
+def _hash(value: Array, epoch: Array, salt: Array | np.uint32) -> Array:
     """Mix 32-bit words well (the finaliser of MurmurHash3)."""
-    salt = zlib.crc32(f"{seed}/{turn}".encode())
-    mixed = value * jnp.uint32(0x9E3779B1) ^ epoch * jnp.uint32(0x85EBCA77)
-    mixed = mixed ^ jnp.uint32(salt)
+    mixed = value * jnp.uint32(0x9E3779B1) ^ epoch * jnp.uint32(0x85EBCA77) ^ salt
     for factor, shift in ((0x85EBCA6B, 16), (0xC2B2AE35, 13)):
         mixed = (mixed ^ (mixed >> shift)) * jnp.uint32(factor)
     return mixed ^ (mixed >> 16)
 
 
 def indices(
-    step: Int[Array, ""], batch_size: int, count: int, seed: int
+    step: Int[Array, ""], batch_size: int, count: int, salts: Salts
 ) -> Int[Array, "batch"]:
     """Indices of the images of one step, epochs following each other seamlessly."""
     start = step.astype(jnp.uint32) * jnp.uint32(batch_size)
-    return permuted(start + jnp.arange(batch_size, dtype=jnp.uint32), count, seed)
+    return permuted(start + jnp.arange(batch_size, dtype=jnp.uint32), count, salts)
 
 
-def _seeds(sources: Mapping[str, Source], seed: int) -> dict[str, int]:
+def _orders(sources: Mapping[str, Source], seed: int) -> dict[str, np.ndarray]:
     # Roles of equal size must not be shuffled alike.
-    return {role: zlib.crc32(f"{seed}/{role}".encode()) for role in sources}
+    return {role: salts(zlib.crc32(f"{seed}/{role}".encode())) for role in sources}
+
+
+class _Shuffled(NamedTuple):
+    """A whole set on the device and what its order is made from."""
+
+    images: Images
+    salts: Salts
 
 
 def _check(sources: Mapping[str, Source], batch_size: int) -> None:
@@ -123,23 +142,26 @@ def resident(
         InputError: where a source has fewer images than a batch.
     """
     _check(sources, batch_size)
-    seeds = _seeds(sources, seed)
+    orders = _orders(sources, seed)
     loaded = {role: in_memory(source) for role, source in sources.items()}
     arrays = place(
         {
-            role: Images(source.images, _labels(source.labels, len(source)))
+            role: _Shuffled(
+                Images(source.images, _labels(source.labels, len(source))),
+                orders[role],
+            )
             for role, source in loaded.items()
         }
     )
 
     def batch(arrays: PyTree, step: Int[Array, ""]) -> Batch:
         chosen = {
-            role: indices(step, batch_size, len(images.label), seeds[role])
-            for role, images in arrays.items()
+            role: indices(step, batch_size, len(images.label), salts)
+            for role, (images, salts) in arrays.items()
         }
         return {
             role: jax.tree.map(lambda array, at=chosen[role]: array[at], images)
-            for role, images in arrays.items()
+            for role, (images, _) in arrays.items()
         }
 
     return Feed(lambda first, count, room: arrays, batch)
@@ -162,12 +184,12 @@ def streamed(
     steps only. Arguments and errors are those of `resident`.
     """
     _check(sources, batch_size)
-    seeds = _seeds(sources, seed)
+    orders = _orders(sources, seed)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
     reading: dict[str, tuple[int, Iterator[Any]]] = {}
 
     def open_at(role: str, step: int) -> Iterator[Any]:
-        batches = _Batches(sources[role], batch_size, seeds[role])
+        batches = _Batches(sources[role], batch_size, orders[role])
         return iter(
             grain.MapDataset.source(batches)
             .slice(slice(step, None))
@@ -197,12 +219,12 @@ def streamed(
 class _Batches:
     """The endless sequence of batches, as Grain reads: by step."""
 
-    def __init__(self, source: Source, batch_size: int, seed: int):
+    def __init__(self, source: Source, batch_size: int, salts: np.ndarray):
         self._source = source
         self._length = 2**32 // batch_size  # positions are 32-bit words
         self._draw = jax.jit(
             functools.partial(
-                indices, batch_size=batch_size, count=len(source), seed=seed
+                indices, batch_size=batch_size, count=len(source), salts=salts
             )
         )
 
@@ -212,15 +234,23 @@ class _Batches:
     def __getitem__(self, step: int) -> Images:
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
             chosen = np.asarray(self._draw(np.int32(step)))
-        examples = take(self._source, chosen.tolist())
-        return Images(
-            np.stack([example.image for example in examples]),
-            np.array([example.label for example in examples], np.int32),
-        )
+        return read(self._source, chosen)
 
 
-def to_float(
-    images: UInt8[Array | np.ndarray, "*batch height width channels"],
-) -> Float[Array, "*batch height width channels"]:
-    """Scale 8-bit images to [-1, 1]."""
-    return jnp.asarray(images, jnp.float32) / 127.5 - 1.0
+def read(source: Source, indices: Int[np.ndarray, " count"]) -> Images:
+    """Read images together, as they are stored, with their labels.
+
+    Raises:
+        InputError: one can no longer be read.
+    """
+    examples = take(source, indices.tolist())
+    return Images(
+        np.stack([example.image for example in examples]),
+        np.array([example.label for example in examples], np.int32),
+    )
+
+
+def to_float(images: Pixels) -> Float[Array, "*batch height width channels"]:
+    """Scale 8-bit images to [-1, 1]; numbers stay as they are."""
+    scaled = jnp.asarray(images, jnp.float32)
+    return scaled / 127.5 - 1.0 if images.dtype == jnp.uint8 else scaled

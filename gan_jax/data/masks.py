@@ -1,12 +1,15 @@
 """Masks of known pixels: 1 = known, 0 = missing, never inferred from values."""
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gan_jax.data.decode import BrokenImageError, decode
 from gan_jax.errors import InputError
 
 
@@ -69,3 +72,24 @@ def fixed_pixels(
     return jnp.broadcast_to(
         pattern.reshape(1, *pattern.shape, 1), (batch, *pattern.shape, 1)
     )
+
+
+def pattern(path: str, size: int) -> Float[Array, "size size"]:
+    """Read a fixed mask from an image file: white = known.
+
+    Raises:
+        InputError: it cannot be read, has another size, or is black.
+    """
+    try:
+        image = decode(Path(path))
+    except BrokenImageError as error:
+        raise InputError(f"mask.pattern {path}: {error}") from None
+    if image.shape[:2] != (size, size):
+        raise InputError(
+            f"mask.pattern {path} is {image.shape[1]}x{image.shape[0]}, the images are "
+            f"{size}x{size}: give a mask of their size"
+        )
+    known = (np.asarray(image).mean(axis=-1) > 127).astype(np.float32)
+    if not known.any():
+        raise InputError(f"mask.pattern {path} is black: mark known pixels in white")
+    return jnp.asarray(known)

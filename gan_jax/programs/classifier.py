@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.serialization
 import jax
@@ -15,10 +15,11 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt8
 from ml_collections import ConfigDict
 
-from gan_jax.data.feed import Feed, resident, streamed, to_float
-from gan_jax.data.sources import ArraySource, Official, Source, fingerprint, take
+from gan_jax.data.feed import Feed, read, resident, streamed, to_float
+from gan_jax.data.sources import ArraySource, Official, Source, fingerprint
 from gan_jax.data.splits import partition
 from gan_jax.errors import InputError
+from gan_jax.evaluation.judgement import Judgement
 from gan_jax.networks.classifier import Classifier
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import say
@@ -42,15 +43,7 @@ _FUSED = 20  # updates in one compiled call
 _CHUNK = 250  # images classified at once
 
 
-class Judgement(NamedTuple):
-    """What a trained classifier says of images."""
-
-    features: Float[np.ndarray, "count features"]
-    probabilities: Float[np.ndarray, "count classes"] | None
-    """None where the data set has no labels."""
-
-
-class Judge:
+class TrainedJudge:
     """A trained classifier as a function from images to features and probabilities."""
 
     def __init__(self, module: Classifier, kept: Mapping[str, Any]):
@@ -84,7 +77,7 @@ class Judge:
         )
 
 
-def open_judge(official: Official, settings: ConfigDict) -> Judge:
+def open_judge(official: Official, settings: ConfigDict) -> TrainedJudge:
     """Open the classifier of a data set; the first time, train and keep it.
 
     It lies in `cache_folder()` under a hash of the images, their labels and size, and
@@ -127,7 +120,7 @@ def open_judge(official: Official, settings: ConfigDict) -> Judge:
             files.write_bytes(path, flax.serialization.msgpack_serialize(kept))
         except OSError as error:
             say(f"it cannot be kept ({error}): it will be trained again next time")
-    return Judge(module, kept)
+    return TrainedJudge(module, kept)
 
 
 def cache_folder() -> Path:
@@ -236,9 +229,7 @@ def _accuracy(
 
     right: list[np.ndarray] = []
     for at in chunks(len(test), _CHUNK):
-        examples = take(test, at.tolist())
-        images = np.stack([example.image for example in examples])
-        answers = np.array([example.label for example in examples])
+        images, answers = map(np.asarray, read(test, at))
         if not labels:
             answers = np.arange(_CHUNK) % TURNS
             images = np.stack(
