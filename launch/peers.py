@@ -179,8 +179,11 @@ def make_step(config: ConfigDict, images: np.ndarray) -> Callable[[], Tensor]:
     Returns:
         A function of nothing that trains the networks it holds, once per call.
     """
-    if config.critic_steps != 1 or config.critic_penalty or config.condition_critic:
-        raise ValueError("the peer has one critic step, no penalty, no condition in it")
+    other = ("critic_penalty", "fake_penalty", "gradient_penalty", "critic_clip")
+    if any(config[key] for key in (*other, "condition_critic")):
+        raise ValueError("the peer has no penalty, no box, no condition in its critic")
+    if config.critic_steps != 1 or config.objective != "nonsaturating":
+        raise ValueError("the peer has one critic step and the objective of DCGAN")
     generator, critic = networks(config, images.shape[-1])
     settings = config.optimizer
     optimizers = [

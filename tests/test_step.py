@@ -1,5 +1,7 @@
 """The train step as a library: what it updates, logs, guards and repeats exactly."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,10 +12,13 @@ from gan_jax.data.feed import resident
 from gan_jax.data.sources import ArraySource
 from gan_jax.errors import DivergedError
 from gan_jax.losses import adversarial
-from gan_jax.networks import dcgan
-from gan_jax.programs.train import check
+from gan_jax.networks import autoencoder, dcgan
+from gan_jax.programs.record import check
+from gan_jax.recipe import clipped
 from gan_jax.tasks import pixels
+from gan_jax.training import terms
 from gan_jax.training.method import Recipe, Term
+from gan_jax.training.schedules import boosted
 from gan_jax.training.state import moving_average
 from gan_jax.training.step import (
     critic_update,
@@ -164,3 +169,80 @@ def test_the_moving_average_forgets_its_start_then_slows():
     late = moving_average(jnp.zeros(()), jnp.ones(()), jnp.int32(10**6), 0.999)
     assert float(early) == pytest.approx(0.9)
     assert float(late) == pytest.approx(0.001, rel=1e-3)
+
+
+def test_weights_are_inside_the_box_exactly_after_every_step(feed):
+    bound = 0.01
+    this = recipe(
+        objective=adversarial.wgan,
+        critic_optimizer=optax.rmsprop(5e-3),
+        critic_steps=boosted(2),
+        critic_projection=partial(clipped, bound=bound),
+    )
+    state, arrays = begin(this, feed)
+    step = jax.jit(make_step(this, feed.batch))
+    for _ in range(3):
+        state, _ = step(state, arrays, None)
+        leaves = jax.tree.leaves(state.critic.parameters)
+        assert max(float(jnp.abs(leaf).max()) for leaf in leaves) == np.float32(bound)
+        assert any(float(jnp.abs(leaf).min()) < bound for leaf in leaves)
+
+
+def test_a_gradient_penalty_is_a_term_like_any_other(feed):
+    this = recipe(
+        objective=adversarial.wgan,
+        critic=dcgan.critic(SIZE, 4, 2, 3, normalisation="layer"),
+        critic_terms={"gradient_penalty": Term(10.0, terms.gradient_penalty)},
+    )
+    state, arrays = begin(this, feed)
+    stretch = jax.jit(make_stretch(make_step(this, feed.batch), 30))
+    _, logs = stretch(state, arrays, jnp.int32(30))
+    course = np.asarray(logs.values["critic/gradient_penalty"])
+    assert course[0] > 1  # the critic begins almost flat: (0 - 1)^2 * 10
+    assert course[-1] < 0.5 * course[0]
+
+
+def test_pulling_away_sees_the_codes_of_an_autoencoder_and_moves_the_generator(feed):
+    this = recipe(
+        objective=adversarial.ebgan(1.0),
+        critic=autoencoder.critic(SIZE, 4, 2),
+        generator_terms={"pulling_away": Term(0.1, terms.pulling_away)},
+    )
+    state, arrays = begin(this, feed)
+    step = jax.jit(make_step(this, feed.batch))
+    after, log = step(state, arrays, None)
+    assert 0 < float(log.values["generator/pulling_away"]) <= 0.1
+    without = this._replace(generator_terms={})
+    state = state._replace(weights={**state.weights, "generator": {}})
+    other, _ = jax.jit(make_step(without, feed.batch))(state, arrays, None)
+    assert any(changed(after.generator.parameters, other.generator.parameters))
+
+
+@pytest.mark.parametrize("objective", ["nonsaturating", "wgan"])
+def test_low_precision_keeps_parameters_and_penalties_in_full(feed, objective):
+    def run(dtype):
+        critic = dcgan.critic(SIZE, 4, 2, 3, normalisation="layer", dtype=dtype)
+        this = recipe(
+            generator=dcgan.generator(SIZE, 1, 4, 1, 3, True, dtype=dtype),
+            critic=critic,
+            penalised=critic.clone(dtype=jnp.float32),
+            objective=getattr(adversarial, objective),
+            critic_terms={
+                "gradient_penalty": Term(10.0, terms.gradient_penalty),
+                "real_penalty": Term(0.5, terms.real_penalty),
+            },
+        )
+        state, arrays = begin(this, feed)
+        return jax.jit(make_step(this, feed.batch))(state, arrays, None)
+
+    exact = run(jnp.float32)[1].values
+    half, log = run(jnp.bfloat16)
+    rough = log.values
+    for leaf in jax.tree.leaves((half.generator, half.critic, half.average)):
+        assert leaf.dtype in (jnp.float32, jnp.int32)
+    # R1 looks at real images alone, with the same parameters: it is the same number.
+    name = "critic/real_penalty"
+    assert float(rough[name]) == float(exact[name])
+    name = "critic/adversarial"
+    assert float(rough[name]) != float(exact[name])
+    assert float(rough[name]) == pytest.approx(float(exact[name]), abs=0.05)

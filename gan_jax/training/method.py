@@ -5,10 +5,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import flax.linen as nn
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from gan_jax.data.feed import Batch
 from gan_jax.losses.adversarial import Objective
+from gan_jax.training.schedules import Schedule, boosted
 
 Images = Float[Array, "batch ..."]
 Scores = Float[Array, "batch ..."]
@@ -65,6 +66,11 @@ class Recipe(NamedTuple):
     critic_optimizer: optax.GradientTransformation
     generator_terms: Mapping[str, Term] = {}
     critic_terms: Mapping[str, Term] = {}
-    critic_steps: Callable[[Int[Array, ""]], Int[Array, ""] | int] = lambda step: 1
-    """`critic_steps(step)`: critic updates before generator update `step`."""
+    critic_steps: Schedule = boosted(1)
+    critic_projection: Callable[[PyTree[Array]], PyTree[Array]] = lambda parameters: (
+        parameters
+    )
+    """Where the critic's parameters go after each of its updates, e.g. into a box."""
     average_decay: float = 0.999
+    penalised: nn.Module | None = None
+    """The critic as penalties see it, in full precision; None = as it is."""

@@ -44,6 +44,20 @@ class TrainState(NamedTuple):
     train one program under many weights."""
 
 
+class Trained(NamedTuple):
+    """What a run is used as: networks with their statistics, and when."""
+
+    step: Int[Array, ""]
+    generator: Variables
+    """The moving average."""
+    critic: Variables
+
+
+def trained(state: TrainState) -> Trained:
+    """Take from a state what a prior needs."""
+    return Trained(state.step, state.average, state.critic.variables)
+
+
 def moving_average(
     average: PyTree[Array], current: PyTree[Array], step: Int[Array, ""], decay: float
 ) -> PyTree[Array]:

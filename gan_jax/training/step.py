@@ -127,7 +127,8 @@ def _play(
     """Let a critic see real and fake; returns also its new statistics."""
 
     def judge(images: Images, condition: Condition) -> Scores:
-        return _apply(recipe.critic, parameters, statistics, images, condition)[0]
+        module = recipe.penalised or recipe.critic
+        return _apply(module, parameters, statistics, images, condition)[0]
 
     # Real and fake pass separately: batch normalisation must not mix the two.
     real_scores, changed, _ = _apply(
@@ -178,7 +179,9 @@ def critic_update(
         }
         return total, (addends, (means, statistics))
 
-    return _descend("critic", recipe.critic_optimizer, critic, loss)
+    return _descend(
+        "critic", recipe.critic_optimizer, critic, loss, recipe.critic_projection
+    )
 
 
 def generator_update(
@@ -227,6 +230,7 @@ def _descend(
     optimizer: optax.GradientTransformation,
     player: Player,
     loss: Callable[[PyTree], tuple[Array, tuple[dict[str, Array], Any]]],
+    project: Callable[[PyTree], PyTree] = lambda parameters: parameters,
 ) -> tuple[Player, Log]:
     (total, (addends, (means, statistics))), gradients = jax.value_and_grad(
         loss, has_aux=True
@@ -234,7 +238,7 @@ def _descend(
     updates, optimizer_state = optimizer.update(
         gradients, player.optimizer, player.parameters
     )
-    parameters = optax.apply_updates(player.parameters, updates)
+    parameters = project(optax.apply_updates(player.parameters, updates))
     updated = Player(parameters, statistics, optimizer_state)
     values = {"loss": total, **addends, **means}
     log = Log(

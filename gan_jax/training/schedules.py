@@ -1,0 +1,36 @@
+"""How often the critic moves before each move of the generator."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+Steps = Int[Array | np.ndarray, "*steps"] | int
+Schedule = Callable[[Steps], Int[Array, "*steps"]]
+"""`schedule(step)`: critic updates before generator update `step`, which may be traced,
+or before each of several."""
+
+
+def boosted(steps: int, boost: int = 0, first: int = 0, every: int = 0) -> Schedule:
+    """Let a critic move `steps` times, and `boost` times now and then.
+
+    A Wasserstein critic is kept near its optimum so: 5 times, but 100 times before the
+    first 25 moves of the generator and before every 500th (Arjovsky's own code; Cooper
+    2017).
+
+    Args:
+        steps: at ordinary times.
+        boost: at generator steps below `first` and at multiples of `every`.
+        first: 0 = no such beginning.
+        every: 0 = never.
+    """
+
+    def schedule(step: Steps) -> Int[Array, "*steps"]:
+        step = jnp.asarray(step)
+        now = step < first
+        if every:
+            now |= step % every == 0
+        return jnp.where(now, boost, steps)
+
+    return schedule
