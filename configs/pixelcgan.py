@@ -15,6 +15,7 @@ python -m gan_jax.main --config=configs/pixelcgan.py:fashion_mnist,cgan
 """
 
 from gan_jax import config as configs
+from gan_jax.variants import with_variants
 
 
 def get_config(variant: str = ""):
@@ -27,7 +28,7 @@ def get_config(variant: str = ""):
         "fraction": 0.005,  # or their share: 3 of 28x28
         "pattern": "",  # or an image file, white = known, the same for all
     }
-    return configs.with_variants(config, VARIANTS, variant, data="digits")
+    return with_variants(config, variant, "digits", VARIANTS)
 
 
 # Narrow networks with 4x4 kernels, a warm-up, and a penalty that keeps the critic

@@ -1,30 +1,22 @@
-"""Configs: the keys every training run has, variants, and comparing two of them.
+"""Configs: the keys every training run has, and comparing two of them.
 
 Imports no JAX, so that `--help` and a mistyped flag are answered at once.
 """
 
 import difflib
 import json
-from collections.abc import Mapping
+import runpy
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.errors import InputError
-
-Variant = Mapping[str, Any]
-"""Values by dotted key, e.g. `{"data.name": "mnist"}`."""
-
-DATA: Mapping[str, Variant] = {
-    "digits": {"data.name": "digits"},
-    "photos": {"data.name": "photos"},
-    "mnist": {"data.name": "mnist"},
-    "fashion_mnist": {"data.name": "fashion_mnist"},
-}
-"""Variants that choose the data; the first one named wins over the default."""
-
 RESUMABLE = (
+    "seeds",
+    "only",
     "steps",
+    "shared.steps",
     "log_every",
     "checkpoint_every",
     "sample_every",
@@ -32,7 +24,7 @@ RESUMABLE = (
     "evaluation.final_count",
     "fused_steps",
 )
-"""Keys that may change when a run continues: length and logging."""
+"""Keys that may change when a run continues: length, logging, a study's extent."""
 
 
 def training(name: str) -> ConfigDict:
@@ -47,7 +39,15 @@ def training(name: str) -> ConfigDict:
             "batch_size": 64,
             "objective": "nonsaturating",
             "critic_steps": 1,  # for each generator update
+            # Its updates at the first generator steps and at multiples of `every`.
+            "critic_boost": {"steps": 0, "first": 0, "every": 0},
+            "critic_clip": 0.0,  # its weights stay within +- this; 0 = anywhere
             "critic_penalty": 0.0,  # gamma of R1, the penalty on real images
+            "fake_penalty": 0.0,  # gamma of R2, the same on generated ones
+            "gradient_penalty": 0.0,  # weight of (slope - 1)^2 between the two
+            "margin": 1.0,  # energy beyond which EBGAN's critic rests
+            "pulling_away": 0.0,  # weight of the codes' squared cosines
+            "precision": "float32",  # or bfloat16: of what the networks compute
             "average_decay": 0.999,  # of the moving average of the generator
             "data": {
                 "name": "digits",
@@ -59,9 +59,12 @@ def training(name: str) -> ConfigDict:
             },
             "latent": {"size": 100, "prior": "normal"},
             "network": {
-                "name": "dcgan",
+                "generator": "dcgan",
+                "critic": "dcgan",
                 "width": 64,  # filters of the generator at full resolution
                 "critic_width": 64,  # filters of the critic's first layer
+                "normalisation": "batch",  # of the generator, or none
+                "critic_normalisation": "batch",  # or layer, spectral, none
                 "depth": 2,  # the smallest image is size / 2^depth
                 "kernel": 5,
             },
@@ -88,37 +91,60 @@ def training(name: str) -> ConfigDict:
     )
 
 
-def with_variants(
-    config: ConfigDict, variants: Mapping[str, Variant], names: str, data: str
+def generation(name: str) -> ConfigDict:
+    """Give the defaults of a plain GAN's config."""
+    config = training(name)
+    config.task = "samples"
+    return config
+
+
+def study(
+    name: str, arms: Mapping[str, ConfigDict], shared: Collection[str]
 ) -> ConfigDict:
-    """Apply comma-separated variants, then lock the config.
+    """Give the config of a study that compares training configs.
 
     Args:
-        config: the defaults.
-        variants: those of this config, beside the data sets of `DATA`.
-        names: as given after the config file's name and a colon.
-        data: the data set where no variant names one.
-
-    Raises:
-        InputError: a variant is unknown, or two name data sets.
+        name: of the study.
+        arms: what is compared, by name.
+        shared: dotted keys that all arms get from `shared`; their defaults are the
+            first arm's.
     """
-    known = {**DATA, **variants}
-    chosen = [name for name in names.split(",") if name]
-    for name in chosen:
-        if name not in known:
-            raise InputError(
-                f"unknown variant '{name}' of {config.name}{_closest(name, known)}; "
-                f"known: {', '.join(known)}"
-            )
-    sets = [name for name in chosen if name in DATA]
-    if len(sets) > 1:
-        raise InputError(f"variants {' and '.join(sets)} name two data sets: take one")
-    # The data first: what other variants change is changed knowingly.
-    order = (sets or [data]) + [name for name in chosen if name not in DATA]
-    for name in order:
-        for layer in (DATA.get(name, {}), variants.get(name, {})):
-            config.update_from_flattened_dict(dict(layer))
-    return config.lock()
+    first = flatten(next(iter(arms.values())))
+    return ConfigDict(
+        {
+            "name": name,
+            "program": "study",
+            "seeds": 2,  # runs of each arm, of the seeds 0, 1, ...
+            "only": "",  # some of the arms, joined by commas; empty = all
+            "shared": _nested({key: first[key] for key in shared}),
+            "arms": dict(arms),
+        }
+    ).lock()
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo `flatten`."""
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        *rooms, name = key.split(".")
+        place = nested
+        for room in rooms:
+            place = place.setdefault(room, {})
+        place[name] = value
+    return nested
+
+
+def sibling(path: str, name: str, variant: str) -> ConfigDict:
+    """Load the config file `name` that lies beside another one, to be changed.
+
+    Args:
+        path: of the other one, its `__file__`.
+        name: without `.py`.
+        variant: passed on.
+    """
+    place = Path(path).with_name(f"{name}.py")
+    config: ConfigDict = runpy.run_path(str(place))["get_config"](variant)
+    return config.unlock()
 
 
 def flatten(config: ConfigDict) -> dict[str, Any]:
@@ -135,9 +161,7 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
 def unknown_key(config: ConfigDict, key: str) -> str:
     """Say in one line that a config has no such key, and which ones it has."""
     known = flatten(config)
-    return (
-        f"unknown key --config.{key}{_closest(key, known)}; known: {', '.join(known)}"
-    )
+    return f"unknown key --config.{key}{closest(key, known)}; known: {', '.join(known)}"
 
 
 def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -150,6 +174,7 @@ def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     ]
 
 
-def _closest(name: str, known: Mapping[str, Any]) -> str:
+def closest(name: str, known: Collection[str]) -> str:
+    """Say in brackets which known name was meant, or nothing."""
     found = difflib.get_close_matches(name, known, 1)
     return f" (did you mean {found[0]}?)" if found else ""

@@ -9,30 +9,46 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, DTypeLike, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
-from gan_jax.data import decode, feed, masks, sources
+from gan_jax.data import feed, masks, mixtures, sources
 from gan_jax.errors import InputError
-from gan_jax.losses import adversarial, penalties
-from gan_jax.networks import dcgan
-from gan_jax.tasks import pixels
+from gan_jax.losses import adversarial
+from gan_jax.networks import autoencoder, dcgan, patch, perceptron, residual
+from gan_jax.networks.normalisation import KINDS, OF_GENERATORS
+from gan_jax.networks.stages import Generator
+from gan_jax.tasks import pixels, points, samples
 from gan_jax.tasks.task import Task
+from gan_jax.training import terms
 from gan_jax.training.method import Play, Recipe, Term
+from gan_jax.training.schedules import boosted
 
-OBJECTIVES: Mapping[str, adversarial.Objective] = {
-    "minimax": adversarial.minimax,
-    "nonsaturating": adversarial.nonsaturating,
+OBJECTIVES: Mapping[str, Callable[[ConfigDict], adversarial.Objective]] = {
+    "minimax": lambda config: adversarial.minimax,
+    "nonsaturating": lambda config: adversarial.nonsaturating,
+    "lsgan": lambda config: adversarial.lsgan,
+    "ebgan": lambda config: adversarial.ebgan(config.margin),
+    "wgan": lambda config: adversarial.wgan,
+    "hinge": lambda config: adversarial.hinge,
+    "relativistic": lambda config: adversarial.relativistic,
 }
 
 PRIORS: Mapping[str, Callable[..., Array]] = {
     "normal": jax.random.normal,
     "uniform": partial(jax.random.uniform, minval=-1.0, maxval=1.0),
 }
+
+
+PRECISIONS: Mapping[str, DTypeLike] = {
+    "float32": jnp.float32,
+    "bfloat16": jnp.bfloat16,
+}
+"""Of what the networks compute; parameters and penalties are float32."""
 
 
 def _rate(settings: ConfigDict) -> optax.ScalarOrSchedule:
@@ -45,10 +61,62 @@ OPTIMIZERS: Mapping[str, Callable[[ConfigDict], optax.GradientTransformation]] =
     "adam": lambda settings: optax.adam(
         _rate(settings), settings.beta1, settings.beta2
     ),
+    "rmsprop": lambda settings: optax.rmsprop(_rate(settings), settings.beta2),
 }
 
-NETWORKS: Mapping[str, Any] = {"dcgan": dcgan}
-"""Modules with the functions `generator` and `critic`."""
+GENERATORS: Mapping[str, Callable[..., Generator]] = {
+    "dcgan": lambda network, **shape: dcgan.generator(
+        width=network.width,
+        depth=network.depth,
+        kernel=network.kernel,
+        normalisation=network.normalisation,
+        **shape,
+    ),
+    "residual": lambda network, **shape: residual.generator(
+        width=network.width,
+        depth=network.depth,
+        normalisation=network.normalisation,
+        **shape,
+    ),
+    "perceptron": lambda network, **shape: perceptron.generator(
+        width=network.width, depth=network.depth, **shape
+    ),
+}
+"""Called with `size`, `channels`, `conditional` and `dtype` as well."""
+
+
+def _strided(critic: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """Give a critic whose convolutions have kernels of any width."""
+    return lambda network, **shape: critic(
+        width=network.critic_width,
+        depth=network.depth,
+        kernel=network.kernel,
+        normalisation=network.critic_normalisation,
+        **shape,
+    )
+
+
+CRITICS: Mapping[str, Callable[..., nn.Module]] = {
+    "dcgan": _strided(dcgan.critic),
+    "patch": _strided(patch.critic),
+    "autoencoder": _strided(autoencoder.critic),
+    "residual": lambda network, **shape: residual.critic(
+        width=network.critic_width,
+        depth=network.depth,
+        normalisation=network.critic_normalisation,
+        **shape,
+    ),
+    "perceptron": lambda network, **shape: perceptron.critic(
+        width=network.critic_width,
+        depth=network.depth,
+        normalisation=network.critic_normalisation,
+        **shape,
+    ),
+    "dense_autoencoder": lambda network, **shape: perceptron.autoencoder(
+        width=network.critic_width, depth=network.depth, **shape
+    ),
+}
+"""Called with `size`, `conditional` and `dtype` as well."""
 
 SOURCES: Mapping[str, Callable[[ConfigDict], sources.Official]] = {
     "digits": lambda data: sources.digits(data.size),
@@ -58,6 +126,10 @@ SOURCES: Mapping[str, Callable[[ConfigDict], sources.Official]] = {
     "tfds": lambda data: sources.tfds(
         data.name, data.path, data.size, data.crop, data.download
     ),
+    **{
+        name: lambda data: mixtures.points(mixtures.MIXTURES[data.name])
+        for name in mixtures.MIXTURES
+    },
 }
 """By kind; a name that is none of these is a TFDS set's."""
 
@@ -66,7 +138,10 @@ FEEDS: Mapping[str, Callable[..., feed.Feed]] = {
     "streamed": feed.streamed,
 }
 
-PROGRAMS: Mapping[str, str] = {"train": "gan_jax.programs.train"}
+PROGRAMS: Mapping[str, str] = {
+    "train": "gan_jax.programs.train",
+    "study": "gan_jax.programs.study",
+}
 """Modules with `run(config, workdir) -> summary`, imported when they are needed."""
 
 
@@ -74,13 +149,21 @@ def _pixels(config: ConfigDict) -> Task:
     size, mask = config.data.size, config.mask
     known: int | Float[Array, "size size"]
     if mask.pattern:
-        known = _pattern(mask.pattern, size)
+        known = masks.pattern(mask.pattern, size)
     else:
         known = masks.pixel_count(size, mask.count, mask.fraction)
     return pixels.task(size, known, config.pixel_weight)
 
 
-TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {"pixels": _pixels}
+def _points(config: ConfigDict) -> Task:
+    return points.task(look_up(mixtures.MIXTURES, "data.name", config.data.name))
+
+
+TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
+    "pixels": _pixels,
+    "samples": lambda config: samples.task(),
+    "points": _points,
+}
 
 
 def look_up(table: Mapping[str, Any], key: str, name: str) -> Any:
@@ -138,55 +221,79 @@ def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
     Raises:
         InputError: a name is unknown, or the networks cannot make the size.
     """
-    network, size = config.network, config.data.size
-    networks = look_up(NETWORKS, "network.name", network.name)
+    network = config.network
     prior = look_up(PRIORS, "latent.prior", config.latent.prior)
     optimizer = look_up(OPTIMIZERS, "optimizer.name", config.optimizer.name)
-    shape = {"size": size, "depth": network.depth, "kernel": network.kernel}
-    conditional = config.get("condition_critic", False)
+    make_critic = look_up(CRITICS, "network.critic", network.critic)
+    make_generator = look_up(GENERATORS, "network.generator", network.generator)
+    dtype = look_up(PRECISIONS, "precision", config.precision)
+    _check_normalisation(config)
+    critic = make_critic(
+        network,
+        size=config.data.size,
+        conditional=config.get("condition_critic", False),
+        dtype=dtype,
+    )
 
     def latent(key: PRNGKeyArray, count: int) -> Float[Array, "count latent"]:
         return prior(key, (count, config.latent.size))
 
-    critic_terms = {}
-    if config.critic_penalty > 0:
-        critic_terms["real_penalty"] = Term(config.critic_penalty / 2, _real_penalty)
+    boost = config.critic_boost
     return Recipe(
-        generator=networks.generator(
-            channels=channels, width=network.width, conditional=True, **shape
+        generator=make_generator(
+            network,
+            size=config.data.size,
+            channels=channels,
+            conditional=task.conditional,
+            dtype=dtype,
         ),
-        critic=networks.critic(
-            width=network.critic_width, conditional=conditional, **shape
-        ),
-        objective=look_up(OBJECTIVES, "objective", config.objective),
+        critic=critic,
+        penalised=critic.clone(dtype=PRECISIONS["float32"]),
+        objective=look_up(OBJECTIVES, "objective", config.objective)(config),
         latent=latent,
         present=task.present,
         generator_optimizer=optimizer(config.optimizer),
         critic_optimizer=optimizer(config.optimizer),
-        generator_terms=task.generator_terms,
-        critic_terms=critic_terms,
-        critic_steps=lambda step: config.critic_steps,
+        generator_terms={
+            **task.generator_terms,
+            **_weighted(pulling_away=(config.pulling_away, terms.pulling_away)),
+        },
+        critic_terms=_weighted(
+            real_penalty=(config.critic_penalty / 2, terms.real_penalty),
+            fake_penalty=(config.fake_penalty / 2, terms.fake_penalty),
+            gradient_penalty=(config.gradient_penalty, terms.gradient_penalty),
+        ),
+        critic_steps=boosted(
+            config.critic_steps, boost.steps, first=boost.first, every=boost.every
+        ),
+        critic_projection=partial(clipped, bound=config.critic_clip),
         average_decay=config.average_decay,
     )
 
 
-def _real_penalty(play: Play) -> Float[Array, "batch"]:
-    return penalties.zero_centred_penalty(
-        lambda images: play.critic(images, play.real_condition), play.real
-    )
+def _weighted(**addends: tuple[float, Callable[[Play], Array]]) -> dict[str, Term]:
+    """Make the terms whose weight is above 0."""
+    return {
+        name: Term(weight, value) for name, (weight, value) in addends.items() if weight
+    }
 
 
-def _pattern(path: str, size: int) -> Float[Array, "size size"]:
-    try:
-        image = decode.decode(Path(path))
-    except decode.BrokenImageError as error:
-        raise InputError(f"mask.pattern {path}: {error}") from None
-    if image.shape[:2] != (size, size):
+def _check_normalisation(config: ConfigDict) -> None:
+    network = config.network
+    for key, known in (
+        ("normalisation", OF_GENERATORS),
+        ("critic_normalisation", KINDS),
+    ):
+        look_up(dict.fromkeys(known), f"network.{key}", network[key])
+    if config.gradient_penalty and network.critic_normalisation == "batch":
         raise InputError(
-            f"mask.pattern {path} is {image.shape[1]}x{image.shape[0]}, the images are "
-            f"{size}x{size}: give a mask of their size"
+            "a gradient penalty needs a critic that sees each image alone: choose "
+            "--config.network.critic_normalisation=layer, spectral or none"
         )
-    known = (np.asarray(image).mean(axis=-1) > 127).astype(np.float32)
-    if not known.any():
-        raise InputError(f"mask.pattern {path} is black: mark known pixels in white")
-    return jnp.asarray(known)
+
+
+def clipped(parameters: PyTree[Array], bound: float) -> PyTree[Array]:
+    """Move weights into a box (Arjovsky 2017, algorithm 1); 0 = no box."""
+    if not bound:
+        return parameters
+    return jax.tree.map(lambda leaf: jnp.clip(leaf, -bound, bound), parameters)

@@ -36,6 +36,72 @@ def test_every_variant_has_the_keys_of_the_contract_and_is_locked(variant):
     assert config.is_locked
 
 
+@pytest.mark.parametrize(
+    "name", ["gan", "lsgan", "ebgan", "wgan", "wgan_gp", "hinge", "r3gan"]
+)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "",
+        "digits",
+        "mnist",
+        "fashion_mnist",
+        "cifar10",
+        "celeba",
+        "svhn",
+        "smoke",
+        "fashion_mnist,narrow",
+        "smoke,photos",
+        "gaussians8",
+        "gaussians8_imbalanced,smoke",
+        "gaussians25",
+    ],
+)
+def test_every_plain_gan_has_its_variants_and_can_be_made(name, variant):
+    from gan_jax import limits
+    from gan_jax import recipe as recipes
+
+    config = importlib.import_module(f"configs.{name}").get_config(variant)
+    limits.check(config)
+    assert set(CONTRACT) - {"pixel_weight"} <= set(configs.flatten(config))
+    this = recipes.recipe(config, recipes.task(config), channels=1)
+    assert set(this.critic_terms) == {
+        "wgan_gp": {"gradient_penalty"},
+        "r3gan": {"real_penalty", "fake_penalty"},
+    }.get(name, set())
+
+
+def layer_shape(generator, latent, stop):
+    """Size and channels of the activation after some stages."""
+    import jax
+
+    shape = jax.eval_shape(
+        lambda z: generator.init_with_output(jax.random.key(1), z, stop=stop)[0], latent
+    ).shape
+    return shape[1], shape[3]
+
+
+def test_cooper_and_the_64_pixel_prior_have_the_published_layers():
+    import jax
+    import jax.numpy as jnp
+
+    from gan_jax import recipe as recipes
+
+    config = importlib.import_module("configs.wgan").get_config("celeba").unlock()
+    for width, shapes in (
+        (64, [(4, 512), (8, 256), (16, 128), (32, 64), (64, 3)]),
+        (128, [(4, 1024), (8, 512), (16, 256), (32, 128), (64, 3)]),
+    ):
+        config.network.width = width
+        this = recipes.recipe(config, recipes.task(config), channels=3)
+        latent = this.latent(jax.random.key(0), 2)
+        assert float(jnp.abs(latent).max()) <= 1 and latent.shape == (2, 100)
+        found = [layer_shape(this.generator, latent, stop) for stop in range(1, 6)]
+        assert found == shapes
+    turns = this.critic_steps
+    assert [int(turns(n)) for n in (0, 24, 25, 499, 500)] == [100, 100, 5, 5, 100]
+
+
 def test_variants_combine_data_first():
     config = pixelcgan("smoke,photos")
     assert config.data.name == "photos" and config.data.size == 32

@@ -70,9 +70,10 @@ def test_dominated_epochs_leave_and_the_best_is_found(course):
     assert course.go((7.0, 0.6)) == [20, 30]
     assert course.go((2.0, 0.8)) == [20, 30, 50]
     # Scaled by the extremes of all five epochs: 20 at .543, 30 at .571, 50 at .833.
-    (step, generator), said = course.best()
-    assert step == 20 and not said
-    np.testing.assert_array_equal(generator["params"]["w"], np.full(3, -20.0))
+    best, said = course.best()
+    assert int(best.step) == 20 and not said
+    for networks, value in ((best.generator, -20.0), (best.critic, 20.0)):
+        np.testing.assert_array_equal(networks["params"]["w"], np.full(3, value))
 
 
 def test_an_epoch_that_cannot_be_read_gives_way_to_the_next_best(course):
@@ -80,15 +81,15 @@ def test_an_epoch_that_cannot_be_read_gives_way_to_the_next_best(course):
     for path in (course.workdir / "epochs" / "10").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    (step, _), said = course.best()
-    assert step == 20
+    best, said = course.best()
+    assert int(best.step) == 20
     assert len(said) == 1 and "cannot be read" in said[0]
 
 
 def test_an_epoch_that_was_removed_gives_way_to_the_next_best(course):
     course.go((5.0, 0.5), (6.0, 0.3))
     shutil.rmtree(course.workdir / "epochs" / "10")
-    assert course.best()[0][0] == 20
+    assert int(course.best()[0].step) == 20
 
 
 def test_an_interrupted_run_keeps_the_same_epochs(course):
@@ -104,7 +105,7 @@ def test_an_interrupted_run_keeps_the_same_epochs(course):
 def test_a_measure_that_was_never_known_has_no_say(course):
     course.go((None, 0.5), (None, 0.3), (None, 0.4))
     assert course.kept() == [20]
-    assert course.best()[0][0] == 20
+    assert int(course.best()[0].step) == 20
 
 
 def test_without_epochs_there_is_no_best(course):

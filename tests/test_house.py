@@ -16,6 +16,7 @@ FLOORS = [
     {"search", "training", "evaluation", "report"},
     {"tasks"},
     {"config"},
+    {"variants"},
     {"limits"},
     {"recipe", "command"},
     {"programs"},

@@ -6,7 +6,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from gan_jax import limits
-from gan_jax.config import flatten, training
+from gan_jax.config import flatten, study, training
 from gan_jax.errors import InputError
 from gan_jax.limits import LIMITS, Limits
 
@@ -28,8 +28,11 @@ def test_the_defaults_are_allowed():
 
 
 def test_every_row_is_a_key_of_some_config():
-    known = {*flatten(training("any")), "pixel_weight", "mask.count", "mask.fraction"}
-    assert set(LIMITS) <= known
+    known = {
+        *flatten(training("any")),
+        *flatten(study("any", {"a": training("a")}, ())),
+    }
+    assert set(LIMITS) <= known | {"pixel_weight", "mask.count", "mask.fraction"}
 
 
 @pytest.mark.parametrize("key", sorted(LIMITS))

@@ -7,19 +7,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt8
 
+from gan_jax.data.feed import read, to_float
 from gan_jax.data.sources import Source
 from gan_jax.errors import InputError
 from gan_jax.evaluation import classes, features
 from gan_jax.evaluation.image import diversity
+from gan_jax.evaluation.judgement import Judge, Judgement
 from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run, say
 from gan_jax.programs.chunks import chunks
-from gan_jax.programs.classifier import Judge, Judgement, open_judge
-from gan_jax.tasks.task import Generate
-from gan_jax.training.state import Variables
+from gan_jax.programs.classifier import open_judge
+from gan_jax.tasks.task import Players, Samples
+from gan_jax.training.state import Trained, Variables
 
 COLLAPSED = 0.2
 """A generator of less than this share of the real diversity has collapsed."""
@@ -41,7 +43,8 @@ class Evaluation:
         self._judge: Judge | None = None
         self._reason = ""
         try:
-            self._judge = open_judge(this.official, this.config.evaluation.classifier)
+            settings = this.config.evaluation.classifier
+            self._judge = this.task.judge or open_judge(this.official, settings)
         except (InputError, OSError) as error:
             self._reason = str(error)
             say(f"FID and its like cannot be measured: {error}")
@@ -56,50 +59,66 @@ class Evaluation:
             return images
 
         self._generate = compiled(generate)
+        self._score = compiled(recipe.critic.apply)
 
-    def using(self, variables: Variables) -> Generate:
-        """Give the function of keys and conditions that a task draws with."""
+    def using(self, networks: Trained) -> Players:
+        """Give networks as the functions that a task draws with."""
 
         def generate(
-            key: PRNGKeyArray, conditions: PyTree[Array]
-        ) -> Float[np.ndarray, "count height width channels"]:
-            count = len(jax.tree.leaves(conditions)[0])
+            key: PRNGKeyArray, conditions: PyTree[Array], count: int
+        ) -> Samples:
             images = []
             for at in chunks(count, _CHUNK):
-                chunk = jax.tree.map(lambda maps, at=at: maps[at], conditions)
+                chunk = _part(conditions, at)
                 fresh = jax.random.fold_in(key, at[0])
-                images.append(np.asarray(self._generate(variables, fresh, chunk)))
+                found = self._generate(networks.generator, fresh, chunk)
+                images.append(np.asarray(found))
             return np.concatenate(images)[:count]
 
-        return generate
+        def score(
+            images: Samples, conditions: PyTree[Array]
+        ) -> Float[np.ndarray, "count ..."]:
+            scores = [
+                np.asarray(
+                    self._score(networks.critic, images[at], _part(conditions, at))
+                )
+                for at in chunks(len(images), _CHUNK)
+            ]
+            return np.concatenate(scores)[: len(images)]
 
-    def draw(self, variables: Variables) -> UInt8[np.ndarray, "h w 3"]:
+        return Players(generate, score)
+
+    def draw(self, networks: Trained) -> UInt8[np.ndarray, "h w 3"]:
         """Draw the task's plate on validation images, the same ones at every step."""
         key = jax.random.fold_in(self._key, 1_000_002)
         part = self._this.parts["validation"]
-        return self._this.task.picture(self.using(variables), part, key)
+        return self._this.task.picture(self.using(networks), part, key)
 
-    def measure(self, variables: Variables, part: str, count: int) -> Measured:
+    def measure(self, networks: Trained, part: str, count: int) -> Measured:
         """Measure a generator on a part of the data.
 
         Args:
-            variables: the generator's.
+            networks: the generator is one of them.
             part: `validation` or `test`.
             count: how many images are generated, and how many real ones at most they
                 are compared with.
         """
         task = self._this.task
         keys = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)
-        generate = self.using(variables)
+        generate = self.using(networks).generate
         source = self._this.parts[part]["real"]
         condition = task.conditions(self._this.parts[part], keys[0], count)
-        generated = generate(keys[1], condition)
-        conditions, repeats = _WITHIN
-        few = jax.tree.map(
-            lambda maps: jnp.repeat(maps[:conditions], repeats, axis=0), condition
-        )
-        within = generate(keys[2], few)
-        within = within.reshape(-1, repeats, *within.shape[1:])
+        generated = generate(keys[1], condition, count)
+
+        def diversity_within() -> float:
+            conditions, repeats = min(count, _WITHIN[0]), _WITHIN[1]
+            few = jax.tree.map(
+                lambda maps: jnp.repeat(maps[:conditions], repeats, axis=0), condition
+            )
+            within = generate(keys[2], few, conditions * repeats)
+            groups = within.reshape(conditions, repeats, *within.shape[1:])
+            return float(np.mean([diversity(images) for images in groups]))
+
         found = measure(
             {
                 name: functools.partial(score, generated, condition)
@@ -107,11 +126,9 @@ class Evaluation:
             }
             | {
                 "diversity": lambda: diversity(generated[:_PAIRED]),
-                "diversity_within": lambda: float(
-                    np.mean([diversity(images) for images in within])
-                ),
                 "diversity_real": lambda: diversity(_images(source, _PAIRED)),
             }
+            | ({"diversity_within": diversity_within} if task.conditional else {})
             | self._judged(generated, part, count)
         )
         collapsed = measure({"collapsed": lambda: _collapsed(found)})
@@ -176,9 +193,12 @@ def _images(
     source: Source, count: int
 ) -> Float[np.ndarray, "count height width channels"]:
     """Read the first images of a source, in [-1, 1]."""
-    count = min(count, len(source))
-    read = np.stack([source[index].image for index in range(count)])
-    return read.astype(np.float32) / 127.5 - 1
+    first = np.arange(min(count, len(source)))
+    return np.asarray(to_float(read(source, first).image))
+
+
+def _part(conditions: PyTree[Array], at: Int[np.ndarray, " chunk"]) -> PyTree[Array]:
+    return jax.tree.map(lambda maps: maps[at], conditions)
 
 
 def _collapsed(found: Measured) -> bool:

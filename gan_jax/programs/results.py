@@ -15,7 +15,7 @@ from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.selection import Epochs
 from gan_jax.report import files, training
 from gan_jax.report.journal import Journal
-from gan_jax.training.state import TrainState, digest
+from gan_jax.training.state import TrainState, digest, trained
 
 
 def conclude(
@@ -34,17 +34,17 @@ def conclude(
     """
     rows = journal.rows
     last = int(state.step)
-    chosen = epochs.best(rows, state, say) or (last, state.average)
+    chosen = epochs.best(rows, state, say) or trained(state)
     criterion = epochs.criterion(rows)
     if criterion and len(criterion) < len(this.task.criterion):
         say(f"the best epoch is chosen by {' and '.join(criterion)} alone")
     count = this.config.evaluation.final_count
+    step = int(chosen.step)
     measured = {
-        step: evaluation.measure(generator, "test", count)
-        for step, generator in {last: state.average, chosen[0]: chosen[1]}.items()
+        at: evaluation.measure(networks, "test", count)
+        for at, networks in {last: trained(state), step: chosen}.items()
     }
-    step, generator = chosen
-    plate = evaluation.draw(generator)
+    plate = evaluation.draw(chosen)
     files.write_image(this.workdir / "samples" / "best.png", plate)
     train_part = this.parts["train"]
     summary = {

@@ -7,7 +7,7 @@ from typing import Any
 from gan_jax.errors import InputError
 from gan_jax.evaluation.selection import Row, candidates, ranking
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.state import TrainState, Variables
+from gan_jax.training.state import Trained, TrainState, trained
 
 PREFIX = "validation/"
 """Begins the names of an epoch's measures in the journal."""
@@ -58,7 +58,7 @@ class Epochs:
         if step in steps:
             # What may lie there was kept before the run was interrupted.
             self._kept.delete(step)
-            self._kept.save(step, _kept(state))
+            self._kept.save(step, trained(state)._asdict())
             self._kept.wait()
         for other in self._kept.steps:
             if other not in steps:
@@ -69,8 +69,8 @@ class Epochs:
         rows: Sequence[Mapping[str, Any]],
         state: TrainState,
         warn: Callable[[str], None],
-    ) -> tuple[int, Variables] | None:
-        """Find the best epoch and its averaged generator, None if none was kept.
+    ) -> Trained | None:
+        """Find the best epoch and its networks, None if none was kept.
 
         Args:
             rows: of the journal.
@@ -81,13 +81,13 @@ class Epochs:
             step for step in self._steps(rows, ranking) if step in self._kept.steps
         ]
         try:
-            restored = self._kept.restore(_kept(state), warn, order)
+            restored = self._kept.restore(trained(state)._asdict(), warn, order)
         except InputError as error:
             warn(f"{error}; the last epoch stands for the best")
             return None
         if restored is None:
             return None
-        return int(restored["step"]), restored["generator"]
+        return Trained(**restored)
 
     def criterion(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         """Name the measures that choose: one never computed has no say."""
@@ -104,11 +104,3 @@ class Epochs:
     ) -> list[int]:
         names = [PREFIX + name for name in self.criterion(rows)]
         return [rows[index]["step"] for index in choose(rows, names)]
-
-
-def _kept(state: TrainState) -> dict[str, Any]:
-    return {
-        "step": state.step,
-        "generator": state.average,
-        "critic": state.critic.variables,
-    }

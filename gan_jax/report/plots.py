@@ -111,6 +111,58 @@ def trade_off(
     return encode_figure(figure, format)
 
 
+def comparison(
+    lines: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]],
+    across: str,
+    up: str,
+    format: Literal["svg", "png"] = "svg",
+) -> bytes:
+    """Several methods in one panel, both axes logarithmic, named at their ends.
+
+    Args:
+        lines: for each method one line or more, `(x, y)`, all of one colour.
+        across: name of the horizontal axis.
+        up: name of the vertical axis.
+        format: `svg` or `png` (two pixels per point).
+    """
+    figure, (panel,) = draw_panels(1, height=4.2)
+    figure.set_figwidth(7.2)
+    panel.set(xlabel=across, ylabel=up)
+    ends: list[tuple[float, float, str, str]] = []
+    for place, (name, runs) in enumerate(lines.items()):
+        colour = PALETTE[place % len(PALETTE)]
+        # More methods than colours: the second round is dashed.
+        style = "-" if place < len(PALETTE) else (0, (4, 2))
+        for x, y in runs:
+            panel.plot(x, y, color=colour, linestyle=style, linewidth=1.5)
+        last = float(np.mean([y[-1] for _, y in runs]))
+        ends.append((max(float(x[-1]) for x, _ in runs), last, name, colour))
+    pairs = [pair for runs in lines.values() for pair in runs]
+    for place, axis in enumerate((panel.xaxis, panel.yaxis)):
+        values = np.concatenate([pair[place] for pair in pairs])
+        low, high = float(values.min()), float(values.max())
+        _set_logarithmic(panel, axis, low / 1.1, high * 1.1)
+    _name_ends(panel, ends)
+    return encode_figure(figure, format)
+
+
+def _name_ends(panel: Any, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write names right of the panel, in the order of their lines, none on another."""
+    low, high = np.log(panel.get_ylim())
+    step = 0.055
+    above = -step
+    for _, y, name, colour in sorted(ends, key=lambda end: end[1]):
+        above = max((np.log(y) - low) / (high - low), above + step)
+        panel.annotate(
+            name,
+            (1.01, above),
+            xycoords="axes fraction",
+            color=colour,
+            size=8.5,
+            va="center",
+        )
+
+
 def draw_panels(
     count: int, columns: int = 2, height: float | int = 2.7
 ) -> tuple[Any, list[Any]]:

@@ -100,7 +100,7 @@ def report(
             Section("Training", [*_curves(rows), *_course(workdir / "samples")]),
             Section(
                 "Reproduce",
-                [Command("Command", _command(summary, config)), settings],
+                [Command("Command", command(summary["config_name"], config)), settings],
             ),
         ],
         cards=task.cards(metrics),
@@ -213,6 +213,31 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
     return [
         Figure(title, plots.curves(rows, {title: group}), half=True)
         for title, group in groups.items()
+    ] + _gap(rows)
+
+
+_GAP = "real score - fake score"
+_MEDIAN = 101  # logged steps; Cooper's figure has as many
+
+
+def _gap(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """How far the critic holds the two apart: the estimate of a Wasserstein critic."""
+    gaps = [
+        {"step": row["step"], _GAP: row["critic/real_score"] - row["critic/fake_score"]}
+        for row in rows
+        if None not in (row.get("critic/real_score"), row.get("critic/fake_score"))
+    ]
+    if not gaps:
+        return []
+    window = _MEDIAN if len(gaps) > 3 * _MEDIAN else max(3, len(gaps) // 25)
+    return [
+        Figure(
+            "What the critic sees between them",
+            plots.curves(gaps, {_GAP: [_GAP]}, window=window),
+            "Mean score of real less mean score of generated images; for a Wasserstein "
+            "critic it estimates the distance of the two (Arjovsky 2017, eq. 3). Thin: "
+            f"as logged. Thick: its median over {window} logged steps.",
+        )
     ]
 
 
@@ -225,12 +250,12 @@ def _course(folder: Path) -> list[Figure]:
     ]
 
 
-def _command(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+def command(name: str, values: Mapping[str, Any]) -> str:
     """Give a command that sets every key, so that no variant needs to be known."""
     flags = [
         f"  --config.{key}={value!r}" if value != "" else f"  --config.{key}=''"
-        for key, value in config.items()
+        for key, value in values.items()
         if key != "name"
     ]
-    first = f"python -m gan_jax.main --config=configs/{summary['config_name']}.py"
+    first = f"python -m gan_jax.main --config=configs/{name}.py"
     return " \\\n".join([first, *flags])

@@ -13,14 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
-from gan_jax.data.feed import Batch, to_float
+from gan_jax.data.feed import Batch, read, to_float
 from gan_jax.data.masks import Known, fixed_pixels, known, random_pixels
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.image import pixel_mse
 from gan_jax.losses.reconstruction import pixel_fidelity
 from gan_jax.report.constraints import constraint_grid
 from gan_jax.report.page import Card, Table
-from gan_jax.tasks.task import Generate, Task
+from gan_jax.tasks.cards import diversity_card, fid_card
+from gan_jax.tasks.task import Players, Task
 from gan_jax.training.method import Example, Play, Term
 
 CONSTRAINT_SHARE = 0.2
@@ -94,19 +95,17 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
         """Draw constraints from the images set aside, repeated under other masks."""
         source = part["constraint"]
         chosen = np.arange(count) % len(source)
-        images = to_float(
-            jnp.asarray(np.stack([source[int(at)].image for at in chosen]))
-        )
+        images = to_float(read(source, chosen).image)
         return images, known(images, _draw_mask(key, count, size, pixels))
 
     def picture(
-        generate: Generate, part: Part, key: PRNGKeyArray
+        players: Players, part: Part, key: PRNGKeyArray
     ) -> UInt8[np.ndarray, "h w 3"]:
         rows, columns = 6, 6
         keys = jax.random.split(key)
         originals, condition = draw(part, keys[0], rows)
         repeated = jax.tree.map(lambda maps: jnp.repeat(maps, columns, 0), condition)
-        generated = generate(keys[1], repeated)
+        generated = players.generate(keys[1], repeated, rows * columns)
         return constraint_grid(
             np.asarray(condition.values),
             np.asarray(condition.mask),
@@ -116,12 +115,14 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
 
     return Task(
         roles={"real": 1 - CONSTRAINT_SHARE, "constraint": CONSTRAINT_SHARE},
+        conditional=True,
         present=present,
         generator_terms=(
             {"pixel_fidelity": Term(weight, _fidelity)} if weight > 0 else {}
         ),
         conditions=lambda part, key, count: draw(part, key, count)[1],
         scores={"pixel_mse": _pixel_mse},
+        judge=None,
         criterion=("fid", "pixel_mse"),
         picture=picture,
         cards=_cards,
@@ -161,25 +162,13 @@ def _published(dataset: str, weight: float, metrics: Mapping[str, Any]) -> Table
 
 
 def _cards(metrics: Mapping[str, Any]) -> Sequence[Card]:
-    def share(name: str) -> tuple[float | None, str]:
-        value, real = metrics.get(name), metrics.get("diversity_real")
-        if value is None or not real:
-            return value, "not measured"
-        return value, f"{value / real:.0%} of the real images' {real:.3f}"
-
-    diverse, within = share("diversity"), share("diversity_within")
     return [
         Card(
             "Constraint error",
             metrics.get("pixel_mse"),
             "mean squared error on known pixels, images in [-1, 1]",
         ),
-        Card("Diversity", *diverse, good=not metrics.get("collapsed", True)),
-        Card("Diversity for the same pixels", *within),
-        Card(
-            "FID",
-            metrics.get("fid"),
-            "on features of the data set's own classifier, "
-            f"{metrics.get('fid_count')} images",
-        ),
+        diversity_card("Diversity", "diversity", metrics),
+        diversity_card("Diversity for the same pixels", "diversity_within", metrics),
+        fid_card(metrics),
     ]

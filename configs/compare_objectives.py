@@ -1,0 +1,52 @@
+"""Every adversarial objective on the same data, measured side by side.
+
+Papers:   those of the configs compared; beside a public study of such comparisons,
+          Lucic et al. 2017, arXiv 1711.10337.
+Data:     as for configs/gan.py, images or points; digits by default.
+Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas.
+Cost:     two seeds on two CPU cores: digits and fashion_mnist,narrow about an hour
+          each, gaussians8 ten minutes.
+
+python -m gan_jax.main --config=configs/compare_objectives.py:gaussians8
+python -m gan_jax.main --config=configs/compare_objectives.py:fashion_mnist,narrow
+"""
+
+from gan_jax import config as configs
+
+_FILES = {
+    "minimax": "gan",
+    "nonsaturating": "gan",
+    "lsgan": "lsgan",
+    "ebgan": "ebgan",
+    "wgan": "wgan",
+    "wgan_gp": "wgan_gp",
+    "hinge": "hinge",
+    "relativistic": "r3gan",
+}
+
+
+def get_config(variant: str = ""):
+    arms = {
+        name: configs.sibling(__file__, file, variant) for name, file in _FILES.items()
+    }
+    arms["minimax"].objective = "minimax"
+    for arm in arms.values():
+        # A boosted critic would get many more updates than the others.
+        arm.critic_boost = {"steps": 0, "first": 0, "every": 0}
+    return configs.study("compare_objectives", arms, SHARED)
+
+
+SHARED = (
+    "steps",
+    "batch_size",
+    "precision",
+    "data.path",
+    "network.width",
+    "network.critic_width",
+    "network.kernel",
+    "evaluation.every",
+    "evaluation.count",
+    "evaluation.final_count",
+    "evaluation.classifier.width",
+    "evaluation.classifier.epochs",
+)

@@ -1,0 +1,40 @@
+"""The Wasserstein GAN with weights in a box.
+
+Paper:    Arjovsky et al. 2017, arXiv 1701.07875; settings of Cooper's study at 64x64.
+Data:     digits (default), photos, mnist, fashion_mnist, cifar10, svhn, celeba (TFDS,
+          or --config.data.path), gaussians8, gaussians8_imbalanced, gaussians25, or
+          your own folder of images.
+Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas.
+Cost:     digits about 10 minutes on two CPU cores.
+
+python -m gan_jax.main --config=configs/wgan.py
+python -m gan_jax.main --config=configs/wgan.py:celeba
+"""
+
+from gan_jax import config as configs
+from gan_jax.variants import GENERATION, NARROW, POINTS, with_variants
+
+
+def get_config(variant: str = ""):
+    config = configs.generation("wgan")
+    config.objective = "wgan"
+    config.critic_steps = 5
+    config.critic_boost = {"steps": 100, "first": 25, "every": 500}
+    config.critic_clip = 0.01
+    config.latent.prior = "uniform"
+    config.optimizer.name = "rmsprop"
+    config.optimizer.learning_rate = 5e-5
+    config.optimizer.beta2 = 0.99
+    return with_variants(config, variant, "digits", GENERATION, VARIANTS)
+
+
+# Dense layers of this size are nearly flat within +-0.01.
+_POINTS = {
+    "critic_clip": 0.1,
+    "latent.prior": "normal",
+    "optimizer.learning_rate": 5e-4,
+}
+VARIANTS = {
+    **dict.fromkeys(POINTS, _POINTS),
+    **{name: {"optimizer.learning_rate": 5e-4} for name in NARROW},
+}

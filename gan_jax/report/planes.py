@@ -1,0 +1,53 @@
+"""Points in the plane, and what a critic thinks of it."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from gan_jax.report.plots import PALETTE, draw_panels, encode_figure
+
+_GRID = 160  # points of the landscape along each side
+
+
+def plane(
+    real: Float[np.ndarray, "real 2"],
+    generated: Float[np.ndarray, "generated 2"],
+    score: Callable[[Float[np.ndarray, "points 2"]], Float[np.ndarray, " points"]],
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Real and generated points side by side on the landscape of a critic's scores.
+
+    Args:
+        real: points of the data.
+        generated: points of a generator; those far outside the data are not shown.
+        score: the critic, drawn from its lowest (dark) to its highest value (bright).
+    """
+    low, high = real.min(axis=0), real.max(axis=0)
+    middle, reach = (low + high) / 2, 0.65 * float((high - low).max())
+    line = np.linspace(-reach, reach, _GRID)
+    across, up = np.meshgrid(middle[0] + line, middle[1] + line)
+    places = np.stack([across.reshape(-1), up.reshape(-1)], axis=1)
+    landscape = score(places.astype(np.float32)).reshape(_GRID, _GRID)
+
+    figure, panels = draw_panels(2, height=4.8)
+    for panel, points, title, colour in (
+        (panels[0], real, "real", PALETTE[4]),
+        (panels[1], generated, "generated", PALETTE[1]),
+    ):
+        panel.contourf(across, up, landscape, levels=24, cmap="bone", alpha=0.75)
+        panel.scatter(*points.T, s=5, color=colour, linewidths=0, alpha=0.7)
+        panel.set(
+            xlim=(across.min(), across.max()),
+            ylim=(up.min(), up.max()),
+            aspect="equal",
+            title=title,
+        )
+        panel.grid(visible=False)
+    return _pixels(encode_figure(figure, "png"))
+
+
+def _pixels(image: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    from PIL import Image
+
+    return np.array(Image.open(io.BytesIO(image)).convert("RGB"))

@@ -1,0 +1,221 @@
+"""The report of a study: several methods under several seeds side by side."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan_jax.report import plots
+from gan_jax.report.formats import format_duration, format_number
+from gan_jax.report.page import Block, Command, Figure, Section, Table, Text, page
+
+_MEASURES = (
+    "fid",
+    "kid",
+    "precision",
+    "recall",
+    "classes",
+    "diversity",
+    "modes",
+    "quality",
+    "balance",
+    "pixel_mse",
+)
+"""Columns of the table, those of them that were measured."""
+_ARMS = "With the variants that were named; config.json holds every value of every arm."
+
+
+class StudyRun(NamedTuple):
+    """One run of a study."""
+
+    arm: str
+    seed: int
+    summary: Mapping[str, Any] | None
+    """As the run wrote it; None where it failed."""
+    failure: str
+    """Why it failed, else empty."""
+    rows: Sequence[Mapping[str, Any]]
+    """Of its journal."""
+    tracking: float | None
+    """Rank correlation of its critic's loss with FID; None = too few evaluations."""
+    plate: Path
+    """The picture of its best epoch."""
+
+
+class ArmFigures(NamedTuple):
+    """What all runs of an arm came to."""
+
+    runs: int
+    finished: int
+    collapsed: int
+    values: Mapping[str, Sequence[float]]
+    """Of every measure, by seed."""
+
+
+def figures(runs: Sequence[StudyRun]) -> dict[str, ArmFigures]:
+    """Gather the measures of each arm, in the order of the arms."""
+    arms: dict[str, ArmFigures] = {}
+    for arm in dict.fromkeys(run.arm for run in runs):
+        own = [run for run in runs if run.arm == arm]
+        done = [run.summary for run in own if run.summary is not None]
+        measures: dict[str, list[float]] = {
+            name: [
+                summary["metrics"][name]
+                for summary in done
+                if summary["metrics"].get(name) is not None
+            ]
+            for name in _MEASURES
+        }
+        speeds = [summary["timing"]["steps_per_second"] for summary in done]
+        measures["milliseconds"] = [1000 / speed for speed in speeds if speed]
+        measures["seconds"] = [
+            summary["steps"] / speed
+            for summary, speed in zip(done, speeds, strict=True)
+            if speed
+        ]
+        measures["tracking"] = [run.tracking for run in own if run.tracking is not None]
+        collapsed = sum(summary["metrics"].get("collapsed") is True for summary in done)
+        arms[arm] = ArmFigures(len(own), len(done), collapsed, measures)
+    return arms
+
+
+def report(
+    title: str,
+    facts: Mapping[str, str],
+    runs: Sequence[StudyRun],
+    command: str,
+) -> str:
+    """Compose the page.
+
+    Args:
+        title: of the study.
+        facts: what was run, on what.
+        runs: all of them, those that failed too.
+        command: that trains them again.
+    """
+    arms = figures(runs)
+    return page(
+        title,
+        "Several methods on the same data, for the same number of generator updates.",
+        facts,
+        [
+            Section("Figures", [*_tables(arms), *_failures(runs)]),
+            Section("Course", _course(runs)),
+            Section("Pictures", _plates(runs)),
+            Section("Reproduce", [Command("Command", command)], _ARMS),
+        ],
+    )
+
+
+def _tables(arms: Mapping[str, ArmFigures]) -> list[Block]:
+    """What the images are worth, and what they cost; the best FID first."""
+    order = sorted(
+        arms, key=lambda name: _mean(arms[name].values["fid"]) or float("inf")
+    )
+    measured = [
+        name for name in _MEASURES if any(arm.values[name] for arm in arms.values())
+    ]
+    worth = Table(
+        "Quality",
+        ["arm", *measured],
+        [
+            [name, *(_spread(arms[name].values[measure]) for measure in measured)]
+            for name in order
+        ],
+        "Means over the seeds and, where there are several, their standard deviation; "
+        "each run at its best epoch, on the test part.",
+    )
+    cost = Table(
+        "Cost and stability",
+        [
+            "arm",
+            "training time",
+            "ms per update",
+            "loss and FID",
+            "collapsed",
+            "not finite",
+        ],
+        [_cost(name, arms[name]) for name in order],
+        "Time of one run. Loss and FID: Spearman's rank correlation, along a run, "
+        "between the adversarial part of the critic's loss and FID on the validation "
+        "part; far from 0 means that the loss tells quality.",
+    )
+    return [worth, cost]
+
+
+def _cost(name: str, arm: ArmFigures) -> list[str | float | None]:
+    seconds = _mean(arm.values["seconds"])
+    return [
+        name,
+        None if seconds is None else format_duration(seconds),
+        _mean(arm.values["milliseconds"]),
+        _spread(arm.values["tracking"]),
+        f"{arm.collapsed} of {arm.runs}",
+        f"{arm.runs - arm.finished} of {arm.runs}",
+    ]
+
+
+def _failures(runs: Sequence[StudyRun]) -> list[Block]:
+    failed = [
+        f"{run.arm}, seed {run.seed}: {run.failure}"
+        for run in runs
+        if run.summary is None
+    ]
+    return [Text("Runs that stopped", failed)] if failed else []
+
+
+def _course(runs: Sequence[StudyRun]) -> list[Block]:
+    """FID on the way against updates and against seconds."""
+    by_update: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    by_second: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for run in runs:
+        pairs = [
+            (row["step"], row["validation/fid"])
+            for row in run.rows
+            if row.get("validation/fid") is not None
+        ]
+        if not pairs:
+            continue
+        steps, values = np.array(pairs, np.float64).T
+        by_update.setdefault(run.arm, []).append((steps, values))
+        speed = run.summary["timing"]["steps_per_second"] if run.summary else 0
+        if speed:
+            by_second.setdefault(run.arm, []).append((steps / speed, values))
+    note = "On the validation part; one line for each seed, both axes logarithmic."
+    blocks: list[Block] = [
+        Figure(
+            f"FID against {across}",
+            plots.comparison(lines, across, "FID"),
+            note + more,
+        )
+        for across, lines, more in (
+            ("generator updates", by_update, ""),
+            ("seconds of training", by_second, " At each run's mean speed."),
+        )
+        if lines
+    ]
+    return blocks or [Text("", ["No run was evaluated on the way."])]
+
+
+def _plates(runs: Sequence[StudyRun]) -> list[Block]:
+    """The first seed's plate of every arm."""
+    shown: dict[str, StudyRun] = {}
+    for run in runs:
+        if run.plate.exists():
+            shown.setdefault(run.arm, run)
+    return [
+        Figure(arm, run.plate.read_bytes(), f"seed {run.seed}", half=True)
+        for arm, run in shown.items()
+    ]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _spread(values: Sequence[float]) -> str | float | None:
+    if len(values) < 2:
+        return _mean(values)
+    mean, deviation = np.mean(values), np.std(values, ddof=1)
+    return f"{format_number(float(mean), 3)} ± {format_number(float(deviation), 2)}"

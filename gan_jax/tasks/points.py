@@ -1,0 +1,105 @@
+"""Generation of points from a mixture that is known, so that nothing is estimated."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray, UInt8
+
+from gan_jax.data.feed import read
+from gan_jax.data.mixtures import Mixture, draw
+from gan_jax.data.splits import Part
+from gan_jax.evaluation import modes
+from gan_jax.evaluation.judgement import Judgement
+from gan_jax.report.page import Card
+from gan_jax.report.planes import plane
+from gan_jax.tasks import samples
+from gan_jax.tasks.cards import diversity_card
+from gan_jax.tasks.task import Players, Samples, Task
+
+_SHOWN = 2000  # points of a picture
+
+
+class MixtureJudge:
+    """Judges points by where they are, and by the mode that is nearest."""
+
+    def __init__(self, mixture: Mixture):
+        """Judge points of a mixture, which share one standard deviation."""
+        self._mixture = mixture
+        drawn, drawn_modes = draw(mixture, 10_000, seed=2)
+        found = self(_pixels(drawn)).probabilities
+        assert found is not None
+        contents = b"".join(array.tobytes() for array in mixture[1:3])
+        self.description: Mapping[str, Any] = {
+            "network": "mixture, its coordinates as features",
+            "sha256": hashlib.sha256(contents).hexdigest(),
+            "accuracy": float((found.argmax(axis=1) == drawn_modes).mean()),
+        }
+
+    def __call__(self, images: Samples) -> Judgement:
+        """Give coordinates, and the probability that each mode made them."""
+        points = _coordinates(images).astype(np.float64)
+        offsets = points[:, None] - self._mixture.centres[None]
+        squares = np.square(offsets).sum(axis=-1) / self._mixture.deviation**2
+        odds = np.exp((squares.min(axis=1, keepdims=True) - squares) / 2)
+        odds *= self._mixture.weights.reshape(1, -1)
+        return Judgement(points, odds / odds.sum(axis=1, keepdims=True))
+
+
+def task(mixture: Mixture) -> Task:
+    """Make the task of generating the points of a mixture."""
+    centres, weights, deviation = mixture[1:]
+    return samples.task()._replace(
+        scores={
+            "modes": lambda points, _: modes.mode_count(
+                _coordinates(points), centres, weights, deviation
+            ),
+            "quality": lambda points, _: modes.quality(
+                _coordinates(points), centres, deviation
+            ),
+            "balance": lambda points, _: modes.balance(
+                _coordinates(points), centres, weights
+            ),
+        },
+        judge=MixtureJudge(mixture),
+        criterion=(),  # the moments that FID compares say little of modes
+        picture=_picture,
+        cards=lambda metrics: _cards(mixture, metrics),
+        caption=(
+            "Real points and generated ones on the critic's scores, from dark (low) to "
+            "bright (high)."
+        ),
+    )
+
+
+def _picture(
+    players: Players, part: Part, key: PRNGKeyArray
+) -> UInt8[np.ndarray, "h w 3"]:
+    real = np.asarray(read(part["real"], np.arange(_SHOWN)).image)
+    return plane(
+        _coordinates(real),
+        _coordinates(players.generate(key, None, _SHOWN)),
+        lambda points: players.score(_pixels(points), None).reshape(-1),
+    )
+
+
+def _cards(mixture: Mixture, metrics: Mapping[str, Any]) -> Sequence[Card]:
+    count = len(mixture.weights)
+    found = metrics.get("modes")
+    return [
+        Card("Modes", found, f"of {count}", None if found is None else found == count),
+        Card(
+            "Quality", metrics.get("quality"), "within 3 sigma of a mode; true: 0.989"
+        ),
+        Card("Balance", metrics.get("balance"), "1 = every mode has its true share"),
+        diversity_card("Diversity", "diversity", metrics),
+    ]
+
+
+def _coordinates(images: Samples) -> Float[np.ndarray, "count 2"]:
+    return images.reshape(len(images), 2)
+
+
+def _pixels(points: Float[np.ndarray, "count 2"]) -> Samples:
+    return points.reshape(-1, 1, 1, 2).astype(np.float32)

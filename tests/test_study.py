@@ -1,0 +1,117 @@
+"""Plain GANs and the study that compares them, as their user runs them."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax.report.plots import comparison
+from tests.test_main import run, summary
+
+ARMS = ("ebgan", "hinge", "wgan_gp")
+TINY = ("--config.shared.steps=20", "--config.shared.batch_size=16")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Three objectives on points, two seeds each, a few steps."""
+    workdir = tmp_path_factory.mktemp("study")
+    config = "--config=configs/compare_objectives.py:gaussians8,smoke"
+    flags = (*TINY, "--config.seeds=2", f"--config.only={','.join(ARMS)}")
+    finished = run(workdir, *flags, config=config)
+    assert finished.returncode == 0, finished.stderr
+    return workdir, config, flags, finished
+
+
+def test_a_study_compares_its_arms(study):
+    workdir, *_ = study
+    found = summary(workdir)
+    assert list(found["arms"]) == list(ARMS)
+    assert found["complete"] and not found["metrics_failed"]
+    for arm in found["arms"].values():
+        assert arm["runs"] == arm["finished"] == 2
+        assert len(arm["values"]["fid"]) == 2
+        assert arm["values"]["fid"][0] != arm["values"]["fid"][1]
+        assert len(arm["values"]["quality"]) == 2
+    page = (workdir / "report.html").read_text()
+    assert all(name in page for name in ARMS)
+    assert page.count("<img") >= len(ARMS) + 2
+    for name in ARMS:
+        config = json.loads((workdir / "runs" / name / "1" / "config.json").read_text())
+        assert config["steps"] == 20 and config["seed"] == 1
+
+
+def test_a_study_goes_on_where_it_stopped(study):
+    workdir, config, flags, _ = study
+    before = summary(workdir)
+    lost = workdir / "runs" / "hinge" / "1" / "summary.json"
+    lost.unlink()
+    kept = workdir / "runs" / "ebgan" / "0" / "summary.json"
+    stamp = kept.stat().st_mtime_ns
+    finished = run(workdir, *flags, config=config)
+    assert finished.returncode == 0, finished.stderr
+    assert lost.exists() and kept.stat().st_mtime_ns == stamp
+    after = summary(workdir)
+    assert after["runs"] == before["runs"]
+    assert after["arms"]["hinge"]["values"]["fid"] == pytest.approx(
+        before["arms"]["hinge"]["values"]["fid"]
+    )
+
+
+def test_a_run_that_diverges_is_reported_and_ends_nothing_else(tmp_path):
+    finished = run(
+        tmp_path,
+        *TINY,
+        "--config.seeds=1",
+        "--config.only=lsgan,hinge",
+        "--config.arms.lsgan.optimizer.learning_rate=1e30",
+        config="--config=configs/compare_objectives.py:gaussians8,smoke",
+    )
+    assert finished.returncode == 0, finished.stderr
+    found = summary(tmp_path)
+    assert "not finite at step" in found["metrics_failed"]["lsgan/fid"]
+    assert found["arms"]["lsgan"]["finished"] == 0
+    assert found["arms"]["hinge"]["finished"] == 1
+    assert "Runs that stopped" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("config", "metric"),
+    [
+        ("gan.py:smoke", "fid"),
+        ("wgan_gp.py:smoke", "fid"),
+        ("r3gan.py:gaussians25,smoke", "modes"),
+    ],
+)
+def test_a_plain_gan_trains_and_reports(tmp_path, config, metric):
+    finished = run(tmp_path, "--config.steps=20", config=f"--config=configs/{config}")
+    assert finished.returncode == 0, finished.stderr
+    metrics = summary(tmp_path)["metrics"]
+    assert metrics[metric] is not None
+    assert "diversity_within" not in metrics
+    plate = np.asarray(Image.open(tmp_path / "samples" / "best.png"))
+    assert plate.std() > 5
+
+
+def test_a_gradient_penalty_with_batch_normalisation_is_refused(tmp_path):
+    flag = "--config.network.critic_normalisation=batch"
+    finished = run(tmp_path / "no", flag, config="--config=configs/wgan_gp.py:smoke")
+    assert finished.returncode == 2
+    assert "sees each image alone" in finished.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_unknown_arm_is_refused(tmp_path):
+    config = "--config=configs/compare_objectives.py:gaussians8,smoke"
+    finished = run(tmp_path / "no", "--config.only=lsgan,wgam", config=config)
+    assert finished.returncode == 2
+    assert "no arm 'wgam'" in finished.stderr and "wgan_gp" in finished.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_comparison_draws_more_methods_than_there_are_colours():
+    steps = np.arange(1.0, 6)
+    lines = {f"method {n}": [(steps, steps[::-1] * (n + 1))] for n in range(9)}
+    picture = comparison(lines, "updates", "FID").decode()
+    assert picture.startswith("<?xml") and "stroke-dasharray" in picture
