@@ -5,6 +5,8 @@ Data:     digits (default), photos, mnist, fashion_mnist, cifar10, svhn, celeba 
           or --config.data.path), gaussians8, gaussians8_imbalanced, gaussians25, or
           your own folder of images.
 Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas.
+          Where networks are narrow (digits, photos, narrow), the generator has batch
+          normalisation, which the paper's has not.
 Cost:     digits about 4 minutes on two CPU cores.
 
 python -m gan_jax.main --config=configs/r3gan.py

@@ -5,6 +5,7 @@ Imports no JAX, so that `--help` and a mistyped flag are answered at once.
 
 import difflib
 import json
+import re
 import runpy
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,7 +17,6 @@ RESUMABLE = (
     "seeds",
     "only",
     "steps",
-    "shared.steps",
     "log_every",
     "checkpoint_every",
     "sample_every",
@@ -24,7 +24,10 @@ RESUMABLE = (
     "evaluation.final_count",
     "fused_steps",
 )
-"""Keys that may change when a run continues: length, logging, a study's extent."""
+"""Keys that may change when a run continues: length, logging, a study's extent; and
+those of its arms."""
+
+_OF_ARMS = re.compile(r"(shared|arms\.[^.]+)\.")
 
 
 def training(name: str) -> ConfigDict:
@@ -110,6 +113,7 @@ def study(
             first arm's.
     """
     first = flatten(next(iter(arms.values())))
+    common = {"seed", *shared}  # no arm has a say in these
     return ConfigDict(
         {
             "name": name,
@@ -117,7 +121,16 @@ def study(
             "seeds": 2,  # runs of each arm, of the seeds 0, 1, ...
             "only": "",  # some of the arms, joined by commas; empty = all
             "shared": _nested({key: first[key] for key in shared}),
-            "arms": dict(arms),
+            "arms": {
+                name: _nested(
+                    {
+                        key: value
+                        for key, value in flatten(arm).items()
+                        if key not in common
+                    }
+                )
+                for name, arm in arms.items()
+            },
         }
     ).lock()
 
@@ -170,7 +183,7 @@ def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     return [
         f"{key}: {written.get(key)!r} -> {plain.get(key)!r}"
         for key in sorted({*written, *plain})
-        if key not in RESUMABLE and written.get(key) != plain.get(key)
+        if _OF_ARMS.sub("", key) not in RESUMABLE and written.get(key) != plain.get(key)
     ]
 
 

@@ -114,12 +114,27 @@ def check(config: ConfigDict) -> None:
             raise InputError(
                 f"{key} is {value}: give a number {wanted} with --config.{key}"
             )
-    sizes = {
-        key: numbers.get(key, 1) for key in ("steps", "batch_size", "critic_steps")
-    }
-    if math.prod(sizes.values()) > _IMAGES:
-        product = " * ".join(f"{key} {value}" for key, value in sizes.items())
+    _check_images(numbers)
+
+
+def _check_images(numbers: Mapping[str, int | float]) -> None:
+    """Refuse a schedule of critic steps that has none, or too many."""
+    steps, batch_size, critic_steps = (
+        numbers.get(key, 1) for key in ("steps", "batch_size", "critic_steps")
+    )
+    boost, first, every = (
+        numbers.get(f"critic_boost.{key}", 0) for key in ("steps", "first", "every")
+    )
+    boosted = min(first, steps) + (steps // every + 1 if every else 0)
+    if boosted and not boost:
         raise InputError(
-            f"{product} images are more than the {_IMAGES} that a run may see: lower "
-            "one of them"
+            "critic_boost.steps is 0, and critic_boost.first and critic_boost.every "
+            "say when: give a number above 0 with --config.critic_boost.steps"
+        )
+    images = (steps * critic_steps + boosted * boost) * batch_size
+    if images > _IMAGES:
+        raise InputError(
+            f"steps {steps} * critic_steps {critic_steps} * batch_size {batch_size}, "
+            f"with the boosts {images} images, are more than the {_IMAGES} that a run "
+            "may see: lower one of them"
         )

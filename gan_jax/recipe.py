@@ -61,7 +61,11 @@ OPTIMIZERS: Mapping[str, Callable[[ConfigDict], optax.GradientTransformation]] =
     "adam": lambda settings: optax.adam(
         _rate(settings), settings.beta1, settings.beta2
     ),
-    "rmsprop": lambda settings: optax.rmsprop(_rate(settings), settings.beta2),
+    # The epsilon outside the root, as in the code of Arjovsky et al.: inside, it damps
+    # the gradients that a critic in a small box gives, some 1e-5.
+    "rmsprop": lambda settings: optax.rmsprop(
+        _rate(settings), settings.beta2, eps_in_sqrt=False
+    ),
 }
 
 GENERATORS: Mapping[str, Callable[..., Generator]] = {
@@ -117,6 +121,9 @@ CRITICS: Mapping[str, Callable[..., nn.Module]] = {
     ),
 }
 """Called with `size`, `conditional` and `dtype` as well."""
+
+ENERGY_CRITICS = ("autoencoder", "dense_autoencoder")
+"""Those whose score is an energy, low for real images; they make codes."""
 
 SOURCES: Mapping[str, Callable[[ConfigDict], sources.Official]] = {
     "digits": lambda data: sources.digits(data.size),
@@ -227,7 +234,7 @@ def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
     make_critic = look_up(CRITICS, "network.critic", network.critic)
     make_generator = look_up(GENERATORS, "network.generator", network.generator)
     dtype = look_up(PRECISIONS, "precision", config.precision)
-    _check_normalisation(config)
+    _check_combination(config)
     critic = make_critic(
         network,
         size=config.data.size,
@@ -266,7 +273,7 @@ def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
         critic_steps=boosted(
             config.critic_steps, boost.steps, first=boost.first, every=boost.every
         ),
-        critic_projection=partial(clipped, bound=config.critic_clip),
+        critic_projection=_in_box(config.critic_clip),
         average_decay=config.average_decay,
     )
 
@@ -278,7 +285,8 @@ def _weighted(**addends: tuple[float, Callable[[Play], Array]]) -> dict[str, Ter
     }
 
 
-def _check_normalisation(config: ConfigDict) -> None:
+def _check_combination(config: ConfigDict) -> None:
+    """Refuse what would train and mean nothing."""
     network = config.network
     for key, known in (
         ("normalisation", OF_GENERATORS),
@@ -290,10 +298,32 @@ def _check_normalisation(config: ConfigDict) -> None:
             "a gradient penalty needs a critic that sees each image alone: choose "
             "--config.network.critic_normalisation=layer, spectral or none"
         )
+    energies = network.critic in ENERGY_CRITICS
+    if energies != (config.objective == "ebgan"):
+        raise InputError(
+            f"objective {config.objective} and network.critic {network.critic} do not "
+            f"fit: ebgan plays with energies, which {' and '.join(ENERGY_CRITICS)} "
+            "give, and no other objective does"
+        )
+    if config.pulling_away and not energies:
+        raise InputError(
+            "pulling_away needs a critic that makes codes: choose "
+            f"--config.network.critic={' or '.join(ENERGY_CRITICS)}, or 0"
+        )
+    if (config.data.name in mixtures.MIXTURES) != (config.task == "points"):
+        raise InputError(
+            f"data.name {config.data.name} does not fit the task {config.task}: choose "
+            "data by a variant, e.g. configs/gan.py:gaussians8 for points"
+        )
+    if config.task == "points" and config.data.path:
+        raise InputError(
+            f"data.path {config.data.path} is not read: the points of "
+            f"{config.data.name} are drawn"
+        )
 
 
-def clipped(parameters: PyTree[Array], bound: float) -> PyTree[Array]:
-    """Move weights into a box (Arjovsky 2017, algorithm 1); 0 = no box."""
+def _in_box(bound: float) -> Callable[[PyTree[Array]], PyTree[Array]]:
+    """Keep weights within +- a bound (Arjovsky 2017, algorithm 1); 0 = anywhere."""
     if not bound:
-        return parameters
-    return jax.tree.map(lambda leaf: jnp.clip(leaf, -bound, bound), parameters)
+        return lambda parameters: parameters
+    return lambda parameters: optax.tree.clip(parameters, -bound, bound)

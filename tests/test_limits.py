@@ -51,7 +51,7 @@ def test_the_bounds_themselves(key):
         refused.append(row.most + 1)
     assert allowed + refused
     for bound in allowed:
-        limits.check(config(**{key: bound}))
+        limits.check(config(**{"critic_boost.steps": 1, key: bound}))
     for bound in refused:
         with pytest.raises(InputError):
             limits.check(config(**{key: bound}))
@@ -71,3 +71,13 @@ def test_a_run_sees_no_more_images_than_it_can_count():
     limits.check(config(steps=2**20, batch_size=2**10, critic_steps=4))
     with pytest.raises(InputError, match="more than the 4294967296 that a run may see"):
         limits.check(config(steps=2**20, batch_size=2**10, critic_steps=5))
+    boost = {"critic_boost.steps": 2**12, "critic_boost.every": 2**10}
+    limits.check(config(steps=2**20 - 1, batch_size=2**9, critic_steps=4, **boost))
+    with pytest.raises(InputError, match="more than the 4294967296 that a run may see"):
+        limits.check(config(steps=2**20, batch_size=2**10, critic_steps=1, **boost))
+
+
+@pytest.mark.parametrize("when", ["first", "every"])
+def test_a_boost_has_steps(when):
+    with pytest.raises(InputError, match=r"--config\.critic_boost\.steps$"):
+        limits.check(config(**{"critic_boost.steps": 0, f"critic_boost.{when}": 5}))

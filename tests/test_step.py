@@ -1,7 +1,5 @@
 """The train step as a library: what it updates, logs, guards and repeats exactly."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +12,6 @@ from gan_jax.errors import DivergedError
 from gan_jax.losses import adversarial
 from gan_jax.networks import autoencoder, dcgan
 from gan_jax.programs.record import check
-from gan_jax.recipe import clipped
 from gan_jax.tasks import pixels
 from gan_jax.training import terms
 from gan_jax.training.method import Recipe, Term
@@ -177,7 +174,7 @@ def test_weights_are_inside_the_box_exactly_after_every_step(feed):
         objective=adversarial.wgan,
         critic_optimizer=optax.rmsprop(5e-3),
         critic_steps=boosted(2),
-        critic_projection=partial(clipped, bound=bound),
+        critic_projection=lambda parameters: optax.tree.clip(parameters, -bound, bound),
     )
     state, arrays = begin(this, feed)
     step = jax.jit(make_step(this, feed.batch))

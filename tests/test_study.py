@@ -94,6 +94,61 @@ def test_a_plain_gan_trains_and_reports(tmp_path, config, metric):
     assert plate.std() > 5
 
 
+def test_a_study_does_not_grow_shorter(study):
+    workdir, config, given, _ = study
+    before = (workdir / "summary.json").read_text()
+    finished = run(workdir, *given, "--config.shared.steps=10", config=config)
+    assert finished.returncode == 2
+    assert "is trained to step 20 already" in finished.stderr
+    assert (workdir / "summary.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("shared.steps=0", "with --config.shared.steps"),
+        ("arms.hinge.batch_size=8", "unknown key"),
+        ("arms.wgan_gp.objective=foo", "arm wgan_gp: objective 'foo'"),
+        ("arms.hinge.critic_steps=0", "with --config.arms.hinge.critic_steps"),
+        ("arms.hinge.data.size=2", "other data than the first arm"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
+    tmp_path, flag, says
+):
+    config = "--config=configs/compare_objectives.py:gaussians8,smoke"
+    finished = run(tmp_path / "no", f"--config.{flag}", config=config)
+    assert finished.returncode == 2 and "Traceback" not in finished.stderr
+    assert says in finished.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_stops_the_second_run_leaves_the_first_its_figures(tmp_path, monkeypatch):
+    from configs import gan
+    from gan_jax.errors import Interrupted
+    from gan_jax.programs import train
+
+    configs = []
+    for seed in (0, 1):
+        config = gan.get_config("gaussians8,smoke")
+        config.steps, config.seed = 20, seed
+        configs.append(config)
+    calls, inner = [], train.train
+
+    def stopped(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise Interrupted(15, "stopped")
+        return inner(*arguments)
+
+    monkeypatch.setattr(train, "train", stopped)
+    monkeypatch.setattr(train, "_crews", lambda states: [[0], [1]])
+    with pytest.raises(Interrupted):
+        train.run_together(configs, [tmp_path / "0", tmp_path / "1"])
+    assert summary(tmp_path / "0")["timing"]["steps_per_second"] > 0
+    assert not (tmp_path / "1" / "summary.json").exists()
+
+
 def test_a_gradient_penalty_with_batch_normalisation_is_refused(tmp_path):
     flag = "--config.network.critic_normalisation=batch"
     finished = run(tmp_path / "no", flag, config="--config=configs/wgan_gp.py:smoke")

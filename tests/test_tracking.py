@@ -8,8 +8,12 @@ from gan_jax.evaluation.tracking import tracking
 def rows(losses, measures):
     """Two losses before each measure; their mean counts."""
     found = []
-    for loss, measure in zip(losses, measures, strict=True):
-        found += [{"step": 1, "loss": loss - 1}, {"step": 2, "loss": loss + 1}]
+    for turn, (loss, measure) in enumerate(zip(losses, measures, strict=True)):
+        steps = (10 * turn + 5, 10 * turn + 10)
+        found += [
+            {"step": step, "loss": loss + sign}
+            for step, sign in zip(steps, (-1, 1), strict=True)
+        ]
         found[-1]["fid"] = measure
     return found
 
@@ -39,3 +43,15 @@ def test_what_cannot_be_correlated_is_refused(losses, measures, says):
 def test_rows_without_the_loss_do_not_count():
     found = [{"step": 0, "fid": 3.0}, *rows([1, 2, 3], [3, 2, 1])]
     assert tracking(found, "loss", "fid") == pytest.approx(-1)
+
+
+def test_a_row_counts_for_the_steps_since_the_last():
+    def first(many):
+        """A loss of 9 at many early steps, then 1 for as long as everything else."""
+        early = [{"step": step, "loss": 9.0} for step in range(1, many + 1)]
+        later = rows([1, 2, 3], [1, 2, 3])
+        return early + [row | {"step": row["step"] + many} for row in later]
+
+    # (3 * 9 + 10 * 1) / 13 is above 2, (1 * 9 + 10 * 1) / 11 below.
+    assert tracking(first(1), "loss", "fid") == pytest.approx(1)
+    assert tracking(first(3), "loss", "fid") == pytest.approx(0.5)

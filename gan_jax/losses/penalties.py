@@ -62,7 +62,8 @@ def pulling_away(codes: Float[Array, "batch features"]) -> Float[Array, ""]:
 def _squared_slopes(
     critic: Critic, images: Float[Array, "batch ..."]
 ) -> Float[Array, "batch"]:
-    # Examples do not see each other, so one gradient of the sum holds all of them.
+    # Where examples do not see each other, one gradient of the sum holds all of them;
+    # batch normalisation in the critic adds what little they do.
     gradients = jax.grad(lambda points: critic(points).sum())(images)
     squares = jnp.square(
         gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))

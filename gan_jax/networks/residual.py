@@ -8,7 +8,6 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.dcgan import Project
 from gan_jax.networks.layers import Conv
 from gan_jax.networks.normalisation import normalise, weighted
 from gan_jax.networks.stages import Generator, joined, smallest
@@ -33,6 +32,21 @@ def _second(normalisation: str) -> nn.initializers.Initializer:
     """
     zero = normalisation == "none"
     return nn.initializers.zeros if zero else nn.initializers.he_normal()
+
+
+class Begin(nn.Module):
+    """Latent to the smallest image: dense alone, as the first block normalises."""
+
+    size: int
+    features: int
+
+    @nn.compact
+    def __call__(
+        self, latent: Float[Array, "batch latent"], condition: PyTree, train: bool
+    ) -> Float[Array, "batch size size features"]:
+        """Project a batch of latents."""
+        layer = nn.Dense(self.size**2 * self.features, dtype=latent.dtype)
+        return layer(latent).reshape(-1, self.size, self.size, self.features)
 
 
 class Enlarge(nn.Module):
@@ -138,7 +152,7 @@ class Critic(nn.Module):
         image = weighted(Conv(self.width, 3), image, kind, train)
         for features in _filters(self.width, self.depth)[1:]:
             image = Reduce(features, kind)(image, train)
-        flat = nn.relu(normalise(image, kind, train)).reshape(image.shape[0], -1)
+        flat = image.reshape(image.shape[0], -1)
         layer = nn.Dense(1, dtype=self.dtype)
         return weighted(layer, flat, kind, train).squeeze(-1).astype(jnp.float32)
 
@@ -169,7 +183,7 @@ def generator(
     first, *others = reversed(_filters(width, depth))
     return Generator(
         [
-            Project(smallest(size, depth), first, normalisation),
+            Begin(smallest(size, depth), first),
             *(Enlarge(features, normalisation) for features in others),
             Paint(channels, conditional, normalisation),
         ],

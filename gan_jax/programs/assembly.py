@@ -14,6 +14,7 @@ from gan_jax import recipe as recipes
 from gan_jax.data.feed import Feed
 from gan_jax.data.sources import Official, Skipped, fingerprint, in_memory
 from gan_jax.data.splits import Part, partition
+from gan_jax.errors import InputError
 from gan_jax.tasks.task import Task
 from gan_jax.training.method import Recipe
 
@@ -46,6 +47,13 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     skipped = [one for source in official if source for one in source.skipped]
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
+    *sides, channels = official.train.shape
+    if sides != 2 * [config.data.size]:
+        raise InputError(
+            f"{official.train.name} has the size {sides[1]}x{sides[0]}: give "
+            f"--config.data.size={sides[0]}"
+        )
+    recipe = recipes.recipe(config, task, channels)
     kind = config.data.feed
     if kind == "auto":
         kind = "resident" if _bytes(official) <= RESIDENT_LIMIT else "streamed"
@@ -65,8 +73,6 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     digest = hashlib.sha256()
     for source in parts["train"].values():
         digest.update(fingerprint(source).encode())
-    channels = official.train.shape[-1]
-    recipe = recipes.recipe(config, task, channels)
     return Run(
         config,
         workdir,

@@ -1,5 +1,6 @@
 """Train several configs under several seeds on the same data and compare them."""
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import limits
+from gan_jax import recipe as recipes
 from gan_jax.config import flatten
 from gan_jax.errors import DivergedError, InputError
 from gan_jax.evaluation.tracking import tracking
@@ -39,8 +41,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.monotonic()
     check_workdir(config, workdir)
     arms = {name: arm_config(config, name) for name in _chosen(config)}
-    for arm in arms.values():
-        limits.check(arm)
+    for name, arm in arms.items():
+        _check_arm(config, arm, name, workdir / "runs" / name)
     with claimed(config, workdir, ()):
         runs = [
             run
@@ -66,6 +68,29 @@ def arm_config(config: ConfigDict, name: str) -> ConfigDict:
     with arm.unlocked():
         arm.update_from_flattened_dict(flatten(config.shared))
     return arm
+
+
+def _check_arm(config: ConfigDict, arm: ConfigDict, name: str, folder: Path) -> None:
+    """Refuse an arm before any is trained, by the keys that the user has."""
+
+    def own(found: re.Match[str]) -> str:
+        shared = found[1] in flatten(config.shared)
+        return f"--config.{'shared' if shared else f'arms.{name}'}.{found[1]}"
+
+    try:
+        limits.check(arm)
+        recipes.recipe(arm, recipes.task(arm), channels=1)
+    except InputError as error:
+        told = re.sub(r"--config\.([\w.]*\w)", own, str(error))
+        raise InputError(f"arm {name}: {told}") from None
+    first = arm_config(config, next(iter(config.arms)))
+    if arm.data != first.data:
+        raise InputError(
+            f"arm {name} has other data than the first arm: a study compares arms on "
+            "the same data"
+        )
+    for seed in range(config.seeds):
+        _finished(_with_seed(arm, seed), folder / str(seed))
 
 
 def _run_arm(
@@ -117,8 +142,13 @@ def _gathered(
 def _finished(arm: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     """Read the summary of a run that needs no more training."""
     summary = check_workdir(arm, workdir)
-    complete = summary is not None and summary.get("steps") == arm.steps
-    return summary if complete else None
+    steps = arm.steps if summary is None else summary.get("steps", 0)
+    if steps > arm.steps:
+        raise InputError(
+            f"{workdir} is trained to step {steps} already: give "
+            f"--config.shared.steps={steps} or more, or another --workdir"
+        )
+    return summary if steps == arm.steps else None
 
 
 def _conclude(

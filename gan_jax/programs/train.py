@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,21 +66,19 @@ def run_together(
         records = [enter(Record(this)) for this in runs]
         signals = enter(Signals())
         states = [record.begin(initialise(record.this)) for record in records]
-        crews = _crews(states)
-        timings: list[Mapping[str, float] | None] = [None] * len(runs)
-        for crew in crews:
+        outcomes: dict[int, dict[str, Any] | DivergedError] = {}
+        for crew in _crews(states):
             ended, timing = train(
                 [records[at] for at in crew], [states[at] for at in crew], signals
             )
+            # At once: what stops the next crew must not cost this one its figures.
             for at, state in zip(crew, ended, strict=True):
-                states[at], timings[at] = state, timing
-        return [
-            record.failure
-            or record.conclude(state, timing or (before or {}).get("timing"), began)
-            for record, state, timing, before in zip(
-                records, states, timings, befores, strict=True
-            )
-        ]
+                record, before = records[at], befores[at] or {}
+                outcomes[at] = record.failure or record.conclude(
+                    state, timing or before.get("timing"), began
+                )
+            began = time.monotonic()
+        return [outcomes[at] for at in range(len(runs))]
 
 
 def _crews(states: Sequence[TrainState]) -> list[list[int]]:
@@ -180,7 +178,7 @@ def train(
     # Each run's share of the time: together they are as many.
     speed = (step - begun) / seconds * len(records)
     return crew.members(state), {
-        "compile_seconds": compiled - start,
+        "compile_seconds": (compiled - start) / len(records),
         "steps_per_second": speed,
         "images_per_second": speed * config.batch_size,
         "host_share": host / seconds,

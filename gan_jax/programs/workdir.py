@@ -52,7 +52,8 @@ def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
         return read_summary(workdir)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"workdir {workdir} cannot be used ({error}): choose another --workdir"
+            f"workdir {workdir} cannot be used ({error}): remove the broken file "
+            "there, or choose another --workdir"
         ) from None
 
 

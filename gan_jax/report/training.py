@@ -217,7 +217,7 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
 
 
 _GAP = "real score - fake score"
-_MEDIAN = 101  # logged steps; Cooper's figure has as many
+_MEDIAN = 101  # logged values; Cooper's figure has as many
 
 
 def _gap(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
@@ -236,9 +236,16 @@ def _gap(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
             plots.curves(gaps, {_GAP: [_GAP]}, window=window),
             "Mean score of real less mean score of generated images; for a Wasserstein "
             "critic it estimates the distance of the two (Arjovsky 2017, eq. 3). Thin: "
-            f"as logged. Thick: its median over {window} logged steps.",
+            f"as logged. Thick: its median over {window} values, {_span(gaps, window)} "
+            "generator updates.",
         )
     ]
+
+
+def _span(rows: Sequence[Mapping[str, Any]], window: int) -> str:
+    """Tell how many steps so many rows cover, late in the run."""
+    last = rows[-window:]
+    return f"{last[-1]['step'] - last[0]['step'] + 1:,}"
 
 
 def _course(folder: Path) -> list[Figure]:

@@ -30,7 +30,8 @@ class MixtureJudge:
         drawn, drawn_modes = draw(mixture, 10_000, seed=2)
         found = self(_pixels(drawn)).probabilities
         assert found is not None
-        contents = b"".join(array.tobytes() for array in mixture[1:3])
+        _, *arrays = mixture
+        contents = b"".join(np.asarray(array).tobytes() for array in arrays)
         self.description: Mapping[str, Any] = {
             "network": "mixture, its coordinates as features",
             "sha256": hashlib.sha256(contents).hexdigest(),
@@ -49,7 +50,7 @@ class MixtureJudge:
 
 def task(mixture: Mixture) -> Task:
     """Make the task of generating the points of a mixture."""
-    centres, weights, deviation = mixture[1:]
+    _, centres, weights, deviation = mixture
     return samples.task()._replace(
         scores={
             "modes": lambda points, _: modes.mode_count(

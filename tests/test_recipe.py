@@ -1,0 +1,126 @@
+"""From a config to a recipe: what the names and numbers of a method become."""
+
+import importlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import recipe as recipes
+from gan_jax.data.feed import Images
+from gan_jax.errors import InputError
+from gan_jax.training.step import initial_state
+
+CONFIGS = ("gan", "lsgan", "ebgan", "wgan", "wgan_gp", "hinge", "r3gan")
+
+
+def config(name, variant="fashion_mnist", **values):
+    found = importlib.import_module(f"configs.{name}").get_config(variant).unlock()
+    found.update_from_flattened_dict(values)
+    return found
+
+
+def recipe(name, variant="fashion_mnist", **values):
+    made = config(name, variant, **values)
+    return recipes.recipe(made, recipes.task(made), channels=1)
+
+
+def weights(terms):
+    return {name: term.weight for name, term in terms.items()}
+
+
+def test_every_config_has_the_published_addends():
+    for name, critic in {
+        "r3gan": {"real_penalty": 0.25, "fake_penalty": 0.25},  # gamma 0.5, halved
+        "wgan_gp": {"gradient_penalty": 10.0},
+    }.items():
+        assert weights(recipe(name).critic_terms) == critic
+    assert weights(recipe("ebgan").generator_terms) == {"pulling_away": 0.1}
+    for name in ("gan", "lsgan", "wgan", "hinge"):
+        this = recipe(name)
+        assert not this.critic_terms and not this.generator_terms
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_only_the_clipped_critic_is_kept_in_a_box(name):
+    far = {"kernel": jnp.array([-3.0, 0.002, 5.0])}
+    kept = recipe(name).critic_projection(far)["kernel"]
+    wanted = [-0.01, 0.002, 0.01] if name == "wgan" else far["kernel"]
+    np.testing.assert_array_equal(kept, jnp.array(wanted))
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "second"),
+    [("gan", 2e-4, 0.999), ("wgan_gp", 1e-4, 0.9), ("r3gan", 2e-4, 0.99)],
+)
+def test_adams_first_step(name, rate, second):
+    optimizer = recipe(name).critic_optimizer
+    slope = jnp.array([1e-3, -2.0])
+    updates, state = optimizer.update(slope, optimizer.init(slope), slope)
+    np.testing.assert_allclose(updates, [-rate, rate], rtol=1e-4)
+    moments = [leaf for leaf in jax.tree.leaves(state) if leaf.ndim]
+    np.testing.assert_allclose(moments[-1], (1 - second) * slope**2, rtol=1e-4)
+
+
+def test_rmsprop_does_not_damp_the_small_gradients_of_a_clipped_critic():
+    optimizer = recipe("wgan").generator_optimizer
+    slope = jnp.array([1e-6, -1e-3])
+    updates, _ = optimizer.update(slope, optimizer.init(slope), slope)
+    # 5e-5 g / (sqrt(0.01 g^2) + 1e-8): ten times the rate, less an eleventh.
+    np.testing.assert_allclose(updates, [-5e-4 / 1.1, 5e-4], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["wgan_gp", "ebgan", "r3gan"])
+def test_bfloat16_computes_and_float32_is_kept(name):
+    small = {"network.width": 8, "network.critic_width": 8}
+    made = config(name, "digits", precision="bfloat16", **small)
+    this = recipes.recipe(made, recipes.task(made), channels=1)
+    assert this.generator.dtype == this.critic.dtype == jnp.bfloat16
+    assert this.penalised is not None and this.penalised.dtype == jnp.float32
+    images = Images(np.zeros((2, 28, 28, 1), np.uint8), np.zeros(2, np.int32))
+    state = initial_state(this, jax.random.key(0), {"real": images})
+    kinds = {
+        leaf.dtype
+        for leaf in jax.tree.leaves(state)
+        if jnp.issubdtype(leaf.dtype, jnp.floating)
+    }
+    assert kinds == {jnp.dtype(jnp.float32)}
+    latent = this.latent(jax.random.key(1), 2)
+    image, layer = (
+        this.generator.apply(
+            state.generator.variables, latent, None, stop=stop, mutable=["seen"]
+        )[0]
+        for stop in (None, 1)
+    )
+    score = this.critic.apply(state.critic.variables, image)
+    assert image.dtype == score.dtype == jnp.float32
+    # A float32 number that was bfloat16 has 16 zeros at its end.
+    bits = np.asarray(layer, np.float32).view(np.uint32)
+    assert (bits & 0xFFFF == 0).all() and (bits != 0).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "values", "says"),
+    [
+        ("gan", "", {"objective": "ebgan"}, "plays with energies"),
+        ("gan", "", {"network.critic": "autoencoder"}, "plays with energies"),
+        ("gan", "gaussians8", {"objective": "ebgan"}, "plays with energies"),
+        ("gan", "", {"pulling_away": 0.1}, "makes codes"),
+        ("gan", "", {"gradient_penalty": 1.0}, "sees each image alone"),
+        ("gan", "", {"data.name": "gaussians8"}, "does not fit the task"),
+        ("gan", "gaussians8", {"data.name": "digits"}, "known: gaussians8"),
+        ("gan", "gaussians8", {"data.path": "x"}, "is not read"),
+        ("gan", "gaussians8", {"network.generator": "dcgan"}, "do not fit networks"),
+        ("gan", "", {"objective": "wgam"}, "known: minimax"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name, variant, values, says):
+    with pytest.raises(InputError, match=says):
+        recipe(name, variant, **values)
+
+
+def test_networks_that_fit_other_critics_are_taken():
+    recipe("r3gan", "digits", **{"network.critic": "patch"})
+    recipe("wgan_gp", "digits", **{"network.critic": "residual"})
+    recipe("ebgan", "digits", **{"pulling_away": 0.0})
