@@ -10,7 +10,7 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 from gan_jax.networks.dcgan import contract, filters
 from gan_jax.networks.layers import ConvTranspose
 from gan_jax.networks.normalisation import centres, initial_weights, normalise
-from gan_jax.networks.stages import joined, smallest
+from gan_jax.networks.stages import seen, smallest
 
 
 class Critic(nn.Module):
@@ -36,9 +36,10 @@ class Critic(nn.Module):
     ) -> Float[Array, "batch"]:
         """Give the energies of a batch: mean squared errors of reproduction."""
         kind = self.normalisation
-        seen = joined((image, condition)) if self.conditional else image
+        maps = condition if self.conditional else None
         widths = filters(self.width, self.depth)
-        activation = contract(seen.astype(self.dtype), widths, self.kernel, kind, train)
+        activation = seen(image, maps, self.dtype)
+        activation = contract(activation, widths, self.kernel, kind, train)
         code = activation.reshape(activation.shape[0], -1)
         self.sow("codes", "code", code.astype(jnp.float32))
         for features in reversed(widths[:-1]):

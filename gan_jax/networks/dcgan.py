@@ -17,7 +17,7 @@ from gan_jax.networks.normalisation import (
     normalise,
     weighted,
 )
-from gan_jax.networks.stages import Generator, joined, smallest
+from gan_jax.networks.stages import Generator, joined, seen, smallest
 
 
 class Project(nn.Module):
@@ -167,9 +167,7 @@ class Critic(nn.Module):
     ) -> Float[Array, "batch"]:
         """Score a batch of images; a higher score is more real."""
         kind = self.normalisation
-        if self.conditional:
-            image = joined((image, condition))
-        image = image.astype(self.dtype)
+        image = seen(image, condition if self.conditional else None, self.dtype)
         image = contract(image, self.features, self.kernel, kind, train)
         flat = image.reshape(image.shape[0], -1)
         layer = nn.Dense(1, kernel_init=initial_weights(kind), dtype=self.dtype)

@@ -14,7 +14,7 @@ from gan_jax.networks.normalisation import (
     normalise,
     weighted,
 )
-from gan_jax.networks.stages import joined, smallest
+from gan_jax.networks.stages import seen, smallest
 
 
 class Critic(nn.Module):
@@ -39,9 +39,7 @@ class Critic(nn.Module):
     ) -> Float[Array, "batch rows columns"]:
         """Score the patches of a batch of images; a higher score is more real."""
         kind = self.normalisation
-        if self.conditional:
-            image = joined((image, condition))
-        image = image.astype(self.dtype)
+        image = seen(image, condition if self.conditional else None, self.dtype)
         *halving, last = self.features
         image = contract(image, halving, self.kernel, kind, train)
         weights = initial_weights(kind)

@@ -10,7 +10,7 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.layers import Conv
 from gan_jax.networks.normalisation import normalise, weighted
-from gan_jax.networks.stages import Generator, joined, smallest
+from gan_jax.networks.stages import Generator, joined, seen, smallest
 
 _MOST = 8  # times the width: no layer has more filters
 
@@ -146,9 +146,7 @@ class Critic(nn.Module):
     ) -> Float[Array, "batch"]:
         """Score a batch of images; a higher score is more real."""
         kind = self.normalisation
-        if self.conditional:
-            image = joined((image, condition))
-        image = image.astype(self.dtype)
+        image = seen(image, condition if self.conditional else None, self.dtype)
         image = weighted(Conv(self.width, 3), image, kind, train)
         for features in _filters(self.width, self.depth)[1:]:
             image = Reduce(features, kind)(image, train)

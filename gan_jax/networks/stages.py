@@ -57,6 +57,15 @@ def joined(images: PyTree[Float[Array, "batch height width _"]]) -> Array:
     return jnp.concatenate(jax.tree.leaves(images), axis=-1)
 
 
+def seen(
+    image: Float[Array, "batch height width channels"],
+    condition: PyTree[Float[Array, "batch height width _"]],
+    dtype: DTypeLike,
+) -> Array:
+    """Give what a critic computes on: an image, with the maps of a condition if any."""
+    return joined((image, condition)).astype(dtype)
+
+
 def smallest(size: int, depth: int) -> int:
     """Give the size that, doubled `depth` times, is `size`.
 
