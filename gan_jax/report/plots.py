@@ -128,7 +128,7 @@ def comparison(
     figure, (panel,) = draw_panels(1, height=4.2)
     figure.set_figwidth(7.2)
     panel.set(xlabel=across, ylabel=up)
-    ends: list[tuple[float, float, str, str]] = []
+    ends: list[tuple[float, str, str]] = []
     for place, (name, runs) in enumerate(lines.items()):
         colour = PALETTE[place % len(PALETTE)]
         # More methods than colours: the second round is dashed.
@@ -136,7 +136,7 @@ def comparison(
         for x, y in runs:
             panel.plot(x, y, color=colour, linestyle=style, linewidth=1.5)
         last = float(np.mean([y[-1] for _, y in runs]))
-        ends.append((max(float(x[-1]) for x, _ in runs), last, name, colour))
+        ends.append((last, name, colour))
     pairs = [pair for runs in lines.values() for pair in runs]
     for place, axis in enumerate((panel.xaxis, panel.yaxis)):
         values = np.concatenate([pair[place] for pair in pairs])
@@ -146,12 +146,12 @@ def comparison(
     return encode_figure(figure, format)
 
 
-def _name_ends(panel: Any, ends: Sequence[tuple[float, float, str, str]]) -> None:
+def _name_ends(panel: Any, ends: Sequence[tuple[float, str, str]]) -> None:
     """Write names right of the panel, in the order of their lines, none on another."""
     low, high = np.log(panel.get_ylim())
     step = 0.055
     above = -step
-    for _, y, name, colour in sorted(ends, key=lambda end: end[1]):
+    for y, name, colour in sorted(ends):
         above = max((np.log(y) - low) / (high - low), above + step)
         panel.annotate(
             name,
