@@ -20,6 +20,9 @@ PIXEL_LIMIT = 64_000_000
 
 Image8 = UInt8[np.ndarray, "height width channels"]
 
+FRAMED, FRAME = (28, 32), 2
+"""A side and a size between which two pixels on each side are added, no more."""
+
 # EPS starts Ghostscript, an external program; the others are recognised by Pillow
 # but not decoded without a plug-in or another system.
 _REFUSED_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
@@ -175,13 +178,11 @@ def fit(
         BrokenImageError: the image is smaller than the crop.
         InputError: size or crop is negative, or size 0.
     """
-    from PIL import Image
-
     if size < 1 or crop < 0:
         raise InputError(
             f"data.size {size} must be above 0, and data.crop {crop} not below"
         )
-    height, width, channels = image.shape
+    height, width = image.shape[:2]
     if crop > min(height, width):
         raise BrokenImageError(
             f"{width}x{height} is smaller than the crop of {crop}: lower data.crop"
@@ -191,8 +192,25 @@ def fit(
     image = image[top : top + side, left : left + side]
     if side == size:
         return image
-    if (side, size) == (28, 32):
-        return np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="edge")
+    if (side, size) == FRAMED:
+        return np.pad(image, ((FRAME, FRAME), (FRAME, FRAME), (0, 0)), mode="edge")
+    return _resize(image, size)
+
+
+def unfit(
+    image: UInt8[np.ndarray, "size size channels"], side: int
+) -> UInt8[np.ndarray, "side side channels"]:
+    """Bring an image back from the size that `fit` gave a square of `side` pixels."""
+    size = len(image)
+    if (side, size) == FRAMED:
+        return image[FRAME:-FRAME, FRAME:-FRAME]
+    return image if side == size else _resize(image, side)
+
+
+def _resize(image: Image8, size: int) -> UInt8[np.ndarray, "size size channels"]:
+    from PIL import Image
+
+    channels = image.shape[-1]
     flat = np.ascontiguousarray(image[..., 0] if channels == 1 else image)
     resized = Image.fromarray(flat).resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(resized).reshape(size, size, channels)

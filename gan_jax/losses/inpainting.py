@@ -1,0 +1,109 @@
+"""Losses of a latent search, for one image: what is known of it, and what is likely.
+
+Sums over values, as published: Yeh et al. 2017 (arXiv 1607.07539); Vitoria, Sintes &
+Ballester 2019 (arXiv 1812.01071). Known values are given with a mask, 1 = known; what
+they hold elsewhere does not count.
+"""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gan_jax.losses import adversarial
+
+Values = Float[Array, "height width channels"]
+Mask = Float[Array, "height width 1"]
+
+_WINDOW = 7
+
+
+def near_weights(mask: Mask, window: int = _WINDOW) -> Mask:
+    """Weigh a known pixel by the share of missing ones in the window around it.
+
+    Yeh 2017, eq. 3: what lies near a hole says most about it. A window ends with the
+    image. Missing pixels weigh 0, as do known ones far from every hole. Where nothing
+    is missing there is nothing to be near to: all weigh 1.
+    """
+    return jnp.where(mask.min() > 0, mask, mask * _missing_share(mask, window))
+
+
+def far_weights(mask: Mask, window: int = _WINDOW) -> Mask:
+    """Weigh a known pixel by the share of known ones in the window around it.
+
+    The opposite of `near_weights`, as one public code has it.
+    """
+    return mask * (1 - _missing_share(mask, window))
+
+
+def equal_weights(mask: Mask) -> Mask:
+    """Weigh all known pixels alike, as Cooper 2017 does."""
+    return mask
+
+
+WEIGHTS: Mapping[str, Callable[[Mask], Mask]] = {
+    "near": near_weights,
+    "far": far_weights,
+    "equal": equal_weights,
+}
+
+
+def _missing_share(mask: Mask, window: int) -> Mask:
+    def total(image: Mask) -> Mask:
+        shape = (window, window, 1)
+        summed: Array = jax.lax.reduce_window(
+            image, 0.0, jax.lax.add, shape, (1, 1, 1), "SAME"
+        )
+        return summed
+
+    return total(1 - mask) / total(jnp.ones_like(mask))
+
+
+def context_loss(
+    generated: Values, known: Values, mask: Mask, weights: Mask
+) -> Float[Array, ""]:
+    """Give the sum of W |G - y| over known values (Yeh 2017, eq. 4)."""
+    return (weights * _difference(generated, known, mask)).sum()
+
+
+def gradient_loss(
+    generated: Values, known: Values, mask: Mask, weights: Mask
+) -> Float[Array, ""]:
+    """Give the sum of W |grad G - grad y|, forward differences in both directions.
+
+    Vitoria 2019, eq. 8. A difference counts where both its pixels are known: the one
+    across the edge of a hole says nothing of the image.
+    """
+    error = jnp.where(mask > 0, generated - known, 0)
+    down = (error[1:] - error[:-1]) * mask[1:] * mask[:-1]
+    right = (error[:, 1:] - error[:, :-1]) * mask[:, 1:] * mask[:, :-1]
+    return (weights[:-1] * jnp.abs(down)).sum() + (
+        weights[:, :-1] * jnp.abs(right)
+    ).sum()
+
+
+def residual(generated: Values, known: Values, mask: Mask) -> Float[Array, ""]:
+    """Give the mean of |G - y| over known values; 0 where none is known."""
+    count = mask.sum() * generated.shape[-1]
+    return _difference(generated, known, mask).sum() / jnp.maximum(count, 1)
+
+
+def composite(generated: Values, known: Values, mask: Mask) -> Values:
+    """Put known values over a generated image: M y + (1 - M) G, exactly."""
+    return jnp.where(mask > 0, known, generated)
+
+
+def _difference(generated: Values, known: Values, mask: Mask) -> Values:
+    return jnp.abs(jnp.where(mask > 0, generated - known, 0))
+
+
+PRIORS: Mapping[str, Callable[..., Array]] = {
+    "saturating": adversarial.minimax.generator,
+    "nonsaturating": adversarial.nonsaturating.generator,
+    "least_squares": adversarial.lsgan.generator,
+    "score": adversarial.wgan.generator,
+    "energy": adversarial.ebgan(0.0).generator,
+}
+"""What an unlikely image costs, from its score: log(1 - s(D)) (Yeh 2017, eq. 5),
+-log s(D), 1/2 (D - 1)^2, -D, and an energy E."""
