@@ -1,0 +1,1 @@
+"""Optimisation over what are not weights: latents, activations, the inside of holes."""
