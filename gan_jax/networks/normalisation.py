@@ -12,6 +12,9 @@ KINDS = ("batch", "layer", "spectral", "none")
 OF_GENERATORS = ("batch", "none")
 """The other kinds are made for critics."""
 
+MOMENTUM = 0.9
+"""Of the running statistics."""
+
 _small = nn.initializers.normal(0.02)
 
 
@@ -36,7 +39,7 @@ def normalise(
 def _normalise_batch(activation: Array, train: bool) -> Array:
     normalised: Array = nn.BatchNorm(
         use_running_average=not train,
-        momentum=0.9,
+        momentum=MOMENTUM,
         dtype=activation.dtype,
         # E[x^2] - E[x]^2 loses the digits that mostly constant images need.
         use_fast_variance=False,

@@ -12,6 +12,7 @@ import jax
 from gan_jax.config import flatten
 from gan_jax.programs.assembly import Run, say
 from gan_jax.programs.evaluation import Evaluation
+from gan_jax.programs.prior import keep_prior
 from gan_jax.programs.selection import Epochs
 from gan_jax.report import files, training
 from gan_jax.report.journal import Journal
@@ -44,6 +45,7 @@ def conclude(
         at: evaluation.measure(networks, "test", count)
         for at, networks in {last: trained(state), step: chosen}.items()
     }
+    keep_prior(this, chosen)
     plate = evaluation.draw(chosen)
     files.write_image(this.workdir / "samples" / "best.png", plate)
     train_part = this.parts["train"]
@@ -54,6 +56,7 @@ def conclude(
             "name": next(iter(train_part.values())).name,
             "split": "train",
             "count": sum(len(source) for source in train_part.values()),
+            "shape": list(next(iter(train_part.values())).shape),
             "sha256": this.digest,
         },
         "metrics": measured[step].metrics,

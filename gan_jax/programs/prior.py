@@ -1,0 +1,106 @@
+"""A trained run as it is used afterwards: two networks with fixed statistics."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax import recipe as recipes
+from gan_jax.config import nested
+from gan_jax.data.feed import Images
+from gan_jax.errors import InputError
+from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.workdir import read_summary
+from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.method import Recipe
+from gan_jax.training.recalibration import recalibrate
+from gan_jax.training.state import Trained, digest, trained
+from gan_jax.training.step import initial_state
+
+_FOLDER = "prior"
+_BATCHES = 20  # on which statistics are taken anew
+
+
+class Prior(NamedTuple):
+    """What a search or an application needs of a trained run."""
+
+    workdir: Path
+    config: ConfigDict
+    recipe: Recipe
+    networks: Trained
+    channels: int
+    digest: str
+    """Of these networks."""
+
+
+def keep_prior(this: Run, chosen: Trained) -> None:
+    """Leave the networks of a run for later use, under `<workdir>/prior`.
+
+    Args:
+        this: the run.
+        chosen: its best epoch.
+    """
+    key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_003)
+    arrays = this.feed.stretch(0, _BATCHES, _BATCHES)
+    examples = (
+        this.recipe.present(
+            jax.random.fold_in(key, step), this.feed.batch(arrays, jnp.int32(step))
+        )
+        for step in range(_BATCHES)
+    )
+    networks = recalibrate(this.recipe, chosen, examples, key)
+    with Checkpoints(this.workdir / _FOLDER, keep=None) as kept:
+        for step in kept.steps:
+            kept.delete(step)
+        kept.save(int(networks.step), networks._asdict())
+
+
+def open_prior(path: str, commands: str) -> Prior:
+    """Open what `keep_prior` left.
+
+    Args:
+        path: the workdir of a training run.
+        commands: what to run instead where no path is given.
+
+    Raises:
+        InputError: there is no such run, or it is not complete.
+    """
+    if not path:
+        raise InputError(f"--config.prior is empty: name a trained run. {commands}")
+    workdir = Path(path).expanduser()
+    try:
+        written = json.loads((workdir / "config.json").read_text())
+        summary = read_summary(workdir)
+        config = ConfigDict(nested(written)).lock()
+        complete = summary is not None and config.program == "train"
+        if not complete or not (workdir / _FOLDER).is_dir():
+            raise ValueError("it is not a complete training run of this version")
+        assert summary is not None
+        channels = int(summary["dataset"]["shape"][-1])
+    except FileNotFoundError:
+        raise InputError(
+            f"prior {workdir} is no run's workdir: check its spelling. {commands}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"prior {workdir} cannot be used ({error}): name the workdir of a training "
+            f"run that has ended. {commands}"
+        ) from None
+    task = recipes.task(config)
+    recipe = recipes.recipe(config, task, channels)
+    image = np.zeros((1, config.data.size, config.data.size, channels), np.uint8)
+    batch = dict.fromkeys(task.roles, Images(image, np.zeros(1, np.int32)))
+    key = jax.random.key(0)
+    like = jax.eval_shape(lambda: trained(initial_state(recipe, key, batch)))
+    with Checkpoints(workdir / _FOLDER, keep=None) as kept:
+        restored = kept.restore(like._asdict(), say)
+    if restored is None:
+        raise InputError(f"prior {workdir} holds no networks. {commands}")
+    networks = Trained(**restored)
+    return Prior(
+        workdir, config, recipe, networks, channels, digest(networks._asdict())
+    )
