@@ -120,9 +120,9 @@ def study(
             "program": "study",
             "seeds": 2,  # runs of each arm, of the seeds 0, 1, ...
             "only": "",  # some of the arms, joined by commas; empty = all
-            "shared": _nested({key: first[key] for key in shared}),
+            "shared": nested({key: first[key] for key in shared}),
             "arms": {
-                name: _nested(
+                name: nested(
                     {
                         key: value
                         for key, value in flatten(arm).items()
@@ -135,7 +135,57 @@ def study(
     ).lock()
 
 
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+def inpainting(name: str) -> ConfigDict:
+    """Give the keys of a config that completes images, but for its losses."""
+    return ConfigDict(
+        {
+            "name": name,
+            "program": "inpaint",
+            "seed": 0,
+            "prior": "",  # the workdir of a trained run
+            "images": "",  # a folder of the user's; empty = test images of its data
+            "masks": "center",  # holes by name, joined by commas; or a folder of masks
+            "degradation": "",  # e.g. grey, downsample:4, blur:1.5, noise:0.05, joined
+            "count": 200,  # test images
+            "blend": True,  # Poisson blending beside the plain composite
+            "completions": 4,  # different ones shown of each image
+            "losses": {},
+            "search": {
+                "optimizer": {
+                    "name": "natural",
+                    "learning_rate": 0.05,
+                    "beta1": 0.5,
+                    "beta2": 0.99,
+                    "schedule": "cosine",  # to 0; or constant, or stairs:
+                    "decay": 0.95,  # of the rate at each stair
+                    "stair": 100,  # iterations
+                },
+                "iterations": 100,
+                "restarts": 4,
+                "spread": 1.0,  # starts are cut off at this size
+                "patience": 25,  # iterations without progress; 0 = make all
+                "progress": 0.01,  # the part by which a loss falls that is progress
+                "tolerance": 0.0,  # error of known values that ends a search, of 2
+                "slots": 64,  # searches at once
+                "length": 10,  # iterations between looks at which have ended
+            },
+        }
+    )
+
+
+COMPLETION: Mapping[str, Any] = {
+    "weights": "near",  # of known pixels: near holes, far from them, or equal
+    "context": 1.0,  # alpha, of differences from known values
+    "gradient": 0.0,  # beta, of differences of their differences
+    "prior": 0.003,  # eta, of how unlikely an image is
+    "unlikely": "trained",  # as its generator was trained, or a form by name
+    "composite": False,  # known pixels in the image that the critic scores
+    "mean": False,  # over known values in place of the sum
+}
+"""What a loss of a search is, with its defaults."""
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Undo `flatten`."""
     nested: dict[str, Any] = {}
     for key, value in flat.items():

@@ -4,6 +4,7 @@ Imports no JAX, so that a senseless number is answered at once.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -51,6 +52,12 @@ _EVERY = Limits(least=0, most=_WORD)  # 0 = never
 _WEIGHT = Limits(least=0)
 _DECAY = Limits(least=0, below=1)
 
+_OPTIMIZER = {
+    "learning_rate": Limits(above=0),
+    "beta1": _DECAY,
+    "beta2": _DECAY,
+}
+
 LIMITS: Mapping[str, Limits] = {
     "seed": Limits(least=0, most=2**32 - 1),
     "seeds": _COUNT,
@@ -77,9 +84,7 @@ LIMITS: Mapping[str, Limits] = {
     "network.critic_width": _COUNT,
     "network.depth": Limits(least=1, most=16),
     "network.kernel": _COUNT,
-    "optimizer.learning_rate": Limits(above=0),
-    "optimizer.beta1": _DECAY,
-    "optimizer.beta2": _DECAY,
+    **{f"optimizer.{key}": limits for key, limits in _OPTIMIZER.items()},
     "optimizer.warmup": _EVERY,
     "evaluation.every": _EVERY,
     "evaluation.count": _COUNT,
@@ -88,12 +93,30 @@ LIMITS: Mapping[str, Limits] = {
     "evaluation.classifier.features": _COUNT,
     "evaluation.classifier.epochs": _EVERY,
     "history.every": _EVERY,
+    "count": _COUNT,
+    "completions": _COUNT,
+    "losses.*.context": _WEIGHT,
+    "losses.*.gradient": _WEIGHT,
+    "losses.*.prior": _WEIGHT,
+    **{f"search.optimizer.{key}": limits for key, limits in _OPTIMIZER.items()},
+    "search.optimizer.decay": Limits(above=0, most=1),
+    "search.optimizer.stair": _COUNT,
+    "search.iterations": _COUNT,
+    "search.restarts": _COUNT,
+    "search.spread": _WEIGHT,
+    "search.patience": _EVERY,
+    "search.progress": Limits(least=0, below=1),
+    "search.tolerance": _WEIGHT,
+    "search.slots": _COUNT,
+    "search.length": _COUNT,
     "fused_steps": Limits(least=1, most=100_000),  # the log of each waits on the device
     "log_every": _EVERY,
     "checkpoint_every": _EVERY,
     "sample_every": _EVERY,
 }
-"""By dotted key; a number without a row must only be finite."""
+"""By dotted key, `*` any name; a number without a row must only be finite."""
+
+_OF_LOSSES = re.compile(r"losses\.[^.]+")
 
 
 def check(config: ConfigDict) -> None:
@@ -108,7 +131,7 @@ def check(config: ConfigDict) -> None:
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     for key, value in numbers.items():
-        limits = LIMITS.get(key, Limits())
+        limits = LIMITS.get(_OF_LOSSES.sub("losses.*", key), Limits())
         if not limits.hold(value):
             wanted = str(limits) if math.isfinite(value) else "that is finite"
             raise InputError(

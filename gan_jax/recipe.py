@@ -4,10 +4,11 @@ A new objective, network, data source or task is a function elsewhere and a row 
 """
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -16,12 +17,14 @@ import optax
 from jaxtyping import Array, DTypeLike, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
-from gan_jax.data import feed, masks, mixtures, sources
+from gan_jax.data import degradations, feed, masks, mixtures, sources
+from gan_jax.data.holes import HOLES, Hole
 from gan_jax.errors import InputError
-from gan_jax.losses import adversarial
+from gan_jax.losses import adversarial, inpainting
 from gan_jax.networks import autoencoder, dcgan, patch, perceptron, residual
 from gan_jax.networks.normalisation import KINDS, OF_GENERATORS
 from gan_jax.networks.stages import Generator
+from gan_jax.search.descent import natural_gradient
 from gan_jax.tasks import pixels, points, samples
 from gan_jax.tasks.task import Task
 from gan_jax.training import terms
@@ -57,16 +60,42 @@ def _rate(settings: ConfigDict) -> optax.ScalarOrSchedule:
     return optax.warmup_constant_schedule(0.0, settings.learning_rate, settings.warmup)
 
 
-OPTIMIZERS: Mapping[str, Callable[[ConfigDict], optax.GradientTransformation]] = {
-    "adam": lambda settings: optax.adam(
-        _rate(settings), settings.beta1, settings.beta2
-    ),
+Optimizer: TypeAlias = Callable[
+    [optax.ScalarOrSchedule, ConfigDict], optax.GradientTransformation
+]
+"""`make(rate, settings)`."""
+
+OPTIMIZERS: Mapping[str, Optimizer] = {
+    "adam": lambda rate, settings: optax.adam(rate, settings.beta1, settings.beta2),
+    "momentum": lambda rate, settings: optax.sgd(rate, settings.beta1, nesterov=True),
     # The epsilon outside the root, as in the code of Arjovsky et al.: inside, it damps
     # the gradients that a critic in a small box gives, some 1e-5.
-    "rmsprop": lambda settings: optax.rmsprop(
-        _rate(settings), settings.beta2, eps_in_sqrt=False
+    "rmsprop": lambda rate, settings: optax.rmsprop(
+        rate, settings.beta2, eps_in_sqrt=False
     ),
 }
+
+DESCENTS: Mapping[str, Optimizer] = {
+    **OPTIMIZERS,
+    "natural": lambda rate, settings: natural_gradient(
+        rate, settings.beta1, settings.beta2
+    ),
+}
+"""Of latents; all of a network's parameters are too many for some."""
+
+SCHEDULES: Mapping[str, Callable[[ConfigDict], optax.ScalarOrSchedule]] = {
+    "constant": lambda search: search.optimizer.learning_rate,
+    "cosine": lambda search: optax.cosine_decay_schedule(
+        search.optimizer.learning_rate, search.iterations
+    ),
+    "stairs": lambda search: optax.exponential_decay(
+        search.optimizer.learning_rate,
+        search.optimizer.stair,
+        search.optimizer.decay,
+        staircase=True,
+    ),
+}
+"""Of a search's learning rate."""
 
 GENERATORS: Mapping[str, Callable[..., Generator]] = {
     "dcgan": lambda network, **shape: dcgan.generator(
@@ -148,6 +177,7 @@ FEEDS: Mapping[str, Callable[..., feed.Feed]] = {
 PROGRAMS: Mapping[str, str] = {
     "train": "gan_jax.programs.train",
     "study": "gan_jax.programs.study",
+    "inpaint": "gan_jax.programs.inpaint",
 }
 """Modules with `run(config, workdir) -> summary`, imported when they are needed."""
 
@@ -171,6 +201,70 @@ TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
     "samples": lambda config: samples.task(),
     "points": _points,
 }
+
+
+def _optimizer(settings: ConfigDict) -> optax.GradientTransformation:
+    """Make the optimiser of networks that settings name."""
+    make: Optimizer = look_up(OPTIMIZERS, "optimizer.name", settings.name)
+    return make(_rate(settings), settings)
+
+
+def descent(search: ConfigDict) -> optax.GradientTransformation:
+    """Make the optimiser of latents, with its schedule, that a search names."""
+    settings = search.optimizer
+    make: Optimizer = look_up(DESCENTS, "search.optimizer.name", settings.name)
+    schedule = look_up(SCHEDULES, "search.optimizer.schedule", settings.schedule)
+    return make(schedule(search), settings)
+
+
+def support(config: ConfigDict) -> Callable[[Array], Array]:
+    """Give the projection onto the support of a run's prior of latents."""
+    if config.latent.prior == "uniform":
+        return lambda latent: jnp.clip(latent, -1.0, 1.0)
+    return lambda latent: latent
+
+
+def unlikely(config: ConfigDict) -> Callable[..., Array]:
+    """Give what a score costs: the loss that a run's generator was trained with.
+
+    A relativistic pair has no score of an image alone: the logistic loss stands in.
+    """
+    if config.objective == "relativistic":
+        return inpainting.PRIORS["nonsaturating"]
+    objective = look_up(OBJECTIVES, "objective", config.objective)(config)
+    return objective.generator
+
+
+def degradation(text: str) -> degradations.Degradation:
+    """Make a degradation from names joined by commas, e.g. `grey,downsample:4`.
+
+    Raises:
+        InputError: a name is unknown, or what follows it makes no sense.
+    """
+    return degradations.chain(*_named(degradations.DEGRADATIONS, "degradation", text))
+
+
+def holes(text: str) -> list[Hole]:
+    """Make holes from names joined by commas, e.g. `center,random:0.8`.
+
+    Raises:
+        InputError: as `degradation`.
+    """
+    return _named(HOLES, "masks", text)
+
+
+def _named(table: Mapping[str, Callable[..., Any]], key: str, text: str) -> list[Any]:
+    made: list[Any] = []
+    for part in filter(None, text.split(",")):
+        name, colon, value = part.partition(":")
+        make = look_up(table, key, name)
+        if colon and not inspect.signature(make).parameters:
+            raise InputError(f"{key} '{part}' makes no sense ({name} takes no number)")
+        try:
+            made.append(make(value) if colon else make())
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{key} '{part}' makes no sense ({error})") from None
+    return made
 
 
 def look_up(table: Mapping[str, Any], key: str, name: str) -> Any:
@@ -230,7 +324,6 @@ def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
     """
     network = config.network
     prior = look_up(PRIORS, "latent.prior", config.latent.prior)
-    optimizer = look_up(OPTIMIZERS, "optimizer.name", config.optimizer.name)
     make_critic = look_up(CRITICS, "network.critic", network.critic)
     make_generator = look_up(GENERATORS, "network.generator", network.generator)
     dtype = look_up(PRECISIONS, "precision", config.precision)
@@ -259,8 +352,8 @@ def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
         objective=look_up(OBJECTIVES, "objective", config.objective)(config),
         latent=latent,
         present=task.present,
-        generator_optimizer=optimizer(config.optimizer),
-        critic_optimizer=optimizer(config.optimizer),
+        generator_optimizer=_optimizer(config.optimizer),
+        critic_optimizer=_optimizer(config.optimizer),
         generator_terms={
             **task.generator_terms,
             **_weighted(pulling_away=(config.pulling_away, terms.pulling_away)),

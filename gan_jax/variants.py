@@ -4,7 +4,7 @@
 config changes stands in its own file. Imports no JAX.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -133,10 +133,7 @@ def with_variants(
     chosen = [name for name in names.split(",") if name]
     for name in chosen:
         if name not in known:
-            raise InputError(
-                f"unknown variant '{name}' of {config.name}{closest(name, known)}; "
-                f"known: {', '.join(known)}"
-            )
+            raise _unknown(name, config.name, known)
     sets = [
         name
         for name in chosen
@@ -150,3 +147,40 @@ def with_variants(
         for table in tables:
             config.update_from_flattened_dict(dict(table.get(name, {})))
     return config.lock()
+
+
+def with_choice(
+    config: ConfigDict,
+    names: str,
+    default: str,
+    losses: Mapping[str, Variant],
+    variants: Mapping[str, Variant],
+) -> ConfigDict:
+    """Put the losses that are named into a config, apply variants, and lock it.
+
+    Args:
+        config: the defaults, with a place for `losses`.
+        names: of losses and variants, as given after the config file's name.
+        default: the loss where none is named.
+        losses: by name.
+        variants: by name.
+
+    Raises:
+        InputError: a name is unknown.
+    """
+    chosen = [name for name in names.split(",") if name]
+    for name in chosen:
+        if name not in losses and name not in variants:
+            raise _unknown(name, config.name, (*losses, *variants))
+    for name in [name for name in chosen if name in losses] or [default]:
+        config.losses[name] = ConfigDict(dict(losses[name]))
+    for name in chosen:
+        config.update_from_flattened_dict(dict(variants.get(name, {})))
+    return config.lock()
+
+
+def _unknown(name: str, config_name: str, known: Collection[str]) -> InputError:
+    return InputError(
+        f"unknown variant '{name}' of {config_name}{closest(name, known)}; "
+        f"known: {', '.join(known)}"
+    )

@@ -6,7 +6,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from gan_jax import limits
-from gan_jax.config import flatten, study, training
+from gan_jax.config import COMPLETION, flatten, inpainting, study, training
 from gan_jax.errors import InputError
 from gan_jax.limits import LIMITS, Limits
 
@@ -25,17 +25,20 @@ def config(**values):
 
 def test_the_defaults_are_allowed():
     limits.check(training("any"))
+    limits.check(inpainting("any"))
 
 
 def test_every_row_is_a_key_of_some_config():
     known = {
         *flatten(training("any")),
         *flatten(study("any", {"a": training("a")}, ())),
+        *flatten(inpainting("any")),
+        *(f"losses.*.{key}" for key in COMPLETION),
     }
     assert set(LIMITS) <= known | {"pixel_weight", "mask.count", "mask.fraction"}
 
 
-@pytest.mark.parametrize("key", sorted(LIMITS))
+@pytest.mark.parametrize("key", [key.replace("*", "any") for key in sorted(LIMITS)])
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, -math.inf])
 def test_a_senseless_number_is_refused_by_the_name_of_its_key(key, value):
     with pytest.raises(InputError, match=f"^{key} is .*--config.{key}$"):
@@ -51,10 +54,10 @@ def test_the_bounds_themselves(key):
         refused.append(row.most + 1)
     assert allowed + refused
     for bound in allowed:
-        limits.check(config(**{"critic_boost.steps": 1, key: bound}))
+        limits.check(config(**{"critic_boost.steps": 1, key.replace("*", "x"): bound}))
     for bound in refused:
         with pytest.raises(InputError):
-            limits.check(config(**{key: bound}))
+            limits.check(config(**{key.replace("*", "any"): bound}))
 
 
 def test_what_a_row_says():

@@ -40,14 +40,14 @@ def environment(devices=1):
     return {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
 
 
-def run(workdir, *flags, config=SMOKE, devices=1):
+def run(workdir, *flags, config=SMOKE, devices=1, timeout=300):
     return subprocess.run(
         command(workdir, *flags, config=config),
         cwd=ROOT,
         env=environment(devices),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
     )
 
 

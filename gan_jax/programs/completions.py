@@ -1,0 +1,290 @@
+"""Completed images: made of what a search has found, measured, and written."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from gan_jax.evaluation import features
+from gan_jax.evaluation.judgement import Judge
+from gan_jax.evaluation.measure import Measured, measure
+from gan_jax.evaluation.restoration import Restoration, restoration
+from gan_jax.networks.compilation import compiled
+from gan_jax.programs import targets
+from gan_jax.programs.chunks import chunks
+from gan_jax.programs.prior import Prior
+from gan_jax.programs.targets import Target
+from gan_jax.report import files
+from gan_jax.report.grids import to_uint8
+from gan_jax.report.inpainting import Arm, spread_shown
+from gan_jax.search.blending import poisson_blend
+from gan_jax.search.completion import Problem
+from gan_jax.search.latent import Found, diverse
+
+_CHUNK = 100  # images generated or blended at once
+
+Images = Float[np.ndarray, "count height width channels"]
+
+
+class Task(NamedTuple):
+    """Images under one kind of hole, at the prior's size."""
+
+    hole: str
+    targets: Sequence[Target]
+    truth: Images | None
+    """None where it is not known."""
+    masks: Float[np.ndarray, "count height width 1"] | None
+    """Of the images; None where something else than their pixels was measured."""
+    known: Problem
+    """Of all images; every known value weighs 1 as yet."""
+
+
+class Completion(NamedTuple):
+    """What one loss makes of a task."""
+
+    task: Task
+    loss: str
+    found: Found
+    every: Float[np.ndarray, "count restarts height width channels"]
+    """Of every restart what its best latent generates, under the known pixels where
+    pixels are known."""
+    composite: Images
+    """The best of them."""
+    blended: Images | None
+    """Without a visible edge, where that was asked for."""
+    seconds: float
+    """Of the search, compilation included."""
+
+
+def complete(
+    prior: Prior, task: Task, loss: str, found: Found, blend: bool, seconds: float
+) -> Completion:
+    """Make the images of the latents that a search has found."""
+    generated = _generate(prior, found.restarts.latent)
+    images = np.arange(len(generated))
+    every, blended = generated, None
+    if task.masks is not None:
+        values = np.asarray(task.known.values)
+        every = np.where(task.masks[:, None] > 0, values[:, None], generated)
+        if blend:
+            best = generated[images, found.restart]
+            blended = _blend(best, values, task.masks)
+    composite = every[images, found.restart]
+    return Completion(task, loss, found, every, composite, blended, seconds)
+
+
+def _generate(
+    prior: Prior, latents: Float[np.ndarray, "count restarts latent"]
+) -> Float[np.ndarray, "count restarts height width channels"]:
+    flat = latents.reshape(-1, latents.shape[-1])
+    generate = compiled(prior.recipe.generator.apply)
+    variables = prior.networks.generator
+    images = [
+        np.asarray(generate(variables, flat[at])) for at in chunks(len(flat), _CHUNK)
+    ]
+    every = np.concatenate(images)[: len(flat)]
+    return every.reshape(*latents.shape[:2], *every.shape[1:])
+
+
+def _blend(generated: Images, known: Images, masks: Images) -> Images:
+    blend = compiled(poisson_blend)
+    images = [
+        np.asarray(blend(generated[at], known[at], masks[at]))
+        for at in chunks(len(generated), _CHUNK)
+    ]
+    # What lies outside the range of images can neither be shown nor written.
+    return np.concatenate(images)[: len(generated)].clip(-1, 1)
+
+
+class Figures(NamedTuple):
+    """How good completions are, against the truth where it is known."""
+
+    each: Sequence[Mapping[str, float]]
+    """By image."""
+    all: Measured
+    """Means over the images, and distances of the whole set."""
+
+
+def figures(completion: Completion, judge: Judge | None) -> Figures:
+    """Measure completions; those of the blended images are called `blended_...`.
+
+    Args:
+        completion: what is measured.
+        judge: gives the features that FID and KID compare with those of the truth;
+            None leaves both out.
+    """
+    found, truth = completion.found, completion.task.truth
+    kinds = {"": completion.composite, "blended_": completion.blended}
+    known = {name: images for name, images in kinds.items() if images is not None}
+    each: list[dict[str, float]] = [{} for _ in completion.task.targets]
+    distances: dict[str, Callable[[], float]] = {}
+    for prefix, images in known.items() if truth is not None else ():
+        assert truth is not None
+        for line, values in zip(each, _restorations(completion, images), strict=True):
+            line |= {f"{prefix}{k}": v for k, v in values._asdict().items()}
+        if judge is not None:
+            distances |= _distances(prefix, judge, truth, images)
+
+    def mean(name: str) -> float:
+        return float(np.mean([line[name] for line in each]))
+
+    means = {name: functools.partial(mean, name) for name in each[0]}
+    of_search: dict[str, Callable[[], float]] = {
+        "residual": lambda: float(found.residual.mean()),
+        "iterations": lambda: float(found.restarts.steps.mean()),
+        "spread": lambda: float(spread(completion).mean()),
+    }
+    return Figures(each, measure(means | distances | of_search))
+
+
+def _restorations(completion: Completion, images: Images) -> list[Restoration]:
+    truth, masks = completion.task.truth, completion.task.masks
+    assert truth is not None
+    holes = np.zeros_like(truth[..., :1]) if masks is None else masks
+    return [restoration(*one) for one in zip(images, truth, holes, strict=True)]
+
+
+def _distances(
+    prefix: str, judge: Judge, truth: Images, images: Images
+) -> dict[str, Callable[[], float]]:
+    """Give the distances of completed images from the true ones, as sets."""
+
+    @functools.cache
+    def judged() -> list[np.ndarray]:
+        return [judge(side).features for side in (truth, images)]
+
+    return {
+        f"{prefix}fid": lambda: features.frechet_distance(*judged()),
+        f"{prefix}kid": lambda: features.kernel_distance(*judged()),
+    }
+
+
+def as_arm(
+    completion: Completion,
+    data: str,
+    metrics: Mapping[str, float | None],
+    count: int,
+) -> Arm:
+    """Bring a completion into the form in which it is shown.
+
+    Args:
+        completion: what is shown.
+        data: the name of the images.
+        metrics: of it.
+        count: completions of each image that are shown, at most.
+    """
+    task = completion.task
+    return Arm(
+        data=data,
+        hole=task.hole,
+        loss=completion.loss,
+        truth=task.truth,
+        masked=np.asarray(task.known.values),
+        masks=np.asarray(task.known.mask),
+        composite=completion.composite,
+        blended=completion.blended,
+        spread=spread(completion),
+        diverse=different(completion, count),
+        metrics=metrics,
+        history=_median(completion.found.history),
+    )
+
+
+def spread(completion: Completion) -> Float[np.ndarray, "count height width"]:
+    """Give the standard deviation over the restarts, the mean of the channels."""
+    deviation: np.ndarray = completion.every.std(axis=1).mean(axis=-1)
+    return deviation
+
+
+def different(
+    completion: Completion, count: int
+) -> Float[np.ndarray, "images some height width channels"]:
+    """Choose completions of each image that differ, the best first.
+
+    Args:
+        completion: with so many restarts.
+        count: of them at most.
+    """
+    some = min(count, completion.every.shape[1])
+    losses = completion.found.restarts.loss
+    return np.stack(
+        [
+            images[diverse(images, loss, some)]
+            for images, loss in zip(completion.every, losses, strict=True)
+        ]
+    )
+
+
+def _median(
+    history: Float[np.ndarray, "images iterations"],
+) -> Float[np.ndarray, " iterations"]:
+    """Give the median of the searches under way; the last one, where all have ended."""
+    under_way = np.isfinite(history).any(axis=0)
+    last = int(np.flatnonzero(under_way).max(initial=0))
+    medians = np.full(history.shape[1], np.nan)
+    medians[under_way] = np.nanmedian(history[:, under_way], axis=0)
+    return medians[: last + 1]
+
+
+def write_images(
+    completion: Completion,
+    each: Sequence[Mapping[str, float]],
+    folder: Path,
+    workdir: Path,
+    others: int = 0,
+) -> list[dict[str, Any]]:
+    """Write every completed image, blended where it is; give a line for each.
+
+    Pixels come back at the size of the file they came from, with the known ones
+    untouched; where something else was measured, images have the prior's size.
+
+    Args:
+        completion: what is written.
+        each: its figures, by image.
+        folder: for the images, inside `workdir`.
+        workdir: to which the lines' paths are relative.
+        others: so many different completions of each image and their spread are
+            written too, in folders `others` and `spread`.
+    """
+    blended, found = completion.blended, completion.found
+    best = completion.composite if blended is None else blended
+    spreads = spread(completion)
+    different_ones = different(completion, others) if others else best[:, None][:, :0]
+    for needed in (folder, *((folder / "others", folder / "spread") if others else ())):
+        needed.mkdir(parents=True, exist_ok=True)
+
+    def write(path: Path, target: Target, image: np.ndarray) -> None:
+        whole = to_uint8(image)
+        if completion.task.masks is not None:
+            whole = targets.restored(target, whole)
+        files.write_image(path, whole)
+
+    lines = []
+    for index, target in enumerate(completion.task.targets):
+        path = folder / f"{target.name}.png"
+        write(path, target, best[index])
+        for turn, image in enumerate(different_ones[index], 1):
+            write(folder / "others" / f"{target.name}-{turn}.png", target, image)
+        if others:
+            unknown = target._replace(image=np.zeros_like(target.image[..., :1]))
+            shown = spread_shown(spreads[index, ..., None])
+            write(folder / "spread" / f"{target.name}.png", unknown, shown)
+        line: dict[str, Any] = {
+            "input": target.source,
+            "done": True,
+            "output": str(path.relative_to(workdir)),
+            "hole": completion.task.hole,
+            "loss": completion.loss,
+            "best_step": int(found.best_step[index]),
+            "restart": int(found.restart[index]),
+        }
+        numbers = {"residual": found.residual[index], **each[index]}
+        line |= {
+            key: float(value) if np.isfinite(value) else None
+            for key, value in numbers.items()
+        }
+        lines.append(line)
+    return lines

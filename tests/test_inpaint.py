@@ -1,0 +1,214 @@
+"""Completing images, as a user runs it."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.test_main import run, summary
+
+CONFIG = "--config=configs/inpaint.py:yeh,ballester,smoke"
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("prior")
+    flags = ("--config.steps=20", "--config.evaluation.every=0")
+    finished = run(workdir, *flags, config="--config=configs/gan.py:smoke")
+    assert finished.returncode == 0, finished.stderr
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def completed(prior, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("inpaint")
+    flags = (f"--config.prior={prior}", "--config.masks=center,random:0.8")
+    finished = run(workdir, *flags, config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    return workdir, flags
+
+
+def results(workdir):
+    lines = (workdir / "results.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_every_loss_completes_every_image_under_every_hole(completed):
+    workdir, _ = completed
+    found = summary(workdir)
+    assert found["inputs"] == {"done": 8, "failed": 0} and found["complete"]
+    for hole, missing in (("center", 0.25), ("random:0.8", 0.8)):
+        for loss in ("yeh", "ballester"):
+            own = {
+                name: found["metrics"][f"{hole}/{loss}/{name}"]
+                for name in ("mse_hole", "mse_composite", "blended_psnr_hole", "kid")
+            }
+            assert own["mse_composite"] == pytest.approx(
+                own["mse_hole"] * missing, rel=0.01
+            )
+    lines = results(workdir)
+    assert len(lines) == 4 * 8 and all(line["done"] for line in lines)
+    plate = np.asarray(Image.open(workdir / "samples" / "center.png"))
+    assert plate.std() > 5
+    assert "too few" in found["metrics_failed"]["center/yeh/fid"]
+    page = (workdir / "report.html").read_text()
+    assert "Beside the published figures" in page and page.count("<img") >= 6
+
+
+def test_the_same_command_finds_what_was_searched(completed):
+    workdir, flags = completed
+    before = summary(workdir)
+    kept = sorted((workdir / "searches").iterdir())
+    stamps = [path.stat().st_mtime_ns for path in kept]
+    assert len(kept) == 4
+    whole = [path.read_bytes() for path in kept]
+    kept[0].write_bytes(b"")
+    kept[1].write_bytes(whole[1][:500])
+    kept[2].write_bytes(whole[2][:1000] + b"?" * 1000 + whole[2][2000:])
+    finished = run(workdir, *flags, config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.count("searching anew") == 3
+    assert finished.stdout.count("searched before") == 1
+    assert summary(workdir)["metrics"] == before["metrics"]
+    assert kept[3].stat().st_mtime_ns == stamps[3]
+
+
+@pytest.mark.parametrize("blend", [True, False])
+def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, blend):
+    random = np.random.default_rng(0)
+    given = {}
+    for name, shape in (("small", (28, 28)), ("large", (50, 70))):
+        image = random.integers(0, 256, shape, np.uint8)
+        mask = np.full(shape, 255, np.uint8)
+        mask[10:20, 24:30] = 0
+        for folder, array in (("images", image), ("masks", mask)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(array).save(tmp_path / folder / f"{name}.png")
+        given[name] = image, mask
+    (tmp_path / "images" / "broken.png").write_bytes(b"no image")
+    finished = run(
+        tmp_path / "run",
+        f"--config.prior={prior}",
+        f"--config.images={tmp_path / 'images'}",
+        f"--config.masks={tmp_path / 'masks'}",
+        f"--config.blend={blend}",
+        config="--config=configs/inpaint.py:smoke",
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert summary(tmp_path / "run")["inputs"] == {"done": 2, "failed": 1}
+    lines = {
+        line["input"].rpartition("/")[2]: line for line in results(tmp_path / "run")
+    }
+    assert "not an image" in lines["broken.png"]["reason"]
+    for name, (image, mask) in given.items():
+        path = tmp_path / "run" / lines[f"{name}.png"]["output"]
+        assert path.name == f"{name}.png" and path.parent.name == "images"
+        found = np.asarray(Image.open(path))
+        np.testing.assert_array_equal(found[mask > 0], image[mask > 0])
+        assert (found[mask == 0] != image[mask == 0]).any()
+        others = sorted((path.parent / "others").glob(f"{name}-*.png"))
+        assert len(others) == 2  # as many as there are restarts
+        for other in others:
+            again = np.asarray(Image.open(other))
+            np.testing.assert_array_equal(again[mask > 0], image[mask > 0])
+        spread = np.asarray(Image.open(path.parent / "spread" / f"{name}.png"))
+        assert spread.shape == image.shape
+        assert spread[mask == 0].max() > 0 and not spread[mask > 0].any()
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ([], "--config=configs/wgan_gp.py"),
+        (["--config.prior=nowhere"], "is no run's workdir"),
+        (["--config.prior={}", "--config.masks=centre"], "known: none, center"),
+        (["--config.prior={}", "--config.masks=random:7"], "makes no sense"),
+        (["--config.prior={}", "--config.masks=random:1"], "nothing is known"),
+        (["--config.prior={}", "--config.masks=center:5"], "takes no number"),
+        (["--config.prior={}", "--config.masks=random:"], "makes no sense"),
+        (["--config.prior={}", "--config.degradation=blur:inf"], "makes no sense"),
+        (["--config.prior={}", "--config.degradation=noise:nan"], "makes no sense"),
+        (["--config.prior={}", "--config.degradation=fog"], "known: grey"),
+        (["--config.prior={}", "--config.images=nowhere"], "is no folder"),
+        (["--config.prior={}", "--config.masks="], "masks is empty"),
+        (["--config.prior={}", "--config.masks=tests"], "--config.images"),
+        (["--config.prior={}", "--config.degradation=downsample:3"], "reduced 3 times"),
+        (
+            [
+                "--config.prior={}",
+                "--config.degradation=grey",
+                "--config.losses.yeh.composite=True",
+            ],
+            "losses.yeh.composite=False",
+        ),
+        (["--config.prior={}", "--config.losses.yeh.prior=-1"], "at least 0"),
+        (["--config.prior={}", "--config.search.slots=0"], "at least 1"),
+        (["--config.prior={}", "--config.losses.yeh.unlikely=so"], "known: saturating"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(prior, tmp_path, flags, says):
+    given = [flag.format(prior) for flag in flags]
+    finished = run(tmp_path / "no", *given, config=CONFIG)
+    assert finished.returncode == 2 and "Traceback" not in finished.stderr
+    assert says in finished.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_degradation_is_undone_in_the_whole_image(prior, tmp_path):
+    finished = run(
+        tmp_path,
+        f"--config.prior={prior}",
+        "--config.degradation=downsample:2,noise:0.05",
+        "--config.masks=random:0.2",
+        config="--config=configs/inpaint.py:smoke",
+    )
+    assert finished.returncode == 0, finished.stderr
+    metrics = summary(tmp_path)["metrics"]
+    assert metrics["psnr_hole"] == pytest.approx(metrics["psnr_composite"])
+
+
+def test_a_users_measurements_are_searched_as_they_are(prior, tmp_path):
+    """Small images come back at the prior's size; noise is not added once more."""
+    (tmp_path / "small").mkdir()
+    random = np.random.default_rng(0)
+    for name in "ab":
+        small = random.integers(0, 256, (14, 14), np.uint8)
+        Image.fromarray(small).save(tmp_path / "small" / f"{name}.png")
+    finished = run(
+        tmp_path / "run",
+        f"--config.prior={prior}",
+        f"--config.images={tmp_path / 'small'}",
+        "--config.degradation=downsample:2",
+        "--config.masks=none",
+        config="--config=configs/inpaint.py:yeh,smoke",
+    )
+    assert finished.returncode == 0, finished.stderr
+    found = summary(tmp_path / "run")
+    assert found["inputs"] == {"done": 2, "failed": 0}
+    assert "psnr_hole" not in found["metrics"]
+    for line in results(tmp_path / "run"):
+        image = Image.open(tmp_path / "run" / line["output"])
+        assert image.size == (28, 28)
+        # The residual is that of the image written: its means against what was given.
+        whole = np.asarray(image, float) / 127.5 - 1
+        small = np.asarray(Image.open(line["input"]))
+        means = whole.reshape(14, 2, 14, 2).mean(axis=(1, 3))
+        error = np.abs(means - (small / 127.5 - 1)).mean()
+        assert error == pytest.approx(line["residual"], abs=0.01)
+        assert line["residual"] > 0
+
+
+def test_a_prior_that_changed_is_searched_anew(prior, tmp_path):
+    flags = (f"--config.prior={prior}", "--config.count=2")
+    config = "--config=configs/inpaint.py:smoke"
+    assert run(tmp_path / "run", *flags, config=config).returncode == 0
+    (path,) = (tmp_path / "run" / "searches").iterdir()
+    with np.load(path) as kept:
+        arrays = dict(kept)
+    np.savez(path, **arrays | {"identity": np.array("another")})
+    finished = run(tmp_path / "run", *flags, config=config)
+    assert finished.returncode == 0
+    assert "of another prior or of other images" in finished.stdout
+    with np.load(path) as kept:
+        np.testing.assert_array_equal(kept["latent"], arrays["latent"])
