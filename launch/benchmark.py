@@ -74,7 +74,7 @@ def main() -> None:
     unknown = set(options.rows.split(",")) - set(ROWS)
     if unknown:
         parser.error(f"unknown rows {', '.join(unknown)}; known: {', '.join(ROWS)}")
-    peers = _peers() if options.peers else None
+    peers = import_peers() if options.peers else None
     rows = []
     for name in options.rows.split(","):
         config = setting(ROWS[name])
@@ -105,7 +105,7 @@ def setting(changes: dict[str, int]) -> ConfigDict:
     return config
 
 
-def _peers() -> ModuleType | None:
+def import_peers() -> ModuleType | None:
     """Give the module of PyTorch's steps, None where PyTorch is not installed."""
     try:
         from launch import peers

@@ -1,4 +1,4 @@
-"""The same train step in PyTorch 2, eager, for the benchmark alone.
+"""The same train step and latent search in PyTorch 2, eager, for benchmarks alone.
 
 The networks mirror `gan_jax.networks.dcgan` layer for layer. PyTorch pads a strided
 convolution on the other side than `SAME` does, so its networks see the world mirrored:
@@ -27,7 +27,7 @@ def _normalisation(channels: int) -> nn.BatchNorm2d:
 
 
 class Generator(nn.Module):
-    """`dcgan.generator` with a condition joined at full resolution."""
+    """`dcgan.generator`, with a condition joined at full resolution or without one."""
 
     def __init__(
         self,
@@ -37,39 +37,49 @@ class Generator(nn.Module):
         depth: int,
         kernel: int,
         latent: int,
+        conditional: bool = True,
     ):
         """Builds the layers; the condition has `channels` values and a mask."""
         super().__init__()
-        filters = [width * 2**level for level in reversed(range(depth + 1))]
+        levels = range(depth + conditional)
+        filters = [width * 2**level for level in reversed(levels)]
         self.base = size // 2**depth
-        self.project = nn.Linear(latent, self.base**2 * filters[0], bias=False)
-        self.enlarge = nn.ModuleList(
-            nn.ConvTranspose2d(
+
+        def larger(before: int, after: int, bias: bool) -> nn.Module:
+            return nn.ConvTranspose2d(
                 before,
                 after,
                 kernel,
                 stride=2,
                 padding=(kernel - 1) // 2,
                 output_padding=kernel % 2,
-                bias=False,
+                bias=bias,
             )
-            for before, after in itertools.pairwise(filters)
+
+        self.project = nn.Linear(latent, self.base**2 * filters[0], bias=False)
+        self.enlarge = nn.ModuleList(
+            larger(*pair, bias=False) for pair in itertools.pairwise(filters)
         )
-        self.join = nn.Conv2d(width + channels + 1, width, 3, padding=1, bias=False)
-        self.paint = nn.Conv2d(width, channels, 3, padding=1)
-        self.normalise = nn.ModuleList(
-            _normalisation(features) for features in [*filters, width]
-        )
+        normalised = list(filters)
+        if conditional:
+            self.join = nn.Conv2d(width + channels + 1, width, 3, padding=1, bias=False)
+            self.paint = nn.Conv2d(width, channels, 3, padding=1)
+            normalised.append(width)
+        else:
+            self.paint = larger(width, channels, bias=True)
+        self.normalise = nn.ModuleList(map(_normalisation, normalised))
         _initialise(self)
 
-    def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
         """Paint images in [-1, 1] from latents and maps (values, then mask)."""
         image = self.project(latent).unflatten(1, (-1, self.base, self.base))
         image = functional.relu(self.normalise[0](image))
         for enlarge, normalise in zip(self.enlarge, self.normalise[1:], strict=False):
             image = functional.relu(normalise(enlarge(image)))
-        image = self.join(torch.cat([image, condition], dim=1))
-        return torch.tanh(self.paint(functional.relu(self.normalise[-1](image))))
+        if condition is not None:
+            image = self.join(torch.cat([image, condition], dim=1))
+            image = functional.relu(self.normalise[-1](image))
+        return torch.tanh(self.paint(image))
 
 
 class Critic(nn.Module):
@@ -110,11 +120,14 @@ def _initialise(module: nn.Module) -> None:
 
 
 def networks(config: ConfigDict, channels: int) -> tuple[Generator, Critic]:
-    """Build the peers of the networks that a config of the pixel GAN describes."""
+    """Build the peers of DCGAN's networks that a config describes."""
     network, size = config.network, config.data.size
     shape = (network.depth, network.kernel)
+    conditional = config.task == "pixels"
     return (
-        Generator(size, channels, network.width, *shape, config.latent.size),
+        Generator(
+            size, channels, network.width, *shape, config.latent.size, conditional
+        ),
         Critic(size, channels, network.critic_width, *shape),
     )
 
@@ -134,13 +147,17 @@ def parameters_from(
     dense = np.asarray(stages[0]["Dense_0"]["kernel"])
     dense = dense.reshape(len(dense), base, base, -1)[:, ::-1, ::-1]
     _set(generator.project.weight, dense.transpose(3, 1, 2, 0).reshape(-1, len(dense)))
-    for layer, stage in zip(generator.enlarge, stages[1:-2], strict=True):
-        # A transposed convolution of PyTorch flips its kernel itself.
-        kernel = np.asarray(stage["ConvTranspose_0"]["kernel"])
-        _set(layer.weight, kernel.transpose(2, 3, 0, 1))
-    _set(generator.join.weight, _mirrored(stages[-2]["Conv_0"]["kernel"]))
-    _set(generator.paint.weight, _mirrored(stages[-1]["Conv_0"]["kernel"]))
-    _set(generator.paint.bias, stages[-1]["Conv_0"]["bias"])
+    # Those that are left are the two of a condition, and none without one.
+    for layer, stage in zip(generator.enlarge, stages[1:-1], strict=False):
+        _set(layer.weight, _transposed(stage["ConvTranspose_0"]["kernel"]))
+    if isinstance(generator.paint, nn.Conv2d):
+        _set(generator.join.weight, _mirrored(stages[-2]["Conv_0"]["kernel"]))
+        _set(generator.paint.weight, _mirrored(stages[-1]["Conv_0"]["kernel"]))
+        _set(generator.paint.bias, stages[-1]["Conv_0"]["bias"])
+    else:
+        last = stages[-1]["ConvTranspose_0"]
+        _set(generator.paint.weight, _transposed(last["kernel"]))
+        _set(generator.paint.bias, last["bias"])
     for layer, stage in zip(generator.normalise, stages[:-1], strict=True):
         _set(layer.weight, stage["BatchNorm_0"]["scale"])
         _set(layer.bias, stage["BatchNorm_0"]["bias"])
@@ -161,6 +178,11 @@ def parameters_from(
 
 def _mirrored(kernel: Any) -> np.ndarray:
     return np.asarray(kernel)[::-1, ::-1].transpose(3, 2, 0, 1)
+
+
+def _transposed(kernel: Any) -> np.ndarray:
+    # A transposed convolution of PyTorch flips its kernel itself.
+    return np.asarray(kernel).transpose(2, 3, 0, 1)
 
 
 def _set(parameter: nn.Parameter, value: Any) -> None:
@@ -229,3 +251,58 @@ def make_step(config: ConfigDict, images: np.ndarray) -> Callable[[], Tensor]:
         return loss.detach()
 
     return step
+
+
+def make_search(
+    config: ConfigDict,
+    known: np.ndarray,
+    mask: np.ndarray,
+    weights: np.ndarray,
+    learning_rate: float,
+    prior: float,
+    iterations: int,
+) -> Callable[[], tuple[Tensor, Tensor]]:
+    """Make a latent search with Adam: weighted context, and the prior of Yeh et al.
+
+    Args:
+        config: of the networks, in inference.
+        known: images in [-1, 1], count x height x width x channels.
+        mask: 1 where a pixel is known, count x height x width x 1.
+        weights: of known pixels.
+        learning_rate: of Adam.
+        prior: weight of the critic's score.
+        iterations: of each image.
+
+    Returns:
+        A function of nothing that searches all images as one batch, and gives the best
+        losses and latents; one that converges early stays until the end.
+    """
+    generator, critic = (
+        network.eval().requires_grad_(False)
+        for network in networks(config, known.shape[-1])
+    )
+    values, given, weighing = (
+        torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+        for array in (known, mask, weights)
+    )
+
+    def search() -> tuple[Tensor, Tensor]:
+        latent = torch.randn(len(values), config.latent.size).clamp(-1, 1)
+        latent.requires_grad_()
+        optimizer = torch.optim.Adam([latent], learning_rate)
+        best = torch.full((len(values),), torch.inf)
+        kept = latent.detach().clone()
+        for _ in range(iterations):
+            image = generator(latent)
+            difference = (weighing * (image - values) * given).abs()
+            unlikely = -functional.softplus(critic(image))
+            loss = difference.sum(dim=(1, 2, 3)) + prior * unlikely
+            optimizer.zero_grad()
+            loss.sum().backward()
+            better = loss.detach() < best
+            best = torch.where(better, loss.detach(), best)
+            kept = torch.where(better[:, None], latent.detach(), kept)
+            optimizer.step()
+        return best, kept
+
+    return search

@@ -1,4 +1,4 @@
-"""The benchmark's peers are our networks: as many parameters, the same outputs."""
+"""The benchmarks' peers are our networks: as many parameters, the same outputs."""
 
 import importlib.util
 
@@ -8,7 +8,7 @@ import pytest
 
 from gan_jax import recipe as recipes
 from gan_jax.data.masks import known, random_pixels
-from launch import benchmark
+from launch import benchmark, searches
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
@@ -16,18 +16,28 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("name", benchmark.ROWS)
+SETTINGS = {
+    **{name: benchmark.setting(changes) for name, changes in benchmark.ROWS.items()},
+    **{name: searches.setting(changes) for name, changes in searches.ROWS.items()},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
 def test_our_weights_in_the_peers_give_our_outputs(name):
     import torch
 
     from launch import peers
 
-    config = benchmark.setting(benchmark.ROWS[name])
+    config = SETTINGS[name]
     size = config.data.size
     ours = recipes.recipe(config, recipes.task(config), channels=1)
     keys = jax.random.split(jax.random.key(0), 5)
     images = jax.random.uniform(keys[0], (4, size, size, 1), minval=-1.0)
-    condition = known(images, random_pixels(keys[1], 4, size, 3))
+    condition = (
+        known(images, random_pixels(keys[1], 4, size, 3))
+        if config.task == "pixels"
+        else None
+    )
     latent = ours.latent(keys[2], 4)
     variables = {
         "generator": ours.generator.init(keys[3], latent, condition, train=True),
@@ -52,8 +62,23 @@ def test_our_weights_in_the_peers_give_our_outputs(name):
         variables["critic"], images, condition, train=True, mutable=["batch_stats"]
     )
     with torch.no_grad():
-        maps = torch.cat([mirrored(leaf) for leaf in condition], dim=1)
+        maps = condition and torch.cat([mirrored(leaf) for leaf in condition], dim=1)
         theirs = generator(torch.from_numpy(np.array(latent)), maps)
         their_scores = critic(mirrored(images))
     np.testing.assert_allclose(theirs, mirrored(painted), atol=1e-4)
     np.testing.assert_allclose(their_scores, scores, atol=1e-4)
+
+
+def test_a_peer_searches_latents_that_explain_what_is_known():
+    from launch import peers
+
+    config = searches.setting({"data.size": 8, "network.depth": 1, "network.width": 8})
+    random = np.random.default_rng(0)
+    known = random.uniform(-0.2, 0.2, (3, 8, 8, 1)).astype(np.float32)
+    mask = (random.uniform(size=known.shape) < 0.5).astype(np.float32)
+    first, later = (
+        peers.make_search(config, known, mask, mask, 0.05, 0.003, iterations)()
+        for iterations in (1, 60)
+    )
+    assert later[0].shape == (3,) and later[1].shape == (3, 100)
+    assert (later[0] < first[0]).all()
