@@ -139,6 +139,24 @@ def test_known_pixels_come_back_to_the_bit_at_any_size(shape):
     assert (whole[~known] == 200).all()
 
 
+def test_what_is_pasted_is_blended_at_the_images_size():
+    rows = np.linspace(60, 160, 56)[:, None] + np.linspace(0, 40, 56)
+    image = np.rint(rows).astype(np.uint8)[..., None]
+    known = np.ones((56, 56), bool)
+    known[20:36, 20:36] = False
+    target = Target("x", "x", image, known)
+    small = reduced(target, 28).truth
+    # The same slopes, 50 levels too bright.
+    pasted = np.rint((small + 1) * 127.5 + 50).astype(np.uint8)
+    edge = np.s_[20:36, 20]
+    rough, smooth = (
+        np.abs(restored(target, pasted, blend)[edge].astype(int) - image[edge]).max()
+        for blend in (False, True)
+    )
+    assert rough > 40 and smooth < 4
+    np.testing.assert_array_equal(restored(target, pasted, True)[known], image[known])
+
+
 def test_a_hole_does_not_shine_through_where_sizes_change():
     image = np.full((56, 56, 1), 100, np.uint8)
     known = np.ones((56, 56), bool)

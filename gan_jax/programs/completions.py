@@ -53,6 +53,8 @@ class Completion(NamedTuple):
     pixels are known."""
     composite: Images
     """The best of them."""
+    pasted: Images
+    """What the best one has in place of known pixels too."""
     blended: Images | None
     """Without a visible edge, where that was asked for."""
     seconds: float
@@ -64,16 +66,14 @@ def complete(
 ) -> Completion:
     """Make the images of the latents that a search has found."""
     generated = _generate(prior, found.restarts.latent)
-    images = np.arange(len(generated))
-    every, blended = generated, None
+    best = np.arange(len(generated)), found.restart
+    every, pasted, blended = generated, generated[best], None
     if task.masks is not None:
         values = np.asarray(task.known.values)
         every = np.where(task.masks[:, None] > 0, values[:, None], generated)
         if blend:
-            best = generated[images, found.restart]
-            blended = _blend(best, values, task.masks)
-    composite = every[images, found.restart]
-    return Completion(task, loss, found, every, composite, blended, seconds)
+            blended = _blend(pasted, values, task.masks)
+    return Completion(task, loss, found, every, every[best], pasted, blended, seconds)
 
 
 def _generate(
@@ -236,10 +236,11 @@ def write_images(
     workdir: Path,
     others: int = 0,
 ) -> list[dict[str, Any]]:
-    """Write every completed image, blended where it is; give a line for each.
+    """Write every completed image; give a line for each.
 
     Pixels come back at the size of the file they came from, with the known ones
-    untouched; where something else was measured, images have the prior's size.
+    untouched, blended at that size; where something else was measured, images have
+    the prior's size.
 
     Args:
         completion: what is written.
@@ -249,29 +250,30 @@ def write_images(
         others: so many different completions of each image and their spread are
             written too, in folders `others` and `spread`.
     """
-    blended, found = completion.blended, completion.found
-    best = completion.composite if blended is None else blended
+    found, blend = completion.found, completion.blended is not None
     spreads = spread(completion)
-    different_ones = different(completion, others) if others else best[:, None][:, :0]
+    different_ones = different(completion, others or 1)[:, :others]
     for needed in (folder, *((folder / "others", folder / "spread") if others else ())):
         needed.mkdir(parents=True, exist_ok=True)
 
-    def write(path: Path, target: Target, image: np.ndarray) -> None:
+    def write(path: Path, target: Target, image: np.ndarray, blend: bool) -> None:
         whole = to_uint8(image)
         if completion.task.masks is not None:
-            whole = targets.restored(target, whole)
+            whole = targets.restored(target, whole, blend)
         files.write_image(path, whole)
 
     lines = []
     for index, target in enumerate(completion.task.targets):
         path = folder / f"{target.name}.png"
-        write(path, target, best[index])
+        write(path, target, completion.pasted[index], blend)
         for turn, image in enumerate(different_ones[index], 1):
-            write(folder / "others" / f"{target.name}-{turn}.png", target, image)
+            place = folder / "others" / f"{target.name}-{turn}.png"
+            write(place, target, image, blend=False)
         if others:
             unknown = target._replace(image=np.zeros_like(target.image[..., :1]))
             shown = spread_shown(spreads[index, ..., None])
-            write(folder / "spread" / f"{target.name}.png", unknown, shown)
+            place = folder / "spread" / f"{target.name}.png"
+            write(place, unknown, shown, blend=False)
         line: dict[str, Any] = {
             "input": target.source,
             "done": True,

@@ -1,10 +1,11 @@
 """The images that a search is to complete: unseen ones of the data, or the user's."""
 
+import functools
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -27,7 +28,10 @@ from gan_jax.data.holes import Hole
 from gan_jax.data.sources import Skipped
 from gan_jax.data.splits import partition
 from gan_jax.errors import InputError
+from gan_jax.networks.compilation import compiled
 from gan_jax.programs.prior import Prior
+from gan_jax.report.grids import to_uint8
+from gan_jax.search.blending import poisson_blend
 
 Image8 = UInt8[np.ndarray, "height width channels"]
 Known = Bool[np.ndarray, "height width"]
@@ -247,17 +251,33 @@ def _reduce_mask(known: Known, size: int) -> Bool[np.ndarray, "size size"]:
 
 
 def restored(
-    target: Target, completed: UInt8[np.ndarray, "size size channels"]
+    target: Target, pasted: UInt8[np.ndarray, "size size channels"], blend: bool = False
 ) -> Image8:
-    """Put a completion into the holes of an image; known pixels keep their values."""
+    """Put what was generated into the holes of an image, at the image's size.
+
+    Args:
+        target: the image; its known pixels keep their values.
+        pasted: what was generated in place of what the prior sees of it.
+        blend: without a visible edge (Poisson).
+    """
     height, width, _ = target.image.shape
     top, left, side = window(height, width)
     place = np.s_[top : top + side, left : left + side]
+    image, known = target.image[place], target.known[place][..., None]
+    inside = unfit(pasted, side)
+    if blend:
+        floats = _to_float(inside), _to_float(image), known.astype(np.float32)
+        inside = to_uint8(np.asarray(_blend()(*floats)))
     whole = target.image.copy()
-    inside = unfit(completed, side)
-    known = target.known[place][..., None]
-    whole[place] = np.where(known, target.image[place], inside)
+    whole[place] = np.where(known, image, inside)
     return whole
+
+
+@functools.cache
+def _blend() -> Callable[..., Any]:
+    """Give the compiled blending, one for all sizes."""
+    blend: Callable[..., Any] = compiled(poisson_blend)
+    return blend
 
 
 def digest(targets: Sequence[Target]) -> str:
