@@ -275,7 +275,7 @@ def _search(
     )
     every = len(task.targets) * settings.restarts
     done = 0
-    with Progress(every, 0, title, "search") as progress:
+    with Progress(every, 0, title, "latent") as progress:
 
         def advanced(count: int) -> None:
             nonlocal done
