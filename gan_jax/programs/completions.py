@@ -11,7 +11,7 @@ from jaxtyping import Float
 from gan_jax.evaluation import features
 from gan_jax.evaluation.judgement import Judge
 from gan_jax.evaluation.measure import Measured, measure
-from gan_jax.evaluation.restoration import Restoration, restoration
+from gan_jax.evaluation.restoration import restoration
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs import targets
 from gan_jax.programs.chunks import chunks
@@ -116,17 +116,21 @@ def figures(completion: Completion, judge: Judge | None) -> Figures:
         judge: gives the features that FID and KID compare with those of the truth;
             None leaves both out.
     """
-    found, truth = completion.found, completion.task.truth
-    kinds = {"": completion.composite, "blended_": completion.blended}
-    known = {name: images for name, images in kinds.items() if images is not None}
-    each: list[dict[str, float]] = [{} for _ in completion.task.targets]
+    task, found = completion.task, completion.found
+    each: list[dict[str, float]] = [{} for _ in task.targets]
     distances: dict[str, Callable[[], float]] = {}
-    for prefix, images in known.items() if truth is not None else ():
-        assert truth is not None
-        for line, values in zip(each, _restorations(completion, images), strict=True):
-            line |= {f"{prefix}{k}": v for k, v in values._asdict().items()}
+    kinds = {"": completion.composite, "blended_": completion.blended}
+    for prefix, images in kinds.items():
+        if images is None or task.truth is None:
+            continue
+        holes = np.zeros_like(images[..., :1]) if task.masks is None else task.masks
+        for line, one in zip(
+            each, zip(images, task.truth, holes, strict=True), strict=True
+        ):
+            measured = restoration(*one)._asdict()
+            line |= {f"{prefix}{name}": value for name, value in measured.items()}
         if judge is not None:
-            distances |= _distances(prefix, judge, truth, images)
+            distances |= _distances(prefix, judge, task.truth, images)
 
     def mean(name: str) -> float:
         return float(np.mean([line[name] for line in each]))
@@ -138,13 +142,6 @@ def figures(completion: Completion, judge: Judge | None) -> Figures:
         "spread": lambda: float(spread(completion).mean()),
     }
     return Figures(each, measure(means | distances | of_search))
-
-
-def _restorations(completion: Completion, images: Images) -> list[Restoration]:
-    truth, masks = completion.task.truth, completion.task.masks
-    assert truth is not None
-    holes = np.zeros_like(truth[..., :1]) if masks is None else masks
-    return [restoration(*one) for one in zip(images, truth, holes, strict=True)]
 
 
 def _distances(
