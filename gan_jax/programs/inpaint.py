@@ -1,13 +1,10 @@
 """Complete images by latent search under a trained prior."""
 
 import hashlib
-import io
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
-from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +32,7 @@ from gan_jax.programs.completions import (
     figures,
     write_images,
 )
+from gan_jax.programs.findings import read_found, write_found
 from gan_jax.programs.prior import Prior, open_prior
 from gan_jax.programs.results import environment
 from gan_jax.programs.signals import Signals
@@ -45,7 +43,7 @@ from gan_jax.report.inpainting import Arm, plate, report
 from gan_jax.report.progress import Progress
 from gan_jax.report.training import command
 from gan_jax.search.completion import Problem, Terms, completion_loss, for_one
-from gan_jax.search.latent import Found, Loss, Restarts, Search, minimise
+from gan_jax.search.latent import Found, Loss, Search, minimise
 
 _COMMANDS = (
     "Train one, then complete images with it: python -m gan_jax.main "
@@ -237,12 +235,12 @@ def _complete(
     title = _title(task.hole, name)
     path = workdir / "searches" / f"{title}.npz"
     identity = _identity(prior, task)
-    kept = _read_found(path, identity)
+    kept = read_found(path, identity)
     if kept is None:
         start = time.monotonic()
         found = _search(config, prior, task, weighted, title, signals)
         kept = found, time.monotonic() - start
-        _write_found(path, *kept, identity)
+        write_found(path, *kept, identity)
     else:
         say(f"{title}: searched before")
     return complete(prior, task, name, kept[0], config.blend, kept[1])
@@ -299,33 +297,6 @@ def _identity(prior: Prior, task: Task) -> str:
     """Hash all that a search depends on beside the config: networks and images."""
     found = hashlib.sha256(f"{prior.digest}{targets.digest(task.targets)}".encode())
     return found.hexdigest()
-
-
-def _write_found(path: Path, found: Found, seconds: float, identity: str) -> None:
-    """Keep what a search came to, whole or not at all."""
-    path.parent.mkdir(exist_ok=True)
-    arrays = found._asdict()
-    arrays |= {"identity": np.array(identity), "seconds": np.array(seconds)}
-    arrays |= {f"restarts.{k}": v for k, v in arrays.pop("restarts")._asdict().items()}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    files.write_bytes(path, buffer.getvalue())
-
-
-def _read_found(path: Path, identity: str) -> tuple[Found, float] | None:
-    """Read it again, with its seconds; None, with a line, where it does not fit."""
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if str(arrays["identity"]) != identity:
-                raise ValueError("it is of another prior or of other images")
-            restarts = Restarts(*(arrays[f"restarts.{k}"] for k in Restarts._fields))
-            own = {k: arrays[k] for k in Found._fields if k != "restarts"}
-            return Found(**own, restarts=restarts), float(arrays["seconds"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-        say(f"{path} cannot be used ({error}): searching anew")
-        return None
 
 
 def _title(*parts: str) -> str:
