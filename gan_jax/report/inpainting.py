@@ -142,8 +142,8 @@ def report(
             [arm.hole, arm.loss, *(arm.metrics.get(name) for name in names)]
             for arm in arms
         ],
-        "Means over the images. Levels are 0 to 255 in MSE, PSNR and SSIM; `hole` over "
-        "missing pixels alone, `composite` over the image with its known pixels exact, "
+        "Means over the images. Levels are 0 to 255 in MSE, PSNR and SSIM; hole: over "
+        "missing pixels alone; composite: over the image with its known pixels exact, "
         "which flatters. Residual: mean absolute error of known values in [-1, 1].",
     )
     pictures: list[Figure] = []
