@@ -37,7 +37,7 @@ from gan_jax.programs.prior import Prior, open_prior
 from gan_jax.programs.targets import reduced, unseen
 from gan_jax.search.completion import Problem, Terms, completion_loss, for_one
 from gan_jax.search.descent import natural_gradient
-from gan_jax.search.latent import Found, Search, as_tree, begin, make_turn, minimise
+from gan_jax.search.latent import Search, as_tree, begin, make_turn, prepare
 from launch.benchmark import import_peers, time_in_turns
 
 ROWS = {
@@ -135,7 +135,7 @@ def time_search(
         _part(starts, problems, slice(image, image + 1)) for image in range(looped)
     ]
     with_adam, alone, with_natural = (
-        prepared(which, iterations) for which in (adam, adam, natural)
+        prepare(which, iterations, compiled) for which in (adam, adam, natural)
     )
     calls: dict[str, Callable[[], object]] = {
         "ours": lambda: with_adam(starts, problems, slots),
@@ -164,18 +164,6 @@ def _part(
     starts: Float[Array, "restarts images latent"], problems: Problem, at: slice
 ) -> tuple[Array, Problem]:
     return starts[:, at], jax.tree.map(lambda leaf: leaf[at], problems)
-
-
-def prepared(search: Search, length: int) -> Callable[..., Found]:
-    """Give a search that is compiled once: `run(starts, problems, slots)`."""
-    turn = compiled(make_turn(search, length))
-
-    def run(
-        starts: Float[Array, "restarts images latent"], problems: Problem, slots: int
-    ) -> Found:
-        return minimise(search, starts, problems, slots, length, lambda _: turn)
-
-    return run
 
 
 def _mebibytes(
@@ -222,7 +210,7 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
         patience=25,
         progress=0.01,
     )
-    run = prepared(search, 25)
+    run = prepare(search, 25, compiled)
     latent = recipe.latent(jax.random.key(0), len(given))
     starts = jnp.clip(latent, -1.0, 1.0)[None]
     parts = [slice(first, first + slots) for first in range(0, len(given), slots)]

@@ -249,7 +249,8 @@ def write_images(
     """
     found, blend = completion.found, completion.blended is not None
     spreads = spread(completion)
-    different_ones = different(completion, others or 1)[:, :others]
+    none: Sequence[Any] = [()] * len(completion.task.targets)
+    alternatives = different(completion, others) if others else none
     for needed in (folder, *((folder / "others", folder / "spread") if others else ())):
         needed.mkdir(parents=True, exist_ok=True)
 
@@ -263,7 +264,7 @@ def write_images(
     for index, target in enumerate(completion.task.targets):
         path = folder / f"{target.name}.png"
         write(path, target, completion.pasted[index], blend)
-        for turn, image in enumerate(different_ones[index], 1):
+        for turn, image in enumerate(alternatives[index], 1):
             place = folder / "others" / f"{target.name}-{turn}.png"
             write(place, target, image, blend=False)
         if others:

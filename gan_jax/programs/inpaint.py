@@ -43,7 +43,7 @@ from gan_jax.report.inpainting import Arm, plate, report
 from gan_jax.report.progress import Progress
 from gan_jax.report.training import command
 from gan_jax.search.completion import Problem, Terms, completion_loss, for_one
-from gan_jax.search.latent import Found, Loss, Search, minimise
+from gan_jax.search.latent import Found, Search, prepare
 
 _COMMANDS = (
     "Train one, then complete images with it: python -m gan_jax.main "
@@ -51,8 +51,9 @@ _COMMANDS = (
     "--config=configs/inpaint.py --config.prior=runs/wgan_gp"
 )
 
-Weighted: TypeAlias = tuple[Callable[[Array], Array], Loss]
-"""A loss with the weights, made from a mask, that it gives known values."""
+Prepared: TypeAlias = tuple[Callable[[Array], Array], Callable[..., Found]]
+"""The weights, made from a mask, that a loss gives known values; and its search, which
+is compiled once for all kinds of holes."""
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -75,7 +76,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     prior = open_prior(config.prior, _COMMANDS)
     _check_prior(prior)
     degradation = recipes.degradation(config.degradation)
-    losses = {name: _loss(prior, config, degradation, name) for name in config.losses}
+    searches = {
+        name: _prepare(prior, config, degradation, name) for name in config.losses
+    }
     found = [
         _task(config, prior, degradation, name, hole)
         for name, hole in _holes(config.masks).items()
@@ -85,9 +88,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         say(f"skipped {path}: {reason}")
     with claimed(config, workdir, skipped), Signals() as signals:
         completions = [
-            _complete(config, prior, task, name, loss, workdir, signals)
+            _complete(config, prior, task, name, prepared, workdir, signals)
             for task, _ in found
-            for name, loss in losses.items()
+            for name, prepared in searches.items()
         ]
         return conclude(config, prior, completions, skipped, workdir, began)
 
@@ -189,11 +192,11 @@ def _key(config: ConfigDict, target: Target, use: int) -> PRNGKeyArray:
     return jax.random.fold_in(targets.key_of(target.name, config.seed), use)
 
 
-def _loss(
+def _prepare(
     prior: Prior, config: ConfigDict, degradation: Degradation, name: str
-) -> Weighted:
-    """Make a loss and its weights."""
-    settings = config.losses[name]
+) -> Prepared:
+    """Make the search of a loss, and the loss's weights."""
+    settings, how = config.losses[name], config.search
     if settings.composite and config.degradation:
         raise InputError(
             f"losses.{name}.composite puts known pixels into images, and "
@@ -219,7 +222,16 @@ def _loss(
     )
     generate = for_one(recipe.generator, networks.generator)
     score = for_one(recipe.critic, networks.critic)
-    return weights, completion_loss(generate, score, degradation.apply, terms)
+    search = Search(
+        completion_loss(generate, score, degradation.apply, terms),
+        recipes.descent(how),
+        recipes.support(prior.config),
+        how.iterations,
+        how.patience,
+        how.progress,
+        how.tolerance,
+    )
+    return weights, prepare(search, how.length, compiled)
 
 
 def _complete(
@@ -227,7 +239,7 @@ def _complete(
     prior: Prior,
     task: Task,
     name: str,
-    weighted: Weighted,
+    prepared: Prepared,
     workdir: Path,
     signals: Signals,
 ) -> Completion:
@@ -238,7 +250,7 @@ def _complete(
     kept = read_found(path, identity)
     if kept is None:
         start = time.monotonic()
-        found = _search(config, prior, task, weighted, title, signals)
+        found = _search(config, prior, task, prepared, title, signals)
         kept = found, time.monotonic() - start
         write_found(path, *kept, identity)
     else:
@@ -250,27 +262,18 @@ def _search(
     config: ConfigDict,
     prior: Prior,
     task: Task,
-    weighted: Weighted,
+    prepared: Prepared,
     title: str,
     signals: Signals,
 ) -> Found:
     """Search a latent for every image of a task."""
     settings = config.search
-    weights, loss = weighted
+    weights, search = prepared
 
     def starts(target: Target) -> Float[Array, "restarts latent"]:
         drawn = prior.recipe.latent(_key(config, target, _START), settings.restarts)
         return jnp.clip(drawn, -settings.spread, settings.spread)
 
-    search = Search(
-        loss,
-        recipes.descent(settings),
-        recipes.support(prior.config),
-        settings.iterations,
-        settings.patience,
-        settings.progress,
-        settings.tolerance,
-    )
     every = len(task.targets) * settings.restarts
     done = 0
     with Progress(every, 0, title, "latent") as progress:
@@ -282,13 +285,10 @@ def _search(
             if signals.received:
                 raise Interrupted(signals.received, "the same command continues")
 
-        return minimise(
-            search,
+        return search(
             jnp.stack([starts(target) for target in task.targets], axis=1),
             task.known._replace(weights=jax.vmap(weights)(task.known.mask)),
             settings.slots,
-            settings.length,
-            compiled,
             advanced,
         )
 

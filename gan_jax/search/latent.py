@@ -209,32 +209,52 @@ def minimise(
     Raises:
         ValueError: no images, no restarts, or less than one slot or iteration.
     """
-    restarts, images, size = starts.shape
-    if min(restarts, images, slots, length, search.iterations) < 1:
-        raise ValueError(
-            f"{images} images, {restarts} restarts, {slots} slots, {length} of "
-            f"{search.iterations} iterations: a search needs one of each"
-        )
-    flat = jnp.asarray(starts).reshape(restarts * images, size)
+    return prepare(search, length, compiled)(starts, problems, slots, advanced)
+
+
+def prepare(
+    search: Search, length: int = 50, compiled: Callable[..., Any] = jax.jit
+) -> Callable[..., Found]:
+    """Give a search that is compiled once for many calls; otherwise as `minimise`.
+
+    Returns:
+        `run(starts, problems, slots, advanced)`.
+    """
     turn = functools.partial(compiled(make_turn(search, length)), as_tree(search.loss))
-    state = jax.vmap(functools.partial(begin, search))(flat[jnp.zeros(slots, int)])
-    ends = _Ends(len(flat), size, search.iterations)
-    waiting = iter(range(len(flat)))
-    jobs = np.zeros(slots, np.int32)
-    busy = np.zeros(slots, bool)
-    while True:
-        fresh = np.zeros(slots, bool)
-        for slot, job in zip(np.flatnonzero(~busy), waiting, strict=False):
-            jobs[slot], fresh[slot] = job, True
-        busy |= fresh
-        if not busy.any():
-            return ends.gather(restarts)
-        state, over = turn(state, flat, problems, jobs, fresh)
-        leaving = np.flatnonzero(busy & np.asarray(over))
-        if len(leaving):
-            ends.take(jobs[leaving], leaving, state)
-            busy[leaving] = False
-        advanced(len(leaving))
+
+    def run(
+        starts: Float[Array, "restarts images latent"],
+        problems: PyTree[Array],
+        slots: int = 64,
+        advanced: Callable[[int], None] = lambda count: None,
+    ) -> Found:
+        restarts, images, size = starts.shape
+        if min(restarts, images, slots, length, search.iterations) < 1:
+            raise ValueError(
+                f"{images} images, {restarts} restarts, {slots} slots, {length} of "
+                f"{search.iterations} iterations: a search needs one of each"
+            )
+        flat = jnp.asarray(starts).reshape(restarts * images, size)
+        state = jax.vmap(functools.partial(begin, search))(flat[jnp.zeros(slots, int)])
+        ends = _Ends(len(flat), size, search.iterations)
+        waiting = iter(range(len(flat)))
+        jobs = np.zeros(slots, np.int32)
+        busy = np.zeros(slots, bool)
+        while True:
+            fresh = np.zeros(slots, bool)
+            for slot, job in zip(np.flatnonzero(~busy), waiting, strict=False):
+                jobs[slot], fresh[slot] = job, True
+            busy |= fresh
+            if not busy.any():
+                return ends.gather(restarts)
+            state, over = turn(state, flat, problems, jobs, fresh)
+            leaving = np.flatnonzero(busy & np.asarray(over))
+            if len(leaving):
+                ends.take(jobs[leaving], leaving, state)
+                busy[leaving] = False
+            advanced(len(leaving))
+
+    return run
 
 
 def as_tree(function: Callable[..., Any]) -> Callable[..., Any]:
