@@ -1,0 +1,138 @@
+"""Collaborative sampling: samples that the critic moves inside the generator.
+
+Liu, Kothari & Alahi 2019 (arXiv 1902.00633): what a stage of the generator hands to the
+next one descends the cost that the critic gives to the image made of it. As a library
+function on plain functions of one example.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from gan_jax.losses import inpainting
+
+Activation = Float[Array, "..."]
+"""Of one example: a latent, or what any later stage takes."""
+Image = Float[Array, "height width channels"]
+Cost = Callable[[Activation, PyTree[Array]], Float[Array, ""]]
+"""`cost(activation, problem)` of one example: how unlikely its image is."""
+
+
+class Refinement(NamedTuple):
+    """How activations descend; the defaults are those of the authors' code."""
+
+    cost: Cost
+    rate: float = 0.1
+    momentum: float = 0.9
+    best: bool = True
+    """Whether the best activation seen is kept, or the last one."""
+
+
+class Refined(NamedTuple):
+    """What became of a batch of proposals."""
+
+    activation: Float[Array, "batch ..."]
+    cost: Float[Array, " batch"]
+    proposed: Float[Array, " batch"]
+    """The cost of the proposals."""
+    step: Int[Array, " batch"]
+    """When the activation was visited; 0 is the proposal."""
+    steps: Int[Array, " batch"]
+    """Made in all."""
+
+
+class _Walk(NamedTuple):
+    """One example on its way."""
+
+    activation: Activation
+    velocity: Activation
+    step: Int[Array, ""]
+    kept: Activation
+    kept_cost: Float[Array, ""]
+    kept_step: Int[Array, ""]
+    proposed: Float[Array, ""]
+    over: Bool[Array, ""]
+
+
+def refine(
+    refinement: Refinement,
+    activations: Float[Array, "batch ..."],
+    problems: PyTree[Array],
+    limits: Int[Array, " batch"],
+    threshold: Float[Array, ""] | float = -jnp.inf,
+) -> Refined:
+    """Refine a batch of proposals, each until its own end.
+
+    Deterministic stopping: equal limits, and the median cost of real images as the
+    threshold. Probabilistic stopping, which keeps more diversity: limits drawn for each
+    example, no threshold, and `best=False`.
+
+    Args:
+        refinement: the cost, and how it is descended.
+        activations: the proposals.
+        problems: what else the cost is told of each example, arrays with a leading
+            axis of the batch; None where that is nothing.
+        limits: steps at most, for each example.
+        threshold: a cost at which an example is good enough.
+    """
+
+    def walk(activation: Activation, problem: PyTree[Array], limit: Array) -> _Walk:
+        def go(at: _Walk) -> _Walk:
+            cost, slope = jax.value_and_grad(refinement.cost)(at.activation, problem)
+            first = at.step == 0
+            keep = first | (cost < at.kept_cost if refinement.best else True)
+            over = (cost <= threshold) | (at.step >= limit)
+            velocity = refinement.momentum * at.velocity + slope
+            moved = at.activation - refinement.rate * velocity
+            return _Walk(
+                activation=jnp.where(over, at.activation, moved),
+                velocity=velocity,
+                step=at.step + ~over,
+                kept=jnp.where(keep, at.activation, at.kept),
+                kept_cost=jnp.where(keep, cost, at.kept_cost),
+                kept_step=jnp.where(keep, at.step, at.kept_step),
+                proposed=jnp.where(first, cost, at.proposed),
+                over=over,
+            )
+
+        zero, start = jnp.int32(0), jnp.zeros_like(activation)
+        infinite = jnp.float32(jnp.inf)
+        begun = _Walk(
+            *(activation, start, zero, activation, infinite, zero, infinite),
+            over=jnp.array(False),
+        )
+        return jax.lax.while_loop(lambda at: ~at.over, go, begun)
+
+    ends = jax.vmap(walk)(activations, problems, limits)
+    return Refined(ends.kept, ends.kept_cost, ends.proposed, ends.kept_step, ends.step)
+
+
+def critic_cost(
+    tail: Callable[[Activation], Image],
+    score: Callable[[Image], Float[Array, "..."]],
+    unlikely: Callable[..., Array],
+    known: Callable[[PyTree[Array]], tuple[Image, Array]] | None = None,
+) -> Cost:
+    """Give the cost of one activation from a critic.
+
+    Args:
+        tail: the generator from the activation on, for one example.
+        score: the critic, for one image; a map of scores counts by its mean.
+        unlikely: `unlikely(fake_scores, real_scores)`, what a score costs: in the
+            paper's text log(1 - s(D)), in its code -log s(D), which keeps its gradient
+            where the critic is sure.
+        known: where the critic is to see the composite M y + (1 - M) G: gives the
+            values y and the mask M of a problem. Known pixels then have no gradient.
+    """
+
+    def cost(activation: Activation, problem: PyTree[Array]) -> Float[Array, ""]:
+        image = tail(activation)
+        if known is not None:
+            image = inpainting.composite(image, *known(problem))
+        likely = jnp.mean(score(image)).reshape(1)
+        return unlikely(likely, jnp.zeros_like(likely)).sum()
+
+    return cost
