@@ -101,6 +101,5 @@ def open_prior(path: str, commands: str) -> Prior:
     if restored is None:
         raise InputError(f"prior {workdir} holds no networks. {commands}")
     networks = Trained(**restored)
-    return Prior(
-        workdir, config, recipe, networks, channels, digest(networks._asdict())
-    )
+    weights = {"generator": networks.generator, "critic": networks.critic}
+    return Prior(workdir, config, recipe, networks, channels, digest(weights))

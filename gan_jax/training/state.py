@@ -51,11 +51,14 @@ class Trained(NamedTuple):
     generator: Variables
     """The moving average."""
     critic: Variables
+    critic_optimizer: PyTree[Array] = None
+    """The state of the critic's optimiser, for whoever trains it further."""
 
 
 def trained(state: TrainState) -> Trained:
     """Take from a state what a prior needs."""
-    return Trained(state.step, state.average, state.critic.variables)
+    critic = state.critic
+    return Trained(state.step, state.average, critic.variables, critic.optimizer)
 
 
 def moving_average(
