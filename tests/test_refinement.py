@@ -7,8 +7,7 @@ import pytest
 
 from gan_jax.losses import inpainting
 from gan_jax.networks import dcgan
-from gan_jax.search.completion import for_one
-from gan_jax.search.refinement import Refinement, critic_cost, refine
+from gan_jax.search.refinement import Problem, Refinement, critic_cost, refine
 
 SIZE = 8
 
@@ -78,19 +77,19 @@ def test_any_stage_can_be_refined_and_no_example_sees_another(stage):
     generator, g, critic, d, latent = networks()
     heads = generator.apply(g, latent, stop=stage)
 
-    def tail(activation):
+    def tail(activation, condition):
         return generator.apply(g, activation[None], start=stage)[0]
 
-    def score(image):
+    def score(image, condition):
         """A critic without training hardly tells images apart."""
         return 1e4 * critic.apply(d, image[None])[0]
 
     cost = critic_cost(tail, score, inpainting.PRIORS["nonsaturating"])
     walk = Refinement(cost)
-    found = refine(walk, heads, None, limits(6, 10))
+    found = refine(walk, heads, Problem(), limits(6, 10))
     assert (found.cost < found.proposed).all()
     order = jnp.array([3, 1, 5, 0, 2, 4])
-    other = refine(walk, heads[order], None, limits(6, 10))
+    other = refine(walk, heads[order], Problem(), limits(6, 10))
     np.testing.assert_array_equal(found.activation[order], other.activation)
 
 
@@ -99,12 +98,11 @@ def test_known_pixels_have_no_gradient():
     image = jnp.zeros((SIZE, SIZE, 1))
     mask = jnp.ones_like(image).at[2:5, 2:5].set(0)
     cost = critic_cost(
-        lambda painted: painted,
-        for_one(critic, d),
+        lambda painted, condition: painted,
+        lambda image, condition: critic.apply(d, image[None])[0],
         inpainting.PRIORS["nonsaturating"],
-        known=lambda problem: problem,
     )
     painted = generator.apply(g, latent[:1])[0]
-    slope = np.asarray(jax.grad(cost)(painted, (image, mask)))
+    slope = np.asarray(jax.grad(cost)(painted, Problem(None, image, mask)))
     assert not slope[np.asarray(mask) > 0].any()
     assert slope[np.asarray(mask) == 0].any()

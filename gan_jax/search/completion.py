@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PyTree
 
 from gan_jax.losses import inpainting
 from gan_jax.search.latent import Latent, Loss, as_tree
+from gan_jax.search.refinement import price
 
 Image = Float[Array, "height width channels"]
 Values = Float[Array, "rows columns parts"]
@@ -98,8 +99,7 @@ def _loss(
     if terms.prior:
         if terms.composite:
             image = inpainting.composite(image, problem.values, problem.mask)
-        likely = jnp.mean(score(image)).reshape(1)
-        total += terms.prior * terms.unlikely(likely, jnp.zeros_like(likely)).sum()
+        total += terms.prior * price(terms.unlikely, score(image))
     if terms.mean:
         total /= jnp.maximum(problem.mask.sum() * measured.shape[-1], 1)
     return total, inpainting.residual(measured, *known[:2])

@@ -110,29 +110,54 @@ def refine(
     return Refined(ends.kept, ends.kept_cost, ends.proposed, ends.kept_step, ends.step)
 
 
+class Problem(NamedTuple):
+    """What is told of one example, or of many along a leading axis."""
+
+    condition: PyTree[Array] = None
+    """What it is generated under, where the prior is conditional."""
+    values: Float[Array, "*batch height width channels"] | None = None
+    """In [-1, 1], where pixels of the image are known."""
+    mask: Float[Array, "*batch height width 1"] | None = None
+    """1 where a pixel is known; None = none is."""
+
+
 def critic_cost(
-    tail: Callable[[Activation], Image],
-    score: Callable[[Image], Float[Array, "..."]],
+    tail: Callable[[Activation, PyTree[Array]], Image],
+    critic: Callable[[Image, PyTree[Array]], Float[Array, "..."]],
     unlikely: Callable[..., Array],
-    known: Callable[[PyTree[Array]], tuple[Image, Array]] | None = None,
 ) -> Cost:
-    """Give the cost of one activation from a critic.
+    """Give the cost of one activation from a critic, as `refine` takes it.
+
+    Where pixels are known the critic sees the composite M y + (1 - M) G, and known
+    pixels have no gradient (Mortiniera 2020).
 
     Args:
-        tail: the generator from the activation on, for one example.
-        score: the critic, for one image; a map of scores counts by its mean.
+        tail: the generator from the activation on, for one example and its condition.
+        critic: for one image and its condition; a map of scores counts by its mean.
         unlikely: `unlikely(fake_scores, real_scores)`, what a score costs: in the
             paper's text log(1 - s(D)), in its code -log s(D), which keeps its gradient
             where the critic is sure.
-        known: where the critic is to see the composite M y + (1 - M) G: gives the
-            values y and the mask M of a problem. Known pixels then have no gradient.
     """
 
-    def cost(activation: Activation, problem: PyTree[Array]) -> Float[Array, ""]:
-        image = tail(activation)
-        if known is not None:
-            image = inpainting.composite(image, *known(problem))
-        likely = jnp.mean(score(image)).reshape(1)
-        return unlikely(likely, jnp.zeros_like(likely)).sum()
+    def cost(activation: Activation, problem: Problem) -> Float[Array, ""]:
+        image = pasted(tail(activation, problem.condition), problem)
+        return price(unlikely, critic(image, problem.condition))
 
     return cost
+
+
+def pasted(
+    image: Float[Array, "*batch height width channels"], problem: Problem
+) -> Float[Array, "*batch height width channels"]:
+    """Put known pixels over what was generated, where there are any."""
+    if problem.mask is None:
+        return image
+    return inpainting.composite(image, problem.values, problem.mask)
+
+
+def price(
+    unlikely: Callable[..., Array], scores: Float[Array, "..."]
+) -> Float[Array, ""]:
+    """Give what the scores of one image cost; a map counts by its mean."""
+    likely = jnp.mean(scores).reshape(1)
+    return unlikely(likely, jnp.zeros_like(likely)).sum()

@@ -1,0 +1,82 @@
+"""Discriminator shaping: a critic that goes on learning, from refined samples.
+
+Liu, Kothari & Alahi 2019 (arXiv 1902.00633), section 3.3: the critic's own update,
+with what it has itself refined as the fakes, so that its slopes lead to real images
+where samples are. The generator rests.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from gan_jax.search.collaboration import (
+    Collaboration,
+    costs,
+    improve,
+    paint,
+    propose,
+    stops,
+)
+from gan_jax.search.refinement import Problem
+from gan_jax.training.method import Example, Recipe
+from gan_jax.training.state import Player, Variables
+from gan_jax.training.step import Log, critic_update
+
+
+class Lesson(NamedTuple):
+    """What a critic learns from in one step."""
+
+    example: Example
+    """Real images."""
+    latents: PyTree[Array]
+    """Of the proposals: drawn, or searched for images with holes."""
+    problems: Problem
+    """Under which the proposals are generated."""
+
+
+def shape(
+    recipe: Recipe,
+    who: Collaboration,
+    generator: Variables,
+    critic: Player,
+    weights: dict[str, Float[Array, ""]],
+    lesson: Lesson,
+    key: PRNGKeyArray,
+) -> tuple[Player, Log]:
+    """Update a critic once on real images and on samples that it has refined.
+
+    Args:
+        recipe: the method by which the critic was trained, with the optimiser by which
+            it goes on.
+        who: refines, with the critic as it is.
+        generator: its variables, which stay.
+        critic: as it is.
+        weights: of the recipe's critic terms.
+        lesson: a batch.
+        key: of this step.
+    """
+    stop_key, term_key = jax.random.split(key)
+    example, latents, problems = lesson
+    proposals = propose(who, generator, latents, problems.condition)
+    real = costs(who, critic.variables, example.real, example.real_condition)
+    refined = improve(
+        who,
+        generator,
+        critic.variables,
+        proposals,
+        problems,
+        stops(who, stop_key, len(proposals), real),
+    )
+    fake = paint(who, generator, refined.activation, problems)
+    example = example._replace(condition=problems.condition)
+    critic, log = critic_update(recipe, critic, weights, example, fake, term_key)
+    course = {
+        "refinement/proposed": refined.proposed,
+        "refinement/refined": refined.cost,
+        "refinement/real": real,
+        "refinement/steps": refined.steps.astype(jnp.float32),
+    }
+    means = {name: values.mean() for name, values in course.items()}
+    return critic, Log(log.values | means, log.finite)
