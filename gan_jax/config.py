@@ -150,28 +150,84 @@ def inpainting(name: str) -> ConfigDict:
             "blend": True,  # Poisson blending beside the plain composite
             "completions": 4,  # different ones shown of each image
             "losses": {},
-            "search": {
-                "optimizer": {
-                    "name": "natural",
-                    "learning_rate": 0.05,
-                    "beta1": 0.5,
-                    "beta2": 0.99,
-                    "schedule": "cosine",  # to 0; or constant, or stairs:
-                    "decay": 0.95,  # of the rate at each stair
-                    "stair": 100,  # iterations
-                },
-                "iterations": 100,
-                "restarts": 4,
-                "spread": 1.0,  # starts are cut off at this size
-                "patience": 25,  # iterations without progress; 0 = make all
-                "progress": 0.01,  # the part by which a loss falls that is progress
-                "tolerance": 0.0,  # error of known values that ends a search, of 2
-                "slots": 64,  # searches at once
-                "length": 10,  # iterations between looks at which have ended
-            },
+            "search": dict(_SEARCH),
         }
     )
 
+
+def collaboration(name: str) -> ConfigDict:
+    """Give the keys of a config that refines samples, or completed images."""
+    return ConfigDict(
+        {
+            "name": name,
+            "program": "collaborate",
+            "seed": 0,
+            "prior": "",  # the workdir of a trained run
+            # A hole by name, or a folder of masks: images are completed and refined;
+            # empty = samples are.
+            "masks": "",
+            "images": "",  # a folder of the user's; empty = test images of its data
+            "count": 10_000,  # samples, or test images
+            "refinement": {
+                "layer": 1,  # the stage whose input is refined; 0 = latents
+                "steps": 50,  # at most
+                "rate": 0.1,
+                "momentum": 0.9,
+                # As the authors' code; saturating is the paper's text.
+                "unlikely": "nonsaturating",
+                # Until as good as the median real image, the best kept; or
+                # probabilistic, after steps drawn by lot.
+                "stopping": "deterministic",
+                # The part by which the error of known pixels may grow in an image
+                # that is kept as refined.
+                "slack": 0.0,
+            },
+            "shaping": {
+                "epochs": 2.0,  # of training images; 0 = the critic as it was trained
+                "snapshots": "0,0.1,0.5,1,1.5,2",  # epochs
+                "images": 0,  # of the training images so many; 0 = all
+                "masks": "",  # holes in them by name; empty = as in `masks`
+                "batch_size": 64,
+                "learning_rate": 1e-5,
+                # The optimiser's state as training left it; or restarted; or a fresh
+                # critic.
+                "start": "trained",
+                "stopping": "probabilistic",
+                "log_every": 10,
+                "checkpoint_every": 100,
+            },
+            # Beside refinement, rejection and Metropolis-Hastings on its scores.
+            "acceptance": {
+                "count": 2000,  # samples accepted; 0 = leave it out
+                "proposals": 20,  # for each of them
+                "share": 0.2,  # least share that rejection would keep
+            },
+            "losses": {"yeh": dict(COMPLETION)},
+            "search": dict(_SEARCH),
+        }
+    )
+
+
+_SEARCH: Mapping[str, Any] = {
+    "optimizer": {
+        "name": "natural",
+        "learning_rate": 0.05,
+        "beta1": 0.5,
+        "beta2": 0.99,
+        "schedule": "cosine",  # to 0; or constant, or stairs:
+        "decay": 0.95,  # of the rate at each stair
+        "stair": 100,  # iterations
+    },
+    "iterations": 100,
+    "restarts": 4,
+    "spread": 1.0,  # starts are cut off at this size
+    "patience": 25,  # iterations without progress; 0 = make all
+    "progress": 0.01,  # the part by which a loss falls that is progress
+    "tolerance": 0.0,  # error of known values that ends a search, of 2
+    "slots": 64,  # searches at once
+    "length": 10,  # iterations between looks at which have ended
+}
+"""How latents are searched."""
 
 COMPLETION: Mapping[str, Any] = {
     "weights": "near",  # of known pixels: near holes, far from them, or equal

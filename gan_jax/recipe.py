@@ -178,6 +178,7 @@ PROGRAMS: Mapping[str, str] = {
     "train": "gan_jax.programs.train",
     "study": "gan_jax.programs.study",
     "inpaint": "gan_jax.programs.inpaint",
+    "collaborate": "gan_jax.programs.collaborate",
 }
 """Modules with `run(config, workdir) -> summary`, imported when they are needed."""
 
@@ -203,8 +204,12 @@ TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
 }
 
 
-def _optimizer(settings: ConfigDict) -> optax.GradientTransformation:
-    """Make the optimiser of networks that settings name."""
+def optimizer(settings: ConfigDict) -> optax.GradientTransformation:
+    """Make the optimiser of networks that settings name.
+
+    Raises:
+        InputError: the name is unknown.
+    """
     make: Optimizer = look_up(OPTIMIZERS, "optimizer.name", settings.name)
     return make(_rate(settings), settings)
 
@@ -233,6 +238,18 @@ def unlikely(config: ConfigDict) -> Callable[..., Array]:
         return inpainting.PRIORS["nonsaturating"]
     objective = look_up(OBJECTIVES, "objective", config.objective)(config)
     return objective.generator
+
+
+def cost_of_scores(config: ConfigDict, key: str, name: str) -> Callable[..., Array]:
+    """Give what a score costs, by name; `trained`: as a run's generator was trained.
+
+    Raises:
+        InputError: the name is unknown.
+    """
+    if name == "trained":
+        return unlikely(config)
+    cost: Callable[..., Array] = look_up(inpainting.PRIORS, key, name)
+    return cost
 
 
 def degradation(text: str) -> degradations.Degradation:
@@ -352,8 +369,8 @@ def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
         objective=look_up(OBJECTIVES, "objective", config.objective)(config),
         latent=latent,
         present=task.present,
-        generator_optimizer=_optimizer(config.optimizer),
-        critic_optimizer=_optimizer(config.optimizer),
+        generator_optimizer=optimizer(config.optimizer),
+        critic_optimizer=optimizer(config.optimizer),
         generator_terms={
             **task.generator_terms,
             **_weighted(pulling_away=(config.pulling_away, terms.pulling_away)),

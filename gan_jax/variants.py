@@ -174,8 +174,27 @@ def with_choice(
             raise _unknown(name, config.name, (*losses, *variants))
     for name in [name for name in chosen if name in losses] or [default]:
         config.losses[name] = ConfigDict(dict(losses[name]))
-    for name in chosen:
-        config.update_from_flattened_dict(dict(variants.get(name, {})))
+    rest = ",".join(name for name in chosen if name in variants)
+    return with_named(config, rest, variants)
+
+
+def with_named(
+    config: ConfigDict, names: str, variants: Mapping[str, Variant]
+) -> ConfigDict:
+    """Apply comma-separated variants in their order, then lock the config.
+
+    Args:
+        config: the defaults.
+        names: as given after the config file's name.
+        variants: by name.
+
+    Raises:
+        InputError: a name is unknown.
+    """
+    for name in filter(None, names.split(",")):
+        if name not in variants:
+            raise _unknown(name, config.name, variants)
+        config.update_from_flattened_dict(dict(variants[name]))
     return config.lock()
 
 

@@ -34,7 +34,7 @@ from gan_jax.data.holes import centre
 from gan_jax.losses.inpainting import near_weights
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.prior import Prior, open_prior
-from gan_jax.programs.targets import reduced, unseen
+from gan_jax.programs.targets import of_data, reduced
 from gan_jax.search.completion import Problem, Terms, completion_loss, for_one
 from gan_jax.search.descent import natural_gradient
 from gan_jax.search.latent import Search, as_tree, begin, make_turn, prepare
@@ -192,7 +192,7 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
         and at most, and the largest difference of a residual (0: the same results).
     """
     size = prior.config.data.size
-    given = unseen(prior, images, centre, seed=0)
+    given = of_data(prior, "test", images, centre, seed=0)
     pairs = [reduced(target, size) for target in given]
     values, mask, _ = (jnp.asarray(np.stack(side)) for side in zip(*pairs, strict=True))
     problems = Problem(values * mask, mask, jax.vmap(near_weights)(mask))

@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt8
 from ml_collections import ConfigDict
 
+from gan_jax import recipe as recipes
 from gan_jax.data.feed import Feed, read, resident, streamed, to_float
 from gan_jax.data.sources import ArraySource, Official, Source, fingerprint
 from gan_jax.data.splits import partition
@@ -75,6 +76,20 @@ class TrainedJudge:
         return Judgement(
             np.concatenate(features)[:count], odds / odds.sum(axis=1, keepdims=True)
         )
+
+
+def judge_of(config: ConfigDict) -> TrainedJudge | None:
+    """Open the classifier that measures a run; None, with a line, where there is none.
+
+    Args:
+        config: of a training run.
+    """
+    try:
+        source = recipes.source(config.data)
+        return open_judge(source, config.evaluation.classifier)
+    except (InputError, OSError) as error:
+        say(f"FID and KID cannot be measured: {error}")
+        return None
 
 
 def open_judge(official: Official, settings: ConfigDict) -> TrainedJudge:

@@ -1,7 +1,7 @@
 """Measuring and drawing what a generator makes, whatever its task."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ from gan_jax.programs.assembly import Run, say
 from gan_jax.programs.chunks import chunks
 from gan_jax.programs.classifier import open_judge
 from gan_jax.tasks.task import Players, Samples
+from gan_jax.training.method import Condition
 from gan_jax.training.state import Trained, Variables
 
 COLLAPSED = 0.2
@@ -106,7 +107,6 @@ class Evaluation:
         task = self._this.task
         keys = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)
         generate = self.using(networks).generate
-        source = self._this.parts[part]["real"]
         condition = task.conditions(self._this.parts[part], keys[0], count)
         generated = generate(keys[1], condition, count)
 
@@ -119,22 +119,43 @@ class Evaluation:
             groups = within.reshape(conditions, repeats, *within.shape[1:])
             return float(np.mean([diversity(images) for images in groups]))
 
+        within = {"diversity_within": diversity_within} if task.conditional else {}
+        return self.compare(generated, condition, part, count, within)
+
+    def compare(
+        self,
+        generated: Samples,
+        condition: Condition,
+        part: str,
+        count: int,
+        more: Mapping[str, Callable[[], float]] = {},
+    ) -> Measured:
+        """Compare generated images, from wherever, with a part of the data.
+
+        Args:
+            generated: the images.
+            condition: under which they were generated.
+            part: `validation` or `test`.
+            count: with how many real images at most.
+            more: measures beside the task's own and those of any images.
+        """
+        source = self._this.parts[part]["real"]
         found = measure(
             {
                 name: functools.partial(score, generated, condition)
-                for name, score in task.scores.items()
+                for name, score in self._this.task.scores.items()
             }
             | {
                 "diversity": lambda: diversity(generated[:_PAIRED]),
                 "diversity_real": lambda: diversity(_images(source, _PAIRED)),
             }
-            | ({"diversity_within": diversity_within} if task.conditional else {})
+            | dict(more)
             | self._judged(generated, part, count)
         )
         collapsed = measure({"collapsed": lambda: _collapsed(found)})
         metrics = found.metrics | collapsed.metrics
         if self._judge is not None:
-            metrics["fid_count"] = count
+            metrics["fid_count"] = len(generated)
             metrics["fid_real_count"] = min(count, len(source))
             metrics["fid_features"] = self._judge.description
         return Measured(metrics, found.failed | collapsed.failed)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +57,16 @@ def keep_prior(this: Run, chosen: Trained) -> None:
         for step in kept.steps:
             kept.delete(step)
         kept.save(int(networks.step), networks._asdict())
+
+
+def describe(prior: Prior) -> dict[str, Any]:
+    """Tell in a summary which prior was used."""
+    return {
+        "workdir": str(prior.workdir),
+        "config_name": prior.config.name,
+        "step": int(prior.networks.step),
+        "parameters_sha256": prior.digest,
+    }
 
 
 def open_prior(path: str, commands: str) -> Prior:

@@ -64,11 +64,12 @@ def window(height: int, width: int) -> Window:
     return Window((height - side) // 2, (width - side) // 2, side)
 
 
-def unseen(prior: Prior, count: int, hole: Hole, seed: int) -> list[Target]:
-    """Take test images of the data that a prior was trained on, as many as there are.
+def of_data(prior: Prior, part: str, count: int, hole: Hole, seed: int) -> list[Target]:
+    """Take images of the data that a prior was trained on, as many as there are.
 
     Args:
         prior: whose data they are.
+        part: `test`, images that the prior has not seen; `validation` or `train`.
         count: of images, at most.
         hole: what is cut out of them.
         seed: of holes that are drawn.
@@ -76,7 +77,7 @@ def unseen(prior: Prior, count: int, hole: Hole, seed: int) -> list[Target]:
     config = prior.config
     task = recipes.task(config)
     parts = partition(recipes.source(config.data), config.seed, task.roles)
-    source = parts["test"]["real"]
+    source = parts[part]["real"]
     images = np.asarray(read(source, np.arange(min(count, len(source)))).image)
     names = [f"{index:05d}" for index in range(len(images))]
     return [

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,16 +76,24 @@ def claimed(
         check_workdir(config, workdir)  # another run may have come first
         files.remove_temporaries(workdir)
         files.write_json(workdir / "config.json", flatten(config))
-        results = workdir / "results.jsonl"
-        if skipped or results.exists():
-            lines = [
-                {"input": path, "done": False, "reason": reason}
-                for path, reason in skipped
-            ]
-            files.write_text(
-                results, "".join(files.encode_json(line) + "\n" for line in lines)
-            )
+        if skipped or (workdir / "results.jsonl").exists():
+            write_results(workdir, skipped)
         yield
+
+
+def write_results(
+    workdir: Path, skipped: Sequence[Skipped], done: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Write `results.jsonl`: a line for every input, those that failed first.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    lines = [
+        {"input": path, "done": False, "reason": reason} for path, reason in skipped
+    ]
+    text = "".join(files.encode_json(line) + "\n" for line in [*lines, *done])
+    files.write_text(workdir / "results.jsonl", text)
 
 
 @contextlib.contextmanager

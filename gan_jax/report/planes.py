@@ -1,20 +1,23 @@
 """Points in the plane, and what a critic thinks of it."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from gan_jax.report.plots import PALETTE, draw_panels, encode_figure
 
+Points = Float[np.ndarray, "points 2"]
+Score = Callable[[Points], Float[np.ndarray, " points"]]
+
 _GRID = 160  # points of the landscape along each side
 
 
 def plane(
-    real: Float[np.ndarray, "real 2"],
-    generated: Float[np.ndarray, "generated 2"],
-    score: Callable[[Float[np.ndarray, "points 2"]], Float[np.ndarray, " points"]],
+    real: Points,
+    generated: Points,
+    score: Score,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Real and generated points side by side on the landscape of a critic's scores.
 
@@ -23,19 +26,35 @@ def plane(
         generated: points of a generator; those far outside the data are not shown.
         score: the critic, drawn from its lowest (dark) to its highest value (bright).
     """
+    return planes(real, {"generated": (generated, score)}, score)
+
+
+def planes(
+    real: Points,
+    stages: Mapping[str, tuple[Points, Score]],
+    score: Score,
+    columns: int = 2,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Real points and those of several stages, each on the landscape of its critic.
+
+    Args:
+        real: points of the data.
+        stages: by name, points and the critic that they are drawn on.
+        score: the critic on whose landscape real points are drawn.
+        columns: of the picture.
+    """
     low, high = real.min(axis=0), real.max(axis=0)
     middle, reach = (low + high) / 2, 0.65 * float((high - low).max())
     line = np.linspace(-reach, reach, _GRID)
     across, up = np.meshgrid(middle[0] + line, middle[1] + line)
     places = np.stack([across.reshape(-1), up.reshape(-1)], axis=1)
-    landscape = score(places.astype(np.float32)).reshape(_GRID, _GRID)
 
-    figure, panels = draw_panels(2, height=4.8)
-    for panel, points, title, colour in (
-        (panels[0], real, "real", PALETTE[4]),
-        (panels[1], generated, "generated", PALETTE[1]),
-    ):
+    figure, panels = draw_panels(1 + len(stages), columns, height=4.8)
+    everyone = {"real": (real, score), **stages}
+    for panel, (title, (points, critic)) in zip(panels, everyone.items(), strict=True):
+        landscape = critic(places.astype(np.float32)).reshape(_GRID, _GRID)
         panel.contourf(across, up, landscape, levels=24, cmap="bone", alpha=0.75)
+        colour = PALETTE[4 if title == "real" else 1]
         panel.scatter(*points.T, s=5, color=colour, linewidths=0, alpha=0.7)
         panel.set(
             xlim=(across.min(), across.max()),

@@ -22,7 +22,6 @@ from gan_jax.search.refinement import (
     refine,
 )
 
-Variables = PyTree[Array]
 Images = Float[Array, "batch height width channels"]
 Activations = Float[Array, "batch ..."]
 
@@ -47,7 +46,7 @@ class Collaboration(NamedTuple):
 
 def propose(
     who: Collaboration,
-    generator: Variables,
+    generator: PyTree[Array],
     latents: PyTree[Array],
     condition: PyTree[Array] = None,
 ) -> Activations:
@@ -60,7 +59,7 @@ def propose(
 
 def paint(
     who: Collaboration,
-    generator: Variables,
+    generator: PyTree[Array],
     activations: Activations,
     problems: Problem,
 ) -> Images:
@@ -73,7 +72,7 @@ def paint(
 
 def costs(
     who: Collaboration,
-    critic: Variables,
+    critic: PyTree[Array],
     images: Images,
     condition: PyTree[Array] = None,
 ) -> Float[Array, " batch"]:
@@ -114,8 +113,8 @@ def stops(
 
 def improve(
     who: Collaboration,
-    generator: Variables,
-    critic: Variables,
+    generator: PyTree[Array],
+    critic: PyTree[Array],
     activations: Activations,
     problems: Problem,
     stops: Stops,
@@ -138,7 +137,7 @@ def improve(
 
 def _of_one(
     module: nn.Module,
-    variables: Variables,
+    variables: PyTree[Array],
     one: Array,
     condition: PyTree[Array],
     **settings: Any,

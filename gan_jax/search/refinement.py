@@ -150,7 +150,7 @@ def pasted(
     image: Float[Array, "*batch height width channels"], problem: Problem
 ) -> Float[Array, "*batch height width channels"]:
     """Put known pixels over what was generated, where there are any."""
-    if problem.mask is None:
+    if problem.values is None or problem.mask is None:
         return image
     return inpainting.composite(image, problem.values, problem.mask)
 

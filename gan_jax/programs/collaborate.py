@@ -1,0 +1,255 @@
+"""Refine what a prior makes, samples or completed images, together with its critic."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax import recipe as recipes
+from gan_jax.config import flatten
+from gan_jax.data.holes import Hole
+from gan_jax.data.sources import Skipped
+from gan_jax.errors import InputError
+from gan_jax.programs import targets
+from gan_jax.programs.assembly import Run, prepare, say
+from gan_jax.programs.classifier import cache_folder
+from gan_jax.programs.completions import Task
+from gan_jax.programs.latents import Searched, found_for, prepare_search
+from gan_jax.programs.measurements import as_task, check_prior, gather, named_holes
+from gan_jax.programs.prior import Prior, describe, open_prior
+from gan_jax.programs.refined_completions import refine_completions
+from gan_jax.programs.refined_samples import Outcome, refine_samples
+from gan_jax.programs.refinements import Refiner
+from gan_jax.programs.results import environment
+from gan_jax.programs.shaping import (
+    Lessons,
+    drawn_lessons,
+    epochs_of,
+    searched_lessons,
+    shape_critic,
+)
+from gan_jax.programs.signals import Signals
+from gan_jax.programs.workdir import check_workdir, claimed, write_results
+from gan_jax.report import collaboration as pages
+from gan_jax.report import files
+from gan_jax.report.journal import read_rows
+from gan_jax.report.training import command
+from gan_jax.search.collaboration import Collaboration
+
+_COMMANDS = (
+    "Train one, then refine with it: python -m gan_jax.main --config=configs/gan.py "
+    "--workdir=runs/gan; python -m gan_jax.main --config=configs/collaborate.py "
+    "--config.prior=runs/gan"
+)
+STOPPING = {"deterministic": False, "probabilistic": True}
+
+
+def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+    """Shape a prior's critic and refine samples, or completed images, with it.
+
+    Returns:
+        The summary, as written to `summary.json`.
+
+    Raises:
+        InputError: the user can mend it; nothing was overwritten.
+        OSError: the disk failed; the same call continues once it is mended.
+        DivergedError: shaping met a value that is not finite.
+        Interrupted: by SIGINT or SIGTERM, after saving; the same call continues.
+    """
+    began = time.monotonic()
+    check_workdir(config, workdir)
+    prior = open_prior(config.prior, _COMMANDS)
+    epochs_of(config.shaping.snapshots, config.shaping.epochs)
+    who, shaper = (
+        collaboration(config, prior, key) for key in ("refinement", "shaping")
+    )
+    this = prepare(_data_config(config, prior), workdir)
+    given = _gather(config, prior) if config.masks else None
+    skipped = given.skipped if given else []
+    for path, reason in skipped:
+        say(f"skipped {path}: {reason}")
+    with claimed(config, workdir, skipped), Signals() as signals:
+        if given:
+            searched, lessons = _search(config, prior, this, given, signals)
+        else:
+            searched = None
+            lessons = drawn_lessons(this, config.shaping.images)
+        start = time.monotonic()
+        snapshots = shape_critic(this, prior, config.shaping, shaper, lessons, signals)
+        shaped = time.monotonic()
+        slack = config.refinement.slack
+        refiner = Refiner(prior, who, this.parts["validation"], slack)
+        if searched is None:
+            outcome = refine_samples(config, this, refiner, snapshots)
+        else:
+            outcome, lines = refine_completions(
+                config, prior, workdir, refiner, snapshots, searched
+            )
+            write_results(workdir, skipped, lines)
+        timing = {
+            "search_seconds": searched.seconds if searched else 0.0,
+            "shaping_seconds": shaped - start,
+            "refinement_seconds": time.monotonic() - shaped,
+            "total_seconds": time.monotonic() - began,
+        }
+        return _conclude(config, prior, this, outcome, skipped, timing)
+
+
+def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
+    """Make what refines, of a config and a prior.
+
+    Args:
+        config: `refinement` of it.
+        prior: whose networks refine.
+        key: of the config that names the stopping: `refinement` or `shaping`.
+
+    Raises:
+        InputError: a name is unknown, or there is no such layer.
+    """
+    settings, recipe = config.refinement, prior.recipe
+    name = f"{key}.stopping"
+    probabilistic: bool = recipes.look_up(STOPPING, name, config[key].stopping)
+    stages = len(recipe.generator.stages)
+    if settings.layer > stages:
+        raise InputError(
+            f"refinement.layer {settings.layer}: the generator of {prior.workdir} has "
+            f"{stages} stages; 0 is the latent, {stages} the image itself"
+        )
+    cost = recipes.cost_of_scores(
+        prior.config, "refinement.unlikely", settings.unlikely
+    )
+    return Collaboration(
+        recipe.generator,
+        recipe.critic,
+        settings.layer,
+        cost,
+        settings.rate,
+        settings.momentum,
+        settings.steps,
+        probabilistic,
+    )
+
+
+class _Given(NamedTuple):
+    """Images to be completed, and the holes of those that the critic learns from."""
+
+    task: Task
+    skipped: list[Skipped]
+    hole: str
+    training_hole: Hole
+
+
+def _gather(config: ConfigDict, prior: Prior) -> _Given:
+    check_prior(prior, _COMMANDS)
+    (name, hole), *more = named_holes(config.masks).items()
+    masks = config.shaping.masks or config.masks
+    (training, training_hole), *others = named_holes(masks).items()
+    if more or others:
+        raise InputError(
+            "masks and shaping.masks name one kind of hole each: shape a critic for "
+            "each kind in a --workdir of its own"
+        )
+    if training_hole is None:
+        raise InputError(
+            "--config.masks is a folder: name the holes of the training images with "
+            "--config.shaping.masks, e.g. center"
+        )
+    return _Given(*gather(config, prior, name, hole), training, training_hole)
+
+
+def _search(
+    config: ConfigDict, prior: Prior, this: Run, given: _Given, signals: Signals
+) -> tuple[Searched, Lessons]:
+    """Search the latents of the images, and those of training images to learn from.
+
+    They are kept by what they depend on, so that other collaborations find them.
+    """
+    (name,) = config.losses
+    search = prepare_search(prior, config.losses[name], config.search, f"losses.{name}")
+
+    def found(task: Task, what: str) -> Searched:
+        identity = {
+            "prior": prior.digest,
+            "images": targets.digest(task.targets),
+            "seed": config.seed,
+            "loss": config.losses[name].to_dict(),
+            "search": config.search.to_dict(),
+        }
+        text = json.dumps(identity, sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()
+        path = cache_folder() / "latents" / f"{key}.npz"
+        return found_for(config, prior, task, search, path, what, signals)
+
+    searched = found(given.task, "images")
+    count = config.shaping.images or len(this.parts["train"]["real"])
+    some = targets.of_data(prior, "train", count, given.training_hole, config.seed)
+    known, _ = as_task(prior, given.hole, some, prior.config.data.size)
+    images = np.stack([target.image for target in known.targets])
+    masks = np.asarray(known.known.mask)
+    latents = found(known, "training images").found.latent
+    return searched, searched_lessons(this, images, masks, latents)
+
+
+def _data_config(config: ConfigDict, prior: Prior) -> ConfigDict:
+    """Give the prior's config with the batches of shaping."""
+    own = prior.config.copy_and_resolve_references()
+    with own.unlocked():
+        own.batch_size = config.shaping.batch_size
+    return own
+
+
+def _conclude(
+    config: ConfigDict,
+    prior: Prior,
+    this: Run,
+    outcome: Outcome,
+    skipped: Sequence[Skipped],
+    timing: Mapping[str, float],
+) -> dict[str, Any]:
+    """Write the pictures, the report and the summary."""
+    workdir = this.workdir
+    for picture in outcome.pictures:
+        name = picture.title.lower().replace(" ", "_")
+        files.write_bytes(workdir / "samples" / f"{name}.png", picture.image)
+    kind = "completed images" if config.masks else "samples"
+    facts = {
+        "prior": f"{prior.config.name} on {prior.config.data.name}",
+        "refined": f"{outcome.done:,} {kind}",
+        "layer": f"{config.refinement.layer} of {len(prior.recipe.generator.stages)}",
+        "shaping": f"{config.shaping.epochs:g} epochs",
+    }
+    page = pages.report(
+        config.name,
+        f"{kind.capitalize()} refined inside the generator by the critic.",
+        facts,
+        outcome.tables,
+        outcome.pictures,
+        read_rows(workdir / "metrics.jsonl"),
+        command(config.name, flatten(config)),
+    )
+    files.write_text(workdir / "report.html", page)
+    summary = {
+        "program": config.program,
+        "config_name": config.name,
+        "dataset": {
+            "name": config.images or prior.config.data.name,
+            "split": "images" if config.images else "test",
+            "count": outcome.done,
+            "sha256": this.digest,
+        },
+        "prior": describe(prior),
+        "inputs": {"done": outcome.done, "failed": len(skipped)},
+        "metrics": outcome.metrics,
+        "metrics_failed": outcome.failed,
+        "timing": timing,
+        "environment": environment(this.mesh),
+        "parameters_sha256": prior.digest,
+        "complete": True,
+    }
+    files.write_json(workdir / "summary.json", summary)
+    return summary

@@ -1,0 +1,163 @@
+"""The latents that explain what is known of images: searched once, then kept."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+
+from gan_jax import recipe as recipes
+from gan_jax.data.degradations import Degradation
+from gan_jax.errors import Interrupted
+from gan_jax.losses import inpainting
+from gan_jax.networks.compilation import compiled
+from gan_jax.programs import targets
+from gan_jax.programs.assembly import say
+from gan_jax.programs.completions import Task
+from gan_jax.programs.findings import read_found, write_found
+from gan_jax.programs.measurements import START, key_of
+from gan_jax.programs.prior import Prior
+from gan_jax.programs.signals import Signals
+from gan_jax.programs.targets import Target
+from gan_jax.report.progress import Progress
+from gan_jax.search.completion import Terms, completion_loss, for_one
+from gan_jax.search.latent import Found, Search, prepare
+
+Prepared: TypeAlias = tuple[Callable[[Array], Array], Callable[..., Found]]
+"""The weights, made from a mask, that a loss gives known values; and its search, which
+is compiled once for all kinds of holes."""
+
+
+class Searched(NamedTuple):
+    """Images and the latents that explain what is known of them."""
+
+    task: Task
+    found: Found
+    seconds: float
+    """Of the search, compilation included."""
+
+
+def prepare_search(
+    prior: Prior,
+    settings: ConfigDict,
+    how: ConfigDict,
+    key: str,
+    degradation: Degradation | None = None,
+) -> Prepared:
+    """Make the search of a loss, and the loss's weights.
+
+    Args:
+        prior: under which latents are searched.
+        settings: of the loss, as `config.COMPLETION` has them.
+        how: the `search` of a config.
+        key: of the loss in the config.
+        degradation: what images went through; None = nothing.
+
+    Raises:
+        InputError: a name in the settings is unknown.
+    """
+    recipe, networks = prior.recipe, prior.networks
+    weights = recipes.look_up(inpainting.WEIGHTS, f"{key}.weights", settings.weights)
+    terms = Terms(
+        settings.context,
+        settings.gradient,
+        settings.prior,
+        recipes.cost_of_scores(prior.config, f"{key}.unlikely", settings.unlikely),
+        settings.composite,
+        settings.mean,
+    )
+    generate = for_one(recipe.generator, networks.generator)
+    score = for_one(recipe.critic, networks.critic)
+    measure = _unchanged if degradation is None else degradation.apply
+    search = Search(
+        completion_loss(generate, score, measure, terms),
+        recipes.descent(how),
+        recipes.support(prior.config),
+        how.iterations,
+        how.patience,
+        how.progress,
+        how.tolerance,
+    )
+    return weights, prepare(search, how.length, compiled)
+
+
+def _unchanged(image: Array) -> Array:
+    return image
+
+
+def found_for(
+    config: ConfigDict,
+    prior: Prior,
+    task: Task,
+    prepared: Prepared,
+    path: Path,
+    title: str,
+    signals: Signals,
+) -> Searched:
+    """Search the latents of a task, or read those found before.
+
+    Args:
+        config: `search` and `seed` of it.
+        prior: under which latents are searched.
+        task: the images.
+        prepared: the search.
+        path: where the latents are kept.
+        title: of the search, as it is shown.
+        signals: that interrupt it.
+
+    Raises:
+        Interrupted: by a signal; nothing is kept.
+        OSError: what was found cannot be written.
+    """
+    images = targets.digest(task.targets)
+    identity = hashlib.sha256(f"{prior.digest}{images}".encode()).hexdigest()
+    kept = read_found(path, identity)
+    if kept is not None:
+        say(f"{title}: searched before")
+        return Searched(task, *kept)
+    start = time.monotonic()
+    found = _search(config, prior, task, prepared, title, signals)
+    seconds = time.monotonic() - start
+    write_found(path, found, seconds, identity)
+    return Searched(task, found, seconds)
+
+
+def _search(
+    config: ConfigDict,
+    prior: Prior,
+    task: Task,
+    prepared: Prepared,
+    title: str,
+    signals: Signals,
+) -> Found:
+    """Search a latent for every image of a task."""
+    settings = config.search
+    weights, search = prepared
+
+    def starts(target: Target) -> Float[Array, "restarts latent"]:
+        key = key_of(config.seed, target, START)
+        drawn = prior.recipe.latent(key, settings.restarts)
+        return jnp.clip(drawn, -settings.spread, settings.spread)
+
+    every = len(task.targets) * settings.restarts
+    done = 0
+    with Progress(every, 0, title, "latent") as progress:
+
+        def advanced(count: int) -> None:
+            nonlocal done
+            done += count
+            progress.advance(done)
+            if signals.received:
+                raise Interrupted(signals.received, "the same command continues")
+
+        return search(
+            jnp.stack([starts(target) for target in task.targets], axis=1),
+            task.known._replace(weights=jax.vmap(weights)(task.known.mask)),
+            settings.slots,
+            advanced,
+        )

@@ -1,0 +1,240 @@
+"""Samples of a prior before and after refinement, and those that are accepted."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, PRNGKeyArray
+from ml_collections import ConfigDict
+
+from gan_jax.data.feed import read
+from gan_jax.evaluation.measure import Measured
+from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.evaluation import Evaluation
+from gan_jax.programs.refinements import Images, Refinements, Refiner
+from gan_jax.programs.shaping import Snapshot
+from gan_jax.report import collaboration as pages
+from gan_jax.report.page import Block, Figure
+from gan_jax.report.planes import planes
+from gan_jax.search.acceptance import calibrated, metropolis_hastings, rejection
+from gan_jax.search.refinement import Problem
+from gan_jax.training.state import Variables
+
+_MEASURES = (
+    "fid",
+    "kid",
+    "precision",
+    "recall",
+    "inception_score",
+    "modes",
+    "quality",
+    "balance",
+    "pixel_mse",
+    "diversity",
+)
+"""Columns of the tables, those of them that were measured."""
+
+_POINTS = 2000  # of a picture
+
+
+class Outcome(NamedTuple):
+    """What a form of collaboration came to."""
+
+    tables: Sequence[Block]
+    pictures: Sequence[Figure]
+    metrics: Mapping[str, Any]
+    failed: Mapping[str, str]
+    done: int
+    """Samples or images."""
+
+
+class _Pool(NamedTuple):
+    """Samples of one kind."""
+
+    images: Images
+    cost: Float[np.ndarray, " count"]
+    condition: Any
+
+
+def refine_samples(
+    config: ConfigDict, this: Run, refiner: Refiner, snapshots: Sequence[Snapshot]
+) -> Outcome:
+    """Refine samples with every snapshot of a critic; accept some by its scores.
+
+    Args:
+        config: of the collaboration.
+        this: the data of the prior, and the workdir.
+        refiner: of the prior.
+        snapshots: the critic as it was trained comes first.
+    """
+    evaluation = Evaluation(this)
+    rows: list[pages.Row] = []
+    found: dict[str, Measured] = {}
+
+    def draw(use: int, count: int) -> tuple[np.ndarray, Problem, PRNGKeyArray]:
+        key = jax.random.fold_in(jax.random.key(config.seed), 1_000_011 + use)
+        keys = jax.random.split(key, 3)
+        condition = this.task.conditions(this.parts["test"], keys[1], count)
+        return (
+            np.asarray(this.recipe.latent(keys[0], count)),
+            Problem(condition),
+            keys[2],
+        )
+
+    def judge(stage: str, images: Images, condition: Any, **more: Any) -> None:
+        say(f"measuring {stage}")
+        measured = evaluation.compare(images, condition, "test", config.count)
+        found[stage] = measured
+        values = {k: measured.metrics[k] for k in _MEASURES if k in measured.metrics}
+        rows.append({"samples of": stage, "count": len(images), **values, **more})
+
+    def refined(critic: Variables, use: int, count: int) -> tuple[Refinements, Any]:
+        latents, problems, key = draw(use, count)
+        return refiner.refine(critic, latents, problems, key), problems.condition
+
+    latents, problems, _ = draw(0, config.count)
+    stages = {"proposals": refiner.propose(latents, problems)}
+    judge("proposals", stages["proposals"], problems.condition)
+    for epoch, critic in snapshots:
+        stage = f"refined, {epoch:g} epochs" if epoch else "refined"
+        after, condition = refined(critic, 0, config.count)
+        stages[stage] = after.images
+        judge(
+            stage,
+            after.images,
+            condition,
+            steps=float(after.steps.mean()),
+            cost=float(after.cost.mean()),
+        )
+    count = config.acceptance.count
+    tables: list[Block] = [
+        pages.table(
+            rows,
+            "Refinement",
+            "Refined with the critic as it was trained, and after so many epochs of "
+            "shaping. Steps and cost: means; cost by the critic that refines.",
+        )
+    ]
+    if count:
+        begun = len(rows)
+
+        def pools(
+            name: str, critic: Variables, make: Callable[[int, int], _Pool]
+        ) -> None:
+            pool = make(1, count * config.acceptance.proposals)
+            judge(f"{name}, {count}", *_some(pool, np.arange(count)))
+            accepted = _accept(
+                config, pool, make(2, count).cost, refiner.real_costs(critic)
+            )
+            for rule, places in accepted.items():
+                judge(f"{name}, {rule}", *_some(pool, places))
+
+        def plain(use: int, number: int) -> _Pool:
+            latents, problems, _ = draw(use, number)
+            images = refiner.propose(latents, problems)
+            cost = refiner.costs(snapshots[0].critic, images, problems.condition)
+            return _Pool(images, cost, problems.condition)
+
+        def improved(use: int, number: int) -> _Pool:
+            after, condition = refined(snapshots[-1].critic, use, number)
+            return _Pool(after.images, after.cost, condition)
+
+        pools("proposals", snapshots[0].critic, plain)
+        pools("refined, shaped", snapshots[-1].critic, improved)
+        tables.append(
+            pages.table(
+                rows[begun:],
+                "Acceptance",
+                "By the scores of the critic, calibrated on real images that it has "
+                "not seen: rejection (Azadi et al. 2018) and Metropolis-Hastings "
+                "(Turner et al. 2018). FID falls with the number of images, so it "
+                "compares within a table.",
+            )
+        )
+    return Outcome(
+        tables,
+        _pictures(this, refiner, snapshots, stages),
+        {
+            f"{stage}/{name}": value
+            for stage, measured in found.items()
+            for name, value in measured.metrics.items()
+            if name in _MEASURES
+        },
+        {
+            f"{stage}/{name}": reason
+            for stage, measured in found.items()
+            for name, reason in measured.failed.items()
+        },
+        config.count,
+    )
+
+
+def _some(pool: _Pool, places: Int[np.ndarray, " places"]) -> tuple[Images, Any]:
+    condition = jax.tree.map(lambda maps: maps[places], pool.condition)
+    return pool.images[places], condition
+
+
+def _accept(
+    config: ConfigDict,
+    pool: _Pool,
+    fake: Float[np.ndarray, " fake"],
+    real: Float[np.ndarray, " real"],
+) -> dict[str, np.ndarray]:
+    """Choose samples of a pool by either rule.
+
+    Args:
+        config: of the collaboration.
+        pool: from which they are chosen.
+        fake: costs of other samples of its kind.
+        real: costs of real images that the critic has not seen.
+    """
+    settings = config.acceptance
+    logits_of = calibrated(-real, -fake)
+    logits = logits_of(-pool.cost)
+    lots = np.random.default_rng(config.seed).random(len(logits))
+    kept = rejection(logits, float(logits.max()), lots, settings.share)
+    chains = logits.reshape(settings.count, settings.proposals)
+    starts = logits_of(-np.resize(real, settings.count))
+    ends = metropolis_hastings(chains, starts, lots.reshape(chains.shape))
+    # A chain that never left its real image begins at its first sample instead.
+    again = metropolis_hastings(chains, chains[:, 0], lots.reshape(chains.shape))
+    ends = np.where(ends < 0, np.maximum(again, 0), ends)
+    first = np.arange(settings.count) * settings.proposals
+    return {
+        "rejection": np.flatnonzero(kept)[: settings.count],
+        "Metropolis-Hastings": first + ends,
+    }
+
+
+def _pictures(
+    this: Run,
+    refiner: Refiner,
+    snapshots: Sequence[Snapshot],
+    stages: Mapping[str, Images],
+) -> list[Figure]:
+    if this.config.task != "points":
+        caption = (
+            "The same latents through the stages; change: mean absolute difference of "
+            "the last stage from the proposals, brightest at a quarter of the range."
+        )
+        return [pages.picture("Samples", pages.strip(stages, "proposals"), caption)]
+
+    def score(critic: Variables, points: Any) -> Any:
+        return -refiner.costs(critic, points.reshape(-1, 1, 1, 2))
+
+    real = np.asarray(read(this.parts["test"]["real"], np.arange(_POINTS)).image)
+    first = functools.partial(score, snapshots[0].critic)
+    scores = [first, *(functools.partial(score, each.critic) for each in snapshots)]
+    image = planes(
+        real.reshape(-1, 2),
+        {
+            name: (images[:_POINTS].reshape(-1, 2), critic)
+            for (name, images), critic in zip(stages.items(), scores, strict=True)
+        },
+        first,
+        columns=4,
+    )
+    caption = "Points of every stage, on the scores of the critic that refined them."
+    return [pages.picture("Points", image, caption)]

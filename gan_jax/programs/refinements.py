@@ -1,0 +1,173 @@
+"""Many samples refined: in chunks of one compiled program, whatever the method."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from gan_jax.data.feed import read
+from gan_jax.data.splits import Part
+from gan_jax.losses import inpainting
+from gan_jax.networks.compilation import compiled
+from gan_jax.programs.chunks import chunks
+from gan_jax.programs.prior import Prior
+from gan_jax.search.collaboration import (
+    Collaboration,
+    Stops,
+    costs,
+    guarded,
+    improve,
+    paint,
+    propose,
+    stops,
+)
+from gan_jax.search.refinement import Problem, Refined, pasted
+from gan_jax.training.method import Example
+from gan_jax.training.state import Variables
+
+_CHUNK = 100  # refined at once
+_REAL = 1000  # images that tell what real ones cost
+
+Images = Float[np.ndarray, "count height width channels"]
+
+
+class Refinements(NamedTuple):
+    """What became of many samples."""
+
+    images: Images
+    """With known pixels, where there are any."""
+    generated: Images
+    """Without them."""
+    cost: Float[np.ndarray, " count"]
+    proposed: Float[np.ndarray, " count"]
+    """The cost of the proposals."""
+    steps: Int[np.ndarray, " count"]
+    """Made in all."""
+    trusted: np.ndarray
+    """Whether critic and known pixels agree that the sample is better now."""
+
+
+class Refiner:
+    """Refines samples of a prior with any critic of the prior's kind."""
+
+    def __init__(self, prior: Prior, who: Collaboration, part: Part, slack: float):
+        """Prepare.
+
+        Args:
+            prior: its generator.
+            who: how.
+            part: real images, whose median cost is good enough.
+            slack: the part by which the error of known pixels may grow in a sample
+                that is trusted.
+        """
+        self._prior, self._who = prior, who
+        count = min(_REAL, *(len(source) for source in part.values()))
+        batch = {role: read(source, np.arange(count)) for role, source in part.items()}
+        self._real: Example = prior.recipe.present(jax.random.key(0), batch)
+
+        def refined(
+            critic: Variables,
+            generator: Variables,
+            latents: PyTree[Array],
+            problems: Problem,
+            stops: Stops,
+        ) -> tuple[Array, Array, Refined, Array]:
+            proposals = propose(who, generator, latents, problems.condition)
+            found = improve(who, generator, critic, proposals, problems, stops)
+            # The pixels that are generated where others are known tell how well the
+            # whole agrees with those.
+            bare = problems._replace(values=None, mask=None)
+            before = paint(who, generator, proposals, bare)
+            after = paint(who, generator, found.activation, bare)
+            trusted = guarded(
+                found, errors(before, problems), errors(after, problems), slack
+            )
+            return pasted(after, problems), after, found, trusted
+
+        def errors(images: Array, problems: Problem) -> Array:
+            if problems.values is None or problems.mask is None:
+                return jnp.zeros(len(images))
+            return jax.vmap(inpainting.residual)(images, problems.values, problems.mask)
+
+        self._refined = compiled(refined)
+        self._painted = compiled(
+            lambda generator, latents, problems: paint(
+                who,
+                generator,
+                propose(who, generator, latents, problems.condition),
+                problems,
+            )
+        )
+        self._costs = compiled(
+            lambda critic, images, condition: costs(who, critic, images, condition)
+        )
+
+    def propose(self, latents: np.ndarray, problems: Problem) -> Images:
+        """Give the images of latents as they are."""
+        generator = self._prior.networks.generator
+        images = [
+            np.asarray(self._painted(generator, *_part((latents, problems), at)))
+            for at in chunks(len(latents), _CHUNK)
+        ]
+        return np.concatenate(images)[: len(latents)]
+
+    def costs(
+        self, critic: Variables, images: Images, condition: PyTree[Array] = None
+    ) -> Float[np.ndarray, " count"]:
+        """Give how unlikely images are to a critic."""
+        found = [
+            np.asarray(self._costs(critic, *_part((images, condition), at)))
+            for at in chunks(len(images), _CHUNK)
+        ]
+        return np.concatenate(found)[: len(images)]
+
+    def real_costs(self, critic: Variables) -> Float[np.ndarray, " count"]:
+        """Give how unlikely real images are to a critic."""
+        real = jax.device_get((self._real.real, self._real.real_condition))
+        return self.costs(critic, *real)
+
+    def refine(
+        self,
+        critic: Variables,
+        latents: np.ndarray,
+        problems: Problem,
+        key: PRNGKeyArray,
+    ) -> Refinements:
+        """Refine the images of latents.
+
+        Args:
+            critic: with which.
+            latents: whose images they are.
+            problems: under which they are generated.
+            key: of the lots, where stopping is probabilistic: by place.
+        """
+        ends = stops(self._who, key, len(latents), jnp.asarray(self.real_costs(critic)))
+        limits, threshold = np.asarray(ends.limits), ends.threshold
+        parts = []
+        for at in chunks(len(latents), _CHUNK):
+            given = _part((latents, problems), at)
+            found = self._refined(
+                critic,
+                self._prior.networks.generator,
+                *given,
+                Stops(jnp.asarray(limits[at]), threshold),
+            )
+            images, generated, refined, trusted = jax.device_get(found)
+            parts.append(
+                Refinements(
+                    images,
+                    generated,
+                    refined.cost,
+                    refined.proposed,
+                    refined.steps,
+                    trusted,
+                )
+            )
+        joined = (np.concatenate(some) for some in zip(*parts, strict=True))
+        return Refinements(*(some[: len(latents)] for some in joined))
+
+
+def _part(tree: PyTree[Array], at: Int[np.ndarray, " chunk"]) -> PyTree[Array]:
+    return jax.tree.map(lambda leaf: leaf[at], tree)

@@ -1,0 +1,289 @@
+"""Shaping a prior's critic: the loop, its snapshots, and what it learns from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Int, PyTree
+from ml_collections import ConfigDict
+
+from gan_jax import recipe as recipes
+from gan_jax.data.feed import Feed, resident
+from gan_jax.data.sources import ArraySource, in_memory, select
+from gan_jax.errors import InputError, Interrupted
+from gan_jax.networks.compilation import compiled
+from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.prior import Prior
+from gan_jax.programs.record import check, due
+from gan_jax.programs.signals import Signals
+from gan_jax.report.journal import Journal
+from gan_jax.report.progress import Progress
+from gan_jax.search.collaboration import Collaboration
+from gan_jax.search.refinement import Problem
+from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.method import Recipe
+from gan_jax.training.shaping import Lesson, shape
+from gan_jax.training.state import Player, Variables
+from gan_jax.training.step import initial_state
+
+_FIRST_STEPS = 20  # each of them is logged
+
+
+class Snapshot(NamedTuple):
+    """A critic on its way."""
+
+    epoch: float
+    """Of shaping; 0 is the critic as it was trained."""
+    critic: Variables
+
+
+class Lessons(NamedTuple):
+    """Where a critic's lessons come from: two functions that go together."""
+
+    arrays: Callable[[int], PyTree]
+    """`arrays(step)`: what a step needs, to be passed to a compiled function."""
+    lesson: Callable[[PyTree, Int[Array, ""]], Lesson]
+    """`lesson(arrays, step)`: inside a compiled function."""
+    epoch: int
+    """Steps of one."""
+
+
+def drawn_lessons(this: Run, count: int) -> Lessons:
+    """Give lessons whose proposals are drawn anew.
+
+    Args:
+        this: the data of the prior.
+        count: of training images; 0 = all.
+    """
+    feed, part = this.feed, this.parts["train"]
+    if count > 0:
+        some = {
+            role: select(source, np.arange(min(count, len(source))))
+            for role, source in part.items()
+        }
+        feed, part = _resident(this, some), some
+    batch = this.config.batch_size
+
+    def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
+        keys = _keys(this, step)
+        example = this.recipe.present(keys[0], feed.batch(arrays, step))
+        latents = this.recipe.latent(keys[1], batch)
+        return Lesson(example, latents, Problem(example.condition))
+
+    epoch = max(1, len(part["real"]) // batch)
+    return Lessons(lambda step: feed.stretch(step, 1, 1), lesson, epoch)
+
+
+def searched_lessons(
+    this: Run, images: np.ndarray, masks: np.ndarray, latents: np.ndarray
+) -> Lessons:
+    """Give lessons whose proposals are latents searched for images with holes.
+
+    Args:
+        this: the data of the prior.
+        images: of 8 bits, whole.
+        masks: of each, 1 = known.
+        latents: of each.
+    """
+    # What goes with an image is found by its label, which is its number here.
+    source = ArraySource("searched", images, np.arange(len(images)), ())
+    feed = _resident(this, {"real": source})
+    everywhere = NamedSharding(this.mesh, PartitionSpec())
+    beside = jax.device_put((masks, latents), everywhere)
+
+    def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
+        given, (masks, latents) = arrays
+        batch = feed.batch(given, step)
+        example = this.recipe.present(_keys(this, step)[0], batch)
+        at = batch["real"].label
+        return Lesson(example, latents[at], Problem(None, example.real, masks[at]))
+
+    epoch = max(1, len(images) // this.config.batch_size)
+    return Lessons(lambda step: (feed.stretch(step, 1, 1), beside), lesson, epoch)
+
+
+def _resident(this: Run, sources: dict[str, Any]) -> Feed:
+    everywhere = NamedSharding(this.mesh, PartitionSpec())
+    return resident(
+        {role: in_memory(source) for role, source in sources.items()},
+        this.config.batch_size,
+        this.config.seed,
+        lambda tree: jax.device_put(tree, everywhere),
+    )
+
+
+def _keys(this: Run, step: Int[Array, ""]) -> Array:
+    key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_007)
+    return jax.random.split(jax.random.fold_in(key, step), 3)
+
+
+def epochs_of(snapshots: str, epochs: float) -> list[float]:
+    """Read when snapshots are taken, in epochs; the end is always one.
+
+    Raises:
+        InputError: one is no number, or not between 0 and the end.
+    """
+    try:
+        found = {float(part) for part in snapshots.split(",") if part}
+    except ValueError as error:
+        raise InputError(f"shaping.snapshots '{snapshots}': {error}") from None
+    if not all(0 <= epoch <= epochs for epoch in found):
+        raise InputError(
+            f"shaping.snapshots '{snapshots}' are to lie between 0 and shaping.epochs, "
+            f"{epochs:g}"
+        )
+    return sorted(found | {0.0, epochs})
+
+
+def shape_critic(
+    this: Run,
+    prior: Prior,
+    settings: ConfigDict,
+    who: Collaboration,
+    lessons: Lessons,
+    signals: Signals,
+) -> list[Snapshot]:
+    """Shape a critic, or go on with it; the loop, read top to bottom.
+
+    The state lies in `<workdir>/checkpoints`, snapshots in `<workdir>/snapshots`; the
+    same call goes on from there and comes to the same critic.
+
+    Args:
+        this: the data, and the workdir.
+        prior: whose critic it is.
+        settings: `shaping` of a config.
+        who: refines what the critic learns from.
+        lessons: what it learns from.
+        signals: that interrupt it.
+
+    Returns:
+        The snapshots, from the trained critic on.
+
+    Raises:
+        InputError: what lies in the workdir is of another prior.
+        DivergedError: a value was not finite; the last good checkpoint is kept.
+        Interrupted: by a signal, after saving.
+        OSError: the disk failed.
+    """
+    epochs = epochs_of(settings.snapshots, settings.epochs)
+    marks = [round(epoch * lessons.epoch) for epoch in epochs]
+    recipe, critic = _beginning(this, prior, settings)
+    everywhere = NamedSharding(this.mesh, PartitionSpec())
+    batched = NamedSharding(this.mesh, PartitionSpec("batch"))
+    weights = {
+        name: jnp.float32(term.weight) for name, term in recipe.critic_terms.items()
+    }
+
+    def advance(
+        critic: Player, generator: Variables, arrays: PyTree, step: Int[Array, ""]
+    ) -> Any:
+        lesson = jax.tree.map(
+            lambda leaf: jax.lax.with_sharding_constraint(leaf, batched),
+            lessons.lesson(arrays, step),
+        )
+        key = _keys(this, step)[2]
+        return shape(recipe, who, generator, critic, weights, lesson, key)
+
+    run = compiled(advance, donate_argnums=0, out_shardings=everywhere)
+    generator = jax.device_put(prior.networks.generator, everywhere)
+    origin = np.frombuffer(bytes.fromhex(prior.digest), np.uint8)
+    with (
+        Checkpoints(this.workdir / "checkpoints") as checkpoints,
+        Checkpoints(this.workdir / "snapshots", keep=None) as kept,
+    ):
+
+        def state(step: int, critic: Player) -> dict[str, Any]:
+            return {
+                "step": jnp.int32(step),
+                "origin": jnp.asarray(origin),
+                "critic": critic._asdict(),
+            }
+
+        begun = jax.device_put(state(0, critic), everywhere)
+        restored = checkpoints.restore(begun, say) or begun
+        if not np.array_equal(restored["origin"], origin):
+            raise InputError(
+                f"{this.workdir} holds a critic of another prior: {prior.workdir} was "
+                "trained anew; choose another --workdir"
+            )
+        step, critic = int(restored["step"]), Player(**restored["critic"])
+        if 0 in marks and 0 not in kept.steps:
+            kept.save(0, critic.variables)
+        if 0 < step < marks[-1]:
+            say(f"{this.workdir} continues at step {step} of {marks[-1]}")
+        title = "shaping"
+        with (
+            Journal(this.workdir, step if step else None) as journal,
+            Progress(marks[-1], step, title) as progress,
+        ):
+            while step < marks[-1]:
+                critic, log = run(
+                    critic, generator, lessons.arrays(step), np.int32(step)
+                )
+                log = jax.device_get(log)
+                check(jax.tree.map(lambda leaf: np.asarray(leaf)[None], log), step, 1)
+                step += 1
+                progress.advance(step, log.values)
+                if step <= _FIRST_STEPS or due(step, settings.log_every):
+                    journal.write(step, log.values)
+                if step in marks:
+                    kept.delete(step)  # may be left by a run that was killed
+                    kept.save(step, critic.variables)
+                    kept.wait()
+                if due(step, settings.checkpoint_every) or step in marks:
+                    journal.flush()
+                    checkpoints.save(step, state(step, critic))
+                if signals.received and step < marks[-1]:
+                    journal.flush()
+                    checkpoints.save(step, state(step, critic))
+                    checkpoints.wait()
+                    raise Interrupted(
+                        signals.received,
+                        f"stopped at step {step}; the same command continues",
+                    )
+        return _snapshots(kept, epochs, marks, critic)
+
+
+def _snapshots(
+    kept: Checkpoints, epochs: Sequence[float], marks: Sequence[int], like: Player
+) -> list[Snapshot]:
+    kept.wait()
+    found: list[Snapshot] = []
+    for epoch, mark in zip(epochs, marks, strict=True):
+        restored = kept.restore(like.variables, say, [mark])
+        if restored is None:
+            raise InputError(f"the snapshot of step {mark} is not there any more")
+        found.append(Snapshot(epoch, restored))
+    return found
+
+
+def _beginning(this: Run, prior: Prior, settings: ConfigDict) -> tuple[Recipe, Player]:
+    """Give the critic that is shaped, and the recipe by which it goes on."""
+    how = prior.config.optimizer.copy_and_resolve_references()
+    with how.unlocked():
+        how.learning_rate = settings.learning_rate
+        if settings.start != "trained":
+            how.warmup = 0
+    recipe = prior.recipe._replace(critic_optimizer=recipes.optimizer(how))
+    start = recipes.look_up(_STARTS, "shaping.start", settings.start)
+    if start is None:
+        key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_009)
+        batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
+        return recipe, initial_state(recipe, key, batch).critic
+    critic = dict(prior.networks.critic)
+    parameters = critic.pop("params")
+    return recipe, Player(parameters, critic, start(recipe, prior, parameters))
+
+
+_STARTS: Mapping[str, Callable[[Recipe, Prior, PyTree], PyTree] | None] = {
+    "trained": lambda recipe, prior, parameters: prior.networks.critic_optimizer,
+    "restarted": lambda recipe, prior, parameters: recipe.critic_optimizer.init(
+        parameters
+    ),
+    "fresh": None,
+}
+"""The optimiser's state for the trained critic: as training left it, or anew; or
+another critic altogether."""
