@@ -181,6 +181,7 @@ def collaboration(name: str) -> ConfigDict:
                 # The part by which the error of known pixels may grow in an image
                 # that is kept as refined.
                 "slack": 0.0,
+                "slots": 16,  # at once; a waiting one takes the place of one that ends
             },
             "shaping": {
                 "epochs": 2.0,  # of training images; 0 = the critic as it was trained

@@ -114,6 +114,7 @@ LIMITS: Mapping[str, Limits] = {
     "refinement.rate": Limits(above=0),
     "refinement.momentum": _DECAY,
     "refinement.slack": _WEIGHT,
+    "refinement.slots": _COUNT,
     "shaping.epochs": _WEIGHT,
     "shaping.images": _EVERY,
     "shaping.batch_size": _COUNT,

@@ -132,6 +132,7 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
         settings.momentum,
         settings.steps,
         probabilistic,
+        settings.slots,
     )
 
 

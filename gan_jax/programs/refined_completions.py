@@ -81,7 +81,7 @@ def refine_completions(
         values = one.all.metrics | more.metrics | extra[name]
         if task.truth is not None and name != "proposals":
             values["worse"] = _share_worse(before, one.each)
-        chosen = {
+        chosen: dict[str, Any] = {
             k: v for k, v in values.items() if k in (*_MEASURES, "worse", *extra[name])
         }
         rows.append({"images": name, **chosen})
@@ -90,9 +90,9 @@ def refine_completions(
         failed |= {f"{name}/{k}": v for k, v in reasons.items() if k in _MEASURES}
     name, last = list(stages.items())[-1]
     lines = write_images(last, measured[name].each, workdir / "images", workdir)
-    for line, values, is_kept in zip(lines, before, kept.tolist(), strict=True):
+    for line, own, is_kept in zip(lines, before, kept.tolist(), strict=True):
         line["refined"] = is_kept
-        line |= {f"proposal_{k}": v for k, v in values.items() if np.isfinite(v)}
+        line |= {f"proposal_{k}": v for k, v in own.items() if np.isfinite(v)}
     return Outcome(
         _tables(rows, has_truth=task.truth is not None),
         _pictures(stages),

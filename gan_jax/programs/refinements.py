@@ -27,7 +27,7 @@ from gan_jax.search.refinement import Problem, Refined, pasted
 from gan_jax.training.method import Example
 from gan_jax.training.state import Variables
 
-_CHUNK = 100  # refined at once
+_CHUNK = 500  # refined in one call
 _REAL = 1000  # images that tell what real ones cost
 
 Images = Float[np.ndarray, "count height width channels"]

@@ -172,7 +172,6 @@ def shape_critic(
     marks = [round(epoch * lessons.epoch) for epoch in epochs]
     recipe, critic = _beginning(this, prior, settings)
     everywhere = NamedSharding(this.mesh, PartitionSpec())
-    batched = NamedSharding(this.mesh, PartitionSpec("batch"))
     weights = {
         name: jnp.float32(term.weight) for name, term in recipe.critic_terms.items()
     }
@@ -180,10 +179,7 @@ def shape_critic(
     def advance(
         critic: Player, generator: Variables, arrays: PyTree, step: Int[Array, ""]
     ) -> Any:
-        lesson = jax.tree.map(
-            lambda leaf: jax.lax.with_sharding_constraint(leaf, batched),
-            lessons.lesson(arrays, step),
-        )
+        lesson = lessons.lesson(arrays, step)
         key = _keys(this, step)[2]
         return shape(recipe, who, generator, critic, weights, lesson, key)
 

@@ -42,6 +42,8 @@ class Collaboration(NamedTuple):
     probabilistic: bool = False
     """Whether examples end after numbers of steps drawn for each, which keeps more
     diversity, or where they are as good as the median real image, the best kept."""
+    slots: int = 64
+    """Refined at once."""
 
 
 def propose(
@@ -132,7 +134,7 @@ def improve(
 
     cost = critic_cost(tail, score, who.unlikely)
     settings = Refinement(cost, who.rate, who.momentum, not who.probabilistic)
-    return refine(settings, activations, problems, *stops)
+    return refine(settings, activations, problems, *stops, who.slots)
 
 
 def _of_one(

@@ -16,6 +16,8 @@ import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from gan_jax.search.slots import replaced
+
 Latent = Float[Array, "latent"]
 Loss = Callable[[Latent, PyTree[Array]], tuple[Float[Array, ""], Float[Array, ""]]]
 """`loss(latent, problem) -> (loss, residual)` of one image; the residual is kept beside
@@ -171,10 +173,7 @@ def make_turn(search: Search, length: int) -> Callable[..., tuple[Slot, Array]]:
         own = jax.tree.map(lambda leaf: leaf[jobs % images], problems)
         begun = jax.vmap(lambda start: begin(search, start))(starts[jobs])
 
-        def enter(old: Array, new: Array) -> Array:
-            return jnp.where(fresh.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
-
-        slots = jax.tree.map(enter, slots, begun)
+        slots = jax.tree.map(functools.partial(replaced, fresh), slots, begun)
         step = jax.vmap(lambda slot, problem: iterate(search, loss, slot, problem))
         slots = jax.lax.fori_loop(0, length, lambda _, slots: step(slots, own), slots)
         return slots, ended(search, slots)

@@ -5,14 +5,16 @@ next one descends the cost that the critic gives to the image made of it. As a l
 function on plain functions of one example.
 """
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from gan_jax.losses import inpainting
+from gan_jax.search.slots import replaced
 
 Activation = Float[Array, "..."]
 """Of one example: a latent, or what any later stage takes."""
@@ -57,18 +59,58 @@ class _Walk(NamedTuple):
     over: Bool[Array, ""]
 
 
+def _begin(activation: Activation) -> _Walk:
+    zero, start = jnp.int32(0), jnp.zeros_like(activation)
+    infinite = jnp.float32(jnp.inf)
+    return _Walk(
+        *(activation, start, zero, activation, infinite, zero, infinite),
+        over=jnp.array(False),
+    )
+
+
+def _go(
+    refinement: Refinement,
+    threshold: Float[Array, ""] | float,
+    at: _Walk,
+    problem: PyTree[Array],
+    limit: Int[Array, ""],
+) -> _Walk:
+    """Measure where an example is, keep it if that is due, and move it once."""
+    cost, slope = jax.value_and_grad(refinement.cost)(at.activation, problem)
+    first = at.step == 0
+    keep = first | (cost < at.kept_cost if refinement.best else True)
+    over = (cost <= threshold) | (at.step >= limit)
+    velocity = refinement.momentum * at.velocity + slope
+    moved = at.activation - refinement.rate * velocity
+    return _Walk(
+        activation=jnp.where(over, at.activation, moved),
+        velocity=velocity,
+        step=at.step + ~over,
+        kept=jnp.where(keep, at.activation, at.kept),
+        kept_cost=jnp.where(keep, cost, at.kept_cost),
+        kept_step=jnp.where(keep, at.step, at.kept_step),
+        proposed=jnp.where(first, cost, at.proposed),
+        over=over,
+    )
+
+
 def refine(
     refinement: Refinement,
     activations: Float[Array, "batch ..."],
     problems: PyTree[Array],
     limits: Int[Array, " batch"],
     threshold: Float[Array, ""] | float = -jnp.inf,
+    slots: int = 64,
 ) -> Refined:
-    """Refine a batch of proposals, each until its own end.
+    """Refine a batch of proposals, each until its own end, in one compiled loop.
 
     Deterministic stopping: equal limits, and the median cost of real images as the
     threshold. Probabilistic stopping, which keeps more diversity: limits drawn for each
     example, no threshold, and `best=False`.
+
+    Most examples end after a few steps: the place of one that has is taken by the next
+    that waits. With the same number of slots an example's result is the same, whatever
+    is refined beside it.
 
     Args:
         refinement: the cost, and how it is descended.
@@ -77,37 +119,48 @@ def refine(
             axis of the batch; None where that is nothing.
         limits: steps at most, for each example.
         threshold: a cost at which an example is good enough.
+        slots: how many are on their way at once, if there are as many.
     """
+    count = len(activations)
+    go = jax.vmap(functools.partial(_go, refinement, threshold))
 
-    def walk(activation: Activation, problem: PyTree[Array], limit: Array) -> _Walk:
-        def go(at: _Walk) -> _Walk:
-            cost, slope = jax.value_and_grad(refinement.cost)(at.activation, problem)
-            first = at.step == 0
-            keep = first | (cost < at.kept_cost if refinement.best else True)
-            over = (cost <= threshold) | (at.step >= limit)
-            velocity = refinement.momentum * at.velocity + slope
-            moved = at.activation - refinement.rate * velocity
-            return _Walk(
-                activation=jnp.where(over, at.activation, moved),
-                velocity=velocity,
-                step=at.step + ~over,
-                kept=jnp.where(keep, at.activation, at.kept),
-                kept_cost=jnp.where(keep, cost, at.kept_cost),
-                kept_step=jnp.where(keep, at.step, at.kept_step),
-                proposed=jnp.where(first, cost, at.proposed),
-                over=over,
-            )
+    def given(jobs: Int[Array, " slots"]) -> Any:
+        """Give what belongs to jobs; a job past the last one gets the last one's."""
+        place = jnp.minimum(jobs, count - 1)
+        return jax.tree.map(lambda leaf: leaf[place], (activations, (problems, limits)))
 
-        zero, start = jnp.int32(0), jnp.zeros_like(activation)
-        infinite = jnp.float32(jnp.inf)
-        begun = _Walk(
-            *(activation, start, zero, activation, infinite, zero, infinite),
-            over=jnp.array(False),
+    def turn(carry: Any) -> Any:
+        walks, jobs, waiting, ends = carry
+        walks = go(walks, *given(jobs)[1])
+        # What is written past the last job is dropped.
+        done = jnp.where(walks.over, jobs, count)
+        ends = jax.tree.map(
+            lambda end, now: end.at[done].set(now, mode="drop"), ends, _end(walks)
         )
-        return jax.lax.while_loop(lambda at: ~at.over, go, begun)
+        rank = jnp.cumsum(walks.over) - 1
+        jobs = jnp.where(walks.over, jnp.minimum(waiting + rank, count), jobs)
+        fresh = jax.vmap(_begin)(given(jobs)[0])
+        walks = jax.tree.map(functools.partial(replaced, walks.over), walks, fresh)
+        return walks, jobs, waiting + rank[-1] + 1, ends
 
-    ends = jax.vmap(walk)(activations, problems, limits)
-    return Refined(ends.kept, ends.kept_cost, ends.proposed, ends.kept_step, ends.step)
+    jobs = jnp.arange(min(slots, count), dtype=jnp.int32)
+    walks = jax.vmap(_begin)(activations[: len(jobs)])
+    blank = jax.tree.map(
+        lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), _end(walks)
+    )
+    ends: Refined
+    *_, ends = jax.lax.while_loop(
+        lambda carry: (carry[1] < count).any(),
+        turn,
+        (walks, jobs, jnp.int32(len(jobs)), blank),
+    )
+    return ends
+
+
+def _end(walks: _Walk) -> Refined:
+    return Refined(
+        walks.kept, walks.kept_cost, walks.proposed, walks.kept_step, walks.step
+    )
 
 
 class Problem(NamedTuple):
