@@ -67,7 +67,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.prior:
         rows = [time_queue(open_prior(options.prior, ""), options.queue)]
-        print(_line(rows[0]), flush=True)
+        print(line(rows[0]), flush=True)
     else:
         peers = import_peers() if options.peers else None
         rows = []
@@ -75,12 +75,13 @@ def main() -> None:
             for slots in map(int, options.slots.split(",")):
                 row = time_search(setting(ROWS[name]), slots, options.repeats, peers)
                 rows.append({"name": name, "slots": slots, **row})
-                print(_line(rows[-1]), flush=True)
+                print(line(rows[-1]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def _line(row: dict[str, object]) -> str:
+def line(row: dict[str, object]) -> str:
+    """Set a row's names and values on one line."""
     return "  ".join(
         f"{key} {format(value, '.3g') if isinstance(value, float) else value}"
         for key, value in row.items()

@@ -71,15 +71,22 @@ def losses(workdir):
 
 def start_and_signal(workdir, number, after_step):
     """Start the run and send a signal once a checkpoint of `after_step` is whole."""
+    return signal_once(
+        workdir / "checkpoints" / str(after_step), number, command(workdir, *LENGTHS)
+    )
+
+
+def signal_once(folder, number, command):
+    """Start a command and send a signal once a folder is there; gives the exit code."""
     process = subprocess.Popen(
-        command(workdir, *LENGTHS),
+        command,
         cwd=ROOT,
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 240
-    while not (workdir / "checkpoints" / str(after_step)).is_dir():
+    while not folder.is_dir():
         assert process.poll() is None, "it ended before it could be signalled"
         assert time.monotonic() < deadline
         time.sleep(0.01)

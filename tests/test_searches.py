@@ -1,8 +1,9 @@
-"""The benchmark of latent searches: what it counts, on networks of a toy's size."""
+"""The benchmarks of searches and refinements, on networks of a toy's size."""
 
 import pytest
 
-from launch import searches
+from gan_jax.search.collaboration import Collaboration
+from launch import refinements, searches
 
 SMALL = {
     "data.size": 8,
@@ -17,3 +18,14 @@ def test_rates_and_their_ratio():
     assert set(row) == {"ours", "loop", "natural", "ratio_to_loop", "mebibytes"}
     assert all(value > 0 for value in row.values())
     assert row["ratio_to_loop"] == pytest.approx(row["ours"] / row["loop"], rel=0.9)
+
+
+def test_times_of_refinement(monkeypatch):
+    monkeypatch.setitem(refinements.ROWS, "toy", SMALL)
+    monkeypatch.setattr(refinements, "STEPS", 3)
+    _, recipe, networks, real = refinements.random_networks("toy")
+    who = Collaboration(recipe.generator, recipe.critic, steps=3, slots=2)
+    row = refinements.time_refinement(
+        who, recipe, networks, real, refinements.NEVER, images=4, repeats=1
+    )
+    assert row["steps"] == 3 and all(value > 0 for value in row.values())

@@ -89,8 +89,12 @@ def residual(generated: Values, known: Values, mask: Mask) -> Float[Array, ""]:
     return _difference(generated, known, mask).sum() / jnp.maximum(count, 1)
 
 
-def composite(generated: Values, known: Values, mask: Mask) -> Values:
-    """Put known values over a generated image: M y + (1 - M) G, exactly."""
+def composite(
+    generated: Float[Array, "*batch height width channels"],
+    known: Float[Array, "*batch height width channels"],
+    mask: Float[Array, "*batch height width 1"],
+) -> Float[Array, "*batch height width channels"]:
+    """Put known values over a generated image, or many: M y + (1 - M) G, exactly."""
     return jnp.where(mask > 0, known, generated)
 
 

@@ -142,7 +142,7 @@ def refine_samples(
             return _Pool(after.images, after.cost, condition)
 
         pools("proposals", snapshots[0].critic, plain)
-        pools("refined, shaped", snapshots[-1].critic, improved)
+        pools("refined and shaped", snapshots[-1].critic, improved)
         tables.append(
             pages.table(
                 rows[begun:],

@@ -1,0 +1,165 @@
+"""Time refinement and shaping: per image, per epoch, and what XLA sets aside.
+
+python -m launch.refinements                      random networks
+python -m launch.refinements --prior=runs/gan     a trained prior's own samples
+python -m launch.refinements --json=rows.json     rows as JSON too
+
+Rows: DCGAN's networks at 28x28 and 64x64, with so many examples on their way at once.
+Random networks make all of their steps. Samples of a trained prior end where they are
+as good as the median real image, so that the places of those that have ended matter:
+`waiting` is the time per image in a batch that waits for its last one, over ours. A
+shaping epoch is one of 5,000 images in batches of 64, with numbers of steps by lot.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from gan_jax import recipe as recipes
+from gan_jax.data.feed import read, to_float
+from gan_jax.data.splits import partition
+from gan_jax.networks.compilation import compiled
+from gan_jax.programs.prior import open_prior
+from gan_jax.search.collaboration import Collaboration, Stops, costs, improve, propose
+from gan_jax.search.refinement import Problem, Refined
+from gan_jax.training.method import Example, Recipe
+from gan_jax.training.shaping import Lesson, shape
+from gan_jax.training.state import Player, Variables
+from launch.benchmark import time_in_turns
+from launch.searches import ROWS, line, setting
+
+Networks: TypeAlias = tuple[Variables, Variables]
+BATCH, EPOCH, STEPS = 64, 5000, 50
+NEVER = jnp.float32(-jnp.inf)
+_ROLES = {"real": 1.0}
+
+
+def main() -> None:
+    """Time the rows and print them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--prior", help="workdir of a run: time its own samples")
+    parser.add_argument("--rows", default=",".join(ROWS), help="names, by commas")
+    parser.add_argument("--slots", default="1,16,64", help="examples at once")
+    parser.add_argument("--images", type=int, default=256, help="refined in a call")
+    parser.add_argument("--repeats", type=int, default=3, help="medians of so many")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    options = parser.parse_args()
+    slots = [int(number) for number in options.slots.split(",")]
+    rows: list[dict[str, Any]] = []
+    if options.prior:
+        prior = open_prior(options.prior, "")
+        parts = partition(recipes.source(prior.config.data), prior.config.seed, _ROLES)
+        real = read(parts["validation"]["real"], np.arange(1000)).image
+        networks = prior.networks.generator, prior.networks.critic
+        given = [(options.prior, prior.recipe, networks, to_float(real))]
+    else:
+        given = [random_networks(name) for name in options.rows.split(",")]
+    for name, recipe, networks, real in given:
+        for number in slots:
+            who = Collaboration(*recipe[:2], steps=STEPS, slots=number)
+            good = jnp.median(costs(who, networks[1], real)) if options.prior else NEVER
+            row = time_refinement(
+                who, recipe, networks, real, good, options.images, options.repeats
+            )
+            rows.append({"name": name, "slots": number, **row})
+            print(line(rows[-1]), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def random_networks(
+    name: str,
+) -> tuple[str, Recipe, Networks, Array]:
+    """Give the networks of a row as they begin, and no images worth the name."""
+    config = setting(ROWS[name])
+    recipe = recipes.recipe(config, recipes.task(config), channels=1)
+    keys = jax.random.split(jax.random.key(0), 4)
+    size = config.data.size
+    real = jnp.tanh(jax.random.normal(keys[0], (BATCH, size, size, 1)))
+    generator = recipe.generator.init(keys[1], recipe.latent(keys[2], 1))
+    critic = recipe.critic.init(keys[3], real)
+    return name, recipe, (generator, critic), real
+
+
+def time_refinement(
+    who: Collaboration,
+    recipe: Recipe,
+    networks: Networks,
+    real: Float[Array, "real height width channels"],
+    good: Float[Array, ""],
+    images: int,
+    repeats: int,
+) -> dict[str, float]:
+    """Time the refinement of samples at stage 1, and a step of shaping.
+
+    Args:
+        who: refines.
+        recipe: of the prior.
+        networks: its generator's and its critic's variables.
+        real: images that the critic learns from.
+        good: the cost at which a refinement ends.
+        images: samples that are refined in a call.
+        repeats: rounds, of which medians are taken.
+
+    Returns:
+        Milliseconds per refined image, steps that it made, the same in batches that
+        wait for their last image as a ratio, seconds per shaping epoch, and MiB.
+    """
+    generator, critic = networks
+    latents = recipe.latent(jax.random.key(5), images)
+    by_lot = who._replace(probabilistic=True)
+
+    def refined(generator: Variables, critic: Variables, latents: Array) -> Refined:
+        count = len(latents)
+        ends = Stops(jnp.full(count, STEPS, jnp.int32), good)
+        proposals = propose(who, generator, latents)
+        return improve(who, generator, critic, proposals, Problem(), ends)
+
+    statistics = {name: v for name, v in critic.items() if name != "params"}
+    optimizer = recipe.critic_optimizer.init(critic["params"])
+    player = Player(critic["params"], statistics, optimizer)
+    weights = {
+        name: jnp.float32(term.weight) for name, term in recipe.critic_terms.items()
+    }
+    some = real[:BATCH]
+    drawn = recipe.latent(jax.random.key(6), len(some))
+    lesson = Lesson(Example(some, None, None), drawn, Problem())
+
+    def shaped(generator: Variables, player: Player, lesson: Lesson) -> Any:
+        key = jax.random.key(7)
+        return shape(recipe, by_lot, generator, player, weights, lesson, key)
+
+    run = compiled(refined).lower(generator, critic, latents).compile()
+    part = compiled(refined)  # of one batch, which waits for its last image
+    step = compiled(shaped)
+    batches = [latents[at : at + who.slots] for at in range(0, images, who.slots)]
+    times = time_in_turns(
+        {
+            "refined": lambda: jax.block_until_ready(run(generator, critic, latents)),
+            "waiting": lambda: [
+                jax.block_until_ready(part(generator, critic, some)) for some in batches
+            ],
+            "shaped": lambda: jax.block_until_ready(step(generator, player, lesson)),
+        },
+        repeats,
+    )
+    found = run(generator, critic, latents)
+    return {
+        "ms_per_image": float(np.median(times["refined"])) / images,
+        "steps": float(found.steps.mean()),
+        "waiting": float(np.median(times["waiting"] / times["refined"])),
+        "shaping_epoch_s": float(np.median(times["shaped"])) * EPOCH / BATCH / 1e3,
+        "mebibytes": run.memory_analysis().temp_size_in_bytes / 2**20,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Collaborative sampling and inpainting, as a user runs them."""
+
+import shutil
+import signal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.test_inpaint import results
+from tests.test_main import command, losses, run, signal_once, summary
+
+CONFIG = "--config=configs/collaborate.py:smoke"
+INPAINTING = "--config=configs/collaborate.py:inpainting,smoke"
+
+
+def train(workdir, config, steps=20):
+    flags = (f"--config.steps={steps}", "--config.evaluation.every=0")
+    finished = run(workdir, *flags, config=config)
+    assert finished.returncode == 0, finished.stderr
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("prior"), "--config=configs/gan.py:smoke")
+
+
+@pytest.fixture(scope="module")
+def sampled(prior, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("sampling")
+    finished = run(workdir, f"--config.prior={prior}", config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    return workdir
+
+
+def test_samples_of_every_stage_are_measured(sampled):
+    found = summary(sampled)
+    stages = {name.partition("/")[0] for name in found["metrics"]}
+    assert {"proposals", "refined", "refined, 0.5 epochs", "refined, 1 epochs"} < stages
+    assert {"proposals, rejection", "refined and shaped, Metropolis-Hastings"} < stages
+    assert found["metrics"]["refined, 1 epochs/fid"] > 0 and found["complete"]
+    assert np.asarray(Image.open(sampled / "samples" / "samples.png")).std() > 5
+    page = (sampled / "report.html").read_text()
+    assert "Acceptance" in page and page.count("<img") >= 2
+    rows = losses(sampled)
+    assert rows[0]["refinement/refined"] < rows[0]["refinement/proposed"]
+
+
+def snapshots(workdir):
+    return sorted(int(path.name) for path in (workdir / "snapshots").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_shaping_goes_on_where_it_was_stopped(prior, sampled, tmp_path, number):
+    """It comes to the same critics and figures as without the stop."""
+    flags = (f"--config.prior={prior}",)
+    first = tmp_path / "checkpoints" / "5"
+    code = signal_once(first, number, command(tmp_path, *flags, config=CONFIG))
+    assert code == (-9 if number == signal.SIGKILL else 143)
+    assert not (tmp_path / "summary.json").exists()
+    finished = run(tmp_path, *flags, config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    assert "continues at step" in finished.stdout
+    assert summary(tmp_path)["metrics"] == summary(sampled)["metrics"]
+    assert snapshots(tmp_path) == snapshots(sampled)
+
+
+def test_another_prior_in_the_same_place_is_noticed(prior, sampled, tmp_path):
+    shutil.copytree(prior, tmp_path / "prior")
+    shutil.copytree(sampled, tmp_path / "run")
+    config = tmp_path / "run" / "config.json"
+    config.write_text(config.read_text().replace(str(prior), str(tmp_path / "prior")))
+    shutil.rmtree(tmp_path / "prior" / "prior")
+    flags = ("--config.steps=21", "--config.evaluation.every=0")
+    assert (
+        run(
+            tmp_path / "prior", *flags, config="--config=configs/gan.py:smoke"
+        ).returncode
+        == 0
+    )
+    finished = run(
+        tmp_path / "run", f"--config.prior={tmp_path / 'prior'}", config=CONFIG
+    )
+    assert finished.returncode == 2 and "another prior" in finished.stderr
+
+
+@pytest.fixture(scope="module")
+def completed(prior, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("inpainting")
+    finished = run(
+        workdir, f"--config.prior={prior}", "--config.count=20", config=INPAINTING
+    )
+    assert finished.returncode == 0, finished.stderr
+    return workdir, finished.stdout
+
+
+def test_completions_are_refined_and_kept_where_trusted(completed):
+    workdir, _ = completed
+    found = summary(workdir)["metrics"]
+    names = {name.partition("/")[0] for name in found}
+    assert {"proposals", "refined", "refined, 1 epochs, kept where trusted"} < names
+    kept = found["refined, 1 epochs, kept where trusted/kept"]
+    lines = results(workdir)
+    assert len(lines) == 20 and all(line["done"] for line in lines)
+    assert np.mean([line["refined"] for line in lines]) == pytest.approx(kept)
+    for line in lines:
+        assert (line["psnr_composite"] == line["proposal_psnr_composite"]) or line[
+            "refined"
+        ]
+        assert Image.open(workdir / line["output"]).size == (28, 28)
+    for name in ("completions", "through_shaping"):
+        assert np.asarray(Image.open(workdir / "samples" / f"{name}.png")).std() > 5
+    assert "Mortiniera" in (workdir / "report.html").read_text()
+
+
+def test_latents_are_searched_once_for_all_collaborations(completed, prior, tmp_path):
+    flags = (
+        f"--config.prior={prior}",
+        "--config.count=20",
+        "--config.refinement.layer=2",
+    )
+    finished = run(tmp_path, *flags, config=INPAINTING)
+    assert finished.returncode == 0, finished.stderr
+    assert "searched before" not in completed[1]
+    assert finished.stdout.count("searched before") == 2
+
+
+def test_a_users_images_keep_their_known_pixels(prior, tmp_path):
+    random = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    image, mask = (
+        random.integers(0, 256, (50, 70), np.uint8),
+        np.full((50, 70), 255, np.uint8),
+    )
+    mask[10:20, 24:30] = 0
+    Image.fromarray(image).save(tmp_path / "images" / "one.png")
+    Image.fromarray(mask).save(tmp_path / "masks" / "one.png")
+    (tmp_path / "images" / "broken.png").write_bytes(b"no image")
+    finished = run(
+        tmp_path / "run",
+        f"--config.prior={prior}",
+        f"--config.images={tmp_path / 'images'}",
+        f"--config.masks={tmp_path / 'masks'}",
+        "--config.shaping.masks=squares:2",
+        config=CONFIG,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert summary(tmp_path / "run")["inputs"] == {"done": 1, "failed": 1}
+    done = [line for line in results(tmp_path / "run") if line["done"]]
+    found = np.asarray(Image.open(tmp_path / "run" / done[0]["output"]))
+    np.testing.assert_array_equal(found[mask > 0], image[mask > 0])
+
+
+def test_points_and_conditions_are_refined_too(tmp_path):
+    points = "--config=configs/gan.py:gaussians8,smoke"
+    workdir = train(tmp_path / "points", points)
+    finished = run(
+        tmp_path / "a",
+        f"--config.prior={workdir}",
+        "--config.shaping.epochs=0.1",
+        "--config.shaping.snapshots=",
+        config="--config=configs/collaborate.py:points,smoke",
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "refined/balance" in summary(tmp_path / "a")["metrics"]
+    assert (tmp_path / "a" / "samples" / "points.png").exists()
+    workdir = train(tmp_path / "pixels", "--config=configs/pixelcgan.py:smoke")
+    finished = run(tmp_path / "b", f"--config.prior={workdir}", config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    assert "refined/pixel_mse" in summary(tmp_path / "b")["metrics"]
+    finished = run(tmp_path / "c", f"--config.prior={workdir}", config=INPAINTING)
+    assert finished.returncode == 2 and "under conditions" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "flag", "says"),
+    [
+        (CONFIG, None, "--config=configs/gan.py"),
+        (CONFIG, "refinement.layer=4", "has 3 stages"),
+        (CONFIG, "refinement.stopping=so", "known: deterministic"),
+        (CONFIG, "refinement.unlikely=so", "known: saturating"),
+        (CONFIG, "shaping.start=so", "known: trained"),
+        (CONFIG, "shaping.snapshots=7", "between 0 and"),
+        (CONFIG, "shaping.batch_size=99999", "batch_size"),
+        (CONFIG, "refinement.rate=0", "above 0"),
+        (INPAINTING, "masks=center,left", "one kind"),
+        (INPAINTING, "masks=tests", "shaping.masks"),
+        (INPAINTING, "masks=none", "no image"),
+        ("--config=configs/collaborate.py:narow", "seed=0", "did you mean narrow"),
+    ],
+)
+def test_what_cannot_be_refined_is_refused(prior, tmp_path, config, flag, says):
+    given = [f"--config.prior={prior}", f"--config.{flag}"] if flag else []
+    finished = run(tmp_path / "no", *given, config=config)
+    assert finished.returncode == 2 and "Traceback" not in finished.stderr
+    assert says in finished.stderr
+    assert not (tmp_path / "no").exists()

@@ -1,0 +1,143 @@
+"""A generator and its critic refining together: stages, neighbours, known pixels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.networks import dcgan, perceptron
+from gan_jax.search.collaboration import (
+    Collaboration,
+    Stops,
+    costs,
+    guarded,
+    improve,
+    paint,
+    propose,
+    stops,
+)
+from gan_jax.search.refinement import Problem, Refined
+
+SIZE, COUNT = 8, 7
+
+
+def wild(variables):
+    """Draw parameters anew: networks without training hardly tell images apart."""
+    leaves, tree = jax.tree.flatten(variables["params"])
+    keys = jax.random.split(jax.random.key(6), len(leaves))
+    drawn = [
+        0.3 * jax.random.normal(key, leaf.shape)
+        for key, leaf in zip(keys, leaves, strict=True)
+    ]
+    return {**variables, "params": jax.tree.unflatten(tree, drawn)}
+
+
+def players(conditional=False):
+    generator = dcgan.generator(SIZE, 1, 4, 1, 3, conditional)
+    critic = dcgan.critic(SIZE, 4, 1, 3, conditional)
+    keys = jax.random.split(jax.random.key(0), 5)
+    latents = jax.random.normal(keys[0], (COUNT, 5))
+    condition = None
+    if conditional:
+        shape = (COUNT, SIZE, SIZE, 1)
+        condition = tuple(jax.random.normal(key, shape) for key in keys[3:])
+    g = generator.init(keys[1], latents, condition)
+    d = critic.init(keys[2], jnp.ones((COUNT, SIZE, SIZE, 1)), condition)
+    g, d = wild(g), wild(d)
+    return Collaboration(generator, critic), g, d, latents, condition
+
+
+def ends(limit, count=COUNT):
+    return Stops(jnp.full(count, limit, jnp.int32), jnp.float32(-jnp.inf))
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_every_stage_can_be_refined(conditional):
+    who, g, d, latents, condition = players(conditional)
+    whole = who.generator.apply(g, latents, condition)
+    stages = len(who.generator.stages)
+    for layer in range(stages + 1):
+        this = who._replace(layer=layer, rate=0.003)
+        proposals = propose(this, g, latents, condition)
+        problems = Problem(condition)
+        np.testing.assert_array_equal(paint(this, g, proposals, problems), whole)
+        found = improve(this, g, d, proposals, problems, ends(8))
+        assert (found.cost <= found.proposed).all()
+        assert found.cost.mean() < found.proposed.mean()
+        images = paint(this, g, found.activation, problems)
+        np.testing.assert_allclose(
+            costs(this, d, images, condition), found.cost, rtol=1e-4
+        )
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_result_does_not_depend_on_its_batch(known):
+    who, g, d, latents, _ = players()
+    who = who._replace(slots=3)
+    problems = Problem()
+    if known:
+        values = jax.random.uniform(jax.random.key(9), (COUNT, SIZE, SIZE, 1))
+        mask = jnp.ones_like(values).at[:, 2:6, 2:6].set(0)
+        problems = Problem(None, values, mask)
+    proposals = propose(who, g, latents)
+    limits = jnp.arange(COUNT, dtype=jnp.int32) * 3 % 8
+    threshold = jnp.median(improve(who, g, d, proposals, problems, ends(4)).cost)
+    whole = improve(who, g, d, proposals, problems, Stops(limits, threshold))
+    for chosen in (np.array([6, 2, 0, 5, 1, 4, 3]), np.array([5, 3, 1])):
+        some = jax.tree.map(lambda leaf, at=chosen: leaf[at], problems)
+        found = improve(
+            who, g, d, proposals[chosen], some, Stops(limits[chosen], threshold)
+        )
+        for one, other in zip(found, whole, strict=True):
+            np.testing.assert_array_equal(one, other[chosen])
+    assert (whole.steps <= limits).all() and len(set(whole.steps.tolist())) > 2
+
+
+def test_known_pixels_are_untouched():
+    who, g, d, latents, _ = players()
+    values = jax.random.uniform(jax.random.key(9), (COUNT, SIZE, SIZE, 1))
+    mask = jnp.ones_like(values).at[:, 2:6, 2:6].set(0)
+    problems = Problem(None, values, mask)
+    proposals = propose(who, g, latents)
+    found = improve(who, g, d, proposals, problems, ends(8))
+    images = paint(who, g, found.activation, problems)
+    known = np.asarray(mask) > 0
+    np.testing.assert_array_equal(np.asarray(images)[known], np.asarray(values)[known])
+    before = paint(who, g, proposals, problems)
+    assert (np.asarray(images)[~known] != np.asarray(before)[~known]).any()
+
+
+def test_points_are_refined_in_the_plane():
+    """Towards where the critic, a cone of its own, is highest."""
+    generator = perceptron.generator(1, 2, 4, 1)
+    critic = perceptron.critic(1, 4, 1)
+    z = jax.random.normal(jax.random.key(0), (5, 2))
+    g = generator.init(jax.random.key(1), z)
+    d = critic.init(jax.random.key(2), jnp.ones((5, 1, 1, 2)))
+    who = Collaboration(generator, critic, layer=len(generator.stages), rate=0.01)
+    proposals = propose(who, g, z)
+    assert proposals.shape == (5, 1, 1, 2)
+    found = improve(who, g, d, proposals, Problem(), ends(5, 5))
+    assert (found.cost <= found.proposed).all()
+
+
+def test_stops_by_the_median_real_image_or_by_lot():
+    who, *_ = players()
+    real = jnp.array([3.0, 1.0, 2.0])
+    certain = stops(who, jax.random.key(0), 4, real)
+    assert certain.limits.tolist() == [50] * 4 and float(certain.threshold) == 2
+    drawn = stops(who._replace(probabilistic=True), jax.random.key(0), 4000, real)
+    assert int(drawn.limits.min()) == 0 and int(drawn.limits.max()) == 50
+    assert float(drawn.limits.mean()) == pytest.approx(25, abs=1)
+    assert float(drawn.threshold) == -np.inf
+
+
+def test_only_what_all_agree_on_is_kept():
+    """Likelier, and no further from known pixels than the slack allows."""
+    zero = jnp.zeros(4)
+    refined = Refined(
+        zero, jnp.array([1.0, 3.0, 1.0, 1.0]), jnp.full(4, 2.0), zero, zero
+    )
+    before, after = jnp.full(4, 0.5), jnp.array([0.4, 0.4, 0.6, 0.51])
+    assert guarded(refined, before, after).tolist() == [True, False, False, False]
+    assert guarded(refined, before, after, 0.1).tolist() == [True, False, False, True]
