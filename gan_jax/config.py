@@ -200,6 +200,7 @@ def collaboration(name: str) -> ConfigDict:
             # Beside refinement, rejection and Metropolis-Hastings on its scores.
             "acceptance": {
                 "count": 2000,  # samples accepted; 0 = leave it out
+                "epochs": 0.5,  # in which a critic learns to tell them from real ones
                 "proposals": 20,  # for each of them
                 "share": 0.2,  # least share that rejection would keep
             },

@@ -122,6 +122,7 @@ LIMITS: Mapping[str, Limits] = {
     "shaping.log_every": _EVERY,
     "shaping.checkpoint_every": _EVERY,
     "acceptance.count": _EVERY,
+    "acceptance.epochs": _WEIGHT,
     "acceptance.proposals": _COUNT,
     "acceptance.share": Limits(least=0, most=1),
     "fused_steps": Limits(least=1, most=100_000),  # the log of each waits on the device

@@ -32,6 +32,7 @@ from gan_jax.programs.shaping import (
     epochs_of,
     searched_lessons,
     shape_critic,
+    telling_critics,
 )
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.workdir import check_workdir, claimed, write_results
@@ -81,11 +82,18 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             lessons = drawn_lessons(this, config.shaping.images)
         start = time.monotonic()
         snapshots = shape_critic(this, prior, config.shaping, shaper, lessons, signals)
+        tellers = {}
+        if searched is None and config.acceptance.count:
+            own = config.shaping.copy_and_resolve_references()
+            with own.unlocked():
+                own.epochs, own.snapshots = config.acceptance.epochs, ""
+            last = snapshots[-1].critic
+            tellers = telling_critics(this, prior, own, who, lessons, signals, last)
         shaped = time.monotonic()
         slack = config.refinement.slack
         refiner = Refiner(prior, who, this.parts["validation"], slack)
         if searched is None:
-            outcome = refine_samples(config, this, refiner, snapshots)
+            outcome = refine_samples(config, this, refiner, snapshots, tellers)
         else:
             outcome, lines = refine_completions(
                 config, prior, workdir, refiner, snapshots, searched

@@ -50,6 +50,10 @@ class Outcome(NamedTuple):
     """Samples or images."""
 
 
+_Make = Callable[[int, int], tuple[Images, Any]]
+"""`make(use, number)`: images, and what they were made under."""
+
+
 class _Pool(NamedTuple):
     """Samples of one kind."""
 
@@ -59,7 +63,11 @@ class _Pool(NamedTuple):
 
 
 def refine_samples(
-    config: ConfigDict, this: Run, refiner: Refiner, snapshots: Sequence[Snapshot]
+    config: ConfigDict,
+    this: Run,
+    refiner: Refiner,
+    snapshots: Sequence[Snapshot],
+    tellers: Mapping[str, Variables],
 ) -> Outcome:
     """Refine samples with every snapshot of a critic; accept some by its scores.
 
@@ -68,6 +76,8 @@ def refine_samples(
         this: the data of the prior, and the workdir.
         refiner: of the prior.
         snapshots: the critic as it was trained comes first.
+        tellers: critics that tell `proposals` and `refined` samples from real ones;
+            without them none are accepted.
     """
     evaluation = Evaluation(this)
     rows: list[pages.Row] = []
@@ -117,39 +127,38 @@ def refine_samples(
             "shaping. Steps and cost: means; cost by the critic that refines.",
         )
     ]
-    if count:
+    if tellers:
         begun = len(rows)
 
-        def pools(
-            name: str, critic: Variables, make: Callable[[int, int], _Pool]
-        ) -> None:
-            pool = make(1, count * config.acceptance.proposals)
+        def accept(name: str, critic: Variables, make: _Make) -> None:
+            def scored(use: int, number: int) -> _Pool:
+                images, condition = make(use, number)
+                cost = refiner.costs(critic, images, condition)
+                return _Pool(images, cost, condition)
+
+            pool = scored(1, count * config.acceptance.proposals)
             judge(f"{name}, {count}", *_some(pool, np.arange(count)))
-            accepted = _accept(
-                config, pool, make(2, count).cost, refiner.real_costs(critic)
-            )
-            for rule, places in accepted.items():
+            others, real = scored(2, count).cost, refiner.real_costs(critic)
+            for rule, places in _accept(config, pool, others, real).items():
                 judge(f"{name}, {rule}", *_some(pool, places))
 
-        def plain(use: int, number: int) -> _Pool:
+        def plain(use: int, number: int) -> tuple[Images, Any]:
             latents, problems, _ = draw(use, number)
-            images = refiner.propose(latents, problems)
-            cost = refiner.costs(snapshots[0].critic, images, problems.condition)
-            return _Pool(images, cost, problems.condition)
+            return refiner.propose(latents, problems), problems.condition
 
-        def improved(use: int, number: int) -> _Pool:
+        def improved(use: int, number: int) -> tuple[Images, Any]:
             after, condition = refined(snapshots[-1].critic, use, number)
-            return _Pool(after.images, after.cost, condition)
+            return after.images, condition
 
-        pools("proposals", snapshots[0].critic, plain)
-        pools("refined and shaped", snapshots[-1].critic, improved)
+        accept("proposals", tellers["proposals"], plain)
+        accept("refined and shaped", tellers["refined"], improved)
         tables.append(
             pages.table(
                 rows[begun:],
                 "Acceptance",
-                "By the scores of the critic, calibrated on real images that it has "
-                "not seen: rejection (Azadi et al. 2018) and Metropolis-Hastings "
-                "(Turner et al. 2018). FID falls with the number of images, so it "
+                "By the scores of a critic that has learned to tell these samples from "
+                "real images, calibrated on others: rejection (Azadi et al. 2018) and "
+                "Metropolis-Hastings (Turner et al. 2018). FID falls with the number of images, so it "
                 "compares within a table.",
             )
         )

@@ -145,6 +145,7 @@ def shape_critic(
     who: Collaboration,
     lessons: Lessons,
     signals: Signals,
+    refiner: Variables | None = None,
 ) -> list[Snapshot]:
     """Shape a critic, or go on with it; the loop, read top to bottom.
 
@@ -158,6 +159,7 @@ def shape_critic(
         who: refines what the critic learns from.
         lessons: what it learns from.
         signals: that interrupt it.
+        refiner: the critic that refines instead of the one that learns.
 
     Returns:
         The snapshots, from the trained critic on.
@@ -177,14 +179,15 @@ def shape_critic(
     }
 
     def advance(
-        critic: Player, generator: Variables, arrays: PyTree, step: Int[Array, ""]
+        critic: Player, others: PyTree, arrays: PyTree, step: Int[Array, ""]
     ) -> Any:
+        generator, refiner = others
         lesson = lessons.lesson(arrays, step)
         key = _keys(this, step)[2]
-        return shape(recipe, who, generator, critic, weights, lesson, key)
+        return shape(recipe, who, generator, critic, weights, lesson, key, refiner)
 
     run = compiled(advance, donate_argnums=0, out_shardings=everywhere)
-    generator = jax.device_put(prior.networks.generator, everywhere)
+    others = jax.device_put((prior.networks.generator, refiner), everywhere)
     origin = np.frombuffer(bytes.fromhex(prior.digest), np.uint8)
     with (
         Checkpoints(this.workdir / "checkpoints") as checkpoints,
@@ -210,15 +213,14 @@ def shape_critic(
             kept.save(0, critic.variables)
         if 0 < step < marks[-1]:
             say(f"{this.workdir} continues at step {step} of {marks[-1]}")
-        title = "shaping"
+        title = this.workdir.name if refiner is not None else "shaping"
         with (
             Journal(this.workdir, step if step else None) as journal,
             Progress(marks[-1], step, title) as progress,
         ):
             while step < marks[-1]:
-                critic, log = run(
-                    critic, generator, lessons.arrays(step), np.int32(step)
-                )
+                arrays = lessons.arrays(step)
+                critic, log = run(critic, others, arrays, np.int32(step))
                 log = jax.device_get(log)
                 check(jax.tree.map(lambda leaf: np.asarray(leaf)[None], log), step, 1)
                 step += 1
@@ -241,6 +243,54 @@ def shape_critic(
                         f"stopped at step {step}; the same command continues",
                     )
         return _snapshots(kept, epochs, marks, critic)
+
+
+def telling_critics(
+    this: Run,
+    prior: Prior,
+    settings: ConfigDict,
+    who: Collaboration,
+    lessons: Lessons,
+    signals: Signals,
+    last: Variables,
+) -> dict[str, Variables]:
+    """Train critics to tell proposals, and refined samples, from real images.
+
+    A critic that refines has learned from samples on their way, and those that it has
+    refined all look alike to it. What is accepted is judged by one that went on
+    learning while everything else rested (as Azadi 2018, section 3.1, does).
+
+    Args:
+        this: the data, and the workdir: they are kept in `<workdir>/acceptance`.
+        prior: whose critic goes on.
+        settings: `shaping` of a config, for so many epochs.
+        who: refines.
+        lessons: what is learned from.
+        signals: that interrupt it.
+        last: the shaped critic, which refines.
+
+    Returns:
+        The critics of `proposals` and of `refined` samples.
+
+    Raises:
+        InputError, DivergedError, Interrupted, OSError: as `shape_critic`.
+    """
+    critics: dict[str, Variables] = {}
+    for name, its_own, steps in (
+        ("proposals", prior.networks.critic, 0),
+        ("refined", last, who.steps),
+    ):
+        snapshots = shape_critic(
+            this._replace(workdir=this.workdir / "acceptance" / name),
+            prior._replace(networks=prior.networks._replace(critic=its_own)),
+            settings,
+            who._replace(steps=steps),
+            lessons,
+            signals,
+            last,
+        )
+        critics[name] = snapshots[-1].critic
+    return critics
 
 
 def _snapshots(

@@ -44,6 +44,7 @@ def shape(
     weights: dict[str, Float[Array, ""]],
     lesson: Lesson,
     key: PRNGKeyArray,
+    refiner: Variables | None = None,
 ) -> tuple[Player, Log]:
     """Update a critic once on real images and on samples that it has refined.
 
@@ -56,15 +57,18 @@ def shape(
         weights: of the recipe's critic terms.
         lesson: a batch.
         key: of this step.
+        refiner: the critic that refines instead, for one that only learns to tell what
+            comes of it from real images.
     """
+    by = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)
     example, latents, problems = lesson
     proposals = propose(who, generator, latents, problems.condition)
-    real = costs(who, critic.variables, example.real, example.real_condition)
+    real = costs(who, by, example.real, example.real_condition)
     refined = improve(
         who,
         generator,
-        critic.variables,
+        by,
         proposals,
         problems,
         stops(who, stop_key, len(proposals), real),
