@@ -158,8 +158,8 @@ def refine_samples(
                 "Acceptance",
                 "By the scores of a critic that has learned to tell these samples from "
                 "real images, calibrated on others: rejection (Azadi et al. 2018) and "
-                "Metropolis-Hastings (Turner et al. 2018). FID falls with the number of images, so it "
-                "compares within a table.",
+                "Metropolis-Hastings (Turner et al. 2018). FID falls with the number "
+                "of images, so it compares within a table.",
             )
         )
     return Outcome(

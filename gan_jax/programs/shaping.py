@@ -186,7 +186,7 @@ def shape_critic(
         key = _keys(this, step)[2]
         return shape(recipe, who, generator, critic, weights, lesson, key, refiner)
 
-    run = compiled(advance, donate_argnums=0, out_shardings=everywhere)
+    run = compiled(advance, out_shardings=everywhere)
     others = jax.device_put((prior.networks.generator, refiner), everywhere)
     origin = np.frombuffer(bytes.fromhex(prior.digest), np.uint8)
     with (
