@@ -201,6 +201,7 @@ def collaboration(name: str) -> ConfigDict:
             "acceptance": {
                 "count": 2000,  # samples accepted; 0 = leave it out
                 "epochs": 0.5,  # in which a critic learns to tell them from real ones
+                "learning_rate": 2e-4,
                 "proposals": 20,  # for each of them
                 "share": 0.2,  # least share that rejection would keep
             },

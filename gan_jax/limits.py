@@ -123,6 +123,7 @@ LIMITS: Mapping[str, Limits] = {
     "shaping.checkpoint_every": _EVERY,
     "acceptance.count": _EVERY,
     "acceptance.epochs": _WEIGHT,
+    "acceptance.learning_rate": Limits(above=0),
     "acceptance.proposals": _COUNT,
     "acceptance.share": Limits(least=0, most=1),
     "fused_steps": Limits(least=1, most=100_000),  # the log of each waits on the device

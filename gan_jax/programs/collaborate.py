@@ -79,7 +79,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             searched, lessons = _search(config, prior, this, given, signals)
         else:
             searched = None
-            lessons = drawn_lessons(this, config.shaping.images)
+            lessons = drawn_lessons(this, config.shaping.images, config.seed)
         start = time.monotonic()
         snapshots = shape_critic(this, prior, config.shaping, shaper, lessons, signals)
         tellers = {}
@@ -87,6 +87,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             own = config.shaping.copy_and_resolve_references()
             with own.unlocked():
                 own.epochs, own.snapshots = config.acceptance.epochs, ""
+                own.learning_rate = config.acceptance.learning_rate
             last = snapshots[-1].critic
             tellers = telling_critics(this, prior, own, who, lessons, signals, last)
         shaped = time.monotonic()
@@ -201,7 +202,7 @@ def _search(
     images = np.stack([target.image for target in known.targets])
     masks = np.asarray(known.known.mask)
     latents = found(known, "training images").found.latent
-    return searched, searched_lessons(this, images, masks, latents)
+    return searched, searched_lessons(this, images, masks, latents, config.seed)
 
 
 def _data_config(config: ConfigDict, prior: Prior) -> ConfigDict:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
@@ -49,36 +49,40 @@ class Lessons(NamedTuple):
     """`lesson(arrays, step)`: inside a compiled function."""
     epoch: int
     """Steps of one."""
+    key: PRNGKeyArray
+    """Of a step when its number is folded in."""
 
 
-def drawn_lessons(this: Run, count: int) -> Lessons:
+def drawn_lessons(this: Run, count: int, seed: int) -> Lessons:
     """Give lessons whose proposals are drawn anew.
 
     Args:
         this: the data of the prior.
         count: of training images; 0 = all.
+        seed: of the proposals.
     """
+    key = jax.random.key(seed)
     feed, part = this.feed, this.parts["train"]
     if count > 0:
         some = {
             role: select(source, np.arange(min(count, len(source))))
             for role, source in part.items()
         }
-        feed, part = _resident(this, some), some
+        feed, part = _resident(this, some, seed), some
     batch = this.config.batch_size
 
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
-        keys = _keys(this, step)
+        keys = _keys(key, step)
         example = this.recipe.present(keys[0], feed.batch(arrays, step))
         latents = this.recipe.latent(keys[1], batch)
         return Lesson(example, latents, Problem(example.condition))
 
     epoch = max(1, len(part["real"]) // batch)
-    return Lessons(lambda step: feed.stretch(step, 1, 1), lesson, epoch)
+    return Lessons(lambda step: feed.stretch(step, 1, 1), lesson, epoch, key)
 
 
 def searched_lessons(
-    this: Run, images: np.ndarray, masks: np.ndarray, latents: np.ndarray
+    this: Run, images: np.ndarray, masks: np.ndarray, latents: np.ndarray, seed: int
 ) -> Lessons:
     """Give lessons whose proposals are latents searched for images with holes.
 
@@ -87,36 +91,37 @@ def searched_lessons(
         images: of 8 bits, whole.
         masks: of each, 1 = known.
         latents: of each.
+        seed: of the order.
     """
+    key = jax.random.key(seed)
     # What goes with an image is found by its label, which is its number here.
     source = ArraySource("searched", images, np.arange(len(images)), ())
-    feed = _resident(this, {"real": source})
+    feed = _resident(this, {"real": source}, seed)
     everywhere = NamedSharding(this.mesh, PartitionSpec())
     beside = jax.device_put((masks, latents), everywhere)
 
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
         given, (masks, latents) = arrays
         batch = feed.batch(given, step)
-        example = this.recipe.present(_keys(this, step)[0], batch)
+        example = this.recipe.present(_keys(key, step)[0], batch)
         at = batch["real"].label
         return Lesson(example, latents[at], Problem(None, example.real, masks[at]))
 
     epoch = max(1, len(images) // this.config.batch_size)
-    return Lessons(lambda step: (feed.stretch(step, 1, 1), beside), lesson, epoch)
+    return Lessons(lambda step: (feed.stretch(step, 1, 1), beside), lesson, epoch, key)
 
 
-def _resident(this: Run, sources: dict[str, Any]) -> Feed:
+def _resident(this: Run, sources: dict[str, Any], seed: int) -> Feed:
     everywhere = NamedSharding(this.mesh, PartitionSpec())
     return resident(
         {role: in_memory(source) for role, source in sources.items()},
         this.config.batch_size,
-        this.config.seed,
+        seed,
         lambda tree: jax.device_put(tree, everywhere),
     )
 
 
-def _keys(this: Run, step: Int[Array, ""]) -> Array:
-    key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_007)
+def _keys(key: PRNGKeyArray, step: Int[Array, ""]) -> Array:
     return jax.random.split(jax.random.fold_in(key, step), 3)
 
 
@@ -183,7 +188,7 @@ def shape_critic(
     ) -> Any:
         generator, refiner = others
         lesson = lessons.lesson(arrays, step)
-        key = _keys(this, step)[2]
+        key = _keys(lessons.key, step)[2]
         return shape(recipe, who, generator, critic, weights, lesson, key, refiner)
 
     run = compiled(advance, out_shardings=everywhere)
