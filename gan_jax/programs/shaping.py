@@ -14,6 +14,7 @@ from gan_jax import recipe as recipes
 from gan_jax.data.feed import Feed, resident
 from gan_jax.data.sources import ArraySource, in_memory, select
 from gan_jax.errors import InputError, Interrupted
+from gan_jax.losses import adversarial
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run, say
 from gan_jax.programs.prior import Prior
@@ -280,6 +281,14 @@ def telling_critics(
     Raises:
         InputError, DivergedError, Interrupted, OSError: as `shape_critic`.
     """
+    recipe = prior.recipe
+    if prior.config.objective != "ebgan":
+        # Only a logistic loss leads to scores that are logarithms of p / q.
+        recipe = recipe._replace(
+            objective=adversarial.nonsaturating,
+            critic_terms={},
+            critic_projection=lambda parameters: parameters,
+        )
     critics: dict[str, Variables] = {}
     for name, its_own, steps in (
         ("proposals", prior.networks.critic, 0),
@@ -287,7 +296,9 @@ def telling_critics(
     ):
         snapshots = shape_critic(
             this._replace(workdir=this.workdir / "acceptance" / name),
-            prior._replace(networks=prior.networks._replace(critic=its_own)),
+            prior._replace(
+                recipe=recipe, networks=prior.networks._replace(critic=its_own)
+            ),
             settings,
             who._replace(steps=steps),
             lessons,
