@@ -204,14 +204,20 @@ TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
 }
 
 
-def optimizer(settings: ConfigDict) -> optax.GradientTransformation:
+def optimizer(
+    settings: ConfigDict, rate: optax.ScalarOrSchedule | None = None
+) -> optax.GradientTransformation:
     """Make the optimiser of networks that settings name.
+
+    Args:
+        settings: `optimizer` of a training config.
+        rate: the learning rate instead of theirs.
 
     Raises:
         InputError: the name is unknown.
     """
     make: Optimizer = look_up(OPTIMIZERS, "optimizer.name", settings.name)
-    return make(_rate(settings), settings)
+    return make(_rate(settings) if rate is None else rate, settings)
 
 
 def descent(search: ConfigDict) -> optax.GradientTransformation:

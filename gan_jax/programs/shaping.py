@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
@@ -152,6 +153,7 @@ def shape_critic(
     lessons: Lessons,
     signals: Signals,
     refiner: Variables | None = None,
+    annealed: bool = False,
 ) -> list[Snapshot]:
     """Shape a critic, or go on with it; the loop, read top to bottom.
 
@@ -166,6 +168,7 @@ def shape_critic(
         lessons: what it learns from.
         signals: that interrupt it.
         refiner: the critic that refines instead of the one that learns.
+        annealed: whether the learning rate falls to 0.
 
     Returns:
         The snapshots, from the trained critic on.
@@ -178,7 +181,8 @@ def shape_critic(
     """
     epochs = epochs_of(settings.snapshots, settings.epochs)
     marks = [round(epoch * lessons.epoch) for epoch in epochs]
-    recipe, critic = _beginning(this, prior, settings)
+    steps = marks[-1] if annealed else None
+    recipe, critic = _beginning(this, prior, settings, steps)
     everywhere = NamedSharding(this.mesh, PartitionSpec())
     weights = {
         name: jnp.float32(term.weight) for name, term in recipe.critic_terms.items()
@@ -264,7 +268,9 @@ def telling_critics(
 
     A critic that refines has learned from samples on their way, and those that it has
     refined all look alike to it. What is accepted is judged by one that went on
-    learning while everything else rested (as Azadi 2018, section 3.1, does).
+    learning while everything else rested (as Azadi 2018, section 3.1, does), to the
+    end: what the last updates of a constant rate happen to leave would decide which
+    modes are preferred.
 
     Args:
         this: the data, and the workdir: they are kept in `<workdir>/acceptance`.
@@ -281,6 +287,9 @@ def telling_critics(
     Raises:
         InputError, DivergedError, Interrupted, OSError: as `shape_critic`.
     """
+    settings = settings.copy_and_resolve_references()
+    with settings.unlocked():
+        settings.start = "restarted"
     recipe = prior.recipe
     if prior.config.objective != "ebgan":
         # Only a logistic loss leads to scores that are logarithms of p / q.
@@ -304,6 +313,7 @@ def telling_critics(
             lessons,
             signals,
             last,
+            annealed=True,
         )
         critics[name] = snapshots[-1].critic
     return critics
@@ -322,14 +332,21 @@ def _snapshots(
     return found
 
 
-def _beginning(this: Run, prior: Prior, settings: ConfigDict) -> tuple[Recipe, Player]:
+def _beginning(
+    this: Run, prior: Prior, settings: ConfigDict, annealed: int | None = None
+) -> tuple[Recipe, Player]:
     """Give the critic that is shaped, and the recipe by which it goes on."""
     how = prior.config.optimizer.copy_and_resolve_references()
     with how.unlocked():
         how.learning_rate = settings.learning_rate
         if settings.start != "trained":
             how.warmup = 0
-    recipe = prior.recipe._replace(critic_optimizer=recipes.optimizer(how))
+    rate = (
+        optax.cosine_decay_schedule(settings.learning_rate, annealed)
+        if annealed
+        else None
+    )
+    recipe = prior.recipe._replace(critic_optimizer=recipes.optimizer(how, rate))
     start = recipes.look_up(_STARTS, "shaping.start", settings.start)
     if start is None:
         key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_009)
