@@ -171,15 +171,15 @@ def collaboration(name: str) -> ConfigDict:
             "refinement": {
                 "layer": 1,  # the stage whose input is refined; 0 = latents
                 "steps": 50,  # at most
-                "rate": 0.1,
+                "rate": 0.3,
                 "momentum": 0.9,
                 # As the authors' code; saturating is the paper's text.
                 "unlikely": "nonsaturating",
                 # Until as good as the median real image, the best kept; or
                 # probabilistic, after steps drawn by lot.
                 "stopping": "deterministic",
-                # The part by which the error of known pixels may grow in an image
-                # that is kept as refined.
+                # The part by which the jump between known pixels and their generated
+                # neighbours may grow in an image that is kept as refined.
                 "slack": 0.0,
                 "slots": 16,  # at once; a waiting one takes the place of one that ends
             },
@@ -189,11 +189,11 @@ def collaboration(name: str) -> ConfigDict:
                 "images": 0,  # of the training images so many; 0 = all
                 "masks": "",  # holes in them by name; empty = as in `masks`
                 "batch_size": 64,
-                "learning_rate": 1e-5,
+                "learning_rate": 2e-4,
                 # The optimiser's state as training left it; or restarted; or a fresh
                 # critic.
                 "start": "trained",
-                "stopping": "probabilistic",
+                "stopping": "deterministic",
                 "log_every": 10,
                 "checkpoint_every": 100,
             },

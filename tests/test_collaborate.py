@@ -108,7 +108,7 @@ def test_completions_are_refined_and_kept_where_trusted(completed):
         assert (line["psnr_composite"] == line["proposal_psnr_composite"]) or line[
             "refined"
         ]
-        assert Image.open(workdir / line["output"]).size == (28, 28)
+        assert np.asarray(Image.open(workdir / line["output"])).shape == (28, 28)
     for name in ("completions", "through_shaping"):
         assert np.asarray(Image.open(workdir / "samples" / f"{name}.png")).std() > 5
     assert "Mortiniera" in (workdir / "report.html").read_text()

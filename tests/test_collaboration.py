@@ -133,7 +133,7 @@ def test_stops_by_the_median_real_image_or_by_lot():
 
 
 def test_only_what_all_agree_on_is_kept():
-    """Likelier, and no further from known pixels than the slack allows."""
+    """Likelier, and no wider a jump at the edge than the slack allows."""
     zero = jnp.zeros(4)
     refined = Refined(
         zero, jnp.array([1.0, 3.0, 1.0, 1.0]), jnp.full(4, 2.0), zero, zero

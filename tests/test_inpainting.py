@@ -217,3 +217,11 @@ def test_a_chain_is_its_parts_in_order():
     assert float(jnp.std(jnp.stack(errors))) == pytest.approx(0.125, rel=0.15)
     negative = degradations.chain(degradations.exact(jnp.negative))
     np.testing.assert_array_equal(negative.apply(picture), -picture)
+
+
+def test_the_seam_by_hand():
+    """One missing pixel of 4 beside known ones: |2 - 0|, |2 - 1|, |2 - 3| over 3."""
+    image = jnp.array([[0.0, 2.0, 1.0], [9.0, 3.0, 9.0]])[..., None]
+    mask = jnp.ones_like(image).at[0, 1].set(0)
+    assert float(inpainting.seam(image, mask)) == pytest.approx(4 / 3)
+    assert float(inpainting.seam(image, jnp.ones_like(mask))) == 0

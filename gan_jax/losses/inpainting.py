@@ -89,6 +89,19 @@ def residual(generated: Values, known: Values, mask: Mask) -> Float[Array, ""]:
     return _difference(generated, known, mask).sum() / jnp.maximum(count, 1)
 
 
+def seam(image: Values, mask: Mask) -> Float[Array, ""]:
+    """Give the mean of |differences| between known pixels and generated neighbours.
+
+    Of a composite; 0 where no known pixel has such a neighbour.
+    """
+    down = jnp.abs(mask[1:] - mask[:-1])
+    right = jnp.abs(mask[:, 1:] - mask[:, :-1])
+    jumps = (down * jnp.abs(image[1:] - image[:-1])).sum()
+    jumps += (right * jnp.abs(image[:, 1:] - image[:, :-1])).sum()
+    count = (down.sum() + right.sum()) * image.shape[-1]
+    return jumps / jnp.maximum(count, 1)
+
+
 def composite(
     generated: Float[Array, "*batch height width channels"],
     known: Float[Array, "*batch height width channels"],

@@ -59,8 +59,8 @@ class Refiner:
             prior: its generator.
             who: how.
             part: real images, whose median cost is good enough.
-            slack: the part by which the error of known pixels may grow in a sample
-                that is trusted.
+            slack: the part by which the jump between known and generated pixels may
+                grow in a sample that is trusted.
         """
         self._prior, self._who = prior, who
         count = min(_REAL, *(len(source) for source in part.values()))
@@ -76,20 +76,17 @@ class Refiner:
         ) -> tuple[Array, Array, Refined, Array]:
             proposals = propose(who, generator, latents, problems.condition)
             found = improve(who, generator, critic, proposals, problems, stops)
-            # The pixels that are generated where others are known tell how well the
-            # whole agrees with those.
             bare = problems._replace(values=None, mask=None)
-            before = paint(who, generator, proposals, bare)
             after = paint(who, generator, found.activation, bare)
-            trusted = guarded(
-                found, errors(before, problems), errors(after, problems), slack
-            )
-            return pasted(after, problems), after, found, trusted
+            images = pasted(after, problems)
+            before = paint(who, generator, proposals, problems)
+            jumps = (seams(each, problems) for each in (before, images))
+            return images, after, found, guarded(found, *jumps, slack)
 
-        def errors(images: Array, problems: Problem) -> Array:
-            if problems.values is None or problems.mask is None:
+        def seams(images: Array, problems: Problem) -> Array:
+            if problems.mask is None:
                 return jnp.zeros(len(images))
-            return jax.vmap(inpainting.residual)(images, problems.values, problems.mask)
+            return jax.vmap(inpainting.seam)(images, problems.mask)
 
         self._refined = compiled(refined)
         self._painted = compiled(

@@ -158,14 +158,14 @@ def guarded(
 ) -> Bool[Array, " batch"]:
     """Tell which examples are to be kept as refined: all that is known agrees.
 
-    The critic must find the refined image more likely, and what was generated in the
-    place of known pixels must not have come further from them. What is missing is
-    never looked at.
+    The critic must find the refined image likelier, and it must fit its known pixels no
+    worse than the proposal does. What is missing is never looked at.
 
     Args:
         refined: what became of the proposals.
-        before: mean error of known pixels of the proposals; 0 where none is known.
-        after: the same of the refined.
-        slack: the part by which the error may grow.
+        before: the jump across the edges of holes in the proposals
+            (`losses.inpainting.seam`); 0 where nothing is known.
+        after: the same in the refined.
+        slack: the part by which the jump may grow.
     """
     return (refined.cost < refined.proposed) & (after <= before * (1 + slack))
