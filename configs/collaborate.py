@@ -35,7 +35,7 @@ VARIANTS = {
         "refinement.rate": 0.02,
         "shaping.batch_size": 256,
         "shaping.learning_rate": 1e-4,
-        "acceptance.epochs": 8.0,
+        "acceptance.epochs": 24.0,
         "acceptance.learning_rate": 1e-3,
     },
     "narrow": {"shaping.images": 5000},

@@ -79,9 +79,9 @@ class Refiner:
             bare = problems._replace(values=None, mask=None)
             after = paint(who, generator, found.activation, bare)
             images = pasted(after, problems)
-            before = paint(who, generator, proposals, problems)
-            jumps = (seams(each, problems) for each in (before, images))
-            return images, after, found, guarded(found, *jumps, slack)
+            before = seams(paint(who, generator, proposals, problems), problems)
+            kept = guarded(found, before, seams(images, problems), slack)
+            return images, after, found, kept
 
         def seams(images: Array, problems: Problem) -> Array:
             if problems.mask is None:
