@@ -6,7 +6,14 @@ import pytest
 from ml_collections import ConfigDict
 
 from gan_jax import limits
-from gan_jax.config import COMPLETION, flatten, inpainting, study, training
+from gan_jax.config import (
+    COMPLETION,
+    collaboration,
+    flatten,
+    inpainting,
+    study,
+    training,
+)
 from gan_jax.errors import InputError
 from gan_jax.limits import LIMITS, Limits
 
@@ -26,6 +33,7 @@ def config(**values):
 def test_the_defaults_are_allowed():
     limits.check(training("any"))
     limits.check(inpainting("any"))
+    limits.check(collaboration("any"))
 
 
 def test_every_row_is_a_key_of_some_config():
@@ -33,6 +41,7 @@ def test_every_row_is_a_key_of_some_config():
         *flatten(training("any")),
         *flatten(study("any", {"a": training("a")}, ())),
         *flatten(inpainting("any")),
+        *flatten(collaboration("any")),
         *(f"losses.*.{key}" for key in COMPLETION),
     }
     assert set(LIMITS) <= known | {"pixel_weight", "mask.count", "mask.fraction"}
