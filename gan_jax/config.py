@@ -20,6 +20,8 @@ RESUMABLE = (
     "log_every",
     "checkpoint_every",
     "sample_every",
+    "shaping.log_every",
+    "shaping.checkpoint_every",
     "evaluation.every",
     "evaluation.final_count",
     "fused_steps",

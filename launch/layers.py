@@ -3,8 +3,8 @@
 python -m launch.layers --prior=runs/gan --plot=layers.png
 
 Every stage of the prior's generator, from the latent to the image itself, with the
-critic as it was trained, or with the last snapshot of a collaboration's workdir
-(`--shaped`). The same latents throughout; features of the data set's own classifier.
+critic as it was trained. The same latents throughout; features of the data set's own
+classifier.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
             config.refinement.rate = rate
             config.refinement.stopping = options.stopping
             who = collaboration(config, prior, "refinement")
-            refiner = Refiner(prior, who, this.parts["validation"], 0.0)
+            refiner = Refiner(prior, who, this.parts["validation"])
             found = refiner.refine(critic, latents, problems, jax.random.key(3))
             images, condition = found.images, problems.condition
             metrics = evaluation.compare(images, condition, "test", 10_000).metrics
@@ -67,15 +67,13 @@ def main() -> None:
                 }
             )
             print(line(rows[-1]), flush=True)
-    images = Refiner(prior, who, this.parts["validation"], 0.0).propose(
-        latents, problems
-    )
+    images = refiner.propose(latents, problems)
     plain = evaluation.compare(images, problems.condition, "test", 10_000).metrics
-    print(f"proposals: {plain['fid']:.4g}", flush=True)
+    print(f"proposals: {plain['fid']}", flush=True)
     if options.json:
         text = json.dumps({"proposals": plain["fid"], "rows": rows}, indent=2)
         options.json.write_text(text + "\n")
-    if options.plot:
+    if options.plot and plain["fid"] is not None:
         lines = {
             f"layer {layer}": [
                 (

@@ -64,6 +64,8 @@ def test_shaping_goes_on_where_it_was_stopped(prior, sampled, tmp_path, number):
     assert "continues at step" in finished.stdout
     assert summary(tmp_path)["metrics"] == summary(sampled)["metrics"]
     assert snapshots(tmp_path) == snapshots(sampled)
+    hashes = [summary(each)["parameters_sha256"] for each in (tmp_path, sampled)]
+    assert hashes[0] == hashes[1] != summary(prior)["parameters_sha256"]
 
 
 def test_another_prior_in_the_same_place_is_noticed(prior, sampled, tmp_path):
@@ -153,6 +155,17 @@ def test_a_users_images_keep_their_known_pixels(prior, tmp_path):
     np.testing.assert_array_equal(found[mask > 0], image[mask > 0])
 
 
+def test_energies_are_refined_downhill(tmp_path):
+    workdir = train(tmp_path / "prior", "--config=configs/ebgan.py:smoke")
+    flags = (f"--config.prior={workdir}", "--config.refinement.unlikely=trained")
+    more = ("--config.acceptance.count=0", "--config.shaping.epochs=0.2")
+    snapshots = "--config.shaping.snapshots="
+    finished = run(tmp_path / "run", *flags, *more, snapshots, config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    rows = losses(tmp_path / "run")
+    assert rows[0]["refinement/refined"] < rows[0]["refinement/proposed"]
+
+
 def test_points_and_conditions_are_refined_too(tmp_path):
     points = "--config=configs/gan.py:gaussians8,smoke"
     workdir = train(tmp_path / "points", points)
@@ -185,6 +198,10 @@ def test_points_and_conditions_are_refined_too(tmp_path):
         (CONFIG, "shaping.snapshots=7", "between 0 and"),
         (CONFIG, "shaping.batch_size=99999", "batch_size"),
         (CONFIG, "refinement.rate=0", "above 0"),
+        (CONFIG, "refinement.unlikely=energy", "does not fit the objective"),
+        (CONFIG, "images=tests", "--config.masks"),
+        (INPAINTING, "losses.yeh.weights=so", "known: near"),
+        (INPAINTING, "shaping.images=3", "shaping.batch_size"),
         (INPAINTING, "masks=center,left", "one kind"),
         (INPAINTING, "masks=tests", "shaping.masks"),
         (INPAINTING, "masks=none", "no image"),

@@ -106,3 +106,8 @@ def test_known_pixels_have_no_gradient():
     slope = np.asarray(jax.grad(cost)(painted, Problem(None, image, mask)))
     assert not slope[np.asarray(mask) > 0].any()
     assert slope[np.asarray(mask) == 0].any()
+
+
+def test_nothing_cannot_be_refined():
+    with pytest.raises(ValueError, match="nothing"):
+        refine(Refinement(bowl), jnp.ones((0, 2)), jnp.zeros((0, 2)), limits(0, 1))

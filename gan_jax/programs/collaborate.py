@@ -19,7 +19,7 @@ from gan_jax.programs import targets
 from gan_jax.programs.assembly import Run, prepare, say
 from gan_jax.programs.classifier import cache_folder
 from gan_jax.programs.completions import Task
-from gan_jax.programs.latents import Searched, found_for, prepare_search
+from gan_jax.programs.latents import Prepared, Searched, found_for, prepare_search
 from gan_jax.programs.measurements import as_task, check_prior, gather, named_holes
 from gan_jax.programs.prior import Prior, describe, open_prior
 from gan_jax.programs.refined_completions import refine_completions
@@ -28,8 +28,8 @@ from gan_jax.programs.refinements import Refiner
 from gan_jax.programs.results import environment
 from gan_jax.programs.shaping import (
     Lessons,
+    check_shaping,
     drawn_lessons,
-    epochs_of,
     searched_lessons,
     shape_critic,
     telling_critics,
@@ -41,6 +41,7 @@ from gan_jax.report import files
 from gan_jax.report.journal import read_rows
 from gan_jax.report.training import command
 from gan_jax.search.collaboration import Collaboration
+from gan_jax.training.state import digest
 
 _COMMANDS = (
     "Train one, then refine with it: python -m gan_jax.main --config=configs/gan.py "
@@ -65,21 +66,26 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.monotonic()
     check_workdir(config, workdir)
     prior = open_prior(config.prior, _COMMANDS)
-    epochs_of(config.shaping.snapshots, config.shaping.epochs)
+    check_shaping(config.shaping)
+    if config.images and not config.masks:
+        raise InputError(
+            "--config.images is to be completed: name its holes, or a folder of masks, "
+            "with --config.masks"
+        )
     who, shaper = (
         collaboration(config, prior, key) for key in ("refinement", "shaping")
     )
     this = prepare(_data_config(config, prior), workdir)
     given = _gather(config, prior) if config.masks else None
+    lessons = None if given else drawn_lessons(this, config.shaping.images, config.seed)
     skipped = given.skipped if given else []
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
     with claimed(config, workdir, skipped), Signals() as signals:
+        searched = None
         if given:
             searched, lessons = _search(config, prior, this, given, signals)
-        else:
-            searched = None
-            lessons = drawn_lessons(this, config.shaping.images, config.seed)
+        assert lessons is not None
         start = time.monotonic()
         snapshots = shape_critic(this, prior, config.shaping, shaper, lessons, signals)
         tellers = {}
@@ -92,7 +98,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             tellers = telling_critics(this, prior, own, who, lessons, signals, last)
         shaped = time.monotonic()
         slack = config.refinement.slack
-        refiner = Refiner(prior, who, this.parts["validation"], slack)
+        part = this.parts["validation"]
+        refiner = Refiner(prior, who, part, slack, signals)
         if searched is None:
             outcome = refine_samples(config, this, refiner, snapshots, tellers)
         else:
@@ -106,7 +113,12 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "refinement_seconds": time.monotonic() - shaped,
             "total_seconds": time.monotonic() - began,
         }
-        return _conclude(config, prior, this, outcome, skipped, timing)
+        ended = {"generator": prior.networks.generator, "critic": snapshots[-1].critic}
+        hashes = {
+            "dataset": targets.digest(given.task.targets) if given else this.digest,
+            "parameters": digest(ended),
+        }
+        return _conclude(config, prior, this, outcome, skipped, timing, hashes)
 
 
 def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
@@ -129,6 +141,13 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
             f"refinement.layer {settings.layer}: the generator of {prior.workdir} has "
             f"{stages} stages; 0 is the latent, {stages} the image itself"
         )
+    energies = prior.config.objective == "ebgan"
+    if energies != (settings.unlikely == "energy") and settings.unlikely != "trained":
+        raise InputError(
+            f"refinement.unlikely {settings.unlikely} does not fit the objective "
+            f"{prior.config.objective} of {prior.workdir}: an energy is low for real "
+            "images, a score high; give --config.refinement.unlikely=trained"
+        )
     cost = recipes.cost_of_scores(
         prior.config, "refinement.unlikely", settings.unlikely
     )
@@ -148,6 +167,7 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
 class _Given(NamedTuple):
     """Images to be completed, and the holes of those that the critic learns from."""
 
+    prepared: Prepared
     task: Task
     skipped: list[Skipped]
     hole: str
@@ -166,10 +186,18 @@ def _gather(config: ConfigDict, prior: Prior) -> _Given:
         )
     if training_hole is None:
         raise InputError(
-            "--config.masks is a folder: name the holes of the training images with "
+            f"{masks} is a folder: name the holes of the training images with "
             "--config.shaping.masks, e.g. center"
         )
-    return _Given(*gather(config, prior, name, hole), training, training_hole)
+    if 0 < config.shaping.images < config.shaping.batch_size:
+        raise InputError(
+            f"shaping.images {config.shaping.images} are fewer than shaping.batch_size "
+            f"{config.shaping.batch_size}: give more"
+        )
+    (loss,) = config.losses
+    search = prepare_search(prior, config.losses[loss], config.search, f"losses.{loss}")
+    task, skipped = gather(config, prior, name, hole)
+    return _Given(search, task, skipped, training, training_hole)
 
 
 def _search(
@@ -180,7 +208,6 @@ def _search(
     They are kept by what they depend on, so that other collaborations find them.
     """
     (name,) = config.losses
-    search = prepare_search(prior, config.losses[name], config.search, f"losses.{name}")
 
     def found(task: Task, what: str) -> Searched:
         identity = {
@@ -193,12 +220,14 @@ def _search(
         text = json.dumps(identity, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()
         path = cache_folder() / "latents" / f"{key}.npz"
-        return found_for(config, prior, task, search, path, what, signals)
+        return found_for(config, prior, task, given.prepared, path, what, signals)
 
     searched = found(given.task, "images")
     count = config.shaping.images or len(this.parts["train"]["real"])
     some = targets.of_data(prior, "train", count, given.training_hole, config.seed)
-    known, _ = as_task(prior, given.hole, some, prior.config.data.size)
+    known, blank = as_task(prior, given.hole, some, prior.config.data.size)
+    if blank:
+        say(f"{len(blank)} training images are left out: {blank[0].reason}")
     images = np.stack([target.image for target in known.targets])
     masks = np.asarray(known.known.mask)
     latents = found(known, "training images").found.latent
@@ -220,6 +249,7 @@ def _conclude(
     outcome: Outcome,
     skipped: Sequence[Skipped],
     timing: Mapping[str, float],
+    hashes: Mapping[str, str],
 ) -> dict[str, Any]:
     """Write the pictures, the report and the summary."""
     workdir = this.workdir
@@ -250,7 +280,7 @@ def _conclude(
             "name": config.images or prior.config.data.name,
             "split": "images" if config.images else "test",
             "count": outcome.done,
-            "sha256": this.digest,
+            "sha256": hashes["dataset"],
         },
         "prior": describe(prior),
         "inputs": {"done": outcome.done, "failed": len(skipped)},
@@ -258,7 +288,7 @@ def _conclude(
         "metrics_failed": outcome.failed,
         "timing": timing,
         "environment": environment(this.mesh),
-        "parameters_sha256": prior.digest,
+        "parameters_sha256": hashes["parameters"],
         "complete": True,
     }
     files.write_json(workdir / "summary.json", summary)

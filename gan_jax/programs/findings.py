@@ -24,7 +24,7 @@ def write_found(path: Path, found: Found, seconds: float, identity: str) -> None
     Raises:
         OSError: it cannot be written.
     """
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = found._asdict()
     arrays |= {"identity": np.array(identity), "seconds": np.array(seconds)}
     arrays |= {f"restarts.{k}": v for k, v in arrays.pop("restarts")._asdict().items()}

@@ -107,7 +107,13 @@ def open_prior(path: str, commands: str) -> Prior:
     key = jax.random.key(0)
     like = jax.eval_shape(lambda: trained(initial_state(recipe, key, batch)))
     with Checkpoints(workdir / _FOLDER, keep=None) as kept:
-        restored = kept.restore(like._asdict(), say)
+        try:
+            restored = kept.restore(like._asdict(), say)
+        except InputError as error:
+            raise InputError(
+                f"prior {workdir} is damaged, or of another version ({error}): "
+                "train it anew"
+            ) from None
     if restored is None:
         raise InputError(f"prior {workdir} holds no networks. {commands}")
     networks = Trained(**restored)

@@ -115,7 +115,7 @@ def _more(completion: Completion, judge: Judge | None) -> Measured:
     def score() -> float:
         probabilities = judge(completion.composite).probabilities if judge else None
         if probabilities is None:
-            raise ValueError("the data set has no classifier of labels")
+            raise ValueError("there is no classifier of labels for these images")
         return inception_score(probabilities)
 
     return measure({"inception_score": score})

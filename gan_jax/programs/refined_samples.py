@@ -58,7 +58,8 @@ class _Pool(NamedTuple):
     """Samples of one kind."""
 
     images: Images
-    cost: Float[np.ndarray, " count"]
+    scores: Float[np.ndarray, " count"]
+    """By the critic that tells them from real ones."""
     condition: Any
 
 
@@ -123,7 +124,7 @@ def refine_samples(
         pages.table(
             rows,
             "Refinement",
-            "Refined with the critic as it was trained, and after so many epochs of "
+            "Refined with the critic as shaping began, and after so many epochs of "
             "shaping. Steps and cost: means; cost by the critic that refines.",
         )
     ]
@@ -133,12 +134,13 @@ def refine_samples(
         def accept(name: str, critic: Variables, make: _Make) -> None:
             def scored(use: int, number: int) -> _Pool:
                 images, condition = make(use, number)
-                cost = refiner.costs(critic, images, condition)
-                return _Pool(images, cost, condition)
+                scores = refiner.scores(critic, images, condition)
+                return _Pool(images, scores, condition)
 
             pool = scored(1, count * config.acceptance.proposals)
             judge(f"{name}, {count}", *_some(pool, np.arange(count)))
-            others, real = scored(2, count).cost, refiner.real_costs(critic)
+            others = scored(2, count).scores
+            real = refiner.scores(critic, *refiner.real())
             for rule, places in _accept(config, pool, others, real).items():
                 judge(f"{name}, {rule}", *_some(pool, places))
 
@@ -169,7 +171,7 @@ def refine_samples(
             f"{stage}/{name}": value
             for stage, measured in found.items()
             for name, value in measured.metrics.items()
-            if name in _MEASURES
+            if name in (*_MEASURES, "fid_count", "fid_features")
         },
         {
             f"{stage}/{name}": reason
@@ -196,24 +198,28 @@ def _accept(
     Args:
         config: of the collaboration.
         pool: from which they are chosen.
-        fake: costs of other samples of its kind.
-        real: costs of real images that the critic has not seen.
+        fake: scores of other samples of its kind.
+        real: scores of real images that the critic has not seen.
     """
     settings = config.acceptance
-    logits_of = calibrated(-real, -fake)
-    logits = logits_of(-pool.cost)
-    lots = np.random.default_rng(config.seed).random(len(logits))
+    logits_of = calibrated(real, fake)
+    logits = logits_of(pool.scores)
+    lots, others = np.random.default_rng(config.seed).random((2, len(logits)))
     kept = rejection(logits, float(logits.max()), lots, settings.share)
     chains = logits.reshape(settings.count, settings.proposals)
-    starts = logits_of(-np.resize(real, settings.count))
+    starts = logits_of(np.resize(real, settings.count))
     ends = metropolis_hastings(chains, starts, lots.reshape(chains.shape))
-    # A chain that never left its real image begins at its first sample instead.
-    again = metropolis_hastings(chains, chains[:, 0], lots.reshape(chains.shape))
-    ends = np.where(ends < 0, np.maximum(again, 0), ends)
-    first = np.arange(settings.count) * settings.proposals
+    # A chain that never left its real image begins again, at a sample, and is offered
+    # those of the next one: its own have just been found worse than most.
+    stuck, own = ends < 0, np.arange(settings.count)
+    following = np.roll(own, -1)
+    offered = chains[following]
+    again = metropolis_hastings(offered, offered[:, 0], others.reshape(chains.shape))
+    ends = np.where(stuck, np.maximum(again, 0), ends)
+    chain = np.where(stuck, following, own)
     return {
         "rejection": np.flatnonzero(kept)[: settings.count],
-        "Metropolis-Hastings": first + ends,
+        "Metropolis-Hastings": chain * settings.proposals + ends,
     }
 
 

@@ -1,6 +1,8 @@
 """Many samples refined: in chunks of one compiled program, whatever the method."""
 
-from typing import NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +11,12 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.data.feed import read
 from gan_jax.data.splits import Part
+from gan_jax.errors import Interrupted
 from gan_jax.losses import inpainting
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.chunks import chunks
 from gan_jax.programs.prior import Prior
+from gan_jax.programs.signals import Signals
 from gan_jax.search.collaboration import (
     Collaboration,
     Stops,
@@ -52,7 +56,14 @@ class Refinements(NamedTuple):
 class Refiner:
     """Refines samples of a prior with any critic of the prior's kind."""
 
-    def __init__(self, prior: Prior, who: Collaboration, part: Part, slack: float):
+    def __init__(
+        self,
+        prior: Prior,
+        who: Collaboration,
+        part: Part,
+        slack: float = 0.0,
+        signals: Signals | None = None,
+    ):
         """Prepare.
 
         Args:
@@ -61,8 +72,12 @@ class Refiner:
             part: real images, whose median cost is good enough.
             slack: the part by which the jump between known and generated pixels may
                 grow in a sample that is trusted.
+            signals: that interrupt it between chunks.
         """
-        self._prior, self._who = prior, who
+        self._prior, self._who, self._signals = prior, who, signals
+        energies = prior.config.objective == "ebgan"
+        plain = inpainting.PRIORS["energy" if energies else "score"]
+        bounded = prior.config.task != "points"
         count = min(_REAL, *(len(source) for source in part.values()))
         batch = {role: read(source, np.arange(count)) for role, source in part.items()}
         self._real: Example = prior.recipe.present(jax.random.key(0), batch)
@@ -78,6 +93,8 @@ class Refiner:
             found = improve(who, generator, critic, proposals, problems, stops)
             bare = problems._replace(values=None, mask=None)
             after = paint(who, generator, found.activation, bare)
+            if bounded:  # at the last stage nothing else keeps them in range
+                after = after.clip(-1, 1)
             images = pasted(after, problems)
             before = seams(paint(who, generator, proposals, problems), problems)
             kept = guarded(found, before, seams(images, problems), slack)
@@ -97,8 +114,9 @@ class Refiner:
                 problems,
             )
         )
-        self._costs = compiled(
-            lambda critic, images, condition: costs(who, critic, images, condition)
+        self._costs = compiled(functools.partial(costs, who))
+        self._plain_costs = compiled(
+            functools.partial(costs, who._replace(unlikely=plain))
         )
 
     def propose(self, latents: np.ndarray, problems: Problem) -> Images:
@@ -114,16 +132,32 @@ class Refiner:
         self, critic: Variables, images: Images, condition: PyTree[Array] = None
     ) -> Float[np.ndarray, " count"]:
         """Give how unlikely images are to a critic."""
+        return self._judged(self._costs, critic, images, condition)
+
+    def scores(
+        self, critic: Variables, images: Images, condition: PyTree[Array] = None
+    ) -> Float[np.ndarray, " count"]:
+        """Give a critic's own scores, high for real images."""
+        return -self._judged(self._plain_costs, critic, images, condition)
+
+    def real(self) -> tuple[Images, Any]:
+        """Give real images that no critic has learned from, and their conditions."""
+        real: tuple[Images, Any]
+        real = jax.device_get((self._real.real, self._real.real_condition))
+        return real
+
+    def _judged(
+        self,
+        judge: Callable[..., Array],
+        critic: Variables,
+        images: Images,
+        condition: PyTree[Array],
+    ) -> Float[np.ndarray, " count"]:
         found = [
-            np.asarray(self._costs(critic, *_part((images, condition), at)))
+            np.asarray(judge(critic, *_part((images, condition), at)))
             for at in chunks(len(images), _CHUNK)
         ]
         return np.concatenate(found)[: len(images)]
-
-    def real_costs(self, critic: Variables) -> Float[np.ndarray, " count"]:
-        """Give how unlikely real images are to a critic."""
-        real = jax.device_get((self._real.real, self._real.real_condition))
-        return self.costs(critic, *real)
 
     def refine(
         self,
@@ -139,11 +173,19 @@ class Refiner:
             latents: whose images they are.
             problems: under which they are generated.
             key: of the lots, where stopping is probabilistic: by place.
+
+        Raises:
+            Interrupted: by a signal.
         """
-        ends = stops(self._who, key, len(latents), jnp.asarray(self.real_costs(critic)))
+        ends = stops(
+            self._who, key, len(latents), jnp.asarray(self.costs(critic, *self.real()))
+        )
         limits, threshold = np.asarray(ends.limits), ends.threshold
         parts = []
         for at in chunks(len(latents), _CHUNK):
+            if self._signals and self._signals.received:
+                again = "the same command continues"
+                raise Interrupted(self._signals.received, again)
             given = _part((latents, problems), at)
             found = self._refined(
                 critic,

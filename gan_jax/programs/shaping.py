@@ -145,6 +145,16 @@ def epochs_of(snapshots: str, epochs: float) -> list[float]:
     return sorted(found | {0.0, epochs})
 
 
+def check_shaping(settings: ConfigDict) -> None:
+    """Refuse settings of shaping that make no sense, before anything is begun.
+
+    Raises:
+        InputError: names the key.
+    """
+    epochs_of(settings.snapshots, settings.epochs)
+    recipes.look_up(_STARTS, "shaping.start", settings.start)
+
+
 def shape_critic(
     this: Run,
     prior: Prior,
@@ -156,6 +166,9 @@ def shape_critic(
     annealed: bool = False,
 ) -> list[Snapshot]:
     """Shape a critic, or go on with it; the loop, read top to bottom.
+
+    Statistics of batch normalisation are the running ones of its updates, half of real
+    images and half of refined ones; they are not taken anew.
 
     The state lies in `<workdir>/checkpoints`, snapshots in `<workdir>/snapshots`; the
     same call goes on from there and comes to the same critic.
@@ -219,8 +232,9 @@ def shape_critic(
                 "trained anew; choose another --workdir"
             )
         step, critic = int(restored["step"]), Player(**restored["critic"])
-        if 0 in marks and 0 not in kept.steps:
-            kept.save(0, critic.variables)
+        if 0 not in kept.steps:
+            kept.save(0, Player(**begun["critic"]).variables)
+            kept.wait()
         if 0 < step < marks[-1]:
             say(f"{this.workdir} continues at step {step} of {marks[-1]}")
         title = this.workdir.name if refiner is not None else "shaping"
@@ -327,7 +341,10 @@ def _snapshots(
     for epoch, mark in zip(epochs, marks, strict=True):
         restored = kept.restore(like.variables, say, [mark])
         if restored is None:
-            raise InputError(f"the snapshot of step {mark} is not there any more")
+            raise InputError(
+                f"the snapshot of step {mark} is not there any more: shape the critic "
+                "anew in another --workdir"
+            )
         found.append(Snapshot(epoch, restored))
     return found
 

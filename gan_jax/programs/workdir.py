@@ -14,7 +14,14 @@ from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
 from gan_jax.report import files
 
-_OWN = ("checkpoints", "epochs", "metrics.jsonl", "summary.json", "report.html")
+_OWN = (
+    "checkpoints",
+    "epochs",
+    "snapshots",
+    "metrics.jsonl",
+    "summary.json",
+    "report.html",
+)
 
 
 def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:

@@ -120,8 +120,13 @@ def refine(
         limits: steps at most, for each example.
         threshold: a cost at which an example is good enough.
         slots: how many are on their way at once, if there are as many.
+
+    Raises:
+        ValueError: no proposals.
     """
     count = len(activations)
+    if not count:
+        raise ValueError("there is nothing to refine")
     go = jax.vmap(functools.partial(_go, refinement, threshold))
 
     def given(jobs: Int[Array, " slots"]) -> Any:
