@@ -147,14 +147,15 @@ def _pictures(stages: Mapping[str, Completion]) -> list[Any]:
     plain = {
         name: stage.composite for name, stage in stages.items() if "kept" not in name
     }
-    final = list(stages.values())[-1].composite
+    final = list(plain.values())[-1]
     known, masks = np.asarray(task.known.values), np.asarray(task.known.mask)
     return [
         pages.picture(
             "Completions",
             pages.completions(known, masks, first.composite, final, task.truth),
             "Known pixels, the proposal of the latent search, what refinement changed "
-            "(brightest from a quarter of the range on), what is kept, the original.",
+            "(brightest from a quarter of the range on), what the last critic made of it, "
+            "trusted or not, and the original.",
         ),
         pages.picture(
             "Through shaping",
