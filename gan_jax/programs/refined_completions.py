@@ -154,8 +154,8 @@ def _pictures(stages: Mapping[str, Completion]) -> list[Any]:
             "Completions",
             pages.completions(known, masks, first.composite, final, task.truth),
             "Known pixels, the proposal of the latent search, what refinement changed "
-            "(brightest from a quarter of the range on), what the last critic made of it, "
-            "trusted or not, and the original.",
+            "(brightest from a quarter of the range on), what the last critic made of "
+            "it, trusted or not, and the original.",
         ),
         pages.picture(
             "Through shaping",
