@@ -235,6 +235,11 @@ def support(config: ConfigDict) -> Callable[[Array], Array]:
     return lambda latent: latent
 
 
+def gives_energies(config: ConfigDict) -> bool:
+    """Tell whether a run's critic gives energies, low for real images, not scores."""
+    return config.network.critic in ENERGY_CRITICS
+
+
 def unlikely(config: ConfigDict) -> Callable[..., Array]:
     """Give what a score costs: the loss that a run's generator was trained with.
 
@@ -414,7 +419,7 @@ def _check_combination(config: ConfigDict) -> None:
             "a gradient penalty needs a critic that sees each image alone: choose "
             "--config.network.critic_normalisation=layer, spectral or none"
         )
-    energies = network.critic in ENERGY_CRITICS
+    energies = gives_energies(config)
     if energies != (config.objective == "ebgan"):
         raise InputError(
             f"objective {config.objective} and network.critic {network.critic} do not "

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int, PyTree
 
 
 def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
@@ -13,3 +14,8 @@ def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
     """
     for start in range(0, count, size):
         yield np.arange(start, start + size) % count
+
+
+def taken(tree: PyTree[Array], at: Int[np.ndarray, " places"]) -> PyTree[Array]:
+    """Take places along the leading axis of every array of a tree."""
+    return jax.tree.map(lambda leaf: leaf[at], tree)

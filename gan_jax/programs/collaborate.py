@@ -141,7 +141,7 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
             f"refinement.layer {settings.layer}: the generator of {prior.workdir} has "
             f"{stages} stages; 0 is the latent, {stages} the image itself"
         )
-    energies = prior.config.objective == "ebgan"
+    energies = recipes.gives_energies(prior.config)
     if energies != (settings.unlikely == "energy") and settings.unlikely != "trained":
         raise InputError(
             f"refinement.unlikely {settings.unlikely} does not fit the objective "

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt8
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
 
 from gan_jax.data.feed import read, to_float
 from gan_jax.data.sources import Source
@@ -18,7 +18,7 @@ from gan_jax.evaluation.judgement import Judge, Judgement
 from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run, say
-from gan_jax.programs.chunks import chunks
+from gan_jax.programs.chunks import chunks, taken
 from gan_jax.programs.classifier import open_judge
 from gan_jax.tasks.task import Players, Samples
 from gan_jax.training.method import Condition
@@ -70,7 +70,7 @@ class Evaluation:
         ) -> Samples:
             images = []
             for at in chunks(count, _CHUNK):
-                chunk = _part(conditions, at)
+                chunk = taken(conditions, at)
                 fresh = jax.random.fold_in(key, at[0])
                 found = self._generate(networks.generator, fresh, chunk)
                 images.append(np.asarray(found))
@@ -81,7 +81,7 @@ class Evaluation:
         ) -> Float[np.ndarray, "count ..."]:
             scores = [
                 np.asarray(
-                    self._score(networks.critic, images[at], _part(conditions, at))
+                    self._score(networks.critic, images[at], taken(conditions, at))
                 )
                 for at in chunks(len(images), _CHUNK)
             ]
@@ -216,10 +216,6 @@ def _images(
     """Read the first images of a source, in [-1, 1]."""
     first = np.arange(min(count, len(source)))
     return np.asarray(to_float(read(source, first).image))
-
-
-def _part(conditions: PyTree[Array], at: Int[np.ndarray, " chunk"]) -> PyTree[Array]:
-    return jax.tree.map(lambda maps: maps[at], conditions)
 
 
 def _collapsed(found: Measured) -> bool:

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from gan_jax.data.feed import read
 from gan_jax.evaluation.measure import Measured
 from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.chunks import taken
 from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.refinements import Images, Refinements, Refiner
 from gan_jax.programs.shaping import Snapshot
@@ -183,8 +184,7 @@ def refine_samples(
 
 
 def _some(pool: _Pool, places: Int[np.ndarray, " places"]) -> tuple[Images, Any]:
-    condition = jax.tree.map(lambda maps: maps[places], pool.condition)
-    return pool.images[places], condition
+    return pool.images[places], taken(pool.condition, places)
 
 
 def _accept(

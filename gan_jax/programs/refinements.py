@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from gan_jax import recipe as recipes
 from gan_jax.data.feed import read
 from gan_jax.data.splits import Part
 from gan_jax.errors import Interrupted
 from gan_jax.losses import inpainting
 from gan_jax.networks.compilation import compiled
-from gan_jax.programs.chunks import chunks
+from gan_jax.programs.chunks import chunks, taken
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.signals import Signals
 from gan_jax.search.collaboration import (
@@ -75,7 +76,7 @@ class Refiner:
             signals: that interrupt it between chunks.
         """
         self._prior, self._who, self._signals = prior, who, signals
-        energies = prior.config.objective == "ebgan"
+        energies = recipes.gives_energies(prior.config)
         plain = inpainting.PRIORS["energy" if energies else "score"]
         bounded = prior.config.task != "points"
         count = min(_REAL, *(len(source) for source in part.values()))
@@ -123,7 +124,7 @@ class Refiner:
         """Give the images of latents as they are."""
         generator = self._prior.networks.generator
         images = [
-            np.asarray(self._painted(generator, *_part((latents, problems), at)))
+            np.asarray(self._painted(generator, *taken((latents, problems), at)))
             for at in chunks(len(latents), _CHUNK)
         ]
         return np.concatenate(images)[: len(latents)]
@@ -154,7 +155,7 @@ class Refiner:
         condition: PyTree[Array],
     ) -> Float[np.ndarray, " count"]:
         found = [
-            np.asarray(judge(critic, *_part((images, condition), at)))
+            np.asarray(judge(critic, *taken((images, condition), at)))
             for at in chunks(len(images), _CHUNK)
         ]
         return np.concatenate(found)[: len(images)]
@@ -186,7 +187,7 @@ class Refiner:
             if self._signals and self._signals.received:
                 again = "the same command continues"
                 raise Interrupted(self._signals.received, again)
-            given = _part((latents, problems), at)
+            given = taken((latents, problems), at)
             found = self._refined(
                 critic,
                 self._prior.networks.generator,
@@ -206,7 +207,3 @@ class Refiner:
             )
         joined = (np.concatenate(some) for some in zip(*parts, strict=True))
         return Refinements(*(some[: len(latents)] for some in joined))
-
-
-def _part(tree: PyTree[Array], at: Int[np.ndarray, " chunk"]) -> PyTree[Array]:
-    return jax.tree.map(lambda leaf: leaf[at], tree)

@@ -305,7 +305,7 @@ def telling_critics(
     with settings.unlocked():
         settings.start = "restarted"
     recipe = prior.recipe
-    if prior.config.objective != "ebgan":
+    if not recipes.gives_energies(prior.config):
         # Only a logistic loss leads to scores that are logarithms of p / q.
         recipe = recipe._replace(
             objective=adversarial.nonsaturating,

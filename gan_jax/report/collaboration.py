@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from gan_jax.report import plots
 from gan_jax.report.files import encode_png
 from gan_jax.report.grids import rgb, tile, to_uint8
+from gan_jax.report.inpainting import chequered
 from gan_jax.report.page import Block, Command, Figure, Section, Table, Value, page
 
 Images = Float[np.ndarray, "count height width channels"]
@@ -42,10 +43,8 @@ def completions(
     truth: Images | None,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Draw masked images, proposals, what changed, refined and original images."""
-    chequer = np.indices(known.shape[1:3]).sum(axis=0) % 2 * 0.5 - 0.25
-    masked = np.where(masks > 0, known, chequer.reshape(1, *known.shape[1:3], 1))
     rows = {
-        "masked": rgb(to_uint8(masked)),
+        "masked": rgb(to_uint8(chequered(known, masks))),
         "proposal": rgb(to_uint8(proposals)),
         "change": heat(proposals, refined),
         "refined": rgb(to_uint8(refined)),

@@ -114,12 +114,19 @@ def _known(arm: Arm) -> Images:
 
     Fewer values than pixels are repeated.
     """
-    height, width = arm.masked.shape[1:3]
-    chequer = np.indices((height, width)).sum(axis=0) % 2 * 0.5 - 0.25
-    shown = np.where(arm.masks > 0, arm.masked, chequer.reshape(1, height, width, 1))
-    times = arm.composite.shape[1] // height
+    shown = chequered(arm.masked, arm.masks)
+    times = arm.composite.shape[1] // shown.shape[1]
     large = shown.repeat(times, axis=1).repeat(times, axis=2)
     return np.broadcast_to(large, arm.composite.shape)
+
+
+def chequered(
+    known: Images, masks: Float[np.ndarray, "count height width 1"]
+) -> Images:
+    """Draw a chequer where nothing is known."""
+    chequer = np.indices(known.shape[1:3]).sum(axis=0) % 2 * 0.5 - 0.25
+    shown: Images = np.where(masks > 0, known, chequer.reshape(1, *chequer.shape, 1))
+    return shown
 
 
 def several(arm: Arm) -> UInt8[np.ndarray, "height width 3"]:
