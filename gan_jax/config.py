@@ -59,6 +59,10 @@ def training(name: str) -> ConfigDict:
                 "path": "",  # a TFDS directory, arrays, or a folder of images
                 "size": 28,
                 "crop": 0,  # centre square kept before resizing; 0 = the largest
+                "without": "",  # classes left out, by name or number
+                # This share of all images, official test ones too, is for the test;
+                # 0 = the official part.
+                "held_out": 0.0,
                 "download": False,  # let TFDS prepare a missing set
                 "feed": "auto",  # resident, streamed, or by what fits
             },
@@ -211,6 +215,43 @@ def collaboration(name: str) -> ConfigDict:
             "search": dict(_SEARCH),
         }
     )
+
+
+def detection(name: str) -> ConfigDict:
+    """Give the keys of a config that detects anomalies: a GAN's, and the detector's."""
+    config = generation(name)
+    config.program = "detect"
+    config.history_run = ""  # a run trained with history.every, in place of its own
+    config.prior = ""  # a run of this program, whose detector scores `images`
+    config.images = ""  # a folder of the user's
+    config.anomaly = ConfigDict(
+        {
+            "label": "",  # the class that no one has seen, by name or number
+            # Other sets, by commas: a name or a path, and the share of all images
+            # that they are to make up, e.g. cifar10:0.28; noise.
+            "others": "",
+            "false_positive_rate": 0.05,  # among normal images, at the threshold
+        }
+    )
+    config.detector = ConfigDict(
+        {
+            "alpha": 0.075,  # share of the run before which no generator counts
+            "beta": 2.4,  # fall of the density of t over the run, as a logarithm
+            "bound": 10.0,  # lambda_b, weight of the distance to [-1, 1]
+            "start": "mean",  # of the saved critics; or the last one, or scratch
+            "groups": 16,  # times t in a batch
+            "learning_rate": 2e-4,  # falls to 0
+            "steps": 2000,
+            "every": 100,  # steps between looks at validation images
+            "patience": 10,  # looks without progress that end it
+        }
+    )
+    config.baselines = ConfigDict(
+        {"shallow": True, "searched": 0}  # test images searched for, as AnoGAN does
+    )
+    config.search = ConfigDict(dict(_SEARCH))
+    config.reconstruction = ConfigDict(dict(COMPLETION))
+    return config
 
 
 _SEARCH: Mapping[str, Any] = {

@@ -79,6 +79,7 @@ LIMITS: Mapping[str, Limits] = {
     "mask.fraction": Limits(least=0, most=1),
     "data.size": _COUNT,
     "data.crop": _EVERY,
+    "data.held_out": Limits(least=0, below=1),
     "latent.size": _COUNT,
     "network.width": _COUNT,
     "network.critic_width": _COUNT,

@@ -17,8 +17,17 @@ import optax
 from jaxtyping import Array, DTypeLike, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
-from gan_jax.data import degradations, feed, masks, mixtures, sources
+from gan_jax.data import (
+    classes,
+    degradations,
+    feed,
+    masks,
+    mixtures,
+    sources,
+    splits,
+)
 from gan_jax.data.holes import HOLES, Hole
+from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
 from gan_jax.losses import adversarial, inpainting
 from gan_jax.networks import autoencoder, dcgan, patch, perceptron, residual
@@ -318,8 +327,33 @@ def source(data: ConfigDict) -> sources.Official:
     """Open the data that a config names; a path is read as what it is.
 
     Raises:
-        InputError: there is no such data.
+        InputError: there is no such data, or no such class of it.
     """
+    official = _published(data)
+    if data.held_out:
+        official = classes.together(official)
+    if not data.without:
+        return official
+    train, test = official
+    return sources.Official(
+        classes.of_classes(train, data.without, inside=False),
+        test and classes.of_classes(test, data.without, inside=False),
+    )
+
+
+def parts(config: ConfigDict) -> dict[str, Part]:
+    """Open the data of a training run and split it as the run does."""
+    return partition_of(config, source(config.data))
+
+
+def partition_of(config: ConfigDict, official: sources.Official) -> dict[str, Part]:
+    """Split the data of a training run, once they are open."""
+    share = {"test_share": config.data.held_out} if config.data.held_out else {}
+    return splits.partition(official, config.seed, task(config).roles, **share)
+
+
+def _published(data: ConfigDict) -> sources.Official:
+    """Open a whole set with its official parts."""
     if data.path:
         kind = sources.recognise(data.path)
         if kind == "tfds" and data.name in SOURCES:

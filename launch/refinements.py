@@ -23,7 +23,6 @@ from jaxtyping import Array, Float
 
 from gan_jax import recipe as recipes
 from gan_jax.data.feed import read, to_float
-from gan_jax.data.splits import partition
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.prior import open_prior
 from gan_jax.search.collaboration import Collaboration, Stops, costs, improve, propose
@@ -37,7 +36,6 @@ from launch.searches import ROWS, line, setting
 Networks: TypeAlias = tuple[Variables, Variables]
 BATCH, EPOCH, STEPS = 64, 5000, 50
 NEVER = jnp.float32(-jnp.inf)
-_ROLES = {"real": 1.0}
 
 
 def main() -> None:
@@ -56,8 +54,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     if options.prior:
         prior = open_prior(options.prior, "")
-        parts = partition(recipes.source(prior.config.data), prior.config.seed, _ROLES)
-        real = read(parts["validation"]["real"], np.arange(1000)).image
+        validation = recipes.parts(prior.config)["validation"]["real"]
+        real = read(validation, np.arange(1000)).image
         networks = prior.networks.generator, prior.networks.critic
         given = [(options.prior, prior.recipe, networks, to_float(real))]
     else:

@@ -1,7 +1,7 @@
 """Disjoint parts of a data set, drawn once from a seed.
 
 The official training set gives 90% to training and 10% to validation; a set that has
-no official test part gives a tenth of its images to one first. A method that needs
+no official test part gives a share of its images, a tenth by default, to one first. A method that needs
 conditions from images which its critic never sees sets a share of every part aside
 (a fifth in Ruffino et al. 2019, arXiv 1911.00689, section 4).
 """
@@ -18,7 +18,7 @@ Part = Mapping[str, Source]
 
 
 def partition(
-    official: Official, seed: int, roles: Mapping[str, float]
+    official: Official, seed: int, roles: Mapping[str, float], test_share: float = 0.1
 ) -> dict[str, Part]:
     """Split a data set into `train`, `validation` and `test`, each by role.
 
@@ -27,6 +27,7 @@ def partition(
         seed: another seed draws other parts; the same seed the same ones.
         roles: share of every part that each role gets, in the order given; the shares
             sum to 1 and the first role takes what rounding leaves.
+        test_share: of a set that has no official test part.
 
     Raises:
         InputError: where some role would get no image at all.
@@ -35,7 +36,7 @@ def partition(
     train, test = official
     order = draw.permutation(len(train))
     if test is None:
-        count = len(train) // 10
+        count = int(len(train) * test_share)
         test, order = select(train, order[:count]), order[count:]
     count = len(order) // 10
     pieces = {

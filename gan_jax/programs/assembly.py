@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from gan_jax import recipe as recipes
 from gan_jax.data.feed import Feed
 from gan_jax.data.sources import Official, Skipped, fingerprint, in_memory
-from gan_jax.data.splits import Part, partition
+from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
 from gan_jax.tasks.task import Task
 from gan_jax.training.method import Recipe
@@ -61,7 +61,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     if kind == "resident":
         train, test = official
         official = Official(in_memory(train), test and in_memory(test))
-    parts = partition(official, config.seed, task.roles)
+    parts = recipes.partition_of(config, official)
     mesh = make_mesh(config.batch_size)
     everywhere = NamedSharding(mesh, PartitionSpec())
     feed = open_feed(

@@ -18,7 +18,7 @@ from gan_jax.programs.workdir import read_summary
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.method import Recipe
 from gan_jax.training.recalibration import recalibrate
-from gan_jax.training.state import Trained, digest, trained
+from gan_jax.training.state import Trained, TrainState, digest, trained
 from gan_jax.training.step import initial_state
 
 _FOLDER = "prior"
@@ -69,6 +69,54 @@ def describe(prior: Prior) -> dict[str, Any]:
     }
 
 
+def read_run(
+    path: str, key: str, program: str, commands: str
+) -> tuple[Path, ConfigDict, dict[str, Any]]:
+    """Read what a run was, from its workdir.
+
+    Args:
+        path: of the workdir.
+        key: by which the user has named it.
+        program: that must have written it.
+        commands: what to run instead.
+
+    Returns:
+        The workdir, the run's config and its summary.
+
+    Raises:
+        InputError: there is no such run, or it is not complete.
+    """
+    if not path:
+        raise InputError(f"--config.{key} is empty: name a run. {commands}")
+    workdir = Path(path).expanduser()
+    try:
+        written = json.loads((workdir / "config.json").read_text())
+        summary = read_summary(workdir)
+        config = ConfigDict(nested(written)).lock()
+        if summary is None or config.program != program:
+            raise ValueError(f"it is not a complete run of '{program}'")
+        int(summary["dataset"]["shape"][-1])
+    except FileNotFoundError:
+        raise InputError(
+            f"{key} {workdir} is no run's workdir: check its spelling. {commands}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{key} {workdir} cannot be used ({error}): name the workdir of a run that "
+            f"has ended. {commands}"
+        ) from None
+    return workdir, config, summary
+
+
+def blank_state(config: ConfigDict, recipe: Recipe, channels: int) -> TrainState:
+    """Make the state of a run's step 0 without its data, for its structure."""
+    size = config.data.size
+    image = np.zeros((1, size, size, channels), np.uint8)
+    roles = recipes.task(config).roles
+    batch = dict.fromkeys(roles, Images(image, np.zeros(1, np.int32)))
+    return initial_state(recipe, jax.random.key(0), batch)
+
+
 def open_prior(path: str, commands: str) -> Prior:
     """Open what `keep_prior` left.
 
@@ -79,33 +127,12 @@ def open_prior(path: str, commands: str) -> Prior:
     Raises:
         InputError: there is no such run, or it is not complete.
     """
-    if not path:
-        raise InputError(f"--config.prior is empty: name a trained run. {commands}")
-    workdir = Path(path).expanduser()
-    try:
-        written = json.loads((workdir / "config.json").read_text())
-        summary = read_summary(workdir)
-        config = ConfigDict(nested(written)).lock()
-        complete = summary is not None and config.program == "train"
-        if not complete or not (workdir / _FOLDER).is_dir():
-            raise ValueError("it is not a complete training run of this version")
-        assert summary is not None
-        channels = int(summary["dataset"]["shape"][-1])
-    except FileNotFoundError:
-        raise InputError(
-            f"prior {workdir} is no run's workdir: check its spelling. {commands}"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"prior {workdir} cannot be used ({error}): name the workdir of a training "
-            f"run that has ended. {commands}"
-        ) from None
-    task = recipes.task(config)
-    recipe = recipes.recipe(config, task, channels)
-    image = np.zeros((1, config.data.size, config.data.size, channels), np.uint8)
-    batch = dict.fromkeys(task.roles, Images(image, np.zeros(1, np.int32)))
-    key = jax.random.key(0)
-    like = jax.eval_shape(lambda: trained(initial_state(recipe, key, batch)))
+    workdir, config, summary = read_run(path, "prior", "train", commands)
+    if not (workdir / _FOLDER).is_dir():
+        raise InputError(f"prior {workdir} holds no networks. {commands}")
+    channels = int(summary["dataset"]["shape"][-1])
+    recipe = recipes.recipe(config, recipes.task(config), channels)
+    like = jax.eval_shape(lambda: trained(blank_state(config, recipe, channels)))
     with Checkpoints(workdir / _FOLDER, keep=None) as kept:
         try:
             restored = kept.restore(like._asdict(), say)

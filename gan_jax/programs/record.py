@@ -20,6 +20,9 @@ from gan_jax.training.step import CAUSES, Log
 
 _FIRST_STEPS = 20  # each of them is logged
 
+HISTORY = "history"
+"""The folder of snapshots, in the workdir of a run."""
+
 
 class Record:
     """The books of one run; a context manager.
@@ -44,7 +47,7 @@ class Record:
             self._checkpoints = enter(Checkpoints(workdir / "checkpoints"))
             self._epochs = enter(Epochs(workdir, self.this.task.criterion))
             self._history = (
-                enter(Checkpoints(workdir / "history", keep=None))
+                enter(Checkpoints(workdir / HISTORY, keep=None))
                 if config.history.every
                 else None
             )
@@ -81,12 +84,7 @@ class Record:
         Raises:
             DivergedError: a value of it is not finite.
         """
-        check(logs, first, count)
-        for turn in range(count):
-            step = first + turn + 1
-            if step <= _FIRST_STEPS or due(step, self.this.config.log_every):
-                values = {name: rows[turn] for name, rows in logs.values.items()}
-                self._journal.write(step, values)
+        write_logs(self._journal, logs, first, count, self.this.config.log_every)
 
     def looks(self, step: int) -> bool:
         """Tell whether `look` would do anything."""
@@ -133,6 +131,28 @@ class Record:
             timing or no_timing(),
             began,
         )
+
+
+def write_logs(
+    journal: Journal, logs: Log, first: int, count: int, every: int
+) -> None:
+    """Write a stretch of steps into a journal: the first ones, then some.
+
+    Args:
+        journal: of a run.
+        logs: of the stretch, with a leading axis.
+        first: the step before the stretch.
+        count: of steps in it.
+        every: so many steps one is written.
+
+    Raises:
+        DivergedError: a value is not finite.
+    """
+    check(logs, first, count)
+    for turn in range(count):
+        step = first + turn + 1
+        if step <= _FIRST_STEPS or due(step, every):
+            journal.write(step, {name: row[turn] for name, row in logs.values.items()})
 
 
 def check(logs: Log, first: int, count: int) -> None:

@@ -26,7 +26,6 @@ from gan_jax.data.feed import read
 from gan_jax.data.files import image_files
 from gan_jax.data.holes import Hole
 from gan_jax.data.sources import Skipped
-from gan_jax.data.splits import partition
 from gan_jax.errors import InputError
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.prior import Prior
@@ -74,10 +73,7 @@ def of_data(prior: Prior, part: str, count: int, hole: Hole, seed: int) -> list[
         hole: what is cut out of them.
         seed: of holes that are drawn.
     """
-    config = prior.config
-    task = recipes.task(config)
-    parts = partition(recipes.source(config.data), config.seed, task.roles)
-    source = parts[part]["real"]
+    source = recipes.parts(prior.config)[part]["real"]
     images = np.asarray(read(source, np.arange(min(count, len(source)))).image)
     names = [f"{index:05d}" for index in range(len(images))]
     return [

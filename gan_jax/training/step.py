@@ -6,7 +6,7 @@ once; it knows no method by name. Statics are closed over, arrays never are.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import flax.linen as nn
 import jax
@@ -40,6 +40,10 @@ CAUSES = (
     "generator update",
 )
 """Kinds of tensors in the order in which one that is not finite spoils the next."""
+
+
+State = TypeVar("State")
+"""What a step takes and gives: of a whole run, or of one network alone."""
 
 
 class Log(NamedTuple):
@@ -361,8 +365,8 @@ def make_step(
 
 
 def make_stretch(
-    step: Callable[[TrainState, PyTree, PyTree], tuple[TrainState, Log]], longest: int
-) -> Callable[..., tuple[TrainState, Log]]:
+    step: Callable[[State, PyTree, PyTree], tuple[State, Log]], longest: int
+) -> Callable[..., tuple[State, Log]]:
     """Fuse up to `longest` steps into one compiled call, without the host between.
 
     Returns:
@@ -373,9 +377,9 @@ def make_stretch(
     """
 
     def stretch(
-        state: TrainState, arrays: PyTree, count: Int[Array, ""], frozen: PyTree = None
-    ) -> tuple[TrainState, Log]:
-        def again(turn: Array, carry: tuple[TrainState, Log]) -> Any:
+        state: State, arrays: PyTree, count: Int[Array, ""], frozen: PyTree = None
+    ) -> tuple[State, Log]:
+        def again(turn: Array, carry: tuple[State, Log]) -> Any:
             state, logs = carry
             state, log = step(state, arrays, frozen)
             return state, jax.tree.map(

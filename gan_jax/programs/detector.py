@@ -1,0 +1,301 @@
+"""The detector D_TV of a run: its training loop, and the artefact that is left."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+
+from gan_jax import recipe as recipes
+from gan_jax.data.feed import read, to_float
+from gan_jax.errors import InputError, Interrupted
+from gan_jax.losses import anomaly
+from gan_jax.networks.compilation import compiled
+from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.chunks import chunks
+from gan_jax.programs.history import Snapshots
+from gan_jax.programs.prior import Prior
+from gan_jax.programs.record import due, write_logs
+from gan_jax.programs.signals import Signals
+from gan_jax.report.journal import Journal
+from gan_jax.report.progress import Progress
+from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.detection import (
+    DetectorState,
+    Scale,
+    initial_detector,
+    make_detector_step,
+    recipe_of_detector,
+    scale_of,
+)
+from gan_jax.training.history import History, sample
+from gan_jax.training.method import Recipe
+from gan_jax.training.population import Form
+from gan_jax.training.state import Variables
+from gan_jax.training.step import initial_state, make_stretch
+
+_FOLDER = "detector"
+_CHUNK = 250  # images scored at once
+_COMPARED = 2048  # images of the history that validation images are compared with
+_QUANTILES = 1001  # of the scores of validation images, which a detector remembers
+_VALIDATION = "validation/total_variation"
+
+
+class Detector(NamedTuple):
+    """What scores images."""
+
+    critic: Variables
+    scale: Scale
+    quantiles: Float[Array | np.ndarray, "quantiles"]
+    """Of the scores of validation images, from the lowest to the highest."""
+
+    def percentiles(
+        self, scores: Float[np.ndarray, " images"]
+    ) -> Float[np.ndarray, " images"]:
+        """Give the percentage of validation images that score lower."""
+        percentages = np.linspace(0, 100, len(self.quantiles))
+        found: np.ndarray = np.interp(scores, np.asarray(self.quantiles), percentages)
+        return found
+
+    def threshold(self, false_positive_rate: float) -> float:
+        """Give the score above which that share of validation images lies."""
+        place = 1 - false_positive_rate
+        return float(np.quantile(np.asarray(self.quantiles), place))
+
+
+class Scorer:
+    """A critic as a function of many images, in chunks of one compiled program."""
+
+    def __init__(self, recipe: Recipe):
+        """Prepare."""
+        self._apply = compiled(recipe.critic.apply)
+
+    def __call__(
+        self, critic: Variables, images: np.ndarray
+    ) -> Float[np.ndarray, " count"]:
+        """Give a critic's raw scores of images in [-1, 1], or of 8 bits."""
+        scores = [
+            np.asarray(self._apply(critic, to_float(images[at])))
+            for at in chunks(len(images), _CHUNK)
+        ]
+        flat = [one.reshape(len(one), -1).mean(axis=1) for one in scores]
+        return np.concatenate(flat)[: len(images)]
+
+    def anomaly(
+        self, detector: Detector, images: np.ndarray
+    ) -> Float[np.ndarray, " count"]:
+        """Give how anomalous images are: minus D_TV."""
+        found: np.ndarray = -detector.scale(self(detector.critic, images))
+        return found
+
+
+class _Course(NamedTuple):
+    """What a checkpoint holds."""
+
+    origin: Array
+    """The hash of the prior."""
+    state: DetectorState
+    best: Variables
+    best_step: Array
+    best_value: Array
+
+
+def train_detector(
+    this: Run, prior: Prior, snapshots: Snapshots, config: ConfigDict, signals: Signals
+) -> Detector:
+    """Train D_TV, or go on with it; the loop, read top to bottom.
+
+    Every `detector.every` steps the total variation is estimated on validation images
+    and on images of the history that are not learned from; the best critic is kept,
+    and training ends when none has been better for `detector.patience` such looks. No
+    anomaly is ever seen. The state lies in `<workdir>/checkpoints`; the same call goes
+    on from there and comes to the same detector.
+
+    Args:
+        this: the data of normal images, and the workdir.
+        prior: the run whose history it is.
+        snapshots: of that run.
+        config: `detector`, `optimizer` and how to log.
+        signals: that interrupt it.
+
+    Raises:
+        InputError: what lies in the workdir is of another prior, or no snapshot is
+            left.
+        DivergedError: a value was not finite; the last good checkpoint is kept.
+        Interrupted: by a signal, after saving.
+        OSError: the disk failed.
+    """
+    settings = config.detector
+    history, mean = snapshots.weighted(settings.alpha, settings.beta)
+    everywhere = NamedSharding(this.mesh, PartitionSpec())
+    history = jax.device_put(history, everywhere)
+    normal = validation_images(this)
+    unseen = of_history(prior.recipe, history, len(normal), config.seed)
+    score = Scorer(prior.recipe)
+    critic, scale = _beginning(this, prior, snapshots, mean, settings.start)
+    if scale is None:
+        scale = scale_of(score(critic, normal), score(critic, unseen))
+    rate = optax.cosine_decay_schedule(settings.learning_rate, settings.steps)
+    recipe = recipe_of_detector(
+        prior.recipe, recipes.optimizer(config.optimizer, rate), settings.bound, scale
+    )
+    form: Form = "map" if jax.default_backend() == "cpu" else "vmap"
+    step_of = make_detector_step(recipe, this.feed.batch, settings.groups, form)
+    advance = compiled(
+        make_stretch(step_of, config.fused_steps), out_shardings=everywhere
+    )
+
+    def look(critic: Variables) -> dict[str, float]:
+        real, fake = (scale(score(critic, images)) for images in (normal, unseen))
+        return {
+            _VALIDATION: float(anomaly.distance(real, fake)),
+            "validation/normal": float(-real.mean()),
+            "validation/history": float(-fake.mean()),
+        }
+
+    begun = jax.device_put(
+        _Course(
+            jnp.asarray(np.frombuffer(bytes.fromhex(prior.digest), np.uint8)),
+            initial_detector(recipe, critic, jax.random.key(config.seed)),
+            critic,
+            jnp.int32(0),
+            jnp.float32(look(critic)[_VALIDATION]),
+        ),
+        everywhere,
+    )
+    with Checkpoints(this.workdir / "checkpoints") as checkpoints:
+        course = checkpoints.restore(begun, say) or begun
+        if not np.array_equal(course.origin, begun.origin):
+            raise InputError(
+                f"{this.workdir} holds a detector of another prior: {prior.workdir} "
+                "was trained anew; choose another --workdir"
+            )
+        state, step, best_step = course.state, int(course.state.step), course.best_step
+        end = settings.steps
+        if 0 < step < end:
+            say(f"{this.workdir} continues at step {step} of {end}")
+        with (
+            Journal(this.workdir, step if step else None) as journal,
+            Progress(end, step, "detector") as progress,
+        ):
+            while step < end and step - best_step < settings.patience * settings.every:
+                count = min(config.fused_steps, end - step, _left(step, settings.every))
+                arrays = this.feed.stretch(step, count, config.fused_steps)
+                state, logs = advance(state, arrays, np.int32(count), history)
+                logs = jax.device_get(logs)
+                write_logs(journal, logs, step, count, config.log_every)
+                step += count
+                values = {name: rows[count - 1] for name, rows in logs.values.items()}
+                progress.advance(step, values)
+                looking = due(step, settings.every) or step == end
+                if looking:
+                    measured = look(state.critic.variables)
+                    journal.write(step, measured)
+                    course = course._replace(state=state)
+                    if measured[_VALIDATION] > course.best_value:
+                        best_step = step
+                        course = course._replace(
+                            best=state.critic.variables,
+                            best_step=jnp.int32(step),
+                            best_value=jnp.float32(measured[_VALIDATION]),
+                        )
+                stopping = signals.received if step < end else None
+                if looking or stopping:
+                    journal.flush()
+                    checkpoints.save(step, course._replace(state=state))
+                if stopping:
+                    checkpoints.wait()
+                    raise Interrupted(
+                        stopping, f"stopped at step {step}; the same command continues"
+                    )
+    detector = Detector(course.best, scale, np.zeros(_QUANTILES, np.float32))
+    scores = score.anomaly(detector, normal)
+    places = np.linspace(0, 1, _QUANTILES)
+    quantiles = np.quantile(scores, places).astype(np.float32)
+    return detector._replace(quantiles=quantiles)
+
+
+def _left(step: int, every: int) -> int:
+    """Give how many steps are left to the next multiple of `every`."""
+    return every - step % every
+
+
+def _beginning(
+    this: Run, prior: Prior, snapshots: Snapshots, mean: Variables, start: str
+) -> tuple[Variables, Scale | None]:
+    """Give the critic to begin with, and its scale where that is known already."""
+    if start == "scratch":
+        key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_019)
+        batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
+        return initial_state(prior.recipe, key, batch).critic.variables, Scale()
+    last = jax.tree.map(lambda leaf: jnp.asarray(leaf[-1]), snapshots.critics)
+    chosen: Variables
+    chosen = recipes.look_up({"mean": mean, "last": last}, "detector.start", start)
+    return chosen, None
+
+
+def validation_images(this: Run) -> np.ndarray:
+    """Read normal images that nothing learns from, as they are stored."""
+    source = this.parts["validation"]["real"]
+    return np.asarray(read(source, np.arange(min(_COMPARED, len(source)))).image)
+
+
+def of_history(
+    recipe: Recipe, history: History, count: int, seed: int
+) -> Float[np.ndarray, "count height width channels"]:
+    """Generate images of a history that nothing learns from."""
+    draw = compiled(
+        lambda history, key: sample(
+            recipe.generator,
+            history,
+            recipe.latent(jax.random.fold_in(key, 0), _CHUNK),
+            jax.random.fold_in(key, 1),
+            _CHUNK // 5,
+        )
+    )
+    key = jax.random.fold_in(jax.random.key(seed), 1_000_033)
+    images = [
+        np.asarray(draw(history, jax.random.fold_in(key, at[0])))
+        for at in chunks(count, _CHUNK)
+    ]
+    return np.concatenate(images)[:count]
+
+
+def keep_detector(detector: Detector, workdir: Path) -> None:
+    """Leave a detector for later use, under `<workdir>/detector`."""
+    with Checkpoints(workdir / _FOLDER, keep=None) as kept:
+        for step in kept.steps:
+            kept.delete(step)
+        kept.save(0, _arrays(detector))
+
+
+def open_detector(workdir: Path, like: Variables) -> Detector:
+    """Open what `keep_detector` left.
+
+    Args:
+        workdir: of the run.
+        like: the variables of a critic of its kind.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    blank = Detector(like, Scale(), np.zeros(_QUANTILES, np.float32))
+    with Checkpoints(workdir / _FOLDER, keep=None) as kept:
+        found = kept.restore(_arrays(blank), say)
+    if found is None:
+        raise InputError(f"prior {workdir} holds no detector: run it again")
+    scale = Scale(*map(float, found["scale"]))
+    return Detector(found["critic"], scale, np.asarray(found["quantiles"]))
+
+
+def _arrays(detector: Detector) -> dict[str, Any]:
+    return {
+        "critic": detector.critic,
+        "scale": np.array(detector.scale, np.float32),
+        "quantiles": detector.quantiles,
+    }

@@ -1,0 +1,84 @@
+"""The snapshots that a training run has kept of both its networks."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from gan_jax.errors import InputError
+from gan_jax.programs.assembly import say
+from gan_jax.programs.prior import Prior, blank_state
+from gan_jax.programs.record import HISTORY, snapshot
+from gan_jax.training import history
+from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.history import History
+from gan_jax.training.population import side_by_side
+from gan_jax.training.state import Variables
+
+
+class Snapshots(NamedTuple):
+    """Both networks through a run."""
+
+    steps: list[int]
+    """When each was taken."""
+    generators: Variables
+    """With a leading axis of snapshots."""
+    critics: Variables
+    """With a leading axis of snapshots."""
+
+    def weighted(self, alpha: float, beta: float) -> tuple[History, Variables]:
+        """Give the generators with the weights of their times, and the mean critic.
+
+        Raises:
+            InputError: no snapshot is late enough.
+        """
+        try:
+            weights = history.weights(self.steps, alpha, beta)
+        except ValueError as error:
+            raise InputError(f"detector.alpha: {error}") from None
+        # Those that are never drawn need no place on the device.
+        some = np.flatnonzero(weights)
+        chosen = jax.tree.map(lambda leaf: leaf[some], (self.generators, self.critics))
+        found = jnp.asarray(weights[some], jnp.float32)
+        return History(chosen[0], found), history.mean(chosen[1], found)
+
+    @property
+    def size(self) -> int:
+        """How many bytes all of them take."""
+        return sum(
+            leaf.nbytes for leaf in jax.tree.leaves((self.generators, self.critics))
+        )
+
+
+def open_snapshots(prior: Prior) -> Snapshots:
+    """Read what a run has kept.
+
+    Raises:
+        InputError: it has kept nothing, or that cannot be read.
+    """
+    folder = prior.workdir / HISTORY
+    if not folder.is_dir():
+        raise InputError(
+            f"history_run {prior.workdir} has kept no history: train it with "
+            "--config.history.every"
+        )
+    like = jax.eval_shape(
+        lambda: snapshot(blank_state(prior.config, prior.recipe, prior.channels))
+    )
+    with Checkpoints(folder, keep=None) as kept:
+        steps = [step for step in kept.steps if step <= int(prior.config.steps)]
+        found = [kept.restore(like, say, [step]) for step in steps]
+    if not steps:
+        raise InputError(f"the history of {prior.workdir} is empty: train it anew")
+    both = jax.device_get(side_by_side([each for each in found if each is not None]))
+    return Snapshots(steps, both["generator"], both["critic"])
+
+
+def mean_of_scores(
+    scores: Float[np.ndarray, "snapshots images"], weights: Float[np.ndarray, "snapshots"]
+) -> Float[np.ndarray, " images"]:
+    """Average what the critics of a history say, each with its weight."""
+    found: np.ndarray = weights @ scores
+    return found

@@ -1,0 +1,129 @@
+"""D_TV: a critic that tells normal images from what generators made on their way.
+
+Chatillon & Ballester 2019 (arXiv 1912.11843). It is the critic's own update with the
+history's images as the fakes, the total variation as the objective, and a smooth bound.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from gan_jax.data.feed import Batch
+from gan_jax.losses import anomaly
+from gan_jax.losses.adversarial import Objective
+from gan_jax.training.history import History, sample
+from gan_jax.training.method import Play, Recipe, Scores, Term
+from gan_jax.training.population import Form
+from gan_jax.training.state import Player, Variables
+from gan_jax.training.step import Log, critic_update
+
+
+class Scale(NamedTuple):
+    """What brings a critic's scores into [-1, 1].
+
+    A Wasserstein critic is known up to a constant, and its slope is held at 1 whatever
+    the distance: averaged weights give scores anywhere.
+    """
+
+    centre: float = 0.0
+    half: float = 1.0
+
+    def __call__(self, scores: Scores) -> Scores:
+        """Scale scores."""
+        return (scores - self.centre) / self.half
+
+
+def scale_of(
+    real_scores: Float[Array, "real"], fake_scores: Float[Array, "fake"]
+) -> Scale:
+    """Give the scale under which most of two sets of scores lie within the bound."""
+    means = real_scores.mean(), fake_scores.mean()
+    spreads = real_scores.std(), fake_scores.std()
+    half = max(float(abs(means[0] - means[1]) / 2), *map(float, spreads))
+    return Scale(float(means[0] + means[1]) / 2, half or 1.0)
+
+
+class DetectorState(NamedTuple):
+    """What its training carries from step to step."""
+
+    step: Int[Array, ""]
+    critic: Player
+    key: PRNGKeyArray
+    """Constant: the randomness of a step is `fold_in(key, step)`."""
+
+
+def initial_detector(
+    recipe: Recipe, critic: Variables, key: PRNGKeyArray
+) -> DetectorState:
+    """Begin with a critic's variables."""
+    statistics = dict(critic)
+    parameters = statistics.pop("params")
+    optimizer = recipe.critic_optimizer.init(parameters)
+    return DetectorState(jnp.int32(0), Player(parameters, statistics, optimizer), key)
+
+
+def recipe_of_detector(
+    recipe: Recipe, optimizer: optax.GradientTransformation, bound: float, scale: Scale
+) -> Recipe:
+    """Turn the recipe of a GAN into that of its D_TV.
+
+    Args:
+        recipe: by which the generators and critics were trained.
+        optimizer: of D_TV.
+        bound: lambda_b, the weight of the squared distance to [-1, 1].
+        scale: of scores.
+    """
+
+    def beyond(play: Play) -> Scores:
+        real, fake = map(scale, (play.real_scores, play.fake_scores))
+        return anomaly.bound_penalty(real) + anomaly.bound_penalty(fake)
+
+    def critic(real_scores: Scores, fake_scores: Scores) -> Scores:
+        return anomaly.total_variation.critic(scale(real_scores), scale(fake_scores))
+
+    return recipe._replace(
+        objective=Objective(critic, anomaly.total_variation.generator),
+        critic_optimizer=optimizer,
+        critic_terms={"bound": Term(bound, beyond)},
+        critic_projection=lambda parameters: parameters,
+    )
+
+
+def make_detector_step(
+    recipe: Recipe,
+    batch: Callable[[PyTree, Int[Array, ""]], Batch],
+    groups: int,
+    form: Form,
+) -> Callable[[DetectorState, PyTree, History], tuple[DetectorState, Log]]:
+    """Make the step: one critic update on normal images and the history's.
+
+    Args:
+        recipe: as `recipe_of_detector` gives it.
+        batch: `batch(arrays, step)`, from the feed.
+        groups: times t in a batch.
+        form: how their generators are gone through.
+
+    Returns:
+        `step(state, arrays, history) -> (state, log)`, pure and compilable.
+    """
+    weights = {
+        name: jnp.float32(term.weight) for name, term in recipe.critic_terms.items()
+    }
+
+    def step(
+        state: DetectorState, arrays: PyTree, history: History
+    ) -> tuple[DetectorState, Log]:
+        keys = jax.random.split(jax.random.fold_in(state.key, state.step), 4)
+        example = recipe.present(keys[0], batch(arrays, state.step))
+        latents = recipe.latent(keys[1], len(example.real))
+        fake = sample(recipe.generator, history, latents, keys[2], groups, form)
+        critic, log = critic_update(
+            recipe, state.critic, weights, example, fake, keys[3]
+        )
+        return DetectorState(state.step + 1, critic, state.key), log
+
+    return step
