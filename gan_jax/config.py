@@ -75,7 +75,9 @@ def training(name: str) -> ConfigDict:
                 "normalisation": "batch",  # of the generator, or none
                 "critic_normalisation": "batch",  # or layer, spectral, none
                 "depth": 2,  # the smallest image is size / 2^depth
+                "critic_depth": 0,  # 0 = as the generator's
                 "kernel": 5,
+                "code": 0,  # values of a dense autoencoder's code; 0 = its width's
             },
             "optimizer": {
                 "name": "adam",
@@ -238,7 +240,7 @@ def detection(name: str) -> ConfigDict:
             "alpha": 0.075,  # share of the run before which no generator counts
             "beta": 2.4,  # fall of the density of t over the run, as a logarithm
             "bound": 10.0,  # lambda_b, weight of the distance to [-1, 1]
-            "start": "mean",  # of the saved critics; or the last one, or scratch
+            "start": "mean",  # of the saved critics; or last, or scratch
             "groups": 16,  # times t in a batch
             "learning_rate": 2e-4,  # falls to 0
             "steps": 2000,

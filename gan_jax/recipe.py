@@ -127,11 +127,16 @@ GENERATORS: Mapping[str, Callable[..., Generator]] = {
 """Called with `size`, `channels`, `conditional` and `dtype` as well."""
 
 
+def _critic_depth(network: ConfigDict) -> int:
+    depth: int = network.critic_depth or network.depth
+    return depth
+
+
 def _strided(critic: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     """Give a critic whose convolutions have kernels of any width."""
     return lambda network, **shape: critic(
         width=network.critic_width,
-        depth=network.depth,
+        depth=_critic_depth(network),
         kernel=network.kernel,
         normalisation=network.critic_normalisation,
         **shape,
@@ -144,18 +149,21 @@ CRITICS: Mapping[str, Callable[..., nn.Module]] = {
     "autoencoder": _strided(autoencoder.critic),
     "residual": lambda network, **shape: residual.critic(
         width=network.critic_width,
-        depth=network.depth,
+        depth=_critic_depth(network),
         normalisation=network.critic_normalisation,
         **shape,
     ),
     "perceptron": lambda network, **shape: perceptron.critic(
         width=network.critic_width,
-        depth=network.depth,
+        depth=_critic_depth(network),
         normalisation=network.critic_normalisation,
         **shape,
     ),
     "dense_autoencoder": lambda network, **shape: perceptron.autoencoder(
-        width=network.critic_width, depth=network.depth, **shape
+        width=network.critic_width,
+        depth=_critic_depth(network),
+        code=network.code,
+        **shape,
     ),
 }
 """Called with `size`, `conditional` and `dtype` as well."""
@@ -188,6 +196,7 @@ PROGRAMS: Mapping[str, str] = {
     "study": "gan_jax.programs.study",
     "inpaint": "gan_jax.programs.inpaint",
     "collaborate": "gan_jax.programs.collaborate",
+    "detect": "gan_jax.programs.detect",
 }
 """Modules with `run(config, workdir) -> summary`, imported when they are needed."""
 

@@ -19,6 +19,7 @@ def of_classes(source: Source, names: str, inside: bool = True) -> Source:
     """
     numbers = [_number(source, name) for name in names.split(",") if name]
     loaded = in_memory(source)
+    assert loaded.labels is not None  # it has classes
     chosen = np.isin(loaded.labels, numbers) == inside
     return select(loaded, np.flatnonzero(chosen))
 

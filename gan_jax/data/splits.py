@@ -1,9 +1,9 @@
 """Disjoint parts of a data set, drawn once from a seed.
 
 The official training set gives 90% to training and 10% to validation; a set that has
-no official test part gives a share of its images, a tenth by default, to one first. A method that needs
-conditions from images which its critic never sees sets a share of every part aside
-(a fifth in Ruffino et al. 2019, arXiv 1911.00689, section 4).
+no official test part gives a share of its images, a tenth by default, to one first. A
+method that needs conditions from images which its critic never sees sets a share of
+every part aside (a fifth in Ruffino et al. 2019, arXiv 1911.00689, section 4).
 """
 
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-Scores = Float[np.ndarray, " images"]
+Scores = Float[np.ndarray, " _"]
 """Of how anomalous images are: higher is more."""
 
 
@@ -62,7 +62,10 @@ def subsample(
     wanted = [normal, anomalous]
     if base_rate:
         odds = base_rate / (1 - base_rate)
-        wanted = [min(normal, round(anomalous / odds)), min(anomalous, round(normal * odds))]
+        wanted = [
+            min(normal, round(anomalous / odds)),
+            min(anomalous, round(normal * odds)),
+        ]
     draw = np.random.default_rng(seed)
     chosen = []
     for count, some in zip((normal, anomalous), wanted, strict=True):

@@ -5,6 +5,7 @@ tells the two apart is high for normal images, and an image's anomaly is minus i
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from gan_jax.losses.adversarial import Objective, wgan
@@ -26,12 +27,17 @@ def bound_penalty(scores: Scores) -> Scores:
     return jnp.square(jnp.maximum(jnp.abs(scores) - 1, 0))
 
 
-def distance(real_scores: Scores, fake_scores: Scores) -> Float[Array, ""]:
+def distance(
+    real_scores: Scores | Float[np.ndarray, "real"],
+    fake_scores: Scores | Float[np.ndarray, "fake"],
+) -> Float[Array, ""]:
     """Estimate the total variation, in [0, 1], from scores on both distributions.
 
     Half of E D(x) - E D(G), with scores clipped to the bound: the supremum over all D
     within [-1, 1] is twice the total variation. Never above it but for the sampling,
     so the best critic's is the estimate.
     """
-    real, fake = (jnp.clip(scores, -1, 1).mean() for scores in (real_scores, fake_scores))
+    real, fake = (
+        jnp.clip(scores, -1, 1).mean() for scores in (real_scores, fake_scores)
+    )
     return (real - fake) / 2

@@ -81,11 +81,13 @@ class Critic(nn.Module):
 class Autoencoder(nn.Module):
     """Rectified dense layers to a code and back; its score is an energy.
 
-    See `autoencoder.Critic`, which does it with images.
+    See `autoencoder.Critic`, which does it with images. A code of few values holds
+    only what its images have in common: others come back as one of them.
     """
 
     width: int
     depth: int
+    code: int = 0
     conditional: bool = False
     dtype: DTypeLike = jnp.float32
 
@@ -100,9 +102,14 @@ class Autoencoder(nn.Module):
         flat = _flat(image)
         seen = _flat((image, condition)) if self.conditional else flat
         values = seen.astype(self.dtype)
+        middle = self.depth // 2
         for layer in range(self.depth):
+            if layer == middle and self.code:
+                # Not rectified: of few values none is to be lost.
+                values = nn.Dense(self.code, dtype=self.dtype)(values)
+                self.sow("codes", "code", values.astype(jnp.float32))
             values = Hidden(self.width)(values, condition, train)
-            if layer == self.depth // 2:
+            if layer == middle and not self.code:
                 self.sow("codes", "code", values.astype(jnp.float32))
         reproduced = nn.Dense(flat.shape[-1], dtype=self.dtype)(values)
         return jnp.square(reproduced.astype(jnp.float32) - flat).mean(axis=-1)
@@ -137,8 +144,18 @@ def autoencoder(
     size: int,
     width: int = 128,
     depth: int = 3,
+    code: int = 0,
     conditional: bool = False,
     dtype: DTypeLike = jnp.float32,
 ) -> Autoencoder:
-    """Build an autoencoder of `depth` hidden layers; the middle one is the code."""
-    return Autoencoder(width, depth, conditional, dtype)
+    """Build an autoencoder of `depth` hidden layers.
+
+    Args:
+        size: of images; any will do.
+        width: of the layers.
+        depth: how many there are.
+        code: values of a code between them; 0 = the middle layer is it.
+        conditional: show it the condition too.
+        dtype: of the computations.
+    """
+    return Autoencoder(width, depth, code, conditional, dtype)

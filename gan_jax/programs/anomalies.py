@@ -1,4 +1,4 @@
-"""What a detector is tested on: unseen normal images, and anomalies of several kinds."""
+"""What a detector is tested on: unseen normal images, and kinds of anomalies."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

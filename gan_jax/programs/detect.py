@@ -5,27 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from gan_jax import recipe as recipes
 from gan_jax.config import difference, flatten, training
-from gan_jax.data.holes import HOLES
 from gan_jax.errors import InputError
-from gan_jax.evaluation.detection import detection, subsample
-from gan_jax.evaluation.outliers import BASELINES
 from gan_jax.programs import train
-from gan_jax.programs.anomalies import (
-    Anomalies,
-    anomalies,
-    check_anomalies,
-    normal_images,
-)
+from gan_jax.programs.anomalies import anomalies, check_anomalies
 from gan_jax.programs.assembly import Run, prepare, say
+from gan_jax.programs.detections import Outcome, detect
 from gan_jax.programs.detector import (
     Detector,
-    Scorer,
+    check_detector,
     keep_detector,
     train_detector,
 )
@@ -35,6 +25,10 @@ from gan_jax.programs.results import environment
 from gan_jax.programs.scoring import score_images
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.workdir import check_workdir, claimed
+from gan_jax.report import detection as pages
+from gan_jax.report import files
+from gan_jax.report.journal import read_rows
+from gan_jax.report.training import command
 from gan_jax.training.state import digest
 
 _GAN = "gan"
@@ -64,29 +58,129 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.monotonic()
     check_workdir(config, workdir)
     check_anomalies(config)
-    check_start(config)
-    gan = _gan_config(config)
-    place = Path(config.history_run or workdir / _GAN).expanduser()
+    check_detector(config)
+    gan, place = _gan_config(config), workdir / _GAN
     if config.history_run:
-        _check_history(gan, config.history_run)
+        gan, place = _of_history(gan, config.history_run)
     else:
         check_workdir(gan, place)
-    with claimed(config, workdir, ()):
+    this = prepare(gan, workdir)
+    kinds = anomalies(config, this)
+    with claimed(config, workdir, this.skipped):
         if not config.history_run:
             train.run(gan, place)
         trained = time.monotonic()
         prior = open_prior(str(place), _COMMANDS)
-        this = prepare(prior.config, workdir)
         snapshots = open_snapshots(prior)
         say(
             f"history: {len(snapshots.steps)} snapshots of both networks, "
             f"{snapshots.size / 2**20:.0f} MiB"
         )
         with Signals() as signals:
-            found = train_detector(this, prior, snapshots, config, signals)
-        keep_detector(found, workdir)
+            detector = train_detector(this, prior, snapshots, config, signals)
+            keep_detector(detector, prior, workdir)
+            shaped = time.monotonic()
+            outcome = detect(config, this, prior, snapshots, detector, kinds, signals)
+        now = time.monotonic()
         timing = {
             "gan_seconds": trained - began,
-            "detector_seconds": time.monotonic() - trained,
+            "detector_seconds": shaped - trained,
+            "evaluation_seconds": now - shaped,
+            "total_seconds": now - began,
         }
-        return _conclude(config, prior, this, snapshots, found, timing, began)
+        return _conclude(config, prior, this, snapshots, detector, outcome, timing)
+
+
+def _conclude(
+    config: ConfigDict,
+    prior: Prior,
+    this: Run,
+    snapshots: Snapshots,
+    detector: Detector,
+    outcome: Outcome,
+    timing: Mapping[str, float],
+) -> dict[str, Any]:
+    """Write the pictures, the report and the summary."""
+    workdir = this.workdir
+    for picture in outcome.pictures:
+        name = picture.title.lower().replace(" ", "_")
+        kind = "svg" if picture.image.lstrip().startswith(b"<") else "png"
+        files.write_bytes(workdir / "samples" / f"{name}.{kind}", picture.image)
+    settings = config.detector
+    source = this.parts["train"]["real"]
+    count, memory = len(source), snapshots.size / 2**20
+    facts = {
+        "normal images": f"{prior.config.data.name}, {count:,}",
+        "anomalies": ", ".join(outcome.kinds),
+        "history": f"{len(snapshots.steps)} snapshots, {memory:.0f} MiB",
+        "density of t": f"exp(-{settings.beta:g} t) from {settings.alpha:g} to 1",
+        "seed": str(config.seed),
+    }
+    rows = read_rows(workdir / "metrics.jsonl")
+    page = pages.report(
+        config.name,
+        "Anomalies detected by the history of a generator's training.",
+        facts,
+        outcome.cards,
+        [*outcome.tables, pages.PUBLISHED],
+        outcome.pictures,
+        rows,
+        command(config.name, flatten(config)),
+    )
+    files.write_text(workdir / "report.html", page)
+    summary = {
+        "program": config.program,
+        "config_name": config.name,
+        "dataset": {
+            "name": prior.config.data.name,
+            "split": "train",
+            "count": count,
+            "shape": list(source.shape),
+            "sha256": this.digest,
+        },
+        "prior": describe(prior),
+        "history": {"snapshots": len(snapshots.steps), "bytes": snapshots.size},
+        "metrics": outcome.metrics,
+        "metrics_failed": outcome.failed,
+        "timing": dict(timing),
+        "environment": environment(this.mesh),
+        "parameters_sha256": digest(detector.critic),
+        "complete": True,
+    }
+    files.write_json(workdir / "summary.json", summary)
+    return summary
+
+
+def _gan_config(config: ConfigDict) -> ConfigDict:
+    """Give the config of the GAN: what a plain training run has, on normal images."""
+    known = training("").keys()
+    own = ConfigDict({key: config[key] for key in known})
+    own.name, own.program = f"{config.name}_gan", "train"
+    classes = [config.data.without, config.anomaly.label]
+    own.data.without = ",".join(filter(None, classes))
+    return own.lock()
+
+
+def _of_history(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
+    """Read the config of a run whose history is to be used, and its workdir.
+
+    Raises:
+        InputError: its data are others than those that the detector is to learn from.
+    """
+    workdir, own, _ = read_run(path, "history_run", "train", _COMMANDS)
+    sides = [
+        {key: value for key, value in flatten(one.data).items() if key not in _PLACES}
+        for one in (own, wanted)
+    ]
+    changed = [f"data.{text}" for text in difference(*sides)]
+    if changed:
+        raise InputError(
+            f"history_run {path} was trained on other data ({'; '.join(changed)}): "
+            "give the same --config.data values, and the class left out as "
+            "--config.anomaly.label"
+        )
+    return own, workdir
+
+
+_PLACES = ("path", "download", "feed")
+"""Keys of data that may differ: they say where images lie."""

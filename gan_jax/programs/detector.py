@@ -1,5 +1,7 @@
 """The detector D_TV of a run: its training loop, and the artefact that is left."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +14,7 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
+from gan_jax.config import flatten, nested
 from gan_jax.data.feed import read, to_float
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.losses import anomaly
@@ -22,6 +25,7 @@ from gan_jax.programs.history import Snapshots
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.record import due, write_logs
 from gan_jax.programs.signals import Signals
+from gan_jax.report import files
 from gan_jax.report.journal import Journal
 from gan_jax.report.progress import Progress
 from gan_jax.training.checkpoint import Checkpoints
@@ -32,6 +36,7 @@ from gan_jax.training.detection import (
     make_detector_step,
     recipe_of_detector,
     scale_of,
+    scale_of_energies,
 )
 from gan_jax.training.history import History, sample
 from gan_jax.training.method import Recipe
@@ -39,7 +44,7 @@ from gan_jax.training.population import Form
 from gan_jax.training.state import Variables
 from gan_jax.training.step import initial_state, make_stretch
 
-_FOLDER = "detector"
+_FOLDER, _CONFIG = "detector", "gan.json"
 _CHUNK = 250  # images scored at once
 _COMPARED = 2048  # images of the history that validation images are compared with
 _QUANTILES = 1001  # of the scores of validation images, which a detector remembers
@@ -137,8 +142,12 @@ def train_detector(
     normal = validation_images(this)
     unseen = of_history(prior.recipe, history, len(normal), config.seed)
     score = Scorer(prior.recipe)
-    critic, scale = _beginning(this, prior, snapshots, mean, settings.start)
-    if scale is None:
+    critic = _beginning(this, prior, snapshots, mean, settings.start)
+    if recipes.gives_energies(prior.config):
+        scale = scale_of_energies(prior.config.margin)
+    elif settings.start == "scratch":
+        scale = Scale()
+    else:
         scale = scale_of(score(critic, normal), score(critic, unseen))
     rate = optax.cosine_decay_schedule(settings.learning_rate, settings.steps)
     recipe = recipe_of_detector(
@@ -227,16 +236,33 @@ def _left(step: int, every: int) -> int:
 
 def _beginning(
     this: Run, prior: Prior, snapshots: Snapshots, mean: Variables, start: str
-) -> tuple[Variables, Scale | None]:
-    """Give the critic to begin with, and its scale where that is known already."""
+) -> Variables:
+    """Give the critic to begin with."""
     if start == "scratch":
         key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_019)
         batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
-        return initial_state(prior.recipe, key, batch).critic.variables, Scale()
-    last = jax.tree.map(lambda leaf: jnp.asarray(leaf[-1]), snapshots.critics)
-    chosen: Variables
-    chosen = recipes.look_up({"mean": mean, "last": last}, "detector.start", start)
-    return chosen, None
+        return initial_state(prior.recipe, key, batch).critic.variables
+    if start == "last":
+        return jax.tree.map(lambda leaf: leaf[-1], snapshots.critics)
+    return mean
+
+
+_STARTS = ("mean", "last", "scratch")
+
+
+def check_detector(config: ConfigDict) -> None:
+    """Refuse settings of a detector that make no sense, before anything is begun.
+
+    Raises:
+        InputError: names the key.
+    """
+    start, groups = config.detector.start, config.detector.groups
+    recipes.look_up(dict.fromkeys(_STARTS), "detector.start", start)
+    if config.batch_size % groups:
+        raise InputError(
+            f"detector.groups {groups} do not divide batch_size {config.batch_size}: "
+            "give as many times t as share its images evenly"
+        )
 
 
 def validation_images(this: Run) -> np.ndarray:
@@ -266,12 +292,37 @@ def of_history(
     return np.concatenate(images)[:count]
 
 
-def keep_detector(detector: Detector, workdir: Path) -> None:
-    """Leave a detector for later use, under `<workdir>/detector`."""
+def keep_detector(detector: Detector, prior: Prior, workdir: Path) -> None:
+    """Leave a detector for later use: its arrays, and what they are of."""
+    files.write_json(workdir / _CONFIG, flatten(prior.config))
     with Checkpoints(workdir / _FOLDER, keep=None) as kept:
         for step in kept.steps:
             kept.delete(step)
         kept.save(0, _arrays(detector))
+
+
+def read_gan_config(workdir: Path) -> ConfigDict:
+    """Read the config of the GAN that a detector's critic is of.
+
+    Raises:
+        InputError: it is not there any more.
+    """
+    try:
+        written = json.loads((workdir / _CONFIG).read_text())
+        return ConfigDict(nested(written)).lock()
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"prior {workdir} is damaged ({error}): run it again"
+        ) from None
+
+
+def describe_run(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell in a summary which detector was used."""
+    return {
+        "workdir": str(workdir),
+        "config_name": summary["config_name"],
+        "parameters_sha256": summary["parameters_sha256"],
+    }
 
 
 def open_detector(workdir: Path, like: Variables) -> Detector:

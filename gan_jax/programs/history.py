@@ -77,7 +77,8 @@ def open_snapshots(prior: Prior) -> Snapshots:
 
 
 def mean_of_scores(
-    scores: Float[np.ndarray, "snapshots images"], weights: Float[np.ndarray, "snapshots"]
+    scores: Float[np.ndarray, "snapshots images"],
+    weights: Float[np.ndarray, "snapshots"],
 ) -> Float[np.ndarray, " images"]:
     """Average what the critics of a history say, each with its weight."""
     found: np.ndarray = weights @ scores

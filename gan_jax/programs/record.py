@@ -133,9 +133,7 @@ class Record:
         )
 
 
-def write_logs(
-    journal: Journal, logs: Log, first: int, count: int, every: int
-) -> None:
+def write_logs(journal: Journal, logs: Log, first: int, count: int, every: int) -> None:
     """Write a stretch of steps into a journal: the first ones, then some.
 
     Args:

@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 
 from gan_jax.report import plots
 from gan_jax.report.files import encode_png
-from gan_jax.report.grids import rgb, tile, to_uint8
+from gan_jax.report.grids import glow, rgb, tile, to_uint8
 from gan_jax.report.inpainting import chequered
 from gan_jax.report.page import Block, Command, Figure, Section, Table, Value, page
 
@@ -28,11 +28,7 @@ _PUBLISHED = (
 
 def heat(before: Images, after: Images) -> UInt8[np.ndarray, "count height width 3"]:
     """Draw how much each pixel has changed, from dark (not) to bright (by 0.5 of 2)."""
-    import matplotlib
-
-    change = np.abs(after - before).mean(axis=-1) / _CHANGE
-    colours: np.ndarray = matplotlib.colormaps["inferno"](change.clip(0, 1))
-    return np.rint(colours[..., :3] * 255).astype(np.uint8)
+    return glow(np.abs(after - before).mean(axis=-1) / _CHANGE)
 
 
 def completions(

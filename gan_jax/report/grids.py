@@ -61,6 +61,16 @@ def _scale(shape: tuple[int, ...], side: int) -> int:
     return max(1, round(side / longer)) if longer else 1
 
 
+def glow(
+    values: Float[np.ndarray, "*batch height width"],
+) -> UInt8[np.ndarray, "*batch height width 3"]:
+    """Numbers from 0 (dark) to 1 (bright) as colours; what lies beyond is cut off."""
+    import matplotlib
+
+    colours: np.ndarray = matplotlib.colormaps["inferno"](values.clip(0, 1))
+    return np.rint(colours[..., :3] * 255).astype(np.uint8)
+
+
 def rgb(
     images: UInt8[np.ndarray, "*batch height width channels"],
 ) -> UInt8[np.ndarray, "*batch height width 3"]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 PALETTE = ("#2c6e91", "#c8553d", "#3f8f74", "#8a6597", "#b0852a", "#56616b")
 """Line colours in order, apart for every kind of colour blindness by lightness too."""
 
-_INK, _QUIET, _GRID, _PAPER = "#2b2d30", "#6d7278", "#e6e4df", "#faf9f6"
+_INK, QUIET, _GRID, _PAPER = "#2b2d30", "#6d7278", "#e6e4df", "#faf9f6"
 _LEGEND_COLUMNS = 2
 _FEW = 30  # fewer points than this are drawn as they are
 _POINTS = 800  # more than a panel has pixels; keeps the file of a long run small
@@ -58,7 +58,7 @@ def curves(
             panel.set_title(title, loc="left", color=_INK, size=10.5, pad=pad)
         panel.set_xlabel("step")
         if mark is not None:
-            panel.axvline(mark, color=_QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
+            panel.axvline(mark, color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
     return encode_figure(figure, format)
 
 
@@ -214,14 +214,14 @@ def _set_style(panel: Any) -> None:
     panel.set_prop_cycle(color=PALETTE)
     for side, spine in panel.spines.items():
         spine.set_visible(side == "bottom")
-        spine.set_color(_QUIET)
+        spine.set_color(QUIET)
         spine.set_linewidth(0.8)
     panel.grid(axis="y", color=_GRID, linewidth=0.8)
     panel.set_axisbelow(True)
-    panel.tick_params(colors=_QUIET, labelsize=8.5, length=0, pad=5)
+    panel.tick_params(colors=QUIET, labelsize=8.5, length=0, pad=5)
     panel.tick_params(axis="x", length=3, width=0.8)
-    panel.xaxis.label.set(color=_QUIET, size=8.5)
-    panel.yaxis.label.set(color=_QUIET, size=8.5)
+    panel.xaxis.label.set(color=QUIET, size=8.5)
+    panel.yaxis.label.set(color=QUIET, size=8.5)
     panel.xaxis.set_major_formatter(_format_tick)
     panel.margins(x=0.02, y=0.06)
 
@@ -241,7 +241,7 @@ def _draw_group(
     from matplotlib.ticker import MaxNLocator
 
     ranges: list[tuple[float, float]] = []
-    for name, colour in zip(names, _cycle(len(names)), strict=True):
+    for name, colour in zip(names, cycle(len(names)), strict=True):
         steps, values = _series(rows, name, positive=logarithmic)
         if not len(steps):
             continue
@@ -303,11 +303,12 @@ def _say_nothing(panel: Any) -> None:
         xycoords="axes fraction",
         ha="center",
         va="center",
-        color=_QUIET,
+        color=QUIET,
     )
 
 
-def _cycle(count: int) -> list[str]:
+def cycle(count: int) -> list[str]:
+    """Give as many line colours, beginning again where there are too few."""
     return [PALETTE[place % len(PALETTE)] for place in range(count)]
 
 

@@ -5,10 +5,11 @@ history's images as the fakes, the total variation as the objective, and a smoot
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
@@ -21,30 +22,44 @@ from gan_jax.training.population import Form
 from gan_jax.training.state import Player, Variables
 from gan_jax.training.step import Log, critic_update
 
+Numbers = TypeVar("Numbers", Array, np.ndarray)
+
 
 class Scale(NamedTuple):
-    """What brings a critic's scores into [-1, 1].
+    """What brings a critic's scores into [-1, 1], high for normal images.
 
     A Wasserstein critic is known up to a constant, and its slope is held at 1 whatever
-    the distance: averaged weights give scores anywhere.
+    the distance: its scores lie anywhere.
     """
 
     centre: float = 0.0
     half: float = 1.0
+    """Negative for energies, which are low for normal images."""
 
-    def __call__(self, scores: Scores) -> Scores:
+    def __call__(self, scores: Numbers) -> Numbers:
         """Scale scores."""
-        return (scores - self.centre) / self.half
+        scaled: Numbers = (scores - self.centre) / self.half
+        return scaled
 
 
 def scale_of(
-    real_scores: Float[Array, "real"], fake_scores: Float[Array, "fake"]
+    real_scores: Float[Array | np.ndarray, "real"],
+    fake_scores: Float[Array | np.ndarray, "fake"],
 ) -> Scale:
     """Give the scale under which most of two sets of scores lie within the bound."""
     means = real_scores.mean(), fake_scores.mean()
     spreads = real_scores.std(), fake_scores.std()
-    half = max(float(abs(means[0] - means[1]) / 2), *map(float, spreads))
-    return Scale(float(means[0] + means[1]) / 2, half or 1.0)
+    half = max(float(abs(means[0] - means[1]) / 2), *map(float, spreads)) or 1.0
+    return Scale(float(means[0] + means[1]) / 2, half)
+
+
+def scale_of_energies(margin: float) -> Scale:
+    """Give the scale of energies, which range from 0 to the margin: D = 1 - 2 E / m.
+
+    So scaled an energy-based critic is a D_TV already (Arjovsky et al. 2017, arXiv
+    1701.07875, appendix D).
+    """
+    return Scale(margin / 2, -margin / 2)
 
 
 class DetectorState(NamedTuple):
@@ -79,8 +94,9 @@ def recipe_of_detector(
     """
 
     def beyond(play: Play) -> Scores:
-        real, fake = map(scale, (play.real_scores, play.fake_scores))
-        return anomaly.bound_penalty(real) + anomaly.bound_penalty(fake)
+        sides = (play.real_scores, play.fake_scores)
+        real, fake = (anomaly.bound_penalty(scale(scores)) for scores in sides)
+        return real + fake
 
     def critic(real_scores: Scores, fake_scores: Scores) -> Scores:
         return anomaly.total_variation.critic(scale(real_scores), scale(fake_scores))

@@ -6,7 +6,7 @@ generators make what hardly looks like the data, late ones what nearly does.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -98,11 +98,13 @@ def sample(
     def generate(group: tuple[Array, Array]) -> Images:
         time, latents = group
         variables = jax.tree.map(lambda leaf: leaf[time], history.generators)
-        images: Images = generator.apply(variables, latents)
+        images: Any = generator.apply(variables, latents)
         return images
 
-    over: Callable[..., Images] = jax.vmap(generate) if form == "vmap" else (
-        lambda all: jax.lax.map(generate, all)
+    over: Callable[..., Images] = (
+        jax.vmap(generate)
+        if form == "vmap"
+        else (lambda all: jax.lax.map(generate, all))
     )
     images = over((drawn, latents.reshape(groups, count // groups, -1)))
     return images.reshape(count, *images.shape[2:])

@@ -1,0 +1,181 @@
+"""The report of a detector of anomalies: what it says, of what, and when."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from gan_jax.report import plots
+from gan_jax.report.files import encode_png
+from gan_jax.report.formats import format_number
+from gan_jax.report.grids import glow, rgb, tile
+from gan_jax.report.page import Block, Card, Command, Figure, Section, Table, page
+
+Images8 = UInt8[np.ndarray, "count height width channels"]
+Scores = Float[np.ndarray, " _"]
+
+_SHOWN = 12  # images in a row of a plate
+
+_VAE = (0.75, 0.21, 0.76, 0.64, 0.23, 0.45, 0.69, 0.27, 0.47, 0.15)
+_PUBLISHED: dict[str, float] = {
+    "VAE, MNIST, mean of the digits (standard)": 0.46,
+    **{f"VAE, MNIST, digit {digit}": auprc for digit, auprc in enumerate(_VAE)},
+    "HistoryAD, SVHN against CIFAR-10": 0.941,
+    "HistoryAD, SVHN against CelebA": 0.976,
+    "HistoryAD, SVHN against Tiny ImageNet": 0.949,
+}
+
+PUBLISHED = Table(
+    "Published",
+    ["method, data", "AUPRC"],
+    [list(pair) for pair in _PUBLISHED.items()],
+    "A random score's AUPRC is the base rate: 0.10 for a digit, 0.28 for CIFAR-10 and "
+    "Tiny ImageNet, 0.43 for CelebA. HistoryAD: Chatillon & Ballester 2019.",
+)
+
+
+def histograms(scores: Mapping[str, Scores], threshold: float) -> bytes:
+    """Draw the distribution of scores of each kind of images, and the threshold."""
+    figure, (panel,) = plots.draw_panels(1, height=3.4)
+    figure.set_figwidth(7.2)
+    every = np.concatenate(list(scores.values()))
+    low, high = map(float, np.percentile(every, (0.2, 99.8)))
+    edges = np.linspace(low, high, 61)
+    for colour, (name, values) in zip(
+        plots.cycle(len(scores)), scores.items(), strict=True
+    ):
+        settings = {"density": True, "color": colour, "label": name}
+        inside = values.clip(edges[0], edges[-1])
+        panel.hist(inside, edges, alpha=0.25, **settings | {"label": None})
+        panel.hist(inside, edges, histtype="step", linewidth=1.5, **settings)
+    panel.axvline(threshold, color=plots.QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
+    panel.set(xlabel="anomaly score; dashed: the threshold", yticks=[])
+    panel.legend(frameon=False, fontsize=8.5)
+    return plots.encode_figure(figure)
+
+
+def bands(
+    lines: Mapping[str, tuple[np.ndarray, Float[np.ndarray, "places images"]]],
+    across: str,
+) -> bytes:
+    """Draw means over images along a line, and between which quarters they lie."""
+    figure, (panel,) = plots.draw_panels(1, height=3.0)
+    for colour, (name, (at, scores)) in zip(
+        plots.cycle(len(lines)), lines.items(), strict=True
+    ):
+        low, high = np.percentile(scores, (25, 75), axis=1)
+        panel.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
+        panel.plot(at, scores.mean(axis=1), color=colour, linewidth=1.7, label=name)
+    panel.set(xlabel=across, ylabel="anomaly score")
+    if len(lines) > 1:
+        panel.legend(frameon=False, fontsize=8.5)
+    return plots.encode_figure(figure)
+
+
+def agreement(first: Scores, second: Scores, across: str, up: str) -> bytes:
+    """Draw one score against another, a dot for each image."""
+    figure, (panel,) = plots.draw_panels(1, height=3.0)
+    panel.scatter(first, second, s=5, alpha=0.35, color=plots.PALETTE[0], linewidths=0)
+    panel.set(xlabel=across, ylabel=up)
+    panel.grid(axis="both")
+    return plots.encode_figure(figure)
+
+
+def ranking(
+    images: Images8, scores: Scores, rows: int = 3
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draw images from the most anomalous on, with their scores.
+
+    Where there are more than fit, the highest, some from the middle, and the lowest.
+    """
+    order = np.argsort(-scores, kind="stable")
+    wanted = min(rows, -(-len(order) // _SHOWN)) * _SHOWN
+    groups = np.array_split(order, max(1, wanted // _SHOWN))
+    strips = []
+    for at, group in enumerate(groups):
+        start = {0: 0, len(groups) - 1: max(0, len(group) - _SHOWN)}.get(
+            at, max(0, (len(group) - _SHOWN) // 2)
+        )
+        strips.append(group[start : start + _SHOWN])
+    width = min(map(len, strips))
+    chosen = np.stack([strip[:width] for strip in strips])
+    titles = [
+        f"{format_number(scores[row[0]])} to {format_number(scores[row[-1]])}"
+        for row in chosen
+    ]
+    return tile(rgb(images[chosen]), row_titles=titles, gap=3)
+
+
+def beside(
+    images: Images8, slopes: Float[np.ndarray, "count height width"]
+) -> list[UInt8[np.ndarray, "height both 3"]]:
+    """Set beside each image where its score is sensitive, brightest at its most."""
+    peaks = slopes.reshape(len(slopes), -1).max(axis=1)[:, None, None]
+    bright = glow(slopes / np.maximum(peaks, 1e-12))
+    return list(np.concatenate([rgb(images), bright], axis=2))
+
+
+def plate(
+    title: str, image: UInt8[np.ndarray, "height width 3"], caption: str
+) -> Figure:
+    """Bring a plate into a page."""
+    return Figure(title, encode_png(image), caption)
+
+
+def extremes(
+    kinds: Mapping[str, tuple[Images8, Scores]],
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draw of each kind the images of the lowest and of the highest scores."""
+    rows: dict[str, np.ndarray] = {}
+    for name, (images, scores) in kinds.items():
+        order = np.argsort(scores, kind="stable")
+        some = min(_SHOWN, len(order))
+        rows[f"{name}, lowest"] = images[order[:some]]
+        rows[f"{name}, highest"] = images[order[::-1][:some]]
+    width = min(map(len, rows.values()))
+    cells = np.stack([rgb(row[:width]) for row in rows.values()])
+    return tile(cells, row_titles=list(rows), gap=3)
+
+
+def report(
+    title: str,
+    subtitle: str,
+    facts: Mapping[str, str],
+    cards: Sequence[Card],
+    tables: Sequence[Block],
+    figures: Sequence[Figure],
+    rows: Sequence[Mapping[str, Any]],
+    text: str,
+) -> str:
+    """Compose the page.
+
+    Args:
+        title: of the page.
+        subtitle: a sentence.
+        facts: what was trained on what.
+        cards: key figures.
+        tables: of methods and anomalies.
+        figures: plots and plates.
+        rows: of the journal of the detector's training; none where it was only used.
+        text: the command.
+    """
+    sections = [Section("Figures", tables), Section("Pictures", figures)]
+    if rows:
+        course = plots.curves(
+            rows,
+            {
+                "Total variation on validation images": ["validation/total_variation"],
+                "Anomaly scores": ["validation/normal", "validation/history"],
+                "Critic's loss": ["critic/loss"],
+                "Its bound": ["critic/bound"],
+            },
+        )
+        figure = Figure(
+            "Course of the detector's training",
+            course,
+            "The best look at validation images is kept; no anomaly is looked at.",
+        )
+        sections.append(Section("Training", [figure]))
+    sections.append(Section("Reproduce", [Command("Command", text)]))
+    return page(title, subtitle, facts, sections, cards)

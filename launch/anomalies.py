@@ -1,0 +1,112 @@
+"""Detect each class in turn as the anomaly, under several seeds; print one table.
+
+python -m launch.anomalies --labels=0,1,2 --seeds=3 --workdir=runs/digits -- --config=configs/detect.py:standard,mnist,narrow
+
+What follows `--` goes to gan_jax.main. Every run lies in <workdir>/<label>/<seed>; those
+that are complete are read and not repeated. AUPRC of every method, mean and standard
+deviation over the seeds; a random score's is the base rate.
+"""  # noqa: E501
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+
+def main() -> int:
+    """Run what is missing and print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--labels", required=True, help="classes, by commas")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each")
+    parser.add_argument("--workdir", type=Path, required=True, help="of all runs")
+    parser.add_argument("--measure", default="auprc", help="what is tabled")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument("arguments", nargs="*", help="of gan_jax.main")
+    options = parser.parse_args()
+    places = {
+        (label, seed): options.workdir / label / str(seed)
+        for label in options.labels.split(",")
+        for seed in range(options.seeds)
+    }
+
+    def run(place: tuple[str, int]) -> int:
+        label, seed = place
+        return detect(options.arguments, label, seed, places[place])
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        failures = sum(code != 0 for code in pool.map(run, places))
+    print(table(figures(places, options.measure)))
+    return int(failures > 0)
+
+
+def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> int:
+    """Run one detection, unless it is complete; returns its exit code."""
+    if (workdir / "summary.json").exists():
+        return 0
+    workdir.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "gan_jax.main", *arguments]
+    own = [f"--config.anomaly.label={label}", f"--config.seed={seed}"]
+    with (workdir.parent / f"{seed}.log").open("w") as log:
+        finished = subprocess.run(
+            [*command, *own, f"--workdir={workdir}"], stdout=log, stderr=log
+        )
+    if finished.returncode:
+        print(f"{label}, seed {seed}: failed, see {log.name}", file=sys.stderr)
+    return finished.returncode
+
+
+def figures(
+    places: Mapping[tuple[str, int], Path], measure: str
+) -> dict[str, dict[str, list[float]]]:
+    """Gather a measure by label and method, over the seeds that are complete."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for (label, _), place in places.items():
+        path = place / "summary.json"
+        if not path.exists():
+            continue
+        metrics = json.loads(path.read_text())["metrics"]
+        named = {"base rate": metrics["base_rate"], "D_TV": metrics[measure]}
+        named |= {
+            name.removesuffix(f"/{measure}"): value
+            for name, value in metrics.items()
+            if name.endswith(f"/{measure}")
+        }
+        own = found.setdefault(label, {})
+        for name, value in named.items():
+            if value is not None:
+                own.setdefault(name, []).append(value)
+    return found
+
+
+def table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """Set the measures as Markdown, a row for each label and their mean."""
+    methods = list(dict.fromkeys(name for own in found.values() for name in own))
+    lines = [f"| class | {' | '.join(methods)} |", "|---" * (len(methods) + 1) + "|"]
+    for label, own in found.items():
+        cells = [spread(own.get(name, ())) for name in methods]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    means = []
+    for name in methods:
+        rows = [np.mean(own[name]) for own in found.values() if name in own]
+        means.append(f"{np.mean(rows):.3f}" if len(rows) == len(found) else "")
+    lines.append(f"| mean | {' | '.join(means)} |")
+    return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Write the mean of some values and their standard deviation, if there are more."""
+    if not values:
+        return ""
+    mean = f"{np.mean(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

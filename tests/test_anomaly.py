@@ -1,0 +1,193 @@
+"""D_TV: its loss by hand, its history, and a total variation that is known."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from scipy import stats
+
+from gan_jax.data.feed import resident
+from gan_jax.data.sources import ArraySource
+from gan_jax.losses import adversarial, anomaly
+from gan_jax.networks import perceptron
+from gan_jax.tasks.samples import present
+from gan_jax.training import history
+from gan_jax.training.detection import (
+    Scale,
+    initial_detector,
+    make_detector_step,
+    recipe_of_detector,
+    scale_of,
+    scale_of_energies,
+)
+from gan_jax.training.history import History
+from gan_jax.training.method import Play, Recipe
+from gan_jax.training.step import make_stretch
+
+
+def test_the_bound_is_zero_inside_and_quadratic_outside():
+    scores = jnp.array([-3.0, -1.0, -0.4, 0.0, 1.0, 1.5, 2.0])
+    found = anomaly.bound_penalty(scores)
+    np.testing.assert_allclose(found, [4, 0, 0, 0, 0, 0.25, 1], atol=1e-6)
+    slopes = jax.grad(lambda scores: anomaly.bound_penalty(scores).sum())(scores)
+    np.testing.assert_allclose(slopes, [-4, 0, 0, 0, 0, 1, 2], atol=1e-6)
+
+
+@settings(deadline=None)
+@given(some.floats(-5, 5))
+def test_the_bounds_slope_is_that_of_finite_differences(score):
+    step = 1e-3
+    ends = anomaly.bound_penalty(jnp.array([score - step, score + step]))
+    slope = jax.grad(lambda at: anomaly.bound_penalty(at[None])[0])(jnp.float32(score))
+    assert float(slope) == pytest.approx(
+        float(ends[1] - ends[0]) / (2 * step), abs=0.02
+    )
+
+
+def test_the_objective_and_the_distance_by_hand():
+    real, fake = jnp.array([0.5, 2.0]), jnp.array([-0.5, -3.0])
+    loss = anomaly.total_variation.critic(real, fake)
+    np.testing.assert_allclose(loss, [-1.0, -5.0])
+    assert float(anomaly.distance(real, fake)) == pytest.approx((0.75 + 0.75) / 2)
+    assert float(anomaly.distance(real, real)) == 0
+    assert float(anomaly.distance(9 + real, fake - 9)) == 1
+
+
+@given(
+    some.lists(some.integers(1, 10_000), min_size=1, unique=True),
+    some.floats(0, 1),
+    some.floats(-20, 2000),
+)
+def test_weights_sum_to_one_and_fall_as_stated(steps, alpha, beta):
+    steps = sorted(steps)
+    found = history.weights(steps, alpha, beta)
+    assert found.sum() == pytest.approx(1) and (found >= 0).all()
+    times = np.array(steps) / steps[-1]
+    assert (found[times < alpha] == 0).all()
+    late = np.flatnonzero((times >= alpha) & (found > 1e-200))
+    for one, next_one in zip(late[:-1], late[1:], strict=True):
+        ratio = np.exp(-beta * (times[next_one] - times[one]))
+        assert found[next_one] / found[one] == pytest.approx(ratio, rel=1e-6)
+
+
+def test_no_snapshot_is_late_enough():
+    with pytest.raises(ValueError, match="0.9 or later"):
+        history.weights([], 0.9, 1.0)
+
+
+def test_times_are_drawn_by_their_density():
+    weights = history.weights(range(100, 2100, 100), 0.2, 3.0)
+    drawn = history.times(jax.random.key(3), jnp.float32(weights), 20_000)
+    counts = np.bincount(drawn, minlength=20)
+    possible = weights > 0
+    assert counts[~possible].sum() == 0
+    expected = 20_000 * weights[possible]
+    assert stats.chisquare(counts[possible], expected).pvalue > 0.01
+    # And by the continuous density, whose shares of each hundred steps these are.
+    density = stats.truncexpon(b=3.0 * 0.85, loc=0.175, scale=1 / 3.0)
+    shares = np.diff(density.cdf(np.arange(0.175, 1.03, 0.05)))
+    assert stats.chisquare(counts[possible], 20_000 * shares).pvalue > 0.01
+
+
+class Shift(nn.Module):
+    """A generator that adds a number to its latent."""
+
+    @nn.compact
+    def __call__(self, latent, condition=None, train=False):
+        by = self.param("by", nn.initializers.zeros, (1,))
+        return (latent + by[None]).reshape(-1, 1, 1, 1)
+
+
+def shifts(*by):
+    return {"params": {"by": jnp.array(by)[:, None]}}
+
+
+def test_the_mean_of_a_history_is_weighted():
+    mean = history.mean(shifts(1.0, 3.0), jnp.array([0.25, 0.75]))
+    np.testing.assert_allclose(mean["params"]["by"], [2.5])
+
+
+@pytest.mark.parametrize("form", ["map", "vmap"])
+def test_a_batch_holds_several_times(form):
+    past = History(shifts(0.0, 10.0, 20.0), jnp.array([0.2, 0.3, 0.5]))
+    latents = jnp.zeros((60, 1))
+    images = history.sample(Shift(), past, latents, jax.random.key(0), 20, form)
+    groups = np.asarray(images).reshape(20, 3)
+    assert (groups == groups[:, :1]).all() and set(groups[:, 0]) == {0.0, 10.0, 20.0}
+    with pytest.raises(ValueError, match="no 7 groups"):
+        history.sample(Shift(), past, latents, jax.random.key(0), 7)
+
+
+def test_scales_bring_scores_into_the_bound():
+    real, fake = np.array([41.0, 43.0]), np.array([37.0, 39.0])
+    scale = scale_of(real, fake)
+    np.testing.assert_allclose(scale(real), [0.5, 1.5])
+    np.testing.assert_allclose(scale(fake), [-1.5, -0.5])
+    energies = scale_of_energies(0.5)
+    np.testing.assert_allclose(energies(np.array([0.0, 0.25, 0.5])), [1, 0, -1])
+
+
+def recipe(scale):
+    plain = Recipe(
+        Shift(),
+        perceptron.critic(1, 64, 2),
+        adversarial.wgan,
+        lambda key, count: jax.random.normal(key, (count, 1)),
+        present,
+        optax.sgd(0.1),
+        optax.sgd(0.1),
+    )
+    optimizer = optax.adam(optax.cosine_decay_schedule(3e-3, 3000))
+    return recipe_of_detector(plain, optimizer, 10.0, scale)
+
+
+def test_energies_are_low_for_what_is_normal():
+    play = Play(None, None, jnp.array([0.1]), jnp.array([0.7]), *[None] * 6)
+    this = recipe(scale_of_energies(0.5))
+    loss = this.objective.critic(play.real_scores, play.fake_scores)
+    np.testing.assert_allclose(loss, [(1 - 2.8) - (1 - 0.4)], rtol=1e-5)
+    np.testing.assert_allclose(
+        this.critic_terms["bound"].value(play), [0.64], rtol=1e-5
+    )
+
+
+def test_a_total_variation_that_is_known_is_recovered():
+    """Normal images are N(0, 1), the history N(-1, 1) and N(2, 1), one to three."""
+    draw = np.random.default_rng(0)
+    real = draw.standard_normal((40_000, 1, 1, 1)).astype(np.float32)
+    feed = resident({"real": ArraySource("normal", real)}, 512, 0)
+    past = History(shifts(-1.0, 2.0), jnp.array([0.25, 0.75]))
+    grid = np.linspace(-12, 12, 24_001)
+    mixed = 0.25 * stats.norm.pdf(grid, -1) + 0.75 * stats.norm.pdf(grid, 2)
+    wanted = np.abs(stats.norm.pdf(grid) - mixed).sum() * 0.001 / 2
+
+    this = recipe(Scale())
+    step = make_detector_step(this, feed.batch, 16, "map")
+    advance = jax.jit(make_stretch(step, 3000))
+    variables = this.critic.init(jax.random.key(1), jnp.zeros((1, 1, 1, 1)))
+    state = initial_detector(this, variables, jax.random.key(2))
+    arrays = feed.stretch(0, 1, 1)
+    state, logs = advance(state, arrays, jnp.int32(3000), past)
+    assert set(logs.values) >= {"critic/adversarial", "critic/bound"}
+
+    unseen = draw.standard_normal((40_000, 1, 1, 1)).astype(np.float32)
+    latents = jnp.asarray(draw.standard_normal((40_000, 1)), jnp.float32)
+    fake = history.sample(Shift(), past, latents, jax.random.key(9), 8000)
+    scores = [
+        this.critic.apply(state.critic.variables, one)
+        for one in (jnp.asarray(unseen), fake)
+    ]
+    found = float(anomaly.distance(*scores))
+    assert found == pytest.approx(wanted, abs=0.03), wanted
+    again, _ = advance(
+        initial_detector(this, variables, jax.random.key(2)),
+        arrays,
+        jnp.int32(3000),
+        past,
+    )
+    same = jax.tree.map(np.array_equal, state.critic, again.critic)
+    assert all(jax.tree.leaves(same))
