@@ -237,15 +237,15 @@ def detection(name: str) -> ConfigDict:
     )
     config.detector = ConfigDict(
         {
-            "alpha": 0.075,  # share of the run before which no generator counts
-            "beta": 2.4,  # fall of the density of t over the run, as a logarithm
+            "alpha": 0.3,  # share of the run before which no generator counts
+            "beta": 1.0,  # fall of the density of t over the run, as a logarithm
             "bound": 10.0,  # lambda_b, weight of the distance to [-1, 1]
             "start": "mean",  # of the saved critics; or last, or scratch
             "groups": 16,  # times t in a batch
-            "learning_rate": 2e-4,  # falls to 0
-            "steps": 2000,
+            "learning_rate": 5e-4,  # falls to 0
+            "steps": 4000,
             "every": 100,  # steps between looks at validation images
-            "patience": 10,  # looks without progress that end it
+            "patience": 20,  # looks without progress that end it
         }
     )
     config.baselines = ConfigDict(
