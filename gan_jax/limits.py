@@ -98,7 +98,7 @@ LIMITS: Mapping[str, Limits] = {
     "history.every": _EVERY,
     "anomaly.false_positive_rate": Limits(above=0, below=1),
     "detector.alpha": Limits(least=0, most=1),
-    "detector.beta": Limits(),
+    "detector.beta": _WEIGHT,
     "detector.bound": _WEIGHT,
     "detector.groups": _COUNT,
     "detector.learning_rate": Limits(above=0),

@@ -60,7 +60,7 @@ def test_the_objective_and_the_distance_by_hand():
 @given(
     some.lists(some.integers(1, 10_000), min_size=1, unique=True),
     some.floats(0, 1),
-    some.floats(-20, 2000),
+    some.floats(0, 2000),
 )
 def test_weights_sum_to_one_and_fall_as_stated(steps, alpha, beta):
     steps = sorted(steps)

@@ -71,6 +71,37 @@ def test_every_plain_gan_has_its_variants_and_can_be_made(name, variant):
     }.get(name, set())
 
 
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "",
+        "smoke",
+        "standard,mnist,narrow",
+        "holdout,fashion_mnist",
+        "other,svhn,narrow",
+        "wasserstein",
+        "wasserstein,narrow,mnist",
+        "photos",
+    ],
+)
+def test_every_detector_has_its_variants_and_can_be_made(variant):
+    from gan_jax import limits
+    from gan_jax import recipe as recipes
+
+    config = importlib.import_module("configs.detect").get_config(variant)
+    limits.check(config)
+    assert set(CONTRACT) - {"pixel_weight"} <= set(configs.flatten(config))
+    this = recipes.recipe(config, recipes.task(config), channels=1)
+    paper = "wasserstein" in variant
+    assert ("gradient_penalty" in this.critic_terms) == paper
+    assert recipes.gives_energies(config) != paper
+    assert config.history.every and config.steps % config.history.every == 0
+    # What is short for one critic is not for the other, in whatever order.
+    assert config.network.critic_width == (
+        32 if paper else 64 if "smoke" in variant else 512
+    )
+
+
 def layer_shape(generator, latent, stop):
     """Size and channels of the activation after some stages."""
     import jax

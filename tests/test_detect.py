@@ -30,7 +30,8 @@ def test_the_detector_is_measured_beside_its_baselines(detected):
     assert methods == {
         "last critic",
         "mean of the critics",
-        "principal components",
+        "20 principal components",
+        "100 principal components",
         "isolation forest",
         "latent search (AnoGAN)",
         "D_TV, the same images",

@@ -9,6 +9,7 @@ from gan_jax import limits
 from gan_jax.config import (
     COMPLETION,
     collaboration,
+    detection,
     flatten,
     inpainting,
     study,
@@ -34,6 +35,7 @@ def test_the_defaults_are_allowed():
     limits.check(training("any"))
     limits.check(inpainting("any"))
     limits.check(collaboration("any"))
+    limits.check(detection("any"))
 
 
 def test_every_row_is_a_key_of_some_config():
@@ -42,6 +44,7 @@ def test_every_row_is_a_key_of_some_config():
         *flatten(study("any", {"a": training("a")}, ())),
         *flatten(inpainting("any")),
         *flatten(collaboration("any")),
+        *flatten(detection("any")),
         *(f"losses.*.{key}" for key in COMPLETION),
     }
     assert set(LIMITS) <= known | {"pixel_weight", "mask.count", "mask.fraction"}

@@ -204,3 +204,17 @@ def test_a_patch_sees_its_part_of_the_image_only():
     rows = np.flatnonzero(np.abs(slopes).sum(axis=1))
     # Two 4x4 convolutions of stride 2, two of stride 1: 4 + 3*2 + 3*4 + 3*4 = 34.
     assert np.ptp(rows) + 1 == 34
+
+
+@pytest.mark.parametrize(("depth", "code"), [(1, 3), (2, 3), (4, 5), (3, 0)])
+def test_a_dense_autoencoders_code_has_the_size_asked_for(depth, code):
+    critic = perceptron.autoencoder(8, 16, depth, code)
+    images = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
+    variables = critic.init(jax.random.key(1), images)
+    _, left = critic.apply(variables, images, mutable=["codes"])
+    codes = left["codes"]["code"][0]
+    assert codes.shape == (4, code or 16)
+    layers = [
+        leaf.shape for leaf in jax.tree.leaves(variables["params"]) if leaf.ndim == 2
+    ]
+    assert len(layers) == depth + 1 + bool(code)

@@ -1,6 +1,7 @@
 """Outlier scores of scikit-learn, to be compared with: they see pixels alone."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ Scorer: TypeAlias = Callable[[Images8], Float[np.ndarray, " count"]]
 _FITTED = 10_000  # training images at most: more changes nothing that can be seen
 
 
-def principal_components(normal: Images8, seed: int, components: int = 20) -> Scorer:
+def principal_components(components: int, normal: Images8, seed: int) -> Scorer:
     """Squared error of what the leading principal components reproduce of an image."""
     from sklearn.decomposition import PCA
 
@@ -49,6 +50,7 @@ def _flat(images: Images8) -> Float[np.ndarray, "count values"]:
 
 
 BASELINES: Mapping[str, Callable[[Images8, int], Scorer]] = {
-    "principal components": principal_components,
+    "20 principal components": partial(principal_components, 20),
+    "100 principal components": partial(principal_components, 100),
     "isolation forest": isolation_forest,
 }

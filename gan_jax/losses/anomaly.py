@@ -5,7 +5,6 @@ tells the two apart is high for normal images, and an image's anomaly is minus i
 """
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from gan_jax.losses.adversarial import Objective, wgan
@@ -28,8 +27,7 @@ def bound_penalty(scores: Scores) -> Scores:
 
 
 def distance(
-    real_scores: Scores | Float[np.ndarray, "real"],
-    fake_scores: Scores | Float[np.ndarray, "fake"],
+    real_scores: Float[Array, "real"], fake_scores: Float[Array, "fake"]
 ) -> Float[Array, ""]:
     """Estimate the total variation, in [0, 1], from scores on both distributions.
 

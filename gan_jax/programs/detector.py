@@ -160,7 +160,9 @@ def train_detector(
     )
 
     def look(critic: Variables) -> dict[str, float]:
-        real, fake = (scale(score(critic, images)) for images in (normal, unseen))
+        real, fake = (
+            jnp.asarray(scale(score(critic, images))) for images in (normal, unseen)
+        )
         return {
             _VALIDATION: float(anomaly.distance(real, fake)),
             "validation/normal": float(-real.mean()),
