@@ -26,7 +26,7 @@ from gan_jax.variants import GENERATION, with_variants
 def get_config(variant: str = ""):
     config = configs.detection("detect")
     config.objective = "ebgan"
-    config.margin = 0.15
+    config.margin = 0.3
     config.network.critic = "dense_autoencoder"
     config.network.critic_width = 512
     config.network.critic_depth = 4
@@ -44,7 +44,7 @@ def get_config(variant: str = ""):
 
 
 _PAPERS = "wasserstein"
-_SHORT = {"steps": 1500, "history.every": 25, "network.critic_width": 512}
+_SHORT = {"history.every": 50, "network.critic_width": 512}
 
 VARIANTS = {
     **dict.fromkeys(("digits", "photos", "narrow"), _SHORT),

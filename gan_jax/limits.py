@@ -99,6 +99,7 @@ LIMITS: Mapping[str, Limits] = {
     "anomaly.false_positive_rate": Limits(above=0, below=1),
     "detector.alpha": Limits(least=0, most=1),
     "detector.beta": _WEIGHT,
+    "detector.margin": Limits(above=0),
     "detector.bound": _WEIGHT,
     "detector.groups": _COUNT,
     "detector.learning_rate": Limits(above=0),

@@ -144,7 +144,7 @@ def train_detector(
     score = Scorer(prior.recipe)
     critic = _beginning(this, prior, snapshots, mean, settings.start)
     if recipes.gives_energies(prior.config):
-        scale = scale_of_energies(prior.config.margin)
+        scale = scale_of_energies(settings.margin)
     elif settings.start == "scratch":
         scale = Scale()
     else:
