@@ -1,5 +1,7 @@
 """D_TV: its loss by hand, its history, and a total variation that is known."""
 
+import itertools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -69,13 +71,13 @@ def test_weights_sum_to_one_and_fall_as_stated(steps, alpha, beta):
     times = np.array(steps) / steps[-1]
     assert (found[times < alpha] == 0).all()
     late = np.flatnonzero((times >= alpha) & (found > 1e-200))
-    for one, next_one in zip(late[:-1], late[1:], strict=True):
+    for one, next_one in itertools.pairwise(late):
         ratio = np.exp(-beta * (times[next_one] - times[one]))
         assert found[next_one] / found[one] == pytest.approx(ratio, rel=1e-6)
 
 
 def test_no_snapshot_is_late_enough():
-    with pytest.raises(ValueError, match="0.9 or later"):
+    with pytest.raises(ValueError, match=r"0\.9 or later"):
         history.weights([], 0.9, 1.0)
 
 

@@ -1,7 +1,8 @@
 """Detect anomalies by the history of a GAN's training: train a detector, or use one."""
 
+import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,34 @@ from ml_collections import ConfigDict
 
 from gan_jax.config import difference, flatten, training
 from gan_jax.errors import InputError
+from gan_jax.evaluation.measure import measure
 from gan_jax.programs import train
-from gan_jax.programs.anomalies import anomalies, check_anomalies
+from gan_jax.programs.anomalies import (
+    Anomalies,
+    anomalies,
+    check_anomalies,
+    normal_images,
+)
 from gan_jax.programs.assembly import Run, prepare, say
-from gan_jax.programs.detections import Outcome, detect
+from gan_jax.programs.courses import (
+    between_latents,
+    through_history,
+    trends,
+    with_noise,
+)
+from gan_jax.programs.detections import (
+    DETECTOR,
+    Scores,
+    Tested,
+    measured,
+    measured_searches,
+    methods,
+    named,
+    table,
+)
 from gan_jax.programs.detector import (
     Detector,
+    Scorer,
     check_detector,
     keep_detector,
     train_detector,
@@ -28,6 +51,7 @@ from gan_jax.programs.workdir import check_workdir, claimed
 from gan_jax.report import detection as pages
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
+from gan_jax.report.page import Card
 from gan_jax.report.training import command
 from gan_jax.training.state import digest
 
@@ -80,7 +104,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             detector = train_detector(this, prior, snapshots, config, signals)
             keep_detector(detector, prior, workdir)
             shaped = time.monotonic()
-            outcome = detect(config, this, prior, snapshots, detector, kinds, signals)
+            scorings = methods(config, this, prior, snapshots, detector)
+            rows, scores = measured(config, this, scorings, kinds)
+            if config.baselines.searched:
+                rows += measured_searches(config, this, prior, kinds, scores, signals)
         now = time.monotonic()
         timing = {
             "gan_seconds": trained - began,
@@ -88,7 +115,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "evaluation_seconds": now - shaped,
             "total_seconds": now - began,
         }
-        return _conclude(config, prior, this, snapshots, detector, outcome, timing)
+        return _conclude(
+            config, prior, this, snapshots, detector, kinds, rows, scores, timing
+        )
 
 
 def _conclude(
@@ -97,34 +126,60 @@ def _conclude(
     this: Run,
     snapshots: Snapshots,
     detector: Detector,
-    outcome: Outcome,
+    kinds: Mapping[str, Anomalies],
+    rows: Sequence[Tested],
+    scores: Mapping[str, Scores],
     timing: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Write the pictures, the report and the summary."""
+    """Draw, and write the report and the summary."""
     workdir = this.workdir
-    for picture in outcome.pictures:
+    ours = Scorer(prior.recipe).of(detector)
+    noise = with_noise(ours, this, config.seed)
+    path = between_latents(ours, prior, config.seed)
+    first = next(iter(kinds.values())).images
+    history = through_history(config, this, prior, snapshots, first)
+    images = {name: kind.images for name, kind in kinds.items()}
+    images = {"normal": normal_images(this, "test"), **images}
+    threshold = detector.threshold(config.anomaly.false_positive_rate)
+    pictures = pages.pictures(scores, images, threshold, noise, path, history)
+    for picture in pictures:
         name = picture.title.lower().replace(" ", "_")
         kind = "svg" if picture.image.lstrip().startswith(b"<") else "png"
         files.write_bytes(workdir / "samples" / f"{name}.{kind}", picture.image)
+    metrics = {
+        name: value
+        for row in rows
+        for name, value in named(row, alone=len(kinds) == 1).items()
+    } | trends(noise, path, history)
+    found = measure({k: functools.partial(float, v) for k, v in metrics.items()})
     settings = config.detector
     source = this.parts["train"]["real"]
     count, memory = len(source), snapshots.size / 2**20
     facts = {
         "normal images": f"{prior.config.data.name}, {count:,}",
-        "anomalies": ", ".join(outcome.kinds),
+        "anomalies": ", ".join(kinds),
         "history": f"{len(snapshots.steps)} snapshots, {memory:.0f} MiB",
         "density of t": f"exp(-{settings.beta:g} t) from {settings.alpha:g} to 1",
         "seed": str(config.seed),
     }
-    rows = read_rows(workdir / "metrics.jsonl")
+    cards = [
+        Card(
+            f"AUPRC, {row.anomalies}",
+            row.figures.auprc,
+            f"base rate {row.figures.base_rate:.2f}; AUROC {row.figures.auroc:.3f}",
+            row.figures.auprc > row.figures.base_rate,
+        )
+        for row in rows
+        if row.method == DETECTOR
+    ]
     page = pages.report(
         config.name,
         "Anomalies detected by the history of a generator's training.",
         facts,
-        outcome.cards,
-        [*outcome.tables, pages.PUBLISHED],
-        outcome.pictures,
-        rows,
+        cards,
+        [table(rows), pages.PUBLISHED],
+        pictures,
+        read_rows(workdir / "metrics.jsonl"),
         command(config.name, flatten(config)),
     )
     files.write_text(workdir / "report.html", page)
@@ -140,8 +195,8 @@ def _conclude(
         },
         "prior": describe(prior),
         "history": {"snapshots": len(snapshots.steps), "bytes": snapshots.size},
-        "metrics": outcome.metrics,
-        "metrics_failed": outcome.failed,
+        "metrics": found.metrics,
+        "metrics_failed": found.failed,
         "timing": dict(timing),
         "environment": environment(this.mesh),
         "parameters_sha256": digest(detector.critic),

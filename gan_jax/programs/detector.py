@@ -1,7 +1,7 @@
 """The detector D_TV of a run: its training loop, and the artefact that is left."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,12 +91,11 @@ class Scorer:
         flat = [one.reshape(len(one), -1).mean(axis=1) for one in scores]
         return np.concatenate(flat)[: len(images)]
 
-    def anomaly(
-        self, detector: Detector, images: np.ndarray
-    ) -> Float[np.ndarray, " count"]:
-        """Give how anomalous images are: minus D_TV."""
-        found: np.ndarray = -detector.scale(self(detector.critic, images))
-        return found
+    def of(
+        self, detector: Detector
+    ) -> Callable[[np.ndarray], Float[np.ndarray, " count"]]:
+        """Give a detector as a function of images: minus D_TV."""
+        return lambda images: -detector.scale(self(detector.critic, images))
 
 
 class _Course(NamedTuple):
@@ -225,7 +224,7 @@ def train_detector(
                         stopping, f"stopped at step {step}; the same command continues"
                     )
     detector = Detector(course.best, scale, np.zeros(_QUANTILES, np.float32))
-    scores = score.anomaly(detector, normal)
+    scores = score.of(detector)(normal)
     places = np.linspace(0, 1, _QUANTILES)
     quantiles = np.quantile(scores, places).astype(np.float32)
     return detector._replace(quantiles=quantiles)

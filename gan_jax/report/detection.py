@@ -1,7 +1,7 @@
 """The report of a detector of anomalies: what it says, of what, and when."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -35,6 +35,25 @@ PUBLISHED = Table(
 )
 
 
+class Course(NamedTuple):
+    """Scores along a line: of many images at each place."""
+
+    at: Float[np.ndarray, " places"]
+    scores: Float[np.ndarray, "places images"]
+
+
+class CriticsScores(NamedTuple):
+    """What the critics of a history say of normal images and anomalies."""
+
+    steps: list[int]
+    normal: Float[np.ndarray, "snapshots images"]
+    anomalous: Float[np.ndarray, "snapshots images"]
+    mean_of_scores: Scores
+    """Weighted, of both kinds of images."""
+    score_of_mean: Scores
+    """Of the critic of averaged weights."""
+
+
 def histograms(scores: Mapping[str, Scores], threshold: float) -> bytes:
     """Draw the distribution of scores of each kind of images, and the threshold."""
     figure, (panel,) = plots.draw_panels(1, height=3.4)
@@ -56,7 +75,7 @@ def histograms(scores: Mapping[str, Scores], threshold: float) -> bytes:
 
 
 def bands(
-    lines: Mapping[str, tuple[np.ndarray, Float[np.ndarray, "places images"]]],
+    lines: Mapping[str, Course],
     across: str,
 ) -> bytes:
     """Draw means over images along a line, and between which quarters they lie."""
@@ -136,6 +155,73 @@ def extremes(
     width = min(map(len, rows.values()))
     cells = np.stack([rgb(row[:width]) for row in rows.values()])
     return tile(cells, row_titles=list(rows), gap=3)
+
+
+def pictures(
+    scores: Mapping[str, Scores],
+    images: Mapping[str, Images8],
+    threshold: float,
+    noise: Course,
+    path: Course,
+    history: CriticsScores,
+) -> list[Figure]:
+    """Draw what a detector says of test images, and along lines.
+
+    Args:
+        scores: by kind of images; `normal` is one.
+        images: the same.
+        threshold: of scores.
+        noise: scores of normal images with more and more noise.
+        path: scores of what lies between generated images.
+        history: what the critics of the history say.
+    """
+    kinds = {name: (images[name], values) for name, values in scores.items()}
+    steps = np.array(history.steps)
+    through = {
+        "normal": Course(steps, history.normal),
+        "anomalies": Course(steps, history.anomalous),
+    }
+    return [
+        Figure(
+            "Scores of test images",
+            histograms(scores, threshold),
+            "Of normal images and of anomalies; neither was learned from.",
+        ),
+        plate(
+            "Extremes",
+            extremes(kinds),
+            "The images that are found most and least normal.",
+        ),
+        Figure(
+            "Noise",
+            bands({"": noise}, "noise added, of the range"),
+            "Normal images with noise of this standard deviation: mean and quarters.",
+            half=True,
+        ),
+        Figure(
+            "Between latents",
+            bands({"": path}, "share of the way"),
+            "Generated images on arcs between two latents: mean and quarters.",
+            half=True,
+        ),
+        Figure(
+            "Through training",
+            bands(through, "generator updates"),
+            "What each saved critic says of test images, by minus its score.",
+            half=True,
+        ),
+        Figure(
+            "Mean critic",
+            agreement(
+                history.mean_of_scores,
+                history.score_of_mean,
+                "mean of the critics' scores",
+                "score of the mean critic",
+            ),
+            "The critic of averaged weights beside the average of all critics.",
+            half=True,
+        ),
+    ]
 
 
 def report(

@@ -1,0 +1,105 @@
+"""How scores change along lines: with noise, between latents, through training."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax import recipe as recipes
+from gan_jax.data.feed import to_float
+from gan_jax.programs.anomalies import Images8, normal_images
+from gan_jax.programs.assembly import Run
+from gan_jax.programs.detections import Scoring
+from gan_jax.programs.detector import Scorer
+from gan_jax.programs.history import Snapshots
+from gan_jax.programs.prior import Prior
+from gan_jax.report.detection import Course, CriticsScores
+from gan_jax.training.history import weights
+
+_NOISE = tuple(np.linspace(0, 1, 11))  # standard deviations, of the range of 2
+_PAIRS, _STEPS = 200, 11  # latents that are joined, images on the way
+_TRACED = 500  # images of each kind that are scored along a line
+
+
+def with_noise(detector: Scoring, this: Run, seed: int) -> Course:
+    """Score normal images with more and more noise added, in [-1, 1]."""
+    images = np.asarray(to_float(normal_images(this, "test", _TRACED)))
+    draw = np.random.default_rng(seed).standard_normal(images.shape, np.float32)
+    scores = [
+        detector((images + 2 * level * draw).clip(-1, 1).astype(np.float32))
+        for level in _NOISE
+    ]
+    return Course(np.array(_NOISE), np.stack(scores))
+
+
+def between_latents(detector: Scoring, prior: Prior, seed: int) -> Course:
+    """Score what lies between generated images, on arcs between their latents.
+
+    On arcs, and not on straight lines, because in many dimensions a normal prior has
+    nothing near its centre.
+    """
+    keys = jax.random.split(jax.random.key(seed), 2)
+    ends = [prior.recipe.latent(key, _PAIRS) for key in keys]
+    lengths = [jnp.linalg.norm(end, axis=1, keepdims=True) for end in ends]
+    cosine = (ends[0] * ends[1]).sum(1, keepdims=True) / (lengths[0] * lengths[1])
+    angle = jnp.arccos(cosine.clip(-1, 1))
+    generate = jax.jit(prior.recipe.generator.apply)
+    places = np.linspace(0, 1, _STEPS)
+    scores = []
+    for place in places:
+        parts = [
+            jnp.sin(share * angle) / jnp.sin(angle) for share in (1 - place, place)
+        ]
+        latents = parts[0] * ends[0] + parts[1] * ends[1]
+        images = generate(prior.networks.generator, latents)
+        scores.append(detector(np.asarray(images)))
+    return Course(places, np.stack(scores))
+
+
+def through_history(
+    config: ConfigDict,
+    this: Run,
+    prior: Prior,
+    snapshots: Snapshots,
+    anomalous: Images8,
+) -> CriticsScores:
+    """Score images by every critic that the run has kept."""
+    sign = -1.0 if recipes.gives_energies(prior.config) else 1.0
+    score = Scorer(prior.recipe)
+    normal = normal_images(this, "test", _TRACED)
+    both = np.concatenate([normal, anomalous[:_TRACED]])
+    every = np.stack(
+        [
+            -sign * score(jax.tree.map(lambda leaf: leaf[at], snapshots.critics), both)  # noqa: B023
+            for at in range(len(snapshots.steps))
+        ]
+    )
+    settings = config.detector
+    shares = weights(snapshots.steps, settings.alpha, settings.beta)
+    _, mean = snapshots.weighted(settings.alpha, settings.beta)
+    return CriticsScores(
+        snapshots.steps,
+        every[:, : len(normal)],
+        every[:, len(normal) :],
+        shares @ every,
+        -sign * score(mean, both),
+    )
+
+
+def trends(noise: Course, path: Course, history: CriticsScores) -> dict[str, float]:
+    """Give the figures of what is drawn along lines, by name.
+
+    `noise_rank_correlation`, Spearman's of mean score and noise; the mean scores in the
+    middle of paths and at their ends; and the correlation of the mean critic with the
+    mean of the critics.
+    """
+    from scipy.stats import spearmanr
+
+    rising = spearmanr(noise.at, noise.scores.mean(axis=1)).statistic
+    agreeing = np.corrcoef(history.mean_of_scores, history.score_of_mean)[0, 1]
+    return {
+        "noise_rank_correlation": float(rising),
+        "interpolation_middle": float(path.scores[len(path.at) // 2].mean()),
+        "interpolation_ends": float(path.scores[[0, -1]].mean()),
+        "mean_critic_correlation": float(agreeing),
+    }
