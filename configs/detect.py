@@ -47,7 +47,10 @@ _PAPERS = "wasserstein"
 _SHORT = {"history.every": 50, "network.critic_width": 512}
 
 VARIANTS = {
-    **dict.fromkeys(("digits", "photos", "narrow"), _SHORT),
+    **dict.fromkeys(("digits", "narrow"), _SHORT),
+    # Of colour images more is common to all.
+    **dict.fromkeys(("cifar10", "svhn", "celeba"), {"network.code": 100}),
+    "photos": {**_SHORT, "network.code": 100},
     "standard": {},
     "holdout": {"data.held_out": 0.2},
     "other": {"anomaly.label": "", "anomaly.others": "photos,noise"},

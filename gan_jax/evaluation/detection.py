@@ -19,13 +19,15 @@ class Detection(NamedTuple):
     """Share of pairs of a normal image and an anomaly that are ordered rightly."""
     base_rate: float
     """Share of anomalies."""
-    false_positive_rate: float
-    """Share of normal images above the threshold."""
-    true_positive_rate: float
+    false_positive_rate: float | None
+    """Share of normal images above the threshold; None where there is none."""
+    true_positive_rate: float | None
     """Share of anomalies above it."""
 
 
-def detection(normal: Scores, anomalous: Scores, threshold: float) -> Detection:
+def detection(
+    normal: Scores, anomalous: Scores, threshold: float | None = None
+) -> Detection:
     """Measure scores of images of which it is known what they are.
 
     Raises:
@@ -41,8 +43,8 @@ def detection(normal: Scores, anomalous: Scores, threshold: float) -> Detection:
         float(average_precision_score(truth, scores)),
         float(roc_auc_score(truth, scores)),
         float(truth.mean()),
-        float((normal > threshold).mean()),
-        float((anomalous > threshold).mean()),
+        None if threshold is None else float((normal > threshold).mean()),
+        None if threshold is None else float((anomalous > threshold).mean()),
     )
 
 

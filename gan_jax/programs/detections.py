@@ -147,7 +147,7 @@ def measured_searches(
             ("latent search (AnoGAN)", found.loss),
             (f"{DETECTOR}, the same images", ours),
         ):
-            figures = detection(values[is_normal], values[~is_normal], np.inf)
+            figures = detection(values[is_normal], values[~is_normal])
             rows.append(Tested(method, name, figures, len(some)))
     return rows
 
@@ -162,7 +162,11 @@ def named(row: Tested, alone: bool) -> dict[str, float]:
     prefix = "" if alone else f"{row.anomalies}/"
     if row.method != DETECTOR:
         prefix += f"{row.method}/"
-    return {f"{prefix}{key}": value for key, value in row.figures._asdict().items()}
+    return {
+        f"{prefix}{key}": value
+        for key, value in row.figures._asdict().items()
+        if value is not None
+    }
 
 
 def table(rows: Sequence[Tested]) -> Table:

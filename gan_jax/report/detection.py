@@ -97,7 +97,6 @@ def agreement(first: Scores, second: Scores, across: str, up: str) -> bytes:
     figure, (panel,) = plots.draw_panels(1, height=3.0)
     panel.scatter(first, second, s=5, alpha=0.35, color=plots.PALETTE[0], linewidths=0)
     panel.set(xlabel=across, ylabel=up)
-    panel.grid(axis="both")
     return plots.encode_figure(figure)
 
 
