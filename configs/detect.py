@@ -49,7 +49,7 @@ _SHORT = {"history.every": 50, "network.critic_width": 512}
 VARIANTS = {
     **dict.fromkeys(("digits", "narrow"), _SHORT),
     # Of colour images more is common to all.
-    **dict.fromkeys(("cifar10", "svhn", "celeba"), {"network.code": 100}),
+    **{name: {"network.code": 100} for name in ("cifar10", "svhn", "celeba")},
     "photos": {**_SHORT, "network.code": 100},
     "standard": {},
     "holdout": {"data.held_out": 0.2},
