@@ -109,6 +109,21 @@ def folder(
     return Official(sources[0], sources[1] if len(sources) > 1 else None)
 
 
+def given_images(folder: str) -> list[Path]:
+    """Find the images of a folder that the user has named.
+
+    Raises:
+        InputError: there is no such folder, or no image in it.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise InputError(f"images {folder!r} is no folder: check its spelling")
+    found = list(image_files(root))
+    if not found:
+        raise InputError(f"images {folder} holds no image files")
+    return found
+
+
 def image_files(place: Path) -> Iterator[Path]:
     """Find the files whose suffix is that of an image, in a fixed order.
 

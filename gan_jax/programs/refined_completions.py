@@ -20,6 +20,7 @@ from gan_jax.programs.refined_samples import Outcome
 from gan_jax.programs.refinements import Refinements, Refiner
 from gan_jax.programs.shaping import Snapshot
 from gan_jax.report import collaboration as pages
+from gan_jax.report.page import picture
 from gan_jax.search.refinement import Problem
 
 _MEASURES = (
@@ -150,14 +151,14 @@ def _pictures(stages: Mapping[str, Completion]) -> list[Any]:
     final = list(plain.values())[-1]
     known, masks = np.asarray(task.known.values), np.asarray(task.known.mask)
     return [
-        pages.picture(
+        picture(
             "Completions",
             pages.completions(known, masks, first.composite, final, task.truth),
             "Known pixels, the proposal of the latent search, what refinement changed "
             "(brightest from a quarter of the range on), what the last critic made of "
             "it, trusted or not, and the original.",
         ),
-        pages.picture(
+        picture(
             "Through shaping",
             pages.strip(plain, "proposals"),
             "All refined, with the critic as trained and after epochs of shaping.",

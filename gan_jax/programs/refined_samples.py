@@ -17,7 +17,7 @@ from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.refinements import Images, Refinements, Refiner
 from gan_jax.programs.shaping import Snapshot
 from gan_jax.report import collaboration as pages
-from gan_jax.report.page import Block, Figure
+from gan_jax.report.page import Block, Figure, picture
 from gan_jax.report.planes import planes
 from gan_jax.search.acceptance import calibrated, metropolis_hastings, rejection
 from gan_jax.search.refinement import Problem
@@ -234,7 +234,7 @@ def _pictures(
             "The same latents through the stages; change: mean absolute difference of "
             "the last stage from the proposals, brightest at a quarter of the range."
         )
-        return [pages.picture("Samples", pages.strip(stages, "proposals"), caption)]
+        return [picture("Samples", pages.strip(stages, "proposals"), caption)]
 
     def score(critic: Variables, points: Any) -> Any:
         return -refiner.costs(critic, points.reshape(-1, 1, 1, 2))
@@ -252,4 +252,4 @@ def _pictures(
         columns=4,
     )
     caption = "Points of every stage, on the scores of the critic that refined them."
-    return [pages.picture("Points", image, caption)]
+    return [picture("Points", image, caption)]

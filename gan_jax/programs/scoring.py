@@ -17,7 +17,7 @@ from gan_jax.config import flatten
 from gan_jax.data.decode import BrokenImageError, decode, fit, with_channels
 from gan_jax.data.examples import threads
 from gan_jax.data.feed import to_float
-from gan_jax.data.files import image_files
+from gan_jax.data.files import given_images
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.networks.compilation import compiled
@@ -35,7 +35,7 @@ from gan_jax.programs.signals import Signals
 from gan_jax.programs.workdir import check_workdir, claimed, write_results
 from gan_jax.report import detection as pages
 from gan_jax.report import files
-from gan_jax.report.page import Card, Figure, Table
+from gan_jax.report.page import Card, Figure, Table, picture
 from gan_jax.report.progress import Progress
 from gan_jax.report.training import command
 from gan_jax.training.method import Recipe
@@ -81,7 +81,9 @@ def score_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, 
     recipe = recipes.recipe(gan, recipes.task(gan), channels)
     like = jax.eval_shape(lambda: blank_state(gan, recipe, channels).critic.variables)
     detector = open_detector(place, like)
-    found = _files(config.images)
+    if not config.images:
+        raise InputError("--config.images is empty: name a folder of images to score")
+    found = given_images(config.images)
     with claimed(config, workdir, ()), Signals() as signals:
         start = time.monotonic()
         size = (gan.data.size, gan.data.crop, channels)
@@ -108,18 +110,6 @@ def score_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, 
                 "total_seconds": time.monotonic() - began,
             },
         )
-
-
-def _files(images: str) -> list[Path]:
-    if not images:
-        raise InputError("--config.images is empty: name a folder of images to score")
-    root = Path(images).expanduser()
-    if not root.is_dir():
-        raise InputError(f"images {images!r} is no folder: check its spelling")
-    found = list(image_files(root))
-    if not found:
-        raise InputError(f"images {images} holds no image files")
-    return found
 
 
 def _score(
@@ -272,7 +262,7 @@ def _conclude(
         ],
         [table],
         [
-            pages.plate("Sorted", sheet, "From the most anomalous to the most normal."),
+            picture("Sorted", sheet, "From the most anomalous to the most normal."),
             Figure(
                 "Scores",
                 pages.histograms(

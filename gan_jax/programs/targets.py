@@ -23,10 +23,9 @@ from gan_jax.data.decode import (
     with_channels,
 )
 from gan_jax.data.feed import read
-from gan_jax.data.files import image_files
+from gan_jax.data.files import given_images, image_files
 from gan_jax.data.holes import Hole
 from gan_jax.data.sources import Skipped
-from gan_jax.errors import InputError
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.prior import Prior
 from gan_jax.report.grids import to_uint8
@@ -100,12 +99,7 @@ def files(
     Raises:
         InputError: there is no such folder, or no image in it.
     """
-    root = Path(images).expanduser()
-    if not root.is_dir():
-        raise InputError(f"images {images!r} is no folder: check its spelling")
-    found = list(image_files(root))
-    if not found:
-        raise InputError(f"images {images} holds no image files")
+    found = given_images(images)
     by_stem: dict[str, list[Path]] = {}
     if isinstance(masks, str):
         for file in image_files(Path(masks).expanduser()):

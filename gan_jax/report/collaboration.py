@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gan_jax.report import plots
-from gan_jax.report.files import encode_png
 from gan_jax.report.grids import glow, rgb, tile, to_uint8
 from gan_jax.report.inpainting import chequered
 from gan_jax.report.page import Block, Command, Figure, Section, Table, Value, page
@@ -137,10 +136,3 @@ def report(
             Section("Reproduce", [Command("Command", text)]),
         ],
     )
-
-
-def picture(
-    title: str, image: UInt8[np.ndarray, "height width 3"], caption: str
-) -> Figure:
-    """Bring a plate into a page."""
-    return Figure(title, encode_png(image), caption)

@@ -7,10 +7,18 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gan_jax.report import plots
-from gan_jax.report.files import encode_png
 from gan_jax.report.formats import format_number
 from gan_jax.report.grids import glow, rgb, tile
-from gan_jax.report.page import Block, Card, Command, Figure, Section, Table, page
+from gan_jax.report.page import (
+    Block,
+    Card,
+    Command,
+    Figure,
+    Section,
+    Table,
+    page,
+    picture,
+)
 
 Images8 = UInt8[np.ndarray, "count height width channels"]
 Scores = Float[np.ndarray, " _"]
@@ -134,13 +142,6 @@ def beside(
     return list(np.concatenate([rgb(images), bright], axis=2))
 
 
-def plate(
-    title: str, image: UInt8[np.ndarray, "height width 3"], caption: str
-) -> Figure:
-    """Bring a plate into a page."""
-    return Figure(title, encode_png(image), caption)
-
-
 def extremes(
     kinds: Mapping[str, tuple[Images8, Scores]],
 ) -> UInt8[np.ndarray, "height width 3"]:
@@ -186,7 +187,7 @@ def pictures(
             histograms(scores, threshold),
             "Of normal images and of anomalies; neither was learned from.",
         ),
-        plate(
+        picture(
             "Extremes",
             extremes(kinds),
             "The images that are found most and least normal.",

@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 
+from gan_jax.report.files import encode_png
 from gan_jax.report.formats import format_number
 from gan_jax.report.style import STYLE
 
@@ -52,6 +54,13 @@ class Figure(NamedTuple):
     image: bytes
     caption: str = ""
     half: bool = False
+
+
+def picture(
+    title: str, image: UInt8[np.ndarray, "height width 3"], caption: str
+) -> Figure:
+    """Bring a picture that is an array into a page."""
+    return Figure(title, encode_png(image), caption)
 
 
 class Table(NamedTuple):
