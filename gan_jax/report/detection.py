@@ -201,7 +201,7 @@ def pictures(
         Figure(
             "Between latents",
             bands({"": path}, "share of the way"),
-            "Generated images on arcs between two latents: mean and quarters.",
+            "Generated images on lines between two latents: mean and quarters.",
             half=True,
         ),
         Figure(
