@@ -77,7 +77,10 @@ def training(name: str) -> ConfigDict:
                 "depth": 2,  # the smallest image is size / 2^depth
                 "critic_depth": 0,  # 0 = as the generator's
                 "kernel": 5,
-                "code": 0,  # values of a dense autoencoder's code; 0 = its width's
+                # Of a dense autoencoder: values of its layers, 0 = critic_width; and of
+                # a code between them, 0 = none.
+                "hidden": 0,
+                "code": 0,
             },
             "optimizer": {
                 "name": "adam",

@@ -86,6 +86,7 @@ LIMITS: Mapping[str, Limits] = {
     "network.depth": Limits(least=1, most=16),
     "network.critic_depth": Limits(least=0, most=16),
     "network.kernel": _COUNT,
+    "network.hidden": _EVERY,
     "network.code": _EVERY,
     **{f"optimizer.{key}": limits for key, limits in _OPTIMIZER.items()},
     "optimizer.warmup": _EVERY,

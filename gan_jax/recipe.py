@@ -160,7 +160,7 @@ CRITICS: Mapping[str, Callable[..., nn.Module]] = {
         **shape,
     ),
     "dense_autoencoder": lambda network, **shape: perceptron.autoencoder(
-        width=network.critic_width,
+        width=network.hidden or network.critic_width,
         depth=_critic_depth(network),
         code=network.code,
         **shape,
