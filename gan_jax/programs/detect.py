@@ -208,8 +208,8 @@ def _conclude(
 
 def _gan_config(config: ConfigDict) -> ConfigDict:
     """Give the config of the GAN: what a plain training run has, on normal images."""
-    known = training("").keys()
-    own = ConfigDict({key: config[key] for key in known})
+    known, copied = training("").keys(), config.copy_and_resolve_references()
+    own = ConfigDict({key: copied[key] for key in known})
     own.name, own.program = f"{config.name}_gan", "train"
     classes = [config.data.without, config.anomaly.label]
     own.data.without = ",".join(filter(None, classes))
