@@ -27,7 +27,7 @@ from gan_jax.variants import GENERATION, with_variants
 def get_config(variant: str = ""):
     config = configs.detection("detect")
     config.objective = "ebgan"
-    config.margin = 0.3
+    config.margin = 0.15
     config.network.critic = "dense_autoencoder"
     config.network.hidden = 512
     config.network.critic_depth = 4
@@ -42,7 +42,7 @@ def get_config(variant: str = ""):
     return config
 
 
-_SHORT = {"history.every": 50}
+_SHORT = {"steps": 1500, "history.every": 25}
 
 # The paper's critic, under which colour images are learned too: autoencoders soon
 # reproduce what is generated better than what is real there.

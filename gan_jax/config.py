@@ -242,12 +242,12 @@ def detection(name: str) -> ConfigDict:
         {
             "alpha": 0.3,  # share of the run before which no generator counts
             "beta": 1.0,  # fall of the density of t over the run, as a logarithm
-            "margin": 0.2,  # energy of an autoencoder's where D_TV is -1; 0 is 1
+            "margin": 0.15,  # energy of an autoencoder's where D_TV is -1; 0 is 1
             "bound": 10.0,  # lambda_b, weight of the distance to [-1, 1]
             "start": "mean",  # of the saved critics; or last, or scratch
             "groups": 16,  # times t in a batch
             "learning_rate": 5e-4,  # falls to 0
-            "steps": 2500,
+            "steps": 3000,
             "every": 100,  # steps between looks at validation images
             "patience": 20,  # looks without progress that end it
         }
