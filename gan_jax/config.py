@@ -244,7 +244,9 @@ def detection(name: str) -> ConfigDict:
             "beta": 1.0,  # fall of the density of t over the run, as a logarithm
             "margin": 0.15,  # energy of an autoencoder's where D_TV is -1; 0 is 1
             "bound": 10.0,  # lambda_b, weight of the distance to [-1, 1]
-            "start": "mean",  # of the saved critics; or last, or scratch
+            # Of the saved critics; or last; or scratch, a new one that need not be like
+            # those of a history_run.
+            "start": "mean",
             "groups": 16,  # times t in a batch
             "learning_rate": 5e-4,  # falls to 0
             "steps": 3000,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gan_jax import recipe as recipes
 from gan_jax.config import difference, flatten, training
 from gan_jax.errors import InputError
 from gan_jax.evaluation.measure import measure
@@ -28,6 +29,7 @@ from gan_jax.programs.courses import (
 from gan_jax.programs.detections import (
     DETECTOR,
     Scores,
+    Scoring,
     Tested,
     measured,
     measured_searches,
@@ -101,10 +103,12 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             f"{snapshots.size / 2**20:.0f} MiB"
         )
         with Signals() as signals:
-            detector = train_detector(this, prior, snapshots, config, signals)
-            keep_detector(detector, prior, workdir)
+            judge = _judge(config, prior)
+            detector = train_detector(this, judge, snapshots, config, signals)
+            keep_detector(detector, judge, workdir)
             shaped = time.monotonic()
-            scorings = methods(config, this, prior, snapshots, detector)
+            ours = Scorer(judge.recipe).of(detector)
+            scorings = methods(config, this, prior, snapshots, ours)
             rows, scores = measured(config, this, scorings, kinds)
             if config.baselines.searched:
                 rows += measured_searches(config, this, prior, kinds, scores, signals)
@@ -116,7 +120,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "total_seconds": now - began,
         }
         return _conclude(
-            config, prior, this, snapshots, detector, kinds, rows, scores, timing
+            config, prior, this, snapshots, detector, ours, kinds, rows, scores, timing
         )
 
 
@@ -126,6 +130,7 @@ def _conclude(
     this: Run,
     snapshots: Snapshots,
     detector: Detector,
+    ours: Scoring,
     kinds: Mapping[str, Anomalies],
     rows: Sequence[Tested],
     scores: Mapping[str, Scores],
@@ -133,7 +138,6 @@ def _conclude(
 ) -> dict[str, Any]:
     """Draw, and write the report and the summary."""
     workdir = this.workdir
-    ours = Scorer(prior.recipe).of(detector)
     noise = with_noise(ours, this, config.seed)
     path = between_latents(ours, prior, config.seed)
     first = next(iter(kinds.values())).images
@@ -204,6 +208,15 @@ def _conclude(
     }
     files.write_json(workdir / "summary.json", summary)
     return summary
+
+
+def _judge(config: ConfigDict, prior: Prior) -> Prior:
+    """Give a prior whose critic is of the detector's kind: another, if it is new."""
+    if config.detector.start != "scratch":
+        return prior
+    own = _gan_config(config)
+    critic = recipes.recipe(own, recipes.task(own), prior.channels).critic
+    return prior._replace(config=own, recipe=prior.recipe._replace(critic=critic))
 
 
 def _gan_config(config: ConfigDict) -> ConfigDict:

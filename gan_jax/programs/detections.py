@@ -13,7 +13,7 @@ from gan_jax.evaluation.detection import Detection, detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
 from gan_jax.programs.anomalies import Anomalies, Images8, normal_images
 from gan_jax.programs.assembly import Run
-from gan_jax.programs.detector import Detector, Scorer, validation_images
+from gan_jax.programs.detector import Scorer, validation_images
 from gan_jax.programs.history import Snapshots
 from gan_jax.programs.latents import found_for, prepare_search
 from gan_jax.programs.measurements import as_task
@@ -45,9 +45,9 @@ def methods(
     this: Run,
     prior: Prior,
     snapshots: Snapshots,
-    detector: Detector,
+    ours: Scoring,
 ) -> dict[str, Scoring]:
-    """Give the detector and what it is compared with, by name."""
+    """Give the detector, `ours`, and what it is compared with, by name."""
     score = Scorer(prior.recipe)
     sign = -1.0 if recipes.gives_energies(prior.config) else 1.0
 
@@ -57,7 +57,7 @@ def methods(
     last = jax.tree.map(lambda leaf: leaf[-1], snapshots.critics)
     _, mean = snapshots.weighted(config.detector.alpha, config.detector.beta)
     found: dict[str, Scoring] = {
-        DETECTOR: score.of(detector),
+        DETECTOR: ours,
         "last critic": of(last),
         "mean of the critics": of(mean),
     }
