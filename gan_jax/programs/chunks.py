@@ -16,6 +16,6 @@ def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
         yield np.arange(start, start + size) % count
 
 
-def taken(tree: PyTree[Array], at: Int[np.ndarray, " places"]) -> PyTree[Array]:
-    """Take places along the leading axis of every array of a tree."""
+def taken(tree: PyTree[Array], at: Int[np.ndarray, " places"] | int) -> PyTree[Array]:
+    """Take places, or one place, along the leading axis of every array of a tree."""
     return jax.tree.map(lambda leaf: leaf[at], tree)

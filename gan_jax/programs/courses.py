@@ -6,13 +6,13 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import recipe as recipes
 from gan_jax.data.feed import to_float
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.anomalies import Images8, normal_images
 from gan_jax.programs.assembly import Run
+from gan_jax.programs.chunks import taken
 from gan_jax.programs.detections import Scoring
-from gan_jax.programs.detector import Scorer
+from gan_jax.programs.detector import Scorer, plain_scale
 from gan_jax.programs.history import Snapshots
 from gan_jax.programs.prior import Prior
 from gan_jax.report.detection import Course, CriticsScores
@@ -60,13 +60,12 @@ def through_history(
     anomalous: Images8,
 ) -> CriticsScores:
     """Score images by every critic that the run has kept."""
-    sign = -1.0 if recipes.gives_energies(prior.config) else 1.0
-    score = Scorer(prior.recipe)
+    score, scale = Scorer(prior.recipe), plain_scale(prior)
     normal = normal_images(this, "test", _TRACED)
     both = np.concatenate([normal, anomalous[:_TRACED]])
     every = np.stack(
         [
-            -sign * score(jax.tree.map(lambda leaf: leaf[at], snapshots.critics), both)  # noqa: B023
+            score.of(taken(snapshots.critics, at), scale)(both)
             for at in range(len(snapshots.steps))
         ]
     )
@@ -78,7 +77,7 @@ def through_history(
         every[:, : len(normal)],
         every[:, len(normal) :],
         shares @ every,
-        -sign * score(mean, both),
+        score.of(mean, scale)(both),
     )
 
 

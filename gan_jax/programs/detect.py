@@ -107,9 +107,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             detector = train_detector(this, judge, snapshots, config, signals)
             keep_detector(detector, judge, workdir)
             shaped = time.monotonic()
-            ours = Scorer(judge.recipe).of(detector)
+            ours = Scorer(judge.recipe).of(detector.critic, detector.scale)
             scorings = methods(config, this, prior, snapshots, ours)
-            rows, scores = measured(config, this, scorings, kinds)
+            rows, every = measured(config, this, scorings, kinds)
+            scores = every[DETECTOR]
             if config.baselines.searched:
                 rows += measured_searches(config, this, prior, kinds, scores, signals)
         now = time.monotonic()

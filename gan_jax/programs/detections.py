@@ -3,17 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from gan_jax import recipe as recipes
 from gan_jax.evaluation.detection import Detection, detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
 from gan_jax.programs.anomalies import Anomalies, Images8, normal_images
 from gan_jax.programs.assembly import Run
-from gan_jax.programs.detector import Scorer, validation_images
+from gan_jax.programs.chunks import taken
+from gan_jax.programs.detector import Scorer, plain_scale, validation_images
 from gan_jax.programs.history import Snapshots
 from gan_jax.programs.latents import found_for, prepare_search
 from gan_jax.programs.measurements import as_task
@@ -21,7 +20,6 @@ from gan_jax.programs.prior import Prior
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.targets import Target
 from gan_jax.report.page import Table
-from gan_jax.training.state import Variables
 
 Scores = Float[np.ndarray, " _"]
 Scoring: TypeAlias = Callable[[Images8], Scores]
@@ -48,18 +46,13 @@ def methods(
     ours: Scoring,
 ) -> dict[str, Scoring]:
     """Give the detector, `ours`, and what it is compared with, by name."""
-    score = Scorer(prior.recipe)
-    sign = -1.0 if recipes.gives_energies(prior.config) else 1.0
-
-    def of(critic: Variables) -> Scoring:
-        return lambda images: -sign * score(critic, images)
-
-    last = jax.tree.map(lambda leaf: leaf[-1], snapshots.critics)
+    score, scale = Scorer(prior.recipe), plain_scale(prior)
+    last = taken(snapshots.critics, -1)
     _, mean = snapshots.weighted(config.detector.alpha, config.detector.beta)
     found: dict[str, Scoring] = {
         DETECTOR: ours,
-        "last critic": of(last),
-        "mean of the critics": of(mean),
+        "last critic": score.of(last, scale),
+        "mean of the critics": score.of(mean, scale),
     }
     if config.baselines.shallow:
         normal = normal_images(this, "train")
@@ -75,23 +68,21 @@ def measured(
     this: Run,
     scorings: Mapping[str, Scoring],
     kinds: Mapping[str, Anomalies],
-) -> tuple[list[Tested], dict[str, Scores]]:
+) -> tuple[list[Tested], dict[str, dict[str, Scores]]]:
     """Score unseen images by every method.
 
     A method's threshold is chosen on validation images, for the stated share of them.
 
     Returns:
-        The figures, and the detector's scores by kind of images.
+        The figures, and the scores by method and kind of images.
     """
     normal, validation = normal_images(this, "test"), validation_images(this)
     rate = config.anomaly.false_positive_rate
     rows: list[Tested] = []
-    ours: dict[str, Scores] = {}
+    every: dict[str, dict[str, Scores]] = {}
     for method, scoring in scorings.items():
         threshold = float(np.quantile(scoring(validation), 1 - rate))
-        scores = {"normal": scoring(normal)}
-        if method == DETECTOR:
-            ours = scores
+        scores = every[method] = {"normal": scoring(normal)}
         for name, (images, base_rate) in kinds.items():
             scores[name] = scoring(images)
             chosen = subsample(len(normal), len(images), base_rate, config.seed)
@@ -101,7 +92,7 @@ def measured(
             ]
             figures = detection(sides[0], sides[1], threshold)
             rows.append(Tested(method, name, figures, sum(map(len, sides))))
-    return rows, ours
+    return rows, every
 
 
 def measured_searches(

@@ -20,7 +20,7 @@ from gan_jax.errors import InputError, Interrupted
 from gan_jax.losses import anomaly
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run, say
-from gan_jax.programs.chunks import chunks
+from gan_jax.programs.chunks import chunks, taken
 from gan_jax.programs.history import Snapshots
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.record import due, write_logs
@@ -92,10 +92,15 @@ class Scorer:
         return np.concatenate(flat)[: len(images)]
 
     def of(
-        self, detector: Detector
+        self, critic: Variables, scale: Scale
     ) -> Callable[[np.ndarray], Float[np.ndarray, " count"]]:
-        """Give a detector as a function of images: minus D_TV."""
-        return lambda images: -detector.scale(self(detector.critic, images))
+        """Give how anomalous a critic finds images: minus its scaled score."""
+        return lambda images: -scale(self(critic, images))
+
+
+def plain_scale(prior: Prior) -> Scale:
+    """Give the scale of a run's own critics: their scores, or minus their energies."""
+    return Scale(0.0, -1.0 if recipes.gives_energies(prior.config) else 1.0)
 
 
 class _Course(NamedTuple):
@@ -224,7 +229,7 @@ def train_detector(
                         stopping, f"stopped at step {step}; the same command continues"
                     )
     detector = Detector(course.best, scale, np.zeros(_QUANTILES, np.float32))
-    scores = score.of(detector)(normal)
+    scores = score.of(detector.critic, scale)(normal)
     places = np.linspace(0, 1, _QUANTILES)
     quantiles = np.quantile(scores, places).astype(np.float32)
     return detector._replace(quantiles=quantiles)
@@ -244,7 +249,7 @@ def _beginning(
         batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
         return initial_state(prior.recipe, key, batch).critic.variables
     if start == "last":
-        return jax.tree.map(lambda leaf: leaf[-1], snapshots.critics)
+        return taken(snapshots.critics, -1)
     return mean
 
 

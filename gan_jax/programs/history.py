@@ -5,7 +5,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from gan_jax.errors import InputError
 from gan_jax.programs.assembly import say
@@ -74,12 +73,3 @@ def open_snapshots(prior: Prior) -> Snapshots:
         raise InputError(f"the history of {prior.workdir} is empty: train it anew")
     both = jax.device_get(side_by_side([each for each in found if each is not None]))
     return Snapshots(steps, both["generator"], both["critic"])
-
-
-def mean_of_scores(
-    scores: Float[np.ndarray, "snapshots images"],
-    weights: Float[np.ndarray, "snapshots"],
-) -> Float[np.ndarray, " images"]:
-    """Average what the critics of a history say, each with its weight."""
-    found: np.ndarray = weights @ scores
-    return found
