@@ -78,7 +78,7 @@ def training(name: str) -> ConfigDict:
                 "critic_depth": 0,  # 0 = as the generator's
                 "kernel": 5,
                 # Of a dense autoencoder: values of its layers, 0 = critic_width; and of
-                # a code between them, 0 = none.
+                # a code between them, 0 = none (of a linear one: critic_width).
                 "hidden": 0,
                 "code": 0,
             },

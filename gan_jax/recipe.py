@@ -4,7 +4,6 @@ A new objective, network, data source or task is a function elsewhere and a row 
 """
 
 import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -19,21 +18,19 @@ from ml_collections import ConfigDict
 
 from gan_jax.data import (
     classes,
-    degradations,
     feed,
     masks,
     mixtures,
     sources,
     splits,
 )
-from gan_jax.data.holes import HOLES, Hole
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
-from gan_jax.losses import adversarial, inpainting
+from gan_jax.losses import adversarial
+from gan_jax.names import look_up
 from gan_jax.networks import autoencoder, dcgan, patch, perceptron, residual
 from gan_jax.networks.normalisation import KINDS, OF_GENERATORS
 from gan_jax.networks.stages import Generator
-from gan_jax.search.descent import natural_gradient
 from gan_jax.tasks import pixels, points, samples
 from gan_jax.tasks.task import Task
 from gan_jax.training import terms
@@ -83,28 +80,6 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
         rate, settings.beta2, eps_in_sqrt=False
     ),
 }
-
-DESCENTS: Mapping[str, Optimizer] = {
-    **OPTIMIZERS,
-    "natural": lambda rate, settings: natural_gradient(
-        rate, settings.beta1, settings.beta2
-    ),
-}
-"""Of latents; all of a network's parameters are too many for some."""
-
-SCHEDULES: Mapping[str, Callable[[ConfigDict], optax.ScalarOrSchedule]] = {
-    "constant": lambda search: search.optimizer.learning_rate,
-    "cosine": lambda search: optax.cosine_decay_schedule(
-        search.optimizer.learning_rate, search.iterations
-    ),
-    "stairs": lambda search: optax.exponential_decay(
-        search.optimizer.learning_rate,
-        search.optimizer.stair,
-        search.optimizer.decay,
-        staircase=True,
-    ),
-}
-"""Of a search's learning rate."""
 
 GENERATORS: Mapping[str, Callable[..., Generator]] = {
     "dcgan": lambda network, **shape: dcgan.generator(
@@ -165,10 +140,13 @@ CRITICS: Mapping[str, Callable[..., nn.Module]] = {
         code=network.code,
         **shape,
     ),
+    "linear_autoencoder": lambda network, **shape: perceptron.autoencoder(
+        depth=0, code=network.code or network.critic_width, **shape
+    ),
 }
 """Called with `size`, `conditional` and `dtype` as well."""
 
-ENERGY_CRITICS = ("autoencoder", "dense_autoencoder")
+ENERGY_CRITICS = ("autoencoder", "dense_autoencoder", "linear_autoencoder")
 """Those whose score is an energy, low for real images; they make codes."""
 
 SOURCES: Mapping[str, Callable[[ConfigDict], sources.Official]] = {
@@ -238,90 +216,9 @@ def optimizer(
     return make(_rate(settings) if rate is None else rate, settings)
 
 
-def descent(search: ConfigDict) -> optax.GradientTransformation:
-    """Make the optimiser of latents, with its schedule, that a search names."""
-    settings = search.optimizer
-    make: Optimizer = look_up(DESCENTS, "search.optimizer.name", settings.name)
-    schedule = look_up(SCHEDULES, "search.optimizer.schedule", settings.schedule)
-    return make(schedule(search), settings)
-
-
-def support(config: ConfigDict) -> Callable[[Array], Array]:
-    """Give the projection onto the support of a run's prior of latents."""
-    if config.latent.prior == "uniform":
-        return lambda latent: jnp.clip(latent, -1.0, 1.0)
-    return lambda latent: latent
-
-
 def gives_energies(config: ConfigDict) -> bool:
     """Tell whether a run's critic gives energies, low for real images, not scores."""
     return config.network.critic in ENERGY_CRITICS
-
-
-def unlikely(config: ConfigDict) -> Callable[..., Array]:
-    """Give what a score costs: the loss that a run's generator was trained with.
-
-    A relativistic pair has no score of an image alone: the logistic loss stands in.
-    """
-    if config.objective == "relativistic":
-        return inpainting.PRIORS["nonsaturating"]
-    objective = look_up(OBJECTIVES, "objective", config.objective)(config)
-    return objective.generator
-
-
-def cost_of_scores(config: ConfigDict, key: str, name: str) -> Callable[..., Array]:
-    """Give what a score costs, by name; `trained`: as a run's generator was trained.
-
-    Raises:
-        InputError: the name is unknown.
-    """
-    if name == "trained":
-        return unlikely(config)
-    cost: Callable[..., Array] = look_up(inpainting.PRIORS, key, name)
-    return cost
-
-
-def degradation(text: str) -> degradations.Degradation:
-    """Make a degradation from names joined by commas, e.g. `grey,downsample:4`.
-
-    Raises:
-        InputError: a name is unknown, or what follows it makes no sense.
-    """
-    return degradations.chain(*_named(degradations.DEGRADATIONS, "degradation", text))
-
-
-def holes(text: str) -> list[Hole]:
-    """Make holes from names joined by commas, e.g. `center,random:0.8`.
-
-    Raises:
-        InputError: as `degradation`.
-    """
-    return _named(HOLES, "masks", text)
-
-
-def _named(table: Mapping[str, Callable[..., Any]], key: str, text: str) -> list[Any]:
-    made: list[Any] = []
-    for part in filter(None, text.split(",")):
-        name, colon, value = part.partition(":")
-        make = look_up(table, key, name)
-        if colon and not inspect.signature(make).parameters:
-            raise InputError(f"{key} '{part}' makes no sense ({name} takes no number)")
-        try:
-            made.append(make(value) if colon else make())
-        except (ValueError, OverflowError) as error:
-            raise InputError(f"{key} '{part}' makes no sense ({error})") from None
-    return made
-
-
-def look_up(table: Mapping[str, Any], key: str, name: str) -> Any:
-    """Find a name in a table.
-
-    Raises:
-        InputError: it is not there; the message lists the names that are.
-    """
-    if name not in table:
-        raise InputError(f"{key} '{name}' is unknown; known: {', '.join(table)}")
-    return table[name]
 
 
 def program(config: ConfigDict) -> Callable[[ConfigDict, Path], dict[str, Any]]:

@@ -30,6 +30,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import config as configs
 from gan_jax import recipe as recipes
+from gan_jax import searches
 from gan_jax.data.holes import centre
 from gan_jax.losses.inpainting import near_weights
 from gan_jax.networks.compilation import compiled
@@ -203,10 +204,10 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
             for_one(recipe.generator, networks.generator),
             for_one(recipe.critic, networks.critic),
             lambda image: image,
-            Terms(prior=PRIOR, unlikely=recipes.unlikely(prior.config)),
+            Terms(prior=PRIOR, unlikely=searches.unlikely(prior.config)),
         ),
         optax.adam(RATE),
-        recipes.support(prior.config),
+        searches.support(prior.config),
         iterations=1000,
         patience=25,
         progress=0.01,

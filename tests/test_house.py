@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gan_jax"
 FLOORS = [
     {"errors"},
+    {"names"},
     {"losses"},
     {"networks", "data"},
     {"search", "evaluation", "report"},
@@ -20,6 +21,7 @@ FLOORS = [
     {"variants"},
     {"limits"},
     {"recipe", "command"},
+    {"searches"},
     {"programs"},
     {"main"},
 ]

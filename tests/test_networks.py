@@ -206,7 +206,7 @@ def test_a_patch_sees_its_part_of_the_image_only():
     assert np.ptp(rows) + 1 == 34
 
 
-@pytest.mark.parametrize(("depth", "code"), [(1, 3), (2, 3), (4, 5), (3, 0)])
+@pytest.mark.parametrize(("depth", "code"), [(0, 3), (1, 3), (2, 3), (4, 5), (3, 0)])
 def test_a_dense_autoencoders_code_has_the_size_asked_for(depth, code):
     critic = perceptron.autoencoder(8, 16, depth, code)
     images = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import recipe
+from gan_jax import searches
 from gan_jax.data import holes
 from gan_jax.errors import InputError
 from gan_jax.programs.targets import (
@@ -174,7 +174,7 @@ def test_a_hole_does_not_shine_through_where_sizes_change():
 @pytest.mark.parametrize("name", ["center", "random:0.8", "squares:3"])
 def test_a_hole_by_name_is_cut_at_the_priors_size(tmp_path, side, size, name):
     write(tmp_path / "images" / "one.png", picture(side, side + 6))
-    (cut,) = recipe.holes(name)
+    (cut,) = searches.holes(name)
     (target,), _ = files(str(tmp_path / "images"), cut, size, 1)
     wanted = cut(key_of("one"), size, size)
     found = reduced(target, size)

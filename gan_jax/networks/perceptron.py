@@ -82,7 +82,8 @@ class Autoencoder(nn.Module):
     """Rectified dense layers to a code and back; its score is an energy.
 
     See `autoencoder.Critic`, which does it with images. A code of few values holds
-    only what its images have in common: others come back as one of them.
+    only what its images have in common: others come back as one of them. Without any
+    layers both ways are linear, as between principal components.
     """
 
     width: int
@@ -103,11 +104,13 @@ class Autoencoder(nn.Module):
         seen = _flat((image, condition)) if self.conditional else flat
         values = seen.astype(self.dtype)
         middle = self.depth // 2
-        for layer in range(self.depth):
-            if layer == middle and self.code:
-                # Not rectified: of few values none is to be lost.
-                values = nn.Dense(self.code, dtype=self.dtype)(values)
-                self.sow("codes", "code", values.astype(jnp.float32))
+        for _ in range(middle):
+            values = Hidden(self.width)(values, condition, train)
+        if self.code:
+            # Not rectified: of few values none is to be lost.
+            values = nn.Dense(self.code, dtype=self.dtype)(values)
+            self.sow("codes", "code", values.astype(jnp.float32))
+        for layer in range(middle, self.depth):
             values = Hidden(self.width)(values, condition, train)
             if layer == middle and not self.code:
                 self.sow("codes", "code", values.astype(jnp.float32))
@@ -153,7 +156,7 @@ def autoencoder(
     Args:
         size: of images; any will do.
         width: of the layers.
-        depth: how many there are.
+        depth: how many there are; without any a code is needed.
         code: values of a code between them; 0 = the middle layer is it.
         conditional: show it the condition too.
         dtype: of the computations.

@@ -15,6 +15,7 @@ from gan_jax.data.feed import Feed
 from gan_jax.data.sources import Official, Skipped, fingerprint, in_memory
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
+from gan_jax.names import look_up
 from gan_jax.tasks.task import Task
 from gan_jax.training.method import Recipe
 
@@ -57,7 +58,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     kind = config.data.feed
     if kind == "auto":
         kind = "resident" if _bytes(official) <= RESIDENT_LIMIT else "streamed"
-    open_feed = recipes.look_up(recipes.FEEDS, "data.feed", kind)
+    open_feed = look_up(recipes.FEEDS, "data.feed", kind)
     if kind == "resident":
         train, test = official
         official = Official(in_memory(train), test and in_memory(test))

@@ -11,10 +11,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
+from gan_jax import searches
 from gan_jax.config import flatten
 from gan_jax.data.holes import Hole
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
+from gan_jax.names import look_up
 from gan_jax.programs import targets
 from gan_jax.programs.assembly import Run, prepare, say
 from gan_jax.programs.classifier import cache_folder
@@ -134,7 +136,7 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
     """
     settings, recipe = config.refinement, prior.recipe
     name = f"{key}.stopping"
-    probabilistic: bool = recipes.look_up(STOPPING, name, config[key].stopping)
+    probabilistic: bool = look_up(STOPPING, name, config[key].stopping)
     stages = len(recipe.generator.stages)
     if settings.layer > stages:
         raise InputError(
@@ -148,7 +150,7 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
             f"{prior.config.objective} of {prior.workdir}: an energy is low for real "
             "images, a score high; give --config.refinement.unlikely=trained"
         )
-    cost = recipes.cost_of_scores(
+    cost = searches.cost_of_scores(
         prior.config, "refinement.unlikely", settings.unlikely
     )
     return Collaboration(

@@ -18,6 +18,7 @@ from gan_jax.config import flatten, nested
 from gan_jax.data.feed import read, to_float
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.losses import anomaly
+from gan_jax.names import look_up
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run, say
 from gan_jax.programs.chunks import chunks, taken
@@ -263,7 +264,7 @@ def check_detector(config: ConfigDict) -> None:
         InputError: names the key.
     """
     start, groups = config.detector.start, config.detector.groups
-    recipes.look_up(dict.fromkeys(_STARTS), "detector.start", start)
+    look_up(dict.fromkeys(_STARTS), "detector.start", start)
     if config.batch_size % groups:
         raise InputError(
             f"detector.groups {groups} do not divide batch_size {config.batch_size}: "

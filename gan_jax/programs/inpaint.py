@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import recipe as recipes
+from gan_jax import searches
 from gan_jax.config import flatten
 from gan_jax.data.degradations import Degradation
 from gan_jax.data.sources import Skipped
@@ -60,8 +60,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     prior = open_prior(config.prior, _COMMANDS)
     check_prior(prior, _COMMANDS)
     text = config.degradation
-    degradation = recipes.degradation(text) if text else None
-    searches = {
+    degradation = searches.degradation(text) if text else None
+    prepared = {
         name: _prepare(prior, config, degradation, name) for name in config.losses
     }
     found = [
@@ -73,9 +73,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         say(f"skipped {path}: {reason}")
     with claimed(config, workdir, skipped), Signals() as signals:
         completions = [
-            _complete(config, prior, task, name, prepared, workdir, signals)
+            _complete(config, prior, task, name, search, workdir, signals)
             for task, _ in found
-            for name, prepared in searches.items()
+            for name, search in prepared.items()
         ]
         return conclude(config, prior, completions, skipped, workdir, began)
 

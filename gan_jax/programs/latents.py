@@ -11,10 +11,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from gan_jax import recipe as recipes
+from gan_jax import searches
 from gan_jax.data.degradations import Degradation
 from gan_jax.errors import Interrupted
 from gan_jax.losses import inpainting
+from gan_jax.names import look_up
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs import targets
 from gan_jax.programs.assembly import say
@@ -62,12 +63,12 @@ def prepare_search(
         InputError: a name in the settings is unknown.
     """
     recipe, networks = prior.recipe, prior.networks
-    weights = recipes.look_up(inpainting.WEIGHTS, f"{key}.weights", settings.weights)
+    weights = look_up(inpainting.WEIGHTS, f"{key}.weights", settings.weights)
     terms = Terms(
         settings.context,
         settings.gradient,
         settings.prior,
-        recipes.cost_of_scores(prior.config, f"{key}.unlikely", settings.unlikely),
+        searches.cost_of_scores(prior.config, f"{key}.unlikely", settings.unlikely),
         settings.composite,
         settings.mean,
     )
@@ -76,8 +77,8 @@ def prepare_search(
     measure = _unchanged if degradation is None else degradation.apply
     search = Search(
         completion_loss(generate, score, measure, terms),
-        recipes.descent(how),
-        recipes.support(prior.config),
+        searches.descent(how),
+        searches.support(prior.config),
         how.iterations,
         how.patience,
         how.progress,

@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
+from gan_jax import searches
 from gan_jax.data.degradations import Degradation, known_values
 from gan_jax.data.holes import HOLES, Hole
 from gan_jax.data.sources import Skipped
@@ -52,7 +53,7 @@ def named_holes(masks: str) -> dict[str, Hole | None]:
     is_named = names[0].partition(":")[0] in HOLES
     if not is_named and Path(masks).expanduser().is_dir():
         return {masks: None}
-    return dict(zip(names, recipes.holes(masks), strict=True))
+    return dict(zip(names, searches.holes(masks), strict=True))
 
 
 def gather(

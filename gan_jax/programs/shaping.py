@@ -16,6 +16,7 @@ from gan_jax.data.feed import Feed, resident
 from gan_jax.data.sources import ArraySource, in_memory, select
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.losses import adversarial
+from gan_jax.names import look_up
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run, say
 from gan_jax.programs.prior import Prior
@@ -152,7 +153,7 @@ def check_shaping(settings: ConfigDict) -> None:
         InputError: names the key.
     """
     epochs_of(settings.snapshots, settings.epochs)
-    recipes.look_up(_STARTS, "shaping.start", settings.start)
+    look_up(_STARTS, "shaping.start", settings.start)
 
 
 def shape_critic(
@@ -364,7 +365,7 @@ def _beginning(
         else None
     )
     recipe = prior.recipe._replace(critic_optimizer=recipes.optimizer(how, rate))
-    start = recipes.look_up(_STARTS, "shaping.start", settings.start)
+    start = look_up(_STARTS, "shaping.start", settings.start)
     if start is None:
         key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_009)
         batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
