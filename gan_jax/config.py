@@ -244,9 +244,10 @@ def detection(name: str) -> ConfigDict:
             "beta": 1.0,  # fall of the density of t over the run, as a logarithm
             "margin": 0.15,  # energy of an autoencoder's where D_TV is -1; 0 is 1
             "bound": 10.0,  # lambda_b, weight of the distance to [-1, 1]
-            # Of the saved critics; or last; or scratch, a new one that need not be like
-            # those of a history_run.
+            # Of the saved critics; or last; or a new one, from scratch or between the
+            # principal components of normal images (a linear autoencoder's).
             "start": "mean",
+            "critic": "",  # of a new one: a kind, as network.critic; empty = that one
             "groups": 16,  # times t in a batch
             "learning_rate": 5e-4,  # falls to 0
             "steps": 3000,

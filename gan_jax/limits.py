@@ -104,7 +104,7 @@ LIMITS: Mapping[str, Limits] = {
     "detector.bound": _WEIGHT,
     "detector.groups": _COUNT,
     "detector.learning_rate": Limits(above=0),
-    "detector.steps": _EVERY,
+    "detector.steps": _COUNT,
     "detector.every": _COUNT,
     "detector.patience": _COUNT,
     "baselines.searched": _EVERY,

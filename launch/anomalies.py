@@ -3,7 +3,7 @@
 python -m launch.anomalies --labels=0,1,2 --seeds=3 --workdir=runs/digits -- --config=configs/detect.py:standard,mnist,narrow
 
 What follows `--` goes to gan_jax.main. Every run lies in <workdir>/<label>/<seed>; those
-that are complete are read and not repeated. AUPRC of every method, mean and standard
+that the same arguments have completed are read and not repeated. AUPRC of every method, mean and standard
 deviation over the seeds; a random score's is the base rate.
 """  # noqa: E501
 
@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+MEASURES = ("auprc", "auroc")
+
 
 def main() -> int:
     """Run what is missing and print the table; returns the exit code."""
@@ -26,7 +28,7 @@ def main() -> int:
     parser.add_argument("--labels", required=True, help="classes, by commas")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each")
     parser.add_argument("--workdir", type=Path, required=True, help="of all runs")
-    parser.add_argument("--measure", default="auprc", help="what is tabled")
+    parser.add_argument("--measure", default="auprc", choices=MEASURES)
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     parser.add_argument("arguments", nargs="*", help="of gan_jax.main")
     options = parser.parse_args()
@@ -48,7 +50,10 @@ def main() -> int:
 
 def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> int:
     """Run one detection, unless it is complete; returns its exit code."""
-    if (workdir / "summary.json").exists():
+    given = workdir.parent / f"{seed}.json"
+    text = json.dumps(list(arguments))
+    same = given.exists() and given.read_text() == text
+    if same and (workdir / "summary.json").exists():
         return 0
     workdir.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "gan_jax.main", *arguments]
@@ -59,29 +64,34 @@ def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> in
         )
     if finished.returncode:
         print(f"{label}, seed {seed}: failed, see {log.name}", file=sys.stderr)
+    else:
+        given.write_text(text)
     return finished.returncode
 
 
 def figures(
     places: Mapping[tuple[str, int], Path], measure: str
 ) -> dict[str, dict[str, list[float]]]:
-    """Gather a measure by label and method, over the seeds that are complete."""
+    """Gather a measure by label and method, over the seeds that are complete.
+
+    Where a run has found several kinds of anomalies, each has a row of its own.
+    """
     found: dict[str, dict[str, list[float]]] = {}
     for (label, _), place in places.items():
         path = place / "summary.json"
         if not path.exists():
             continue
         metrics = json.loads(path.read_text())["metrics"]
-        named = {"base rate": metrics["base_rate"], "D_TV": metrics[measure]}
-        named |= {
-            name.removesuffix(f"/{measure}"): value
-            for name, value in metrics.items()
-            if name.endswith(f"/{measure}")
-        }
-        own = found.setdefault(label, {})
-        for name, value in named.items():
-            if value is not None:
-                own.setdefault(name, []).append(value)
+        alone = "base_rate" in metrics
+        for name, value in metrics.items():
+            *parts, figure = name.split("/")
+            kind = "" if alone or not parts else parts.pop(0)
+            method = parts[0] if parts else "D_TV"
+            if figure == "base_rate" and method == "D_TV":
+                method, figure = "base rate", measure
+            if figure == measure and value is not None:
+                own = found.setdefault(f"{label} {kind}".strip(), {})
+                own.setdefault(method, []).append(value)
     return found
 
 

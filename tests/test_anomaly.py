@@ -66,7 +66,7 @@ def test_the_objective_and_the_distance_by_hand():
 )
 def test_weights_sum_to_one_and_fall_as_stated(steps, alpha, beta):
     steps = sorted(steps)
-    found = history.weights(steps, alpha, beta)
+    found = history.weights(steps, steps[-1], alpha, beta)
     assert found.sum() == pytest.approx(1) and (found >= 0).all()
     times = np.array(steps) / steps[-1]
     assert (found[times < alpha] == 0).all()
@@ -78,11 +78,11 @@ def test_weights_sum_to_one_and_fall_as_stated(steps, alpha, beta):
 
 def test_no_snapshot_is_late_enough():
     with pytest.raises(ValueError, match=r"0\.9 or later"):
-        history.weights([], 0.9, 1.0)
+        history.weights([80], 100, 0.9, 1.0)
 
 
 def test_times_are_drawn_by_their_density():
-    weights = history.weights(range(100, 2100, 100), 0.2, 3.0)
+    weights = history.weights(range(100, 2100, 100), 2000, 0.2, 3.0)
     drawn = history.times(jax.random.key(3), jnp.float32(weights), 20_000)
     counts = np.bincount(drawn, minlength=20)
     possible = weights > 0

@@ -1,6 +1,7 @@
 """Detection of anomalies, as a user runs it."""
 
 import json
+import shutil
 import signal
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from PIL import Image
 
 import configs.detect as configs_of_detect
-from gan_jax.errors import InputError
+from gan_jax.errors import InputError, Interrupted
 from gan_jax.programs import detect
+from gan_jax.programs.signals import Signals
 from launch.anomalies import figures, table
 from tests.test_inpaint import results
 from tests.test_main import command, losses, run, signal_once, summary
@@ -106,13 +108,27 @@ def test_users_images_are_scored_and_broken_ones_reported(detected, tmp_path):
 
 @pytest.mark.parametrize("protocol", ["holdout", "other"])
 def test_the_other_protocols(protocol, tmp_path):
-    flags = ("--config.steps=20", "--config.baselines.searched=0")
+    flags = ["--config.steps=20", "--config.baselines.searched=0"]
+    if protocol == "other":
+        folder = tmp_path / "others"
+        folder.mkdir()
+        for index in range(3):
+            ramp = np.linspace(0, 40 * index, 784).reshape(28, 28).astype(np.uint8)
+            Image.fromarray(ramp).save(folder / f"{index}.png")
+        (folder / "broken.png").write_bytes(b"no image")
+        flags += [f"--config.anomaly.others=photos:0.001,{folder},noise"]
     config = f"--config=configs/detect.py:{protocol},smoke"
-    finished = run(tmp_path, *flags, config=config)
+    finished = run(tmp_path / "run", *flags, config=config)
     assert finished.returncode == 0, finished.stderr
-    found = summary(tmp_path)
+    found = summary(tmp_path / "run")
     if protocol == "other":
         assert {"photos/auprc", "noise/auroc"} < set(found["metrics"])
+        assert found["metrics"]["others/base_rate"] == pytest.approx(3 / 183, rel=0.02)
+        (line,) = results(tmp_path / "run")
+        assert line["input"].endswith("broken.png") and not line["done"]
+        rows = figures({("", 0): tmp_path / "run"}, "auroc")
+        assert {"photos", "others", "noise"} == set(rows)
+        assert rows["noise"]["D_TV"] == [found["metrics"]["noise/auroc"]]
         return
     normal = 1797 - 178
     rate = 178 / (178 + int(normal * 0.2))
@@ -127,7 +143,15 @@ def test_the_other_protocols(protocol, tmp_path):
         ("anomaly.label", "ten", "no class 'ten'"),
         ("anomaly.others", "noise:2", "between 0 and 1"),
         ("anomaly.others", "nowhere", "nowhere"),
-        ("detector.start", "middle", "known: mean, last, scratch"),
+        ("anomaly.others", "a/normal,noise", "called normal"),
+        ("anomaly.others", "noise,noise", "called noise"),
+        ("history.every", 0, "keeps no snapshot"),
+        ("history.every", 101, "keeps no snapshot"),
+        ("search.optimizer.name", "bogus", "known: adam"),
+        ("detector.start", "middle", "known: mean, last, scratch, components"),
+        ("detector.start", "components", "makes no dense_autoencoder"),
+        ("detector.critic", "linear_autoencoder", "start from scratch or components"),
+        ("detector.critic", "nothing", "known: dcgan"),
         ("detector.groups", 7, "do not divide batch_size"),
         ("history_run", "nowhere", "is no run's workdir"),
         ("prior", "nowhere", "is no run's workdir"),
@@ -161,3 +185,60 @@ def test_classes_and_seeds_are_tabled(tmp_path):
     text = table(figures(places, "auprc"))
     assert "| 3 | 0.100 ± 0.000 | 0.500 ± 0.141 | 0.200 ± 0.000 |" in text
     assert "| mean | 0.100 | 0.500 | 0.200 |" in text
+
+
+def test_a_detectors_history_does_not_grow_under_it(detected):
+    finished = run(detected, "--config.steps=120", config=CONFIG)
+    assert finished.returncode == 2 and "history of 100 steps" in finished.stderr
+    assert summary(detected / "gan")["complete"]
+    assert json.loads((detected / "config.json").read_text())["steps"] == 100
+
+
+def test_scores_do_not_go_where_the_detector_lies(detected, tmp_path):
+    (tmp_path / "one.png").write_bytes(b"no image")
+    flags = (f"--config.prior={detected}", f"--config.images={tmp_path}")
+    finished = run(detected, *flags, config=CONFIG)
+    assert finished.returncode == 2 and "another --workdir" in finished.stderr
+    finished = run(tmp_path / "run", *flags, config=CONFIG)
+    assert finished.returncode == 2 and "no image can be scored" in finished.stderr
+    (line,) = results(tmp_path / "run")
+    assert not line["done"]
+
+
+def test_a_signal_between_the_gan_and_its_detector_is_obeyed(tmp_path, monkeypatch):
+    def trained(config, workdir):
+        with Signals():
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(detect.train, "run", trained)
+    config = configs_of_detect.get_config("smoke")
+    with pytest.raises(Interrupted, match="the same command continues"):
+        detect.run(config, tmp_path)
+
+
+def test_a_history_with_a_gap_is_refused(detected, tmp_path):
+    shutil.copytree(detected / "gan", tmp_path / "gan")
+    shutil.rmtree(tmp_path / "gan" / "history" / "30")
+    flags = (f"--config.history_run={tmp_path / 'gan'}",)
+    finished = run(tmp_path / "run", *flags, config=CONFIG)
+    assert finished.returncode == 2 and "lacks steps 30" in finished.stderr
+
+
+def test_a_new_critic_begins_between_principal_components(detected, tmp_path):
+    """Of images of rank 64 as many components reproduce nearly all."""
+    flags = (
+        f"--config.history_run={detected / 'gan'}",
+        "--config.detector.critic=linear_autoencoder",
+        "--config.detector.start=components",
+        "--config.detector.learning_rate=1e-9",
+        "--config.network.code=100",
+        "--config.baselines.searched=0",
+    )
+    finished = run(tmp_path, *flags, config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    metrics = summary(tmp_path)["metrics"]
+    components = metrics["100 principal components/auroc"]
+    assert metrics["auroc"] == pytest.approx(components, abs=1e-3)
+    flags = (*flags[:-2], "--config.network.code=785")
+    finished = run(tmp_path / "large", *flags, config=CONFIG)
+    assert finished.returncode == 2 and "784 at most" in finished.stderr

@@ -11,6 +11,10 @@ from gan_jax.errors import InputError
 from gan_jax.evaluation.detection import detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
 from gan_jax.programs.anomalies import in_colours
+from gan_jax.programs.detections import _tested
+from gan_jax.programs.detector import Detector
+from gan_jax.report.detection import histograms
+from gan_jax.training.detection import Scale
 
 
 def test_measures_by_hand():
@@ -85,6 +89,12 @@ def test_a_class_that_is_not_there():
         of_classes(labelled(9), "three")
     with pytest.raises(InputError, match="no labels"):
         of_classes(ArraySource("some", labelled(3).images), "one")
+    with pytest.raises(InputError, match="names no class"):
+        of_classes(labelled(9), ",")
+    numbers = labelled(9, ("1", "2", "3"))
+    assert len(of_classes(numbers, "1")) == 3
+    with pytest.raises(InputError, match="no class '0'"):
+        of_classes(numbers, "0")
 
 
 def test_all_images_of_a_set_become_one_part():
@@ -100,3 +110,25 @@ def test_colours_are_those_of_the_normal_images():
     assert (in_colours(grey, 3)[..., 1:] == in_colours(grey, 3)[..., :1]).all()
     back = in_colours(in_colours(grey, 3), 1)
     np.testing.assert_array_equal(back, grey)
+
+
+def test_percentiles_count_what_is_lower():
+    ties = Detector({}, Scale(), np.array([0.0, 1.0, 1.0, 1.0, 2.0]))
+    found = ties.percentiles(np.array([-1.0, 0.0, 0.5, 1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(found, [0, 0, 12.5, 25, 100, 100])
+    constant = Detector({}, Scale(), np.zeros(5))
+    np.testing.assert_allclose(
+        constant.percentiles(np.array([-1.0, 0.0, 1.0])), [0, 0, 100]
+    )
+
+
+def test_what_cannot_be_measured_ends_nothing():
+    sides = np.array([0.0, np.nan]), np.array([1.0])
+    row = _tested("a method", "noise", *sides)
+    assert row.images == 3 and np.isnan(row.figures.auprc)
+    draw = subsample(178, 161, 0.001, 0)
+    assert [mask.sum() for mask in draw] == [178, 1]
+
+
+def test_equal_scores_can_be_drawn():
+    assert b"<svg" in histograms({"all": np.zeros(9)}, 0.0)

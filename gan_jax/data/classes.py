@@ -18,6 +18,8 @@ def of_classes(source: Source, names: str, inside: bool = True) -> Source:
         InputError: the images are not labelled, or have no such class.
     """
     numbers = [_number(source, name) for name in names.split(",") if name]
+    if not numbers:
+        raise InputError(f"'{names}' names no class of {source.name}")
     loaded = in_memory(source)
     assert loaded.labels is not None  # it has classes
     chosen = np.isin(loaded.labels, numbers) == inside
@@ -26,10 +28,15 @@ def of_classes(source: Source, names: str, inside: bool = True) -> Source:
 
 def _number(source: Source, name: str) -> int:
     if not source.classes:
-        raise InputError(f"{source.name} has no labels to tell class '{name}' by")
+        raise InputError(
+            f"{source.name} has no labels to tell class '{name}' by: leave it empty, "
+            "or choose labelled data"
+        )
     if name in source.classes:
         return source.classes.index(name)
-    if name.isdecimal() and int(name) < len(source.classes):
+    # Of classes that are called by numbers another number is none of them.
+    named = any(one.isdecimal() for one in source.classes)
+    if not named and name.isdecimal() and int(name) < len(source.classes):
         return int(name)
     raise InputError(
         f"{source.name} has no class '{name}'; known: {', '.join(source.classes)}"

@@ -53,7 +53,7 @@ def subsample(
 ) -> tuple[Bool[np.ndarray, " normal"], Bool[np.ndarray, " anomalous"]]:
     """Choose images at random such that the anomalies are the stated share of all.
 
-    As many as there are of one kind, and fewer of the other.
+    As many as there are of one kind, and fewer of the other, but at least one.
 
     Args:
         normal: how many there are.
@@ -65,8 +65,8 @@ def subsample(
     if base_rate:
         odds = base_rate / (1 - base_rate)
         wanted = [
-            min(normal, round(anomalous / odds)),
-            min(anomalous, round(normal * odds)),
+            min(normal, max(1, round(anomalous / odds))),
+            min(anomalous, max(1, round(normal * odds))),
         ]
     draw = np.random.default_rng(seed)
     chosen = []

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, UInt8
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 Images8 = UInt8[np.ndarray, "count height width channels"]
 Scorer: TypeAlias = Callable[[Images8], Float[np.ndarray, " count"]]
@@ -14,13 +17,21 @@ Scorer: TypeAlias = Callable[[Images8], Float[np.ndarray, " count"]]
 _FITTED = 10_000  # training images at most: more changes nothing that can be seen
 
 
-def principal_components(components: int, normal: Images8, seed: int) -> Scorer:
-    """Squared error of what the leading principal components reproduce of an image."""
+def leading_components(components: int, normal: Images8, seed: int) -> "PCA":
+    """Fit so many principal components to images, of values in [0, 1].
+
+    Fewer, where there are fewer images or values.
+    """
     from sklearn.decomposition import PCA
 
-    flat = _flat(normal[:_FITTED])
+    flat = _flat(normal[: max(_FITTED, components)])
     count = min(components, *flat.shape)
-    fitted = PCA(count, svd_solver="randomized", random_state=seed).fit(flat)
+    return PCA(count, svd_solver="randomized", random_state=seed).fit(flat)
+
+
+def principal_components(components: int, normal: Images8, seed: int) -> Scorer:
+    """Squared error of what the leading principal components reproduce of an image."""
+    fitted = leading_components(components, normal, seed)
 
     def score(images: Images8) -> Float[np.ndarray, " count"]:
         values = _flat(images)

@@ -118,6 +118,19 @@ class Autoencoder(nn.Module):
         return jnp.square(reproduced.astype(jnp.float32) - flat).mean(axis=-1)
 
 
+def between_components(
+    centre: Float[Array, "values"], axes: Float[Array, "code values"]
+) -> PyTree[Array]:
+    """Give parameters of an autoencoder without layers: what is on some axes is kept.
+
+    Args:
+        centre: of the images, flat.
+        axes: orthonormal; the code is where an image lies on them.
+    """
+    to_code = {"kernel": axes.T, "bias": -axes @ centre}
+    return {"Dense_0": to_code, "Dense_1": {"kernel": axes, "bias": centre}}
+
+
 def generator(
     size: int,
     channels: int,

@@ -1,6 +1,6 @@
 """What a detector is tested on: unseen normal images, and kinds of anomalies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +11,14 @@ from ml_collections import ConfigDict
 from gan_jax import recipe as recipes
 from gan_jax.data.classes import of_classes
 from gan_jax.data.feed import read
-from gan_jax.data.sources import Official, Source, in_memory, recognise
+from gan_jax.data.sources import Official, Skipped, Source, in_memory, recognise
 from gan_jax.errors import InputError
 from gan_jax.programs.assembly import Run
 
 Images8 = UInt8[np.ndarray, "count height width channels"]
+
+NORMAL = "normal"
+"""What images that are no anomalies are called."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's
 
@@ -44,8 +47,10 @@ def check_anomalies(config: ConfigDict) -> None:
         _split(text)
 
 
-def anomalies(config: ConfigDict, this: Run) -> dict[str, Anomalies]:
-    """Gather the anomalies that a config names, by name.
+def anomalies(
+    config: ConfigDict, this: Run
+) -> tuple[dict[str, Anomalies], list[Skipped]]:
+    """Gather the anomalies that a config names, by name, and files that are none.
 
     A class that was left out of training: its images in the official test part, or all
     of them where the set has none or the test part was drawn from all images.
@@ -55,10 +60,11 @@ def anomalies(config: ConfigDict, this: Run) -> dict[str, Anomalies]:
         this: the run on normal images.
 
     Raises:
-        InputError: a set or class is unknown.
+        InputError: a set or class is unknown, or two have one name.
     """
     data, anomaly = this.config.data, config.anomaly
     found: dict[str, Anomalies] = {}
+    skipped: list[Skipped] = []
     if anomaly.label:
         whole = _whole(data, without="")
         source = whole.train if whole.test is None else whole.test
@@ -66,12 +72,19 @@ def anomalies(config: ConfigDict, this: Run) -> dict[str, Anomalies]:
         found[f"class {anomaly.label}"] = Anomalies(images, 0.0)
     for text in _names(anomaly.others):
         name, base_rate = _split(text)
-        images = _of_set(name, this)
-        found[Path(name).name] = Anomalies(images, base_rate)
+        short = Path(name).resolve().name
+        if short in (*found, NORMAL):
+            raise InputError(
+                f"anomaly.others: '{name}' would be called {short}, as other images "
+                "are: rename it"
+            )
+        images, broken = _of_set(name, this)
+        skipped += broken
+        found[short] = Anomalies(images, base_rate)
     for name, (images, _) in found.items():
         if not len(images):
             raise InputError(f"anomalies '{name}': there are no such test images")
-    return found
+    return found, skipped
 
 
 def normal_images(this: Run, part: str, count: int | None = None) -> Images8:
@@ -106,14 +119,17 @@ def _whole(data: ConfigDict, **values: object) -> Official:
     return recipes.source(changed)
 
 
-def _of_set(name: str, this: Run) -> Images8:
-    """Give the test images of another set, at the size and in the colours of this."""
+def _of_set(name: str, this: Run) -> tuple[Images8, Sequence[Skipped]]:
+    """Give the test images of another set, at the size and in the colours of this.
+
+    And the files of it that cannot be read.
+    """
     data = this.config.data
     channels = this.official.train.shape[-1]
     if name in GENERATED:
         count = len(this.parts["test"]["real"])
         shape = (count, data.size, data.size, channels)
-        return GENERATED[name](np.random.default_rng(this.config.seed), shape)
+        return GENERATED[name](np.random.default_rng(this.config.seed), shape), ()
     place = Path(name).expanduser()
     path = data.path
     if place.exists():
@@ -125,7 +141,8 @@ def _of_set(name: str, this: Run) -> Images8:
         path = data.path if is_tfds and name not in recipes.SOURCES else ""
     whole = _whole(data, name=named, path=path, without="", held_out=0.0)
     source: Source = whole.train if whole.test is None else whole.test
-    return in_colours(in_memory(source).images, channels)
+    loaded = in_memory(source)
+    return in_colours(loaded.images, channels), loaded.skipped
 
 
 def in_colours(images: np.ndarray, channels: int) -> Images8:

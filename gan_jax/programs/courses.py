@@ -70,7 +70,7 @@ def through_history(
         ]
     )
     settings = config.detector
-    shares = weights(snapshots.steps, settings.alpha, settings.beta)
+    shares = weights(snapshots.steps, snapshots.end, settings.alpha, settings.beta)
     _, mean = snapshots.weighted(settings.alpha, settings.beta)
     return CriticsScores(
         snapshots.steps,

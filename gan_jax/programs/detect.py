@@ -1,6 +1,7 @@
 """Detect anomalies by the history of a GAN's training: train a detector, or use one."""
 
 import functools
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
+from gan_jax import searches
 from gan_jax.config import difference, flatten, training
 from gan_jax.errors import InputError
 from gan_jax.evaluation.measure import measure
 from gan_jax.programs import train
 from gan_jax.programs.anomalies import (
+    NORMAL,
     Anomalies,
     anomalies,
     check_anomalies,
@@ -41,6 +44,7 @@ from gan_jax.programs.detector import (
     Detector,
     Scorer,
     check_detector,
+    judge_of,
     keep_detector,
     train_detector,
 )
@@ -61,7 +65,8 @@ _GAN = "gan"
 _COMMANDS = (
     "Train one, then score images with it: python -m gan_jax.main "
     "--config=configs/detect.py --workdir=runs/detect; python -m gan_jax.main "
-    "--config=configs/detect.py --config.prior=runs/detect --config.images=DIR"
+    "--config=configs/detect.py --config.prior=runs/detect --config.images=DIR "
+    "--workdir=runs/scored"
 )
 
 
@@ -84,17 +89,24 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.monotonic()
     check_workdir(config, workdir)
     check_anomalies(config)
-    check_detector(config)
     gan, place = _gan_config(config), workdir / _GAN
     if config.history_run:
         gan, place = _of_history(gan, config.history_run)
     else:
+        _check_history(config, workdir)
         check_workdir(gan, place)
     this = prepare(gan, workdir)
-    kinds = anomalies(config, this)
-    with claimed(config, workdir, this.skipped):
+    check_detector(config, this)
+    if config.baselines.searched:
+        searches.descent(config.search)  # its names are known
+    kinds, broken = anomalies(config, this)
+    skipped = [*this.skipped, *broken]
+    for path, reason in broken:
+        say(f"skipped {path}: {reason}")
+    with claimed(config, workdir, skipped), Signals() as signals:
         if not config.history_run:
             train.run(gan, place)
+            signals.obey()
         trained = time.monotonic()
         prior = open_prior(str(place), _COMMANDS)
         snapshots = open_snapshots(prior)
@@ -102,17 +114,16 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             f"history: {len(snapshots.steps)} snapshots of both networks, "
             f"{snapshots.size / 2**20:.0f} MiB"
         )
-        with Signals() as signals:
-            judge = _judge(config, prior)
-            detector = train_detector(this, judge, snapshots, config, signals)
-            keep_detector(detector, judge, workdir)
-            shaped = time.monotonic()
-            ours = Scorer(judge.recipe).of(detector.critic, detector.scale)
-            scorings = methods(config, this, prior, snapshots, ours)
-            rows, every = measured(config, this, scorings, kinds)
-            scores = every[DETECTOR]
-            if config.baselines.searched:
-                rows += measured_searches(config, this, prior, kinds, scores, signals)
+        judge = judge_of(config.detector, prior, _gan_config(config))
+        detector = train_detector(this, judge, snapshots, config, signals)
+        keep_detector(detector, judge, workdir)
+        shaped = time.monotonic()
+        ours = Scorer(judge.recipe).of(detector.critic, detector.scale)
+        scorings = methods(config, this, prior, snapshots, ours)
+        rows, every = measured(config, this, scorings, kinds, signals)
+        scores = every[DETECTOR]
+        if config.baselines.searched:
+            rows += measured_searches(config, this, prior, kinds, scores, signals)
         now = time.monotonic()
         timing = {
             "gan_seconds": trained - began,
@@ -144,7 +155,7 @@ def _conclude(
     first = next(iter(kinds.values())).images
     history = through_history(config, this, prior, snapshots, first)
     images = {name: kind.images for name, kind in kinds.items()}
-    images = {"normal": normal_images(this, "test"), **images}
+    images = {NORMAL: normal_images(this, "test"), **images}
     threshold = detector.threshold(config.anomaly.false_positive_rate)
     pictures = pages.pictures(scores, images, threshold, noise, path, history)
     for picture in pictures:
@@ -211,15 +222,6 @@ def _conclude(
     return summary
 
 
-def _judge(config: ConfigDict, prior: Prior) -> Prior:
-    """Give a prior whose critic is of the detector's kind: another, if it is new."""
-    if config.detector.start != "scratch":
-        return prior
-    own = _gan_config(config)
-    critic = recipes.recipe(own, recipes.task(own), prior.channels).critic
-    return prior._replace(config=own, recipe=prior.recipe._replace(critic=critic))
-
-
 def _gan_config(config: ConfigDict) -> ConfigDict:
     """Give the config of the GAN: what a plain training run has, on normal images."""
     known, copied = training("").keys(), config.copy_and_resolve_references()
@@ -230,13 +232,40 @@ def _gan_config(config: ConfigDict) -> ConfigDict:
     return own.lock()
 
 
+def _check_history(config: ConfigDict, workdir: Path) -> None:
+    """Refuse a GAN that keeps no history, or goes on under a detector of its history.
+
+    Raises:
+        InputError: names the key.
+    """
+    every, steps = config.history.every, config.steps
+    if not 0 < every <= steps:
+        raise InputError(
+            f"history.every {every} keeps no snapshot of {steps} steps: a detector "
+            "needs some"
+        )
+    written = workdir / _GAN / "config.json"
+    if (workdir / "checkpoints").exists() and written.exists():
+        before = json.loads(written.read_text()).get("steps")
+        if before != steps:
+            raise InputError(
+                f"{workdir} holds a detector of a history of {before} steps, not "
+                f"{steps}: choose another --workdir"
+            )
+
+
 def _of_history(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
     """Read the config of a run whose history is to be used, and its workdir.
 
     Raises:
-        InputError: its data are others than those that the detector is to learn from.
+        InputError: its data are others than those that the detector is to learn from,
+            or it generates under conditions.
     """
     workdir, own, _ = read_run(path, "history_run", "train", _COMMANDS)
+    if recipes.task(own).conditional:
+        raise InputError(
+            f"history_run {path} generates under conditions: name a run of a plain GAN"
+        )
     sides = [
         {key: value for key, value in flatten(one.data).items() if key not in _PLACES}
         for one in (own, wanted)

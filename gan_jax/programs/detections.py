@@ -1,5 +1,6 @@
 """A detector beside baselines on every kind of anomalies: scores, then figures."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -9,8 +10,8 @@ from ml_collections import ConfigDict
 
 from gan_jax.evaluation.detection import Detection, detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
-from gan_jax.programs.anomalies import Anomalies, Images8, normal_images
-from gan_jax.programs.assembly import Run
+from gan_jax.programs.anomalies import NORMAL, Anomalies, Images8, normal_images
+from gan_jax.programs.assembly import Run, say
 from gan_jax.programs.chunks import taken
 from gan_jax.programs.detector import Scorer, plain_scale, validation_images
 from gan_jax.programs.history import Snapshots
@@ -68,6 +69,7 @@ def measured(
     this: Run,
     scorings: Mapping[str, Scoring],
     kinds: Mapping[str, Anomalies],
+    signals: Signals,
 ) -> tuple[list[Tested], dict[str, dict[str, Scores]]]:
     """Score unseen images by every method.
 
@@ -81,17 +83,17 @@ def measured(
     rows: list[Tested] = []
     every: dict[str, dict[str, Scores]] = {}
     for method, scoring in scorings.items():
+        signals.obey()
         threshold = float(np.quantile(scoring(validation), 1 - rate))
-        scores = every[method] = {"normal": scoring(normal)}
+        scores = every[method] = {NORMAL: scoring(normal)}
         for name, (images, base_rate) in kinds.items():
             scores[name] = scoring(images)
             chosen = subsample(len(normal), len(images), base_rate, config.seed)
             sides = [
                 scores[kind][mask]
-                for kind, mask in zip(("normal", name), chosen, strict=True)
+                for kind, mask in zip((NORMAL, name), chosen, strict=True)
             ]
-            figures = detection(sides[0], sides[1], threshold)
-            rows.append(Tested(method, name, figures, sum(map(len, sides))))
+            rows.append(_tested(method, name, sides[0], sides[1], threshold))
     return rows, every
 
 
@@ -130,17 +132,35 @@ def measured_searches(
         whole = np.ones(both.shape[1:3], bool)
         given = [Target(f"{at:06d}", f"{at:06d}", both[at], whole) for at in some]
         task, _ = as_task(prior, "none", given, prior.config.data.size)
-        path = this.workdir / "searches" / f"{name.replace(' ', '_')}.npz"
+        plain = re.sub(r"[^\w.-]", "_", name)
+        path = this.workdir / "searches" / f"{plain}.npz"
         found = found_for(config, prior, task, prepared, path, name, signals).found
         is_normal = some < len(normal)
-        ours = np.concatenate([scores["normal"], scores[name]])[some]
+        ours = np.concatenate([scores[NORMAL], scores[name]])[some]
         for method, values in (
             ("latent search (AnoGAN)", found.loss),
             (f"{DETECTOR}, the same images", ours),
         ):
-            figures = detection(values[is_normal], values[~is_normal])
-            rows.append(Tested(method, name, figures, len(some)))
+            sides = values[is_normal], values[~is_normal]
+            rows.append(_tested(method, name, *sides))
     return rows
+
+
+def _tested(
+    method: str,
+    name: str,
+    normal: Scores,
+    anomalous: Scores,
+    threshold: float | None = None,
+) -> Tested:
+    """Measure a method's scores; where that cannot be done, every measure is NaN."""
+    count = len(normal) + len(anomalous)
+    try:
+        figures = detection(normal, anomalous, threshold)
+    except ValueError as error:
+        say(f"{method} cannot be measured on {name}: {error}")
+        figures = Detection(*[float("nan")] * len(Detection._fields))
+    return Tested(method, name, figures, count)
 
 
 def named(row: Tested, alone: bool) -> dict[str, float]:

@@ -10,16 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
 from gan_jax.config import flatten, nested
 from gan_jax.data.feed import read, to_float
 from gan_jax.errors import InputError, Interrupted
+from gan_jax.evaluation.outliers import leading_components
 from gan_jax.losses import anomaly
 from gan_jax.names import look_up
+from gan_jax.networks import perceptron
 from gan_jax.networks.compilation import compiled
+from gan_jax.programs.anomalies import normal_images
 from gan_jax.programs.assembly import Run, say
 from gan_jax.programs.chunks import chunks, taken
 from gan_jax.programs.history import Snapshots
@@ -64,8 +67,10 @@ class Detector(NamedTuple):
         self, scores: Float[np.ndarray, " images"]
     ) -> Float[np.ndarray, " images"]:
         """Give the percentage of validation images that score lower."""
-        percentages = np.linspace(0, 100, len(self.quantiles))
-        found: np.ndarray = np.interp(scores, np.asarray(self.quantiles), percentages)
+        places, first = np.unique(np.asarray(self.quantiles), return_index=True)
+        percentages = 100 * first / (len(self.quantiles) - 1)
+        within = np.interp(scores, places, percentages)
+        found: np.ndarray = np.where(scores > places[-1], 100.0, within)
         return found
 
     def threshold(self, false_positive_rate: float) -> float:
@@ -245,29 +250,85 @@ def _beginning(
     this: Run, prior: Prior, snapshots: Snapshots, mean: Variables, start: str
 ) -> Variables:
     """Give the critic to begin with."""
-    if start == "scratch":
-        key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_019)
-        batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
-        return initial_state(prior.recipe, key, batch).critic.variables
+    if start == "mean":
+        return mean
     if start == "last":
         return taken(snapshots.critics, -1)
-    return mean
+    key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_019)
+    batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
+    fresh = initial_state(prior.recipe, key, batch).critic.variables
+    if start == "components":
+        return {**fresh, "params": _components(this, fresh["params"])}
+    return fresh
 
 
-_STARTS = ("mean", "last", "scratch")
+def _components(this: Run, like: PyTree[Array]) -> PyTree[Array]:
+    """Give a linear autoencoder's parameters between principal components."""
+    code, normal = like["Dense_0"]["bias"].size, normal_images(this, "train")
+    fitted = leading_components(code, normal, this.config.seed)
+    centre, axes = 2 * fitted.mean_ - 1, fitted.components_  # of values in [-1, 1]
+    return perceptron.between_components(
+        *(jnp.asarray(one, jnp.float32) for one in (centre, axes))
+    )
 
 
-def check_detector(config: ConfigDict) -> None:
+_NEW = ("scratch", "components")
+_STARTS = ("mean", "last", *_NEW)
+
+
+def judge_of(settings: ConfigDict, prior: Prior, own: ConfigDict) -> Prior:
+    """Give a prior whose critic is of a detector's kind: another, if that is new.
+
+    Args:
+        settings: `detector` of a config.
+        prior: the GAN.
+        own: the training config that the detector's would be, with its `network`.
+    """
+    if settings.start not in _NEW:
+        return prior
+    with (own := own.copy_and_resolve_references()).unlocked():
+        own.network.critic = settings.critic or own.network.critic
+        # Any that its scores fit: its recipe is to be made of this config alone.
+        own.objective = "ebgan" if recipes.gives_energies(own) else "wgan"
+    critic = recipes.recipe(own, recipes.task(own), prior.channels).critic
+    return prior._replace(config=own, recipe=prior.recipe._replace(critic=critic))
+
+
+def check_detector(config: ConfigDict, this: Run) -> None:
     """Refuse settings of a detector that make no sense, before anything is begun.
+
+    Args:
+        config: of the program.
+        this: the data of normal images.
 
     Raises:
         InputError: names the key.
     """
     start, groups = config.detector.start, config.detector.groups
     look_up(dict.fromkeys(_STARTS), "detector.start", start)
-    if config.batch_size % groups:
+    critic = config.detector.critic or config.network.critic
+    look_up(recipes.CRITICS, "detector.critic", critic)
+    if start not in _NEW and config.detector.critic:
         raise InputError(
-            f"detector.groups {groups} do not divide batch_size {config.batch_size}: "
+            f"detector.critic {critic} is a new network, and detector.start {start} "
+            f"one that was trained: start from {' or '.join(_NEW)}"
+        )
+    if start == "components" and critic != "linear_autoencoder":
+        raise InputError(
+            f"detector.start components makes no {critic}: give "
+            "--config.detector.critic=linear_autoencoder"
+        )
+    source, network = this.parts["train"]["real"], config.network
+    most = min(len(source), int(np.prod(source.shape)))
+    if start == "components" and (network.code or network.critic_width) > most:
+        raise InputError(
+            f"detector.start components: {len(source)} images of {source.shape} have "
+            f"{most} at most; give a smaller --config.network.code"
+        )
+    batch = this.config.batch_size  # the history's
+    if batch % groups:
+        raise InputError(
+            f"detector.groups {groups} do not divide batch_size {batch}: "
             "give as many times t as share its images evenly"
         )
 
@@ -316,11 +377,11 @@ def read_gan_config(workdir: Path) -> ConfigDict:
     """
     try:
         written = json.loads((workdir / _CONFIG).read_text())
-        return ConfigDict(nested(written)).lock()
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f"prior {workdir} is damaged ({error}): run it again"
-        ) from None
+        config = ConfigDict(nested(written)).lock()
+        recipes.task(config)
+        return config
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise InputError(_damaged(workdir, error)) from None
 
 
 def describe_run(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -343,12 +404,19 @@ def open_detector(workdir: Path, like: Variables) -> Detector:
         InputError: there is none, or it cannot be read.
     """
     blank = Detector(like, Scale(), np.zeros(_QUANTILES, np.float32))
-    with Checkpoints(workdir / _FOLDER, keep=None) as kept:
-        found = kept.restore(_arrays(blank), say)
+    try:
+        with Checkpoints(workdir / _FOLDER, keep=None) as kept:
+            found = kept.restore(_arrays(blank), say)
+    except InputError as error:
+        raise InputError(_damaged(workdir, error)) from None
     if found is None:
         raise InputError(f"prior {workdir} holds no detector: run it again")
     scale = Scale(*map(float, found["scale"]))
     return Detector(found["critic"], scale, np.asarray(found["quantiles"]))
+
+
+def _damaged(workdir: Path, error: Exception) -> str:
+    return f"prior {workdir} holds a damaged detector ({error}): run it again"
 
 
 def _arrays(detector: Detector) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from gan_jax.programs.record import HISTORY, snapshot
 from gan_jax.training import history
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.history import History
-from gan_jax.training.population import side_by_side
 from gan_jax.training.state import Variables
 
 
@@ -26,6 +25,8 @@ class Snapshots(NamedTuple):
     """With a leading axis of snapshots."""
     critics: Variables
     """With a leading axis of snapshots."""
+    end: int
+    """The step at which the run ended."""
 
     def weighted(self, alpha: float, beta: float) -> tuple[History, Variables]:
         """Give the generators with the weights of their times, and the mean critic.
@@ -34,7 +35,7 @@ class Snapshots(NamedTuple):
             InputError: no snapshot is late enough.
         """
         try:
-            weights = history.weights(self.steps, alpha, beta)
+            weights = history.weights(self.steps, self.end, alpha, beta)
         except ValueError as error:
             raise InputError(f"detector.alpha: {error}") from None
         # Those that are never drawn need no place on the device.
@@ -55,21 +56,32 @@ def open_snapshots(prior: Prior) -> Snapshots:
     """Read what a run has kept.
 
     Raises:
-        InputError: it has kept nothing, or that cannot be read.
+        InputError: it has kept nothing, or not all of it can be read.
     """
     folder = prior.workdir / HISTORY
-    if not folder.is_dir():
+    every, end = int(prior.config.history.every), int(prior.config.steps)
+    wanted = list(range(every, end + 1, every)) if every else []
+    if not folder.is_dir() or not wanted:
         raise InputError(
             f"history_run {prior.workdir} has kept no history: train it with "
-            "--config.history.every"
+            "--config.history.every, at most its --config.steps"
         )
     like = jax.eval_shape(
         lambda: snapshot(blank_state(prior.config, prior.recipe, prior.channels))
     )
     with Checkpoints(folder, keep=None) as kept:
-        steps = [step for step in kept.steps if step <= int(prior.config.steps)]
-        found = [kept.restore(like, say, [step]) for step in steps]
-    if not steps:
-        raise InputError(f"the history of {prior.workdir} is empty: train it anew")
-    both = jax.device_get(side_by_side([each for each in found if each is not None]))
-    return Snapshots(steps, both["generator"], both["critic"])
+        missing = sorted(set(wanted) - set(kept.steps))
+        if missing:
+            raise InputError(
+                _lost(prior, f"lacks steps {', '.join(map(str, missing))}")
+            )
+        try:
+            found = [jax.device_get(kept.restore(like, say, [at])) for at in wanted]
+        except InputError as error:
+            raise InputError(_lost(prior, f"cannot be read ({error})")) from None
+    both = jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+    return Snapshots(wanted, both["generator"], both["critic"], end)
+
+
+def _lost(prior: Prior, how: str) -> str:
+    return f"the history of {prior.workdir} {how}: remove that folder, and run it again"

@@ -114,6 +114,8 @@ class Record:
     def save(self, step: int, state: TrainState, wait: bool = False) -> None:
         """Save a state, in the background unless `wait`."""
         self._journal.flush()
+        if self._history is not None:
+            self._history.wait()  # a run that goes on from here does not take it again
         self._checkpoints.save(step, state)
         if wait:
             self._checkpoints.wait()

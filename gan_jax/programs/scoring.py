@@ -74,8 +74,17 @@ def score_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, 
         Interrupted: by SIGINT or SIGTERM.
     """
     began = time.monotonic()
+    if Path(config.prior).resolve() == workdir.resolve():
+        raise InputError(
+            f"{workdir} is the detector's: choose another --workdir for the scores"
+        )
     check_workdir(config, workdir)
-    place, _, summary = read_run(config.prior, "prior", "detect", commands)
+    place, own, summary = read_run(config.prior, "prior", "detect", commands)
+    if own.prior:
+        raise InputError(
+            f"prior {config.prior} holds scores, by the detector of {own.prior}: name "
+            "that"
+        )
     gan = read_gan_config(place)
     channels = int(summary["dataset"]["shape"][-1])
     recipe = recipes.recipe(gan, recipes.task(gan), channels)
@@ -93,11 +102,11 @@ def score_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, 
         seconds = time.monotonic() - start
         for path, reason in skipped:
             say(f"skipped {path}: {reason}")
+        write_results(workdir, skipped, [_line(one, workdir) for one in scored])
         if not scored:
             raise InputError(f"no image can be scored ({skipped[0].reason})")
         rate = len(found) / seconds
         say(f"{len(found)} images in {seconds:.1f} s: {rate:.0f} images/s")
-        write_results(workdir, skipped, [_line(one, workdir) for one in scored])
         return _conclude(
             config,
             workdir,

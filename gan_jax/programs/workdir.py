@@ -18,6 +18,8 @@ _OWN = (
     "checkpoints",
     "epochs",
     "snapshots",
+    "detector",
+    "searches",
     "metrics.jsonl",
     "summary.json",
     "report.html",

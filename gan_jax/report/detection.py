@@ -68,6 +68,8 @@ def histograms(scores: Mapping[str, Scores], threshold: float) -> bytes:
     figure.set_figwidth(7.2)
     every = np.concatenate(list(scores.values()))
     low, high = map(float, np.percentile(every, (0.2, 99.8)))
+    if low == high:
+        low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, 61)
     for colour, (name, values) in zip(
         plots.cycle(len(scores)), scores.items(), strict=True

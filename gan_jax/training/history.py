@@ -29,12 +29,13 @@ class History(NamedTuple):
 
 
 def weights(
-    steps: Sequence[int], alpha: float, beta: float
+    steps: Sequence[int], end: int, alpha: float, beta: float
 ) -> Float[np.ndarray, "snapshots"]:
     """Give the probability of each snapshot: exp(-beta t) for t >= alpha, scaled.
 
     Args:
-        steps: when each snapshot was taken, the last one at the end of the run.
+        steps: when each snapshot was taken.
+        end: the last step of the run.
         alpha: the time, as a share of the run, before which none counts.
         beta: how fast the density falls; at the end of the run it is exp(-beta) of
             what it would be at the beginning. 0 = all count alike.
@@ -42,7 +43,7 @@ def weights(
     Raises:
         ValueError: there is no snapshot from `alpha` on.
     """
-    times = np.asarray(steps, np.float64) / max(steps, default=1)
+    times = np.asarray(steps, np.float64) / end
     if not (times >= alpha).any():
         raise ValueError(f"none of {len(steps)} snapshots is at {alpha} or later")
     # From the first that counts: a large beta must not round all to 0.
