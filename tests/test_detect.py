@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,14 @@ from tests.test_inpaint import results
 from tests.test_main import command, losses, run, signal_once, summary
 
 CONFIG = "--config=configs/detect.py:smoke"
+
+
+def smoke(**values):
+    config = configs_of_detect.get_config("smoke")
+    config.update_from_flattened_dict(
+        {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+    )
+    return config
 
 
 @pytest.fixture(scope="module")
@@ -159,10 +168,8 @@ def test_the_other_protocols(protocol, tmp_path):
     ],
 )
 def test_bad_input_is_refused_before_anything_is_trained(tmp_path, key, value, words):
-    config = configs_of_detect.get_config("smoke")
-    config.update_from_flattened_dict({key: value})
     with pytest.raises(InputError, match=words):
-        detect.run(config, tmp_path / "run")
+        detect.run(smoke(**{key: value}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -183,24 +190,24 @@ def test_classes_and_seeds_are_tabled(tmp_path):
         (place / "summary.json").write_text(json.dumps({"metrics": metrics}))
     places = {("3", seed): tmp_path / str(seed) for seed in range(3)}
     text = table(figures(places, "auprc"))
-    assert "| 3 | 0.100 ± 0.000 | 0.500 ± 0.141 | 0.200 ± 0.000 |" in text
-    assert "| mean | 0.100 | 0.500 | 0.200 |" in text
+    assert "| 3 | 0.500 ± 0.141 | 0.100 ± 0.000 | 0.200 ± 0.000 |" in text
+    assert "| mean | 0.500 | 0.100 | 0.200 |" in text
 
 
 def test_a_detectors_history_does_not_grow_under_it(detected):
-    finished = run(detected, "--config.steps=120", config=CONFIG)
-    assert finished.returncode == 2 and "history of 100 steps" in finished.stderr
+    with pytest.raises(InputError, match="history of 100 steps"):
+        detect.run(smoke(steps=120), detected)
     assert summary(detected / "gan")["complete"]
     assert json.loads((detected / "config.json").read_text())["steps"] == 100
 
 
 def test_scores_do_not_go_where_the_detector_lies(detected, tmp_path):
     (tmp_path / "one.png").write_bytes(b"no image")
-    flags = (f"--config.prior={detected}", f"--config.images={tmp_path}")
-    finished = run(detected, *flags, config=CONFIG)
-    assert finished.returncode == 2 and "another --workdir" in finished.stderr
-    finished = run(tmp_path / "run", *flags, config=CONFIG)
-    assert finished.returncode == 2 and "no image can be scored" in finished.stderr
+    config = smoke(prior=detected, images=tmp_path)
+    with pytest.raises(InputError, match="another --workdir"):
+        detect.run(config, detected)
+    with pytest.raises(InputError, match="no image can be scored"):
+        detect.run(config, tmp_path / "run")
     (line,) = results(tmp_path / "run")
     assert not line["done"]
 
@@ -211,34 +218,29 @@ def test_a_signal_between_the_gan_and_its_detector_is_obeyed(tmp_path, monkeypat
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(detect.train, "run", trained)
-    config = configs_of_detect.get_config("smoke")
     with pytest.raises(Interrupted, match="the same command continues"):
-        detect.run(config, tmp_path)
+        detect.run(smoke(), tmp_path)
 
 
 def test_a_history_with_a_gap_is_refused(detected, tmp_path):
     shutil.copytree(detected / "gan", tmp_path / "gan")
     shutil.rmtree(tmp_path / "gan" / "history" / "30")
-    flags = (f"--config.history_run={tmp_path / 'gan'}",)
-    finished = run(tmp_path / "run", *flags, config=CONFIG)
-    assert finished.returncode == 2 and "lacks steps 30" in finished.stderr
+    with pytest.raises(InputError, match="lacks steps 30"):
+        detect.run(smoke(history_run=tmp_path / "gan"), tmp_path / "run")
 
 
 def test_a_new_critic_begins_between_principal_components(detected, tmp_path):
-    """Of images of rank 64 as many components reproduce nearly all."""
-    flags = (
-        f"--config.history_run={detected / 'gan'}",
-        "--config.detector.critic=linear_autoencoder",
-        "--config.detector.start=components",
-        "--config.detector.learning_rate=1e-9",
-        "--config.network.code=100",
-        "--config.baselines.searched=0",
-    )
-    finished = run(tmp_path, *flags, config=CONFIG)
-    assert finished.returncode == 0, finished.stderr
-    metrics = summary(tmp_path)["metrics"]
+    values = {
+        "history_run": detected / "gan",
+        "detector.critic": "linear_autoencoder",
+        "detector.start": "components",
+        "detector.learning_rate": 1e-9,
+        "network.code": 100,
+        "baselines.searched": 0,
+    }
+    metrics = detect.run(smoke(**values), tmp_path / "run")["metrics"]
     components = metrics["100 principal components/auroc"]
     assert metrics["auroc"] == pytest.approx(components, abs=1e-3)
-    flags = (*flags[:-2], "--config.network.code=785")
-    finished = run(tmp_path / "large", *flags, config=CONFIG)
-    assert finished.returncode == 2 and "784 at most" in finished.stderr
+    assert metrics["auroc"] != metrics["last critic/auroc"]
+    with pytest.raises(InputError, match="784 at most"):
+        detect.run(smoke(**values | {"network.code": 785}), tmp_path / "large")

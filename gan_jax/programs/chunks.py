@@ -16,6 +16,8 @@ def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
         yield np.arange(start, start + size) % count
 
 
-def taken(tree: PyTree[Array], at: Int[np.ndarray, " places"] | int) -> PyTree[Array]:
+def taken(
+    tree: PyTree[Array | np.ndarray], at: Int[np.ndarray, " places"] | int
+) -> PyTree[Array | np.ndarray]:
     """Take places, or one place, along the leading axis of every array of a tree."""
     return jax.tree.map(lambda leaf: leaf[at], tree)

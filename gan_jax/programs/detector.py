@@ -422,6 +422,6 @@ def _damaged(workdir: Path, error: Exception) -> str:
 def _arrays(detector: Detector) -> dict[str, Any]:
     return {
         "critic": detector.critic,
-        "scale": np.array(detector.scale, np.float32),
-        "quantiles": detector.quantiles,
+        "scale": jnp.array(detector.scale, jnp.float32),
+        "quantiles": jnp.asarray(detector.quantiles, jnp.float32),
     }

@@ -40,7 +40,8 @@ class Snapshots(NamedTuple):
             raise InputError(f"detector.alpha: {error}") from None
         # Those that are never drawn need no place on the device.
         some = np.flatnonzero(weights)
-        chosen = jax.tree.map(lambda leaf: leaf[some], (self.generators, self.critics))
+        both = (self.generators, self.critics)
+        chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf[some]), both)
         found = jnp.asarray(weights[some], jnp.float32)
         return History(chosen[0], found), history.mean(chosen[1], found)
 

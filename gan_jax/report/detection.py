@@ -20,7 +20,7 @@ from gan_jax.report.page import (
     picture,
 )
 
-Images8 = UInt8[np.ndarray, "count height width channels"]
+Images8 = UInt8[np.ndarray, "_ _ _ _"]
 Scores = Float[np.ndarray, " _"]
 
 _SHOWN = 12  # images in a row of a plate
@@ -112,7 +112,7 @@ def agreement(first: Scores, second: Scores, across: str, up: str) -> bytes:
 
 def ranking(
     images: Images8, scores: Scores, rows: int = 3
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "_ _ 3"]:
     """Draw images from the most anomalous on, with their scores.
 
     Where there are more than fit, the highest, some from the middle, and the lowest.
@@ -146,7 +146,7 @@ def beside(
 
 def extremes(
     kinds: Mapping[str, tuple[Images8, Scores]],
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "_ _ 3"]:
     """Draw of each kind the images of the lowest and of the highest scores."""
     rows: dict[str, np.ndarray] = {}
     for name, (images, scores) in kinds.items():
