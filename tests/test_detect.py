@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 import configs.detect as configs_of_detect
+import configs.pixelcgan as configs_of_pixelcgan
+from gan_jax.config import flatten
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.programs import detect
 from gan_jax.programs.signals import Signals
@@ -244,3 +246,28 @@ def test_a_new_critic_begins_between_principal_components(detected, tmp_path):
     assert metrics["auroc"] != metrics["last critic/auroc"]
     with pytest.raises(InputError, match="784 at most"):
         detect.run(smoke(**values | {"network.code": 785}), tmp_path / "large")
+
+
+def test_a_history_under_conditions_is_refused(tmp_path):
+    config = configs_of_pixelcgan.get_config("smoke")
+    place = tmp_path / "pixels"
+    place.mkdir()
+    (place / "config.json").write_text(json.dumps(flatten(config)))
+    described = {"dataset": {"shape": [28, 28, 1]}, "timing": {}}
+    (place / "summary.json").write_text(json.dumps(described))
+    with pytest.raises(InputError, match="generates under conditions"):
+        detect.run(smoke(history_run=place), tmp_path / "run")
+
+
+def test_a_damaged_detector_is_named(detected, tmp_path):
+    place = tmp_path / "copy"
+    shutil.copytree(detected, place, ignore=shutil.ignore_patterns("gan"))
+    config = smoke(prior=place, images=tmp_path)
+    for text in ("{}", "[]", "no json"):
+        (place / "gan.json").write_text(text)
+        with pytest.raises(InputError, match=r"damaged detector(.|\n)* run it again"):
+            detect.run(config, tmp_path / "run")
+    shutil.copy(detected / "gan.json", place)
+    shutil.rmtree(place / "detector")
+    with pytest.raises(InputError, match="holds no detector"):
+        detect.run(config, tmp_path / "run")

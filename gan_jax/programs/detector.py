@@ -234,6 +234,11 @@ def train_detector(
                     raise Interrupted(
                         stopping, f"stopped at step {step}; the same command continues"
                     )
+    if len(normal) * config.anomaly.false_positive_rate < 1:
+        say(
+            f"{len(normal)} validation images are too few for a threshold that leaves "
+            f"{config.anomaly.false_positive_rate:g} of them above"
+        )
     detector = Detector(course.best, scale, np.zeros(_QUANTILES, np.float32))
     scores = score.of(detector.critic, scale)(normal)
     places = np.linspace(0, 1, _QUANTILES)
