@@ -93,8 +93,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     if config.history_run:
         gan, place = _of_history(gan, config.history_run)
     else:
-        _check_history(config, workdir)
         check_workdir(gan, place)
+        _check_history(config, workdir)
     this = prepare(gan, workdir)
     check_detector(config, this)
     if config.baselines.searched:
