@@ -155,6 +155,7 @@ def test_a_users_images_keep_their_known_pixels(prior, tmp_path):
     np.testing.assert_array_equal(found[mask > 0], image[mask > 0])
 
 
+@pytest.mark.slow
 def test_energies_are_refined_downhill(tmp_path):
     workdir = train(tmp_path / "prior", "--config=configs/ebgan.py:smoke")
     flags = (f"--config.prior={workdir}", "--config.refinement.unlikely=trained")
