@@ -102,6 +102,12 @@ GENERATORS: Mapping[str, Callable[..., Generator]] = {
 """Called with `size`, `channels`, `conditional` and `dtype` as well."""
 
 
+def linear_code(network: ConfigDict) -> int:
+    """Give how many values a linear autoencoder's code has."""
+    code: int = network.code or network.critic_width
+    return code
+
+
 def _critic_depth(network: ConfigDict) -> int:
     depth: int = network.critic_depth or network.depth
     return depth
@@ -141,7 +147,7 @@ CRITICS: Mapping[str, Callable[..., nn.Module]] = {
         **shape,
     ),
     "linear_autoencoder": lambda network, **shape: perceptron.autoencoder(
-        depth=0, code=network.code or network.critic_width, **shape
+        depth=0, code=linear_code(network), **shape
     ),
 }
 """Called with `size`, `conditional` and `dtype` as well."""

@@ -2,9 +2,9 @@
 
 python -m launch.anomalies --labels=0,1,2 --seeds=3 --workdir=runs/digits -- --config=configs/detect.py:standard,mnist,narrow
 
-What follows `--` goes to gan_jax.main. Every run lies in <workdir>/<label>/<seed>; those
-that the same arguments have completed are read and not repeated. AUPRC of every method, mean and standard
-deviation over the seeds; a random score's is the base rate.
+What follows `--` goes to gan_jax.main. Every run lies in <workdir>/<label>/<seed>;
+those that the same arguments have completed are read and not repeated. AUPRC of every
+method, mean and standard deviation over the seeds; a random score's is the base rate.
 """  # noqa: E501
 
 import argparse

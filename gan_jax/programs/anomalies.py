@@ -20,6 +20,7 @@ Images8 = UInt8[np.ndarray, "count height width channels"]
 NORMAL = "normal"
 """What images that are no anomalies are called."""
 
+_COMPARED = 2048  # validation images at most: a detector is compared on them often
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's
 
 
@@ -92,6 +93,11 @@ def normal_images(this: Run, part: str, count: int | None = None) -> Images8:
     source = this.parts[part]["real"]
     some = np.arange(len(source) if count is None else min(count, len(source)))
     return np.asarray(read(source, some).image)
+
+
+def validation_images(this: Run) -> Images8:
+    """Read normal images that nothing learns from."""
+    return normal_images(this, "validation", _COMPARED)
 
 
 def _names(others: str) -> list[str]:

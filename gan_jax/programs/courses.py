@@ -57,10 +57,11 @@ def through_history(
     this: Run,
     prior: Prior,
     snapshots: Snapshots,
+    score: Scorer,
     anomalous: Images8,
 ) -> CriticsScores:
     """Score images by every critic that the run has kept."""
-    score, scale = Scorer(prior.recipe), plain_scale(prior)
+    scale = plain_scale(prior)
     normal = normal_images(this, "test", _TRACED)
     both = np.concatenate([normal, anomalous[:_TRACED]])
     every = np.stack(

@@ -40,14 +40,8 @@ from gan_jax.programs.detections import (
     named,
     table,
 )
-from gan_jax.programs.detector import (
-    Detector,
-    Scorer,
-    check_detector,
-    judge_of,
-    keep_detector,
-    train_detector,
-)
+from gan_jax.programs.detector import Detector, Scorer, keep_detector
+from gan_jax.programs.detector_training import check_detector, judge_of, train_detector
 from gan_jax.programs.history import Snapshots, open_snapshots
 from gan_jax.programs.prior import Prior, describe, open_prior, read_run
 from gan_jax.programs.results import environment
@@ -115,11 +109,13 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             f"{snapshots.size / 2**20:.0f} MiB"
         )
         judge = judge_of(config.detector, prior, _gan_config(config))
-        detector = train_detector(this, judge, snapshots, config, signals)
+        theirs = Scorer(prior.recipe)
+        score = theirs if judge is prior else Scorer(judge.recipe)
+        detector = train_detector(this, judge, snapshots, score, config, signals)
         keep_detector(detector, judge, workdir)
         shaped = time.monotonic()
-        ours = Scorer(judge.recipe).of(detector.critic, detector.scale)
-        scorings = methods(config, this, prior, snapshots, ours)
+        ours = score.of(detector.critic, detector.scale)
+        scorings = methods(config, this, prior, snapshots, theirs, ours)
         rows, every = measured(config, this, scorings, kinds, signals)
         scores = every[DETECTOR]
         if config.baselines.searched:
@@ -132,7 +128,16 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "total_seconds": now - began,
         }
         return _conclude(
-            config, prior, this, snapshots, detector, ours, kinds, rows, scores, timing
+            config,
+            prior,
+            this,
+            snapshots,
+            detector,
+            (theirs, ours),
+            kinds,
+            rows,
+            scores,
+            timing,
         )
 
 
@@ -142,18 +147,22 @@ def _conclude(
     this: Run,
     snapshots: Snapshots,
     detector: Detector,
-    ours: Scoring,
+    scorers: tuple[Scorer, Scoring],
     kinds: Mapping[str, Anomalies],
     rows: Sequence[Tested],
     scores: Mapping[str, Scores],
     timing: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Draw, and write the report and the summary."""
+    """Draw, and write the report and the summary.
+
+    The two scorers are the GAN's critics' and the detector's.
+    """
     workdir = this.workdir
+    theirs, ours = scorers
     noise = with_noise(ours, this, config.seed)
     path = between_latents(ours, prior, config.seed)
     first = next(iter(kinds.values())).images
-    history = through_history(config, this, prior, snapshots, first)
+    history = through_history(config, this, prior, snapshots, theirs, first)
     images = {name: kind.images for name, kind in kinds.items()}
     images = {NORMAL: normal_images(this, "test"), **images}
     threshold = detector.threshold(config.anomaly.false_positive_rate)

@@ -10,10 +10,16 @@ from ml_collections import ConfigDict
 
 from gan_jax.evaluation.detection import Detection, detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
-from gan_jax.programs.anomalies import NORMAL, Anomalies, Images8, normal_images
+from gan_jax.programs.anomalies import (
+    NORMAL,
+    Anomalies,
+    Images8,
+    normal_images,
+    validation_images,
+)
 from gan_jax.programs.assembly import Run, say
 from gan_jax.programs.chunks import taken
-from gan_jax.programs.detector import Scorer, plain_scale, validation_images
+from gan_jax.programs.detector import Scorer, plain_scale
 from gan_jax.programs.history import Snapshots
 from gan_jax.programs.latents import found_for, prepare_search
 from gan_jax.programs.measurements import as_task
@@ -44,10 +50,14 @@ def methods(
     this: Run,
     prior: Prior,
     snapshots: Snapshots,
+    score: Scorer,
     ours: Scoring,
 ) -> dict[str, Scoring]:
-    """Give the detector, `ours`, and what it is compared with, by name."""
-    score, scale = Scorer(prior.recipe), plain_scale(prior)
+    """Give the detector, `ours`, and what it is compared with, by name.
+
+    The run's own critics are scored by `score`.
+    """
+    scale = plain_scale(prior)
     last = taken(snapshots.critics, -1)
     _, mean = snapshots.weighted(config.detector.alpha, config.detector.beta)
     found: dict[str, Scoring] = {

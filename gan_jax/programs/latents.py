@@ -13,7 +13,6 @@ from ml_collections import ConfigDict
 
 from gan_jax import searches
 from gan_jax.data.degradations import Degradation
-from gan_jax.errors import Interrupted
 from gan_jax.losses import inpainting
 from gan_jax.names import look_up
 from gan_jax.networks.compilation import compiled
@@ -153,8 +152,7 @@ def _search(
             nonlocal done
             done += count
             progress.advance(done)
-            if signals.received:
-                raise Interrupted(signals.received, "the same command continues")
+            signals.obey()
 
         return search(
             jnp.stack([starts(target) for target in task.targets], axis=1),
