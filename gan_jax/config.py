@@ -263,6 +263,29 @@ def detection(name: str) -> ConfigDict:
     return config
 
 
+def colorization(name: str) -> ConfigDict:
+    """Give the keys of a config that colorizes: a GAN's under an image's lightness."""
+    config = training(name)
+    config.program = "colorize"
+    config.task = "colors"
+    config.prior = ""  # a run of this program, which colorizes `images`
+    config.images = ""  # a folder of the user's
+    config.condition_critic = True
+    config.latent.prior = "none"
+    config.adversarial_weight = 1.0
+    # Of scaled ab, which lie in [-1, 1]: l1 or l2, each a mean over an image's values.
+    config.reconstruction = ConfigDict({"name": "l1", "weight": 100.0})
+    # Of the divergence between what the generator and a teacher take an image for.
+    config.class_weight = 0.0
+    config.teacher = ConfigDict(
+        {
+            "path": "",  # teacher.msgpack of a run; empty = trained on the labels
+            "classifier": {"width": 64, "features": 256, "epochs": 4},
+        }
+    )
+    return config
+
+
 _SEARCH: Mapping[str, Any] = {
     "optimizer": {
         "name": "natural",

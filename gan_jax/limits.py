@@ -58,6 +58,8 @@ _OPTIMIZER = {
     "beta2": _DECAY,
 }
 
+_CLASSIFIER = {"width": _COUNT, "features": _COUNT, "epochs": _EVERY}
+
 LIMITS: Mapping[str, Limits] = {
     "seed": Limits(least=0, most=2**32 - 1),
     "seeds": _COUNT,
@@ -75,6 +77,9 @@ LIMITS: Mapping[str, Limits] = {
     "pulling_away": _WEIGHT,
     "average_decay": Limits(least=0, most=1),
     "pixel_weight": _WEIGHT,
+    "adversarial_weight": _WEIGHT,
+    "reconstruction.weight": _WEIGHT,
+    "class_weight": _WEIGHT,
     "mask.count": _EVERY,
     "mask.fraction": Limits(least=0, most=1),
     "data.size": _COUNT,
@@ -93,9 +98,11 @@ LIMITS: Mapping[str, Limits] = {
     "evaluation.every": _EVERY,
     "evaluation.count": _COUNT,
     "evaluation.final_count": _COUNT,
-    "evaluation.classifier.width": _COUNT,
-    "evaluation.classifier.features": _COUNT,
-    "evaluation.classifier.epochs": _EVERY,
+    **{
+        f"{room}.classifier.{key}": limits
+        for room in ("evaluation", "teacher")
+        for key, limits in _CLASSIFIER.items()
+    },
     "history.every": _EVERY,
     "anomaly.false_positive_rate": Limits(above=0, below=1),
     "detector.alpha": Limits(least=0, most=1),

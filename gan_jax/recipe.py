@@ -26,12 +26,21 @@ from gan_jax.data import (
 )
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
-from gan_jax.losses import adversarial
+from gan_jax.losses import adversarial, reconstruction
 from gan_jax.names import look_up
-from gan_jax.networks import autoencoder, dcgan, patch, perceptron, residual
+from gan_jax.networks import (
+    autoencoder,
+    blind,
+    chroma,
+    dcgan,
+    patch,
+    perceptron,
+    residual,
+    unet,
+)
 from gan_jax.networks.normalisation import KINDS, OF_GENERATORS
 from gan_jax.networks.stages import Generator
-from gan_jax.tasks import pixels, points, samples
+from gan_jax.tasks import colors, pixels, points, samples
 from gan_jax.tasks.task import Task
 from gan_jax.training import terms
 from gan_jax.training.method import Play, Recipe, Term
@@ -47,10 +56,12 @@ OBJECTIVES: Mapping[str, Callable[[ConfigDict], adversarial.Objective]] = {
     "relativistic": lambda config: adversarial.relativistic,
 }
 
-PRIORS: Mapping[str, Callable[..., Array]] = {
+PRIORS: Mapping[str, Callable[..., Array | None]] = {
     "normal": jax.random.normal,
     "uniform": partial(jax.random.uniform, minval=-1.0, maxval=1.0),
+    "none": lambda key, shape: None,
 }
+"""None is for generators that start from a condition."""
 
 
 PRECISIONS: Mapping[str, DTypeLike] = {
@@ -101,6 +112,21 @@ GENERATORS: Mapping[str, Callable[..., Generator]] = {
 }
 """Called with `size`, `channels`, `conditional` and `dtype` as well."""
 
+TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
+    "unet": lambda network, classes, **shape: unet.generator(
+        width=network.width,
+        depth=network.depth,
+        kernel=network.kernel,
+        normalisation=network.normalisation,
+        **shape,
+    ),
+    "chroma": lambda network, **shape: chroma.generator(
+        width=network.width, normalisation=network.normalisation, **shape
+    ),
+}
+"""Generators that start from a condition, without a latent; called with `size`,
+`channels`, `classes` and `dtype` as well."""
+
 
 def linear_code(network: ConfigDict) -> int:
     """Give how many values a linear autoencoder's code has."""
@@ -128,6 +154,7 @@ CRITICS: Mapping[str, Callable[..., nn.Module]] = {
     "dcgan": _strided(dcgan.critic),
     "patch": _strided(patch.critic),
     "autoencoder": _strided(autoencoder.critic),
+    "blind": lambda network, dtype, **shape: blind.Critic(dtype),
     "residual": lambda network, **shape: residual.critic(
         width=network.critic_width,
         depth=_critic_depth(network),
@@ -181,6 +208,7 @@ PROGRAMS: Mapping[str, str] = {
     "inpaint": "gan_jax.programs.inpaint",
     "collaborate": "gan_jax.programs.collaborate",
     "detect": "gan_jax.programs.detect",
+    "colorize": "gan_jax.programs.colorize",
 }
 """Modules with `run(config, workdir) -> summary`, imported when they are needed."""
 
@@ -199,10 +227,22 @@ def _points(config: ConfigDict) -> Task:
     return points.task(look_up(mixtures.MIXTURES, "data.name", config.data.name))
 
 
+DISTANCES: Mapping[str, colors.Distance] = {
+    "l1": reconstruction.l1,
+    "l2": reconstruction.l2,
+}
+
+
+def _colors(config: ConfigDict) -> Task:
+    distance = look_up(DISTANCES, "reconstruction.name", config.reconstruction.name)
+    return colors.task(distance, config.reconstruction.weight, config.class_weight)
+
+
 TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
     "pixels": _pixels,
     "samples": lambda config: samples.task(),
     "points": _points,
+    "colors": _colors,
 }
 
 
@@ -285,13 +325,14 @@ def task(config: ConfigDict) -> Task:
     return make(config)
 
 
-def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
+def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> Recipe:
     """Make the recipe of training that a config describes.
 
     Args:
         config: of a training run.
         task: what the prior is trained for.
         channels: of the data's images.
+        classes: that a teacher tells apart.
 
     Raises:
         InputError: a name is unknown, or the networks cannot make the size.
@@ -299,9 +340,11 @@ def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
     network = config.network
     prior = look_up(PRIORS, "latent.prior", config.latent.prior)
     make_critic = look_up(CRITICS, "network.critic", network.critic)
-    make_generator = look_up(GENERATORS, "network.generator", network.generator)
+    make_generator = look_up(
+        {**GENERATORS, **TRANSLATORS}, "network.generator", network.generator
+    )
     dtype = look_up(PRECISIONS, "precision", config.precision)
-    _check_combination(config)
+    _check_combination(config, task)
     critic = make_critic(
         network,
         size=config.data.size,
@@ -309,7 +352,7 @@ def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
         dtype=dtype,
     )
 
-    def latent(key: PRNGKeyArray, count: int) -> Float[Array, "count latent"]:
+    def latent(key: PRNGKeyArray, count: int) -> Float[Array, "count latent"] | None:
         return prior(key, (count, config.latent.size))
 
     boost = config.critic_boost
@@ -317,9 +360,13 @@ def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
         generator=make_generator(
             network,
             size=config.data.size,
-            channels=channels,
-            conditional=task.conditional,
+            channels=task.channels(channels),
             dtype=dtype,
+            **(
+                {"classes": classes}
+                if network.generator in TRANSLATORS
+                else {"conditional": task.conditional}
+            ),
         ),
         critic=critic,
         penalised=critic.clone(dtype=PRECISIONS["float32"]),
@@ -342,6 +389,7 @@ def recipe(config: ConfigDict, task: Task, channels: int) -> Recipe:
         ),
         critic_projection=_in_box(config.critic_clip),
         average_decay=config.average_decay,
+        adversarial_weight=config.get("adversarial_weight", 1.0),
     )
 
 
@@ -352,7 +400,7 @@ def _weighted(**addends: tuple[float, Callable[[Play], Array]]) -> dict[str, Ter
     }
 
 
-def _check_combination(config: ConfigDict) -> None:
+def _check_combination(config: ConfigDict, task: Task) -> None:
     """Refuse what would train and mean nothing."""
     network = config.network
     for key, known in (
@@ -376,6 +424,23 @@ def _check_combination(config: ConfigDict) -> None:
         raise InputError(
             "pulling_away needs a critic that makes codes: choose "
             f"--config.network.critic={' or '.join(ENERGY_CRITICS)}, or 0"
+        )
+    translates = network.generator in TRANSLATORS
+    if translates != (config.latent.prior == "none"):
+        raise InputError(
+            f"network.generator {network.generator} and latent.prior "
+            f"{config.latent.prior} do not fit: {' and '.join(TRANSLATORS)} start from "
+            "a condition, with latent.prior=none; all others start from a latent"
+        )
+    if translates and not task.conditional:
+        raise InputError(
+            f"network.generator {network.generator} makes an image of a condition, and "
+            f"the task {config.task} has none: choose {', '.join(GENERATORS)}"
+        )
+    if config.get("class_weight", 0) and network.generator != "chroma":
+        raise InputError(
+            "class_weight needs a generator that says what an image shows: choose "
+            "--config.network.generator=chroma, or 0"
         )
     if (config.data.name in mixtures.MIXTURES) != (config.task == "points"):
         raise InputError(

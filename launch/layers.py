@@ -42,7 +42,7 @@ def main() -> None:
     evaluation = Evaluation(this)
     latents = np.asarray(prior.recipe.latent(jax.random.key(1), options.count))
     problems = Problem(
-        this.task.conditions(this.parts["test"], jax.random.key(2), options.count)
+        this.task.ask(this.parts["test"], jax.random.key(2), options.count).condition
     )
     critic = prior.networks.critic
     rows: list[dict[str, object]] = []

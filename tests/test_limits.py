@@ -9,6 +9,7 @@ from gan_jax import limits
 from gan_jax.config import (
     COMPLETION,
     collaboration,
+    colorization,
     detection,
     flatten,
     inpainting,
@@ -36,6 +37,7 @@ def test_the_defaults_are_allowed():
     limits.check(inpainting("any"))
     limits.check(collaboration("any"))
     limits.check(detection("any"))
+    limits.check(colorization("any"))
 
 
 def test_every_row_is_a_key_of_some_config():
@@ -45,6 +47,7 @@ def test_every_row_is_a_key_of_some_config():
         *flatten(inpainting("any")),
         *flatten(collaboration("any")),
         *flatten(detection("any")),
+        *flatten(colorization("any")),
         *(f"losses.*.{key}" for key in COMPLETION),
     }
     assert set(LIMITS) <= known | {"pixel_weight", "mask.count", "mask.fraction"}

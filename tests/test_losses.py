@@ -268,3 +268,38 @@ def test_pulling_away_by_hand():
     assert float(penalties.pulling_away(jnp.ones((1, 3)))) == 0.0
     slope = jax.grad(penalties.pulling_away)(jnp.zeros((3, 2)))
     assert bool(jnp.isfinite(slope).all())
+
+
+def test_distances_of_colours_by_hand():
+    one = jnp.zeros((2, 1, 2, 2))
+    other = one.at[0, 0, 0].set(jnp.array([0.3, -0.5]))
+    np.testing.assert_allclose(reconstruction.l1(one, other), [0.2, 0], atol=1e-7)
+    np.testing.assert_allclose(reconstruction.l2(one, other), [0.085, 0], atol=1e-7)
+
+
+def test_class_distribution_by_hand():
+    """A sure pupil of a teacher who wavers: .5 ln(.5 / .8) + .5 ln(.5 / .2)."""
+    pupil, teacher = jnp.log(jnp.array([[0.8, 0.2]])), jnp.zeros((1, 2))
+    found = reconstruction.class_distribution(pupil, teacher)
+    assert found.shape == (1,)
+    assert float(found[0]) == pytest.approx(0.2231436, abs=1e-6)
+    same = reconstruction.class_distribution(teacher + 3, teacher)
+    assert float(same[0]) == pytest.approx(0, abs=1e-7)
+
+
+def test_class_distribution_against_finite_differences():
+    pupil = np.array([[0.3, -1.2, 0.5]])
+    teacher = jnp.array([[1.0, 0.1, -0.7]])
+
+    def value(logits):
+        return reconstruction.class_distribution(logits, teacher).sum()
+
+    def exact(logits):
+        softmax = [np.exp(t) / np.exp(t).sum() for t in (np.asarray(teacher), logits)]
+        return (softmax[0] * np.log(softmax[0] / softmax[1])).sum()
+
+    np.testing.assert_allclose(
+        jax.grad(value)(jnp.asarray(pupil, jnp.float32)),
+        numeric_gradient(exact, pupil),
+        atol=1e-4,
+    )

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 
 
 SETTINGS = {
-    **{name: benchmark.setting(changes) for name, changes in benchmark.ROWS.items()},
+    **{name: benchmark.setting(name) for name in benchmark.PIXELS},
     **{name: searches.setting(changes) for name, changes in searches.ROWS.items()},
 }
 

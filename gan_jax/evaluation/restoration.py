@@ -1,7 +1,8 @@
-"""How near a completed image is to the truth: MSE, PSNR and SSIM, twice each.
+"""How near an image is to the truth: MSE, PSNR and SSIM.
 
-Over the hole alone, and over the whole composite, which holds the known pixels exactly
-and flatters. Levels are those of 8-bit images, so the data range is 255.
+Of a completed image twice each: over the hole alone, and over the whole composite,
+which holds the known pixels exactly and flatters. Levels are those of 8-bit images, so
+the data range is 255.
 """
 
 from typing import NamedTuple
@@ -13,6 +14,7 @@ RANGE = 255.0
 _WINDOW = 7  # of SSIM
 
 Image = Float[np.ndarray, "height width channels"]
+Images = Float[np.ndarray, "count height width channels"]
 
 
 class Restoration(NamedTuple):
@@ -38,9 +40,7 @@ def restoration(
         truth: the image before it was degraded.
         mask: 1 where a pixel was known.
     """
-    one, other = (
-        (image.astype(np.float64) + 1) / 2 * RANGE for image in (completed, truth)
-    )
+    one, other = _levels(completed), _levels(truth)
     squares = np.square(one - other)
     hole = mask[..., 0] == 0
     of_hole = float(squares[hole].mean()) if hole.any() else np.nan
@@ -52,6 +52,44 @@ def restoration(
         _decibels(whole),
         *_similarities(one, other, hole),
     )
+
+
+def psnr(image: Image, truth: Image) -> float:
+    """Give the peak signal-to-noise ratio of an image in dB, both in [-1, 1]."""
+    return _decibels(float(np.square(_levels(image) - _levels(truth)).mean()))
+
+
+def pooled_psnr(images: Images, truth: Images) -> float:
+    """Give the PSNR of the mean squared error of many images of one size.
+
+    The mean of their own PSNRs is another number: images that are easy, of which some
+    lie at 50 dB, hardly count here, and rule there.
+    """
+    errors = [
+        np.square(_levels(one) - _levels(other)).mean()
+        for one, other in zip(images, truth, strict=True)
+    ]
+    return _decibels(float(np.mean(errors)))
+
+
+def ssim(image: Image, truth: Image) -> float:
+    """Give the structural similarity of two images in [-1, 1]; 1 = the same.
+
+    Wang et al. 2004, in windows of 7x7, its mean over channels and places.
+
+    Raises:
+        ValueError: the images are smaller than a window.
+    """
+    nowhere = np.zeros(image.shape[:2], bool)
+    _, whole = _similarities(_levels(image), _levels(truth), nowhere)
+    if np.isnan(whole):
+        raise ValueError(f"SSIM needs images of {_WINDOW}x{_WINDOW} or more")
+    return whole
+
+
+def _levels(image: Image) -> Image:
+    levels: Image = (image.astype(np.float64) + 1) / 2 * RANGE
+    return levels
 
 
 def _similarities(

@@ -4,11 +4,16 @@ Ruffino, Herault, Laloy & Gasso 2019 (arXiv 1911.00689), section 4, measure with
 classifier trained on the same data set instead of one of ImageNet photographs.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import flax.errors
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.errors import InputError
 from gan_jax.networks.layers import Conv
 
 _LEVELS = 3
@@ -57,3 +62,34 @@ def _pool(image: Array) -> Array:
     image = image[:, : height // 2 * 2, : width // 2 * 2]
     image = image.reshape(batch, height // 2, 2, width // 2, 2, channels)
     return image.max(axis=(2, 4))
+
+
+def fitting(variables: Mapping[str, Any]) -> Classifier:
+    """Give the classifier that variables belong to, by their shapes.
+
+    Raises:
+        InputError: they are no such classifier's.
+    """
+    try:
+        parameters = variables["params"]
+        features, classes = parameters["Dense_1"]["kernel"].shape
+        return Classifier(classes, parameters["Conv_0"]["kernel"].shape[-1], features)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise InputError("these are not the weights of a classifier") from None
+
+
+def expects(variables: Mapping[str, Any], shape: tuple[int, int, int]) -> None:
+    """Check that a classifier takes images of a shape: height, width, channels.
+
+    Raises:
+        InputError: it takes others, or the variables are no classifier's.
+    """
+    module = fitting(variables)
+    image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    try:
+        jax.eval_shape(module.apply, variables, image)
+    except flax.errors.ScopeParamShapeError:
+        raise InputError(
+            f"this classifier takes other images than {shape[1]}x{shape[0]} ones with "
+            f"{shape[2]} channel{'s' if shape[2] > 1 else ''}"
+        ) from None

@@ -40,7 +40,8 @@ class Generator(nn.Module):
             train: normalise with the batch's statistics rather than the running ones.
 
         Returns:
-            The image in [-1, 1], or the activation that stage `stop` takes.
+            The image in [-1, 1], or a record with it (`image_of`), or the activation
+            that stage `stop` takes.
         """
         activation = _cast(activation, self.dtype)
         for stage in self.stages[start:stop]:
@@ -50,6 +51,15 @@ class Generator(nn.Module):
 
 def _cast(tree: PyTree[Array], dtype: DTypeLike) -> PyTree[Array]:
     return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
+
+
+def image_of(generated: Any) -> Float[Array, "batch height width channels"]:
+    """Give the image of what a generator gives.
+
+    One that says more than an image gives a NamedTuple with the field `image`.
+    """
+    image: Array = getattr(generated, "image", generated)
+    return image
 
 
 def joined(images: PyTree[Float[Array, "batch height width _"]]) -> Array:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
@@ -16,6 +17,9 @@ from gan_jax.data.sources import Official, Skipped, fingerprint, in_memory
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
 from gan_jax.names import look_up
+from gan_jax.programs.teacher import Teacher, open_teacher
+from gan_jax.report.terminal import say
+from gan_jax.tasks.colors import TEACHER
 from gan_jax.tasks.task import Task
 from gan_jax.training.method import Recipe
 
@@ -39,6 +43,12 @@ class Run(NamedTuple):
     """Of the training images."""
     skipped: Sequence[Skipped]
     """What could not be used of the data."""
+    teacher: Teacher | None = None
+
+    @property
+    def frozen(self) -> PyTree[Array]:
+        """What the terms of a loss look at and nothing trains."""
+        return self.teacher and {TEACHER: self.teacher.variables}
 
 
 def prepare(config: ConfigDict, workdir: Path) -> Run:
@@ -62,6 +72,9 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     if kind == "resident":
         train, test = official
         official = Official(in_memory(train), test and in_memory(test))
+    teacher = open_teacher(config, official, workdir)
+    if teacher is not None:
+        recipe = recipes.recipe(config, task, channels, teacher.classes)
     parts = recipes.partition_of(config, official)
     mesh = make_mesh(config.batch_size)
     everywhere = NamedSharding(mesh, PartitionSpec())
@@ -85,6 +98,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         mesh,
         digest.hexdigest(),
         skipped,
+        teacher,
     )
 
 
@@ -107,8 +121,3 @@ def _bytes(official: Official) -> int:
         for source in official
         if source is not None
     )
-
-
-def say(text: str) -> None:
-    """Tell the user one line, at once."""
-    print(text, flush=True)

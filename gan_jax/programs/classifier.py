@@ -21,12 +21,12 @@ from gan_jax.data.sources import ArraySource, Official, Source, fingerprint
 from gan_jax.data.splits import partition
 from gan_jax.errors import InputError
 from gan_jax.evaluation.judgement import Judgement
-from gan_jax.networks.classifier import Classifier
+from gan_jax.networks.classifier import Classifier, fitting
 from gan_jax.networks.compilation import compiled
-from gan_jax.programs.assembly import say
 from gan_jax.programs.chunks import chunks
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
+from gan_jax.report.terminal import say
 from gan_jax.training.classification import (
     TURNS,
     classifier_update,
@@ -108,6 +108,26 @@ def open_judge(official: Official, settings: ConfigDict) -> TrainedJudge:
     """
     if settings.epochs < 1:
         raise InputError("evaluation.classifier.epochs is 0: no classifier is trained")
+    kept = open_classifier(official, settings, "to measure with")
+    return TrainedJudge(fitting(kept["variables"]), kept)
+
+
+def open_classifier(
+    official: Official, settings: ConfigDict, purpose: str
+) -> Mapping[str, Any]:
+    """Open the classifier of a data set as it is kept, or train and keep it.
+
+    Args:
+        official: the data, in the size in which images are to be classified.
+        settings: `width`, `features` and `epochs` of the classifier.
+        purpose: what the user is told that it is trained for.
+
+    Returns:
+        `variables`, `labels`, and `network`, `sha256` and `accuracy` to describe it.
+
+    Raises:
+        InputError: the images are too few, or too small for the network.
+    """
     train, test = official
     if min(train.shape[:2]) < 8:
         raise InputError("images below 8x8 pixels are too small for the classifier")
@@ -126,16 +146,40 @@ def open_judge(official: Official, settings: ConfigDict) -> TrainedJudge:
     kept = _read(path)
     if kept is None:
         say(
-            f"training a classifier of {train.name} to measure with, once; it is kept "
-            f"in {path.parent}"
+            f"training a classifier of {train.name} {purpose}, once; it is kept in "
+            f"{path.parent}"
         )
         kept = _train(module, official, settings, labels)
         say(f"the classifier is right on {kept['accuracy']:.2%} of the test images")
         try:
-            files.write_bytes(path, flax.serialization.msgpack_serialize(kept))
+            write_classifier(path, kept)
         except OSError as error:
             say(f"it cannot be kept ({error}): it will be trained again next time")
-    return TrainedJudge(module, kept)
+    return kept
+
+
+def write_classifier(path: Path, kept: Mapping[str, Any]) -> None:
+    """Write a classifier to a file of its own."""
+    files.write_bytes(path, flax.serialization.msgpack_serialize(dict(kept)))
+
+
+def read_classifier(path: Path) -> Mapping[str, Any]:
+    """Read what `write_classifier` wrote.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else.
+    """
+    try:
+        kept: dict[str, Any] = flax.serialization.msgpack_restore(path.read_bytes())
+        if kept["sha256"] != digest(kept["variables"]):
+            raise ValueError("its contents are not what was written")
+        fitting(kept["variables"])
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except Exception as error:  # whatever a damaged file leads to
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path} cannot be used ({reason})") from None
+    return kept
 
 
 def cache_folder() -> Path:
@@ -154,18 +198,14 @@ def cache_folder() -> Path:
         raise InputError(f"no folder {chosen} ({error}): set GAN_JAX_CACHE") from None
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> Mapping[str, Any] | None:
     if not path.exists():
         return None
     try:
-        kept: dict[str, Any] = flax.serialization.msgpack_restore(path.read_bytes())
-        if kept["sha256"] == digest(kept["variables"]):
-            return kept
-        reason = "its contents are not what was written"
-    except Exception as error:  # whatever a damaged file leads to
-        reason = f"{type(error).__name__}: {error}"
-    say(f"the kept classifier {path} cannot be used ({reason}): training it again")
-    return None
+        return read_classifier(path)
+    except InputError as error:
+        say(f"{error}: training it again")
+        return None
 
 
 def _train(

@@ -18,7 +18,7 @@ from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
 from gan_jax.names import look_up
 from gan_jax.programs import targets
-from gan_jax.programs.assembly import Run, prepare, say
+from gan_jax.programs.assembly import Run, prepare
 from gan_jax.programs.classifier import cache_folder
 from gan_jax.programs.completions import Task
 from gan_jax.programs.latents import Prepared, Searched, found_for, prepare_search
@@ -41,6 +41,7 @@ from gan_jax.programs.workdir import check_workdir, claimed, write_results
 from gan_jax.report import collaboration as pages
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
+from gan_jax.report.terminal import say
 from gan_jax.report.training import command
 from gan_jax.search.collaboration import Collaboration
 from gan_jax.training.state import digest

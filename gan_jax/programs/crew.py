@@ -73,11 +73,13 @@ class Crew:
         stretch: Any = make_stretch(step, fused)
         if not self._alone:
             stretch = make_population(stretch, "vmap")
-        return (
+        frozen = jax.device_put(this.frozen, everywhere)
+        advance = (
             compiled(stretch, donate_argnums=0, out_shardings=everywhere)
-            .lower(state, arrays, np.int32(fused))
+            .lower(state, arrays, np.int32(fused), frozen)
             .compile()
         )
+        return lambda state, arrays, count: advance(state, arrays, count, frozen)
 
     def members(self, state: Any) -> list[TrainState]:
         """Take the runs' states apart."""

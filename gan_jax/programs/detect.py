@@ -22,7 +22,7 @@ from gan_jax.programs.anomalies import (
     check_anomalies,
     normal_images,
 )
-from gan_jax.programs.assembly import Run, prepare, say
+from gan_jax.programs.assembly import Run, prepare
 from gan_jax.programs.courses import (
     between_latents,
     through_history,
@@ -52,6 +52,7 @@ from gan_jax.report import detection as pages
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
 from gan_jax.report.page import Card
+from gan_jax.report.terminal import say
 from gan_jax.report.training import command
 from gan_jax.training.state import digest
 

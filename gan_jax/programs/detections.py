@@ -17,7 +17,7 @@ from gan_jax.programs.anomalies import (
     normal_images,
     validation_images,
 )
-from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.assembly import Run
 from gan_jax.programs.chunks import taken
 from gan_jax.programs.detector import Scorer, plain_scale
 from gan_jax.programs.history import Snapshots
@@ -27,6 +27,7 @@ from gan_jax.programs.prior import Prior
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.targets import Target
 from gan_jax.report.page import Table
+from gan_jax.report.terminal import say
 
 Scores = Float[np.ndarray, " _"]
 Scoring: TypeAlias = Callable[[Images8], Scores]

@@ -15,10 +15,10 @@ from gan_jax.config import flatten, nested
 from gan_jax.data.feed import to_float
 from gan_jax.errors import InputError
 from gan_jax.networks.compilation import compiled
-from gan_jax.programs.assembly import say
 from gan_jax.programs.chunks import chunks
 from gan_jax.programs.prior import Prior
 from gan_jax.report import files
+from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.detection import (
     Scale,

@@ -19,7 +19,7 @@ from gan_jax.names import look_up
 from gan_jax.networks import perceptron
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.anomalies import normal_images, validation_images
-from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.assembly import Run
 from gan_jax.programs.chunks import chunks, taken
 from gan_jax.programs.detector import CHUNK, QUANTILES, Detector, Scorer
 from gan_jax.programs.history import Snapshots
@@ -28,6 +28,7 @@ from gan_jax.programs.record import due, write_logs
 from gan_jax.programs.signals import Signals
 from gan_jax.report.journal import Journal
 from gan_jax.report.progress import Progress
+from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.detection import (
     DetectorState,

@@ -2,12 +2,11 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
+from jaxtyping import Float, PRNGKeyArray, UInt8
 
 from gan_jax.data.feed import read, to_float
 from gan_jax.data.sources import Source
@@ -16,18 +15,16 @@ from gan_jax.evaluation import classes, features
 from gan_jax.evaluation.image import diversity
 from gan_jax.evaluation.judgement import Judge, Judgement
 from gan_jax.evaluation.measure import Measured, measure
-from gan_jax.networks.compilation import compiled
-from gan_jax.programs.assembly import Run, say
-from gan_jax.programs.chunks import chunks, taken
+from gan_jax.programs.assembly import Run
 from gan_jax.programs.classifier import open_judge
-from gan_jax.tasks.task import Players, Samples
-from gan_jax.training.method import Condition
-from gan_jax.training.state import Trained, Variables
+from gan_jax.programs.players import make_players
+from gan_jax.report.terminal import say
+from gan_jax.tasks.task import Asked, Samples
+from gan_jax.training.state import Trained
 
 COLLAPSED = 0.2
 """A generator of less than this share of the real diversity has collapsed."""
 
-_CHUNK = 100  # images generated at once
 _PAIRED = 500  # images whose pairwise distances are averaged
 _WITHIN = (64, 8)  # conditions, and generations for each
 
@@ -50,50 +47,13 @@ class Evaluation:
             self._reason = str(error)
             say(f"FID and its like cannot be measured: {error}")
         self._real: dict[tuple[str, int], Judgement] = {}
-        recipe = this.recipe
-
-        def generate(
-            variables: Variables, key: PRNGKeyArray, condition: PyTree[Array]
-        ) -> Float[Array, "batch height width channels"]:
-            latent = recipe.latent(key, _CHUNK)
-            images: Any = recipe.generator.apply(variables, latent, condition)
-            return images
-
-        self._generate = compiled(generate)
-        self._score = compiled(recipe.critic.apply)
-
-    def using(self, networks: Trained) -> Players:
-        """Give networks as the functions that a task draws with."""
-
-        def generate(
-            key: PRNGKeyArray, conditions: PyTree[Array], count: int
-        ) -> Samples:
-            images = []
-            for at in chunks(count, _CHUNK):
-                chunk = taken(conditions, at)
-                fresh = jax.random.fold_in(key, at[0])
-                found = self._generate(networks.generator, fresh, chunk)
-                images.append(np.asarray(found))
-            return np.concatenate(images)[:count]
-
-        def score(
-            images: Samples, conditions: PyTree[Array]
-        ) -> Float[np.ndarray, "count ..."]:
-            scores = [
-                np.asarray(
-                    self._score(networks.critic, images[at], taken(conditions, at))
-                )
-                for at in chunks(len(images), _CHUNK)
-            ]
-            return np.concatenate(scores)[: len(images)]
-
-        return Players(generate, score)
+        self._using = make_players(this.recipe, this.task)
 
     def draw(self, networks: Trained) -> UInt8[np.ndarray, "h w 3"]:
         """Draw the task's plate on validation images, the same ones at every step."""
         key = jax.random.fold_in(self._key, 1_000_002)
         part = self._this.parts["validation"]
-        return self._this.task.picture(self.using(networks), part, key)
+        return self._this.task.picture(self._using(networks), part, key)
 
     def measure(self, networks: Trained, part: str, count: int) -> Measured:
         """Measure a generator on a part of the data.
@@ -104,28 +64,44 @@ class Evaluation:
             count: how many images are generated, and how many real ones at most they
                 are compared with.
         """
-        task = self._this.task
+        recipe = self._this.recipe
         keys = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)
-        generate = self.using(networks).generate
-        condition = task.conditions(self._this.parts[part], keys[0], count)
-        generated = generate(keys[1], condition, count)
+        generate = self._using(networks).generate
+        asked = self._this.task.ask(self._this.parts[part], keys[0], count)
+        shapes = jax.tree.leaves(asked.condition)
+        count = len(shapes[0]) if shapes else count
+        generated = generate(keys[1], asked.condition, count)
 
         def diversity_within() -> float:
             conditions, repeats = min(count, _WITHIN[0]), _WITHIN[1]
             few = jax.tree.map(
-                lambda maps: jnp.repeat(maps[:conditions], repeats, axis=0), condition
+                lambda maps: jnp.repeat(maps[:conditions], repeats, axis=0),
+                asked.condition,
             )
             within = generate(keys[2], few, conditions * repeats)
             groups = within.reshape(conditions, repeats, *within.shape[1:])
             return float(np.mean([diversity(images) for images in groups]))
 
-        within = {"diversity_within": diversity_within} if task.conditional else {}
-        return self.compare(generated, condition, part, count, within)
+        varied = shapes and jax.tree.leaves(recipe.latent(keys[2], 1))
+        within = {"diversity_within": diversity_within} if varied else {}
+        return self.compare(generated, asked, part, count, within)
+
+    def baselines(self, part: str, count: int) -> dict[str, Measured]:
+        """Measure what the task can make without a network, by name."""
+        task = self._this.task
+        key = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)[0]
+        asked = task.ask(self._this.parts[part], key, count)
+        return {
+            name: self.compare(
+                make(asked, self._this.parts["train"]), asked, part, count
+            )
+            for name, make in task.baselines.items()
+        }
 
     def compare(
         self,
         generated: Samples,
-        condition: Condition,
+        asked: Asked,
         part: str,
         count: int,
         more: Mapping[str, Callable[[], float]] = {},
@@ -134,7 +110,7 @@ class Evaluation:
 
         Args:
             generated: the images.
-            condition: under which they were generated.
+            asked: what they were generated for.
             part: `validation` or `test`.
             count: with how many real images at most.
             more: measures beside the task's own and those of any images.
@@ -142,7 +118,7 @@ class Evaluation:
         source = self._this.parts[part]["real"]
         found = measure(
             {
-                name: functools.partial(score, generated, condition)
+                name: functools.partial(score, generated, asked)
                 for name, score in self._this.task.scores.items()
             }
             | {

@@ -7,8 +7,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from gan_jax.programs.assembly import say
 from gan_jax.report import files
+from gan_jax.report.terminal import say
 from gan_jax.search.latent import Found, Restarts
 
 

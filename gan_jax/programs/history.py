@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.errors import InputError
-from gan_jax.programs.assembly import say
 from gan_jax.programs.prior import Prior, blank_state
 from gan_jax.programs.record import HISTORY, snapshot
+from gan_jax.report.terminal import say
 from gan_jax.training import history
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.history import History

@@ -13,7 +13,7 @@ from gan_jax.data.degradations import Degradation
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
 from gan_jax.programs import targets
-from gan_jax.programs.assembly import make_mesh, say
+from gan_jax.programs.assembly import make_mesh
 from gan_jax.programs.classifier import judge_of
 from gan_jax.programs.completions import (
     Completion,
@@ -31,6 +31,7 @@ from gan_jax.programs.signals import Signals
 from gan_jax.programs.workdir import check_workdir, claimed, write_results
 from gan_jax.report import files
 from gan_jax.report.inpainting import Arm, plate, report
+from gan_jax.report.terminal import say
 from gan_jax.report.training import command
 
 _COMMANDS = (

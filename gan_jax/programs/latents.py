@@ -17,7 +17,6 @@ from gan_jax.losses import inpainting
 from gan_jax.names import look_up
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs import targets
-from gan_jax.programs.assembly import say
 from gan_jax.programs.completions import Task
 from gan_jax.programs.findings import read_found, write_found
 from gan_jax.programs.measurements import START, key_of
@@ -25,6 +24,7 @@ from gan_jax.programs.prior import Prior
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.targets import Target
 from gan_jax.report.progress import Progress
+from gan_jax.report.terminal import say
 from gan_jax.search.completion import Terms, completion_loss, for_one
 from gan_jax.search.latent import Found, Search, prepare
 

@@ -16,10 +16,10 @@ from gan_jax.data.holes import HOLES, Hole
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
 from gan_jax.programs import targets
-from gan_jax.programs.assembly import say
 from gan_jax.programs.completions import Task
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.targets import Target
+from gan_jax.report.terminal import say
 from gan_jax.search.completion import Problem
 
 

@@ -13,8 +13,9 @@ from gan_jax import recipe as recipes
 from gan_jax.config import nested
 from gan_jax.data.feed import Images
 from gan_jax.errors import InputError
-from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.assembly import Run
 from gan_jax.programs.workdir import read_summary
+from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.method import Recipe
 from gan_jax.training.recalibration import recalibrate
@@ -117,21 +118,23 @@ def blank_state(config: ConfigDict, recipe: Recipe, channels: int) -> TrainState
     return initial_state(recipe, jax.random.key(0), batch)
 
 
-def open_prior(path: str, commands: str) -> Prior:
+def open_prior(path: str, commands: str, program: str = "train") -> Prior:
     """Open what `keep_prior` left.
 
     Args:
         path: the workdir of a training run.
         commands: what to run instead where no path is given.
+        program: that must have written it.
 
     Raises:
         InputError: there is no such run, or it is not complete.
     """
-    workdir, config, summary = read_run(path, "prior", "train", commands)
+    workdir, config, summary = read_run(path, "prior", program, commands)
     if not (workdir / _FOLDER).is_dir():
         raise InputError(f"prior {workdir} holds no networks. {commands}")
     channels = int(summary["dataset"]["shape"][-1])
-    recipe = recipes.recipe(config, recipes.task(config), channels)
+    classes = summary.get("teacher", {}).get("classes", 0)
+    recipe = recipes.recipe(config, recipes.task(config), channels, classes)
     like = jax.eval_shape(lambda: trained(blank_state(config, recipe, channels)))
     with Checkpoints(workdir / _FOLDER, keep=None) as kept:
         try:

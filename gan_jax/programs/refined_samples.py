@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.feed import read
 from gan_jax.evaluation.measure import Measured
-from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.assembly import Run
 from gan_jax.programs.chunks import taken
 from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.refinements import Images, Refinements, Refiner
@@ -19,8 +19,10 @@ from gan_jax.programs.shaping import Snapshot
 from gan_jax.report import collaboration as pages
 from gan_jax.report.page import Block, Figure, picture
 from gan_jax.report.planes import planes
+from gan_jax.report.terminal import say
 from gan_jax.search.acceptance import calibrated, metropolis_hastings, rejection
 from gan_jax.search.refinement import Problem
+from gan_jax.tasks.task import Asked
 from gan_jax.training.state import Variables
 
 _MEASURES = (
@@ -88,7 +90,7 @@ def refine_samples(
     def draw(use: int, count: int) -> tuple[np.ndarray, Problem, PRNGKeyArray]:
         key = jax.random.fold_in(jax.random.key(config.seed), 1_000_011 + use)
         keys = jax.random.split(key, 3)
-        condition = this.task.conditions(this.parts["test"], keys[1], count)
+        condition = this.task.ask(this.parts["test"], keys[1], count).condition
         return (
             np.asarray(this.recipe.latent(keys[0], count)),
             Problem(condition),
@@ -97,7 +99,9 @@ def refine_samples(
 
     def judge(stage: str, images: Images, condition: Any, **more: Any) -> None:
         say(f"measuring {stage}")
-        measured = evaluation.compare(images, condition, "test", config.count)
+        measured = evaluation.compare(
+            images, Asked(condition, None), "test", config.count
+        )
         found[stage] = measured
         values = {k: measured.metrics[k] for k in _MEASURES if k in measured.metrics}
         rows.append({"samples of": stage, "count": len(images), **values, **more})

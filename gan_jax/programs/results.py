@@ -10,12 +10,13 @@ import flax
 import jax
 
 from gan_jax.config import flatten
-from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.assembly import Run
 from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.prior import keep_prior
 from gan_jax.programs.selection import Epochs
 from gan_jax.report import files, training
 from gan_jax.report.journal import Journal
+from gan_jax.report.terminal import say
 from gan_jax.training.state import TrainState, digest, trained
 
 
@@ -49,6 +50,14 @@ def conclude(
     plate = evaluation.draw(chosen)
     files.write_image(this.workdir / "samples" / "best.png", plate)
     train_part = this.parts["train"]
+    # Only what a task has: of most tasks neither.
+    more = {
+        "baselines": {
+            name: found.metrics
+            for name, found in evaluation.baselines("test", count).items()
+        },
+        "teacher": this.teacher and this.teacher.describe(),
+    }
     summary = {
         "program": this.config.program,
         "config_name": this.config.name,
@@ -63,6 +72,7 @@ def conclude(
         "metrics_failed": measured[step].failed,
         "evaluation": {"split": "test", "count": count},
         "steps": last,
+        **{name: value for name, value in more.items() if value},
         "best": {"step": step, "criterion": criterion},
         "last": {
             "step": last,

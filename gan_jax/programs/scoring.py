@@ -2,26 +2,25 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
 from gan_jax.config import flatten
-from gan_jax.data.decode import BrokenImageError, decode, fit, with_channels
-from gan_jax.data.examples import threads
+from gan_jax.data.decode import fit, with_channels
 from gan_jax.data.feed import to_float
 from gan_jax.data.files import given_images
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.networks.compilation import compiled
-from gan_jax.programs.assembly import make_mesh, say
+from gan_jax.programs.assembly import make_mesh
 from gan_jax.programs.chunks import chunks
 from gan_jax.programs.detector import (
     Detector,
@@ -29,6 +28,7 @@ from gan_jax.programs.detector import (
     open_detector,
     read_gan_config,
 )
+from gan_jax.programs.given import Image8, decoded
 from gan_jax.programs.prior import blank_state, read_run
 from gan_jax.programs.results import environment
 from gan_jax.programs.signals import Signals
@@ -37,14 +37,13 @@ from gan_jax.report import detection as pages
 from gan_jax.report import files
 from gan_jax.report.page import Card, Figure, Table, picture
 from gan_jax.report.progress import Progress
+from gan_jax.report.terminal import say
 from gan_jax.report.training import command
 from gan_jax.training.method import Recipe
 from gan_jax.training.state import Variables
 
 _CHUNK = 250  # images decoded and scored at once
 _LISTED = 50  # images with the highest scores, in the report
-
-Image8 = UInt8[np.ndarray, "size size channels"]
 
 
 class Scored(NamedTuple):
@@ -133,13 +132,19 @@ def _score(
     """Score files chunk by chunk, and write a picture for each."""
     threshold = detector.threshold(config.anomaly.false_positive_rate)
     judge = _judge(recipe, detector)
+    side, crop, channels = size
+
+    def prepare(image: Image8) -> Image8:
+        return fit(with_channels(image, channels), side, crop)
+
     scored: list[Scored] = []
     seen: list[Image8] = []
     skipped: list[Skipped] = []
     with Progress(len(found), 0, "scores", "image") as progress:
-        for some, images, broken in _read(found, size):
+        for some, fitted, broken in decoded(found, prepare, _CHUNK):
             skipped += broken
             if some:
+                images = np.stack(fitted)
                 scores, slopes = judge(images)
                 percentiles = detector.percentiles(scores)
                 pictures = pages.beside(images, slopes)
@@ -157,39 +162,6 @@ def _score(
             if signals.received:
                 raise Interrupted(signals.received, "the same command begins anew")
     return scored, seen, skipped
-
-
-def _read(
-    found: Sequence[Path], size: tuple[int, int, int]
-) -> Iterator[tuple[list[Path], np.ndarray, list[Skipped]]]:
-    """Decode files in threads, a chunk at a time, with those that cannot be used."""
-    side, crop, channels = size
-    names: set[str] = set()
-
-    def attempt(file: Path) -> Image8 | str:
-        try:
-            image = with_channels(decode(file), channels)
-            return fit(image, side, crop)
-        except BrokenImageError as error:
-            return str(error)
-
-    with threads() as pool:
-        for first in range(0, len(found), _CHUNK):
-            chunk = found[first : first + _CHUNK]
-            good: list[Path] = []
-            images: list[Image8] = []
-            broken: list[Skipped] = []
-            for file, result in zip(chunk, pool.map(attempt, chunk), strict=True):
-                if not isinstance(result, str) and file.stem in names:
-                    result = "another image has the same name"
-                if isinstance(result, str):
-                    broken.append(Skipped(str(file), result))
-                    continue
-                names.add(file.stem)
-                good.append(file)
-                images.append(result)
-            shape = (0, side, side, channels)
-            yield good, np.stack(images) if good else np.zeros(shape, np.uint8), broken
 
 
 def _judge(

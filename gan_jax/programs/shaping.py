@@ -18,12 +18,13 @@ from gan_jax.errors import InputError, Interrupted
 from gan_jax.losses import adversarial
 from gan_jax.names import look_up
 from gan_jax.networks.compilation import compiled
-from gan_jax.programs.assembly import Run, say
+from gan_jax.programs.assembly import Run
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.record import check, due
 from gan_jax.programs.signals import Signals
 from gan_jax.report.journal import Journal
 from gan_jax.report.progress import Progress
+from gan_jax.report.terminal import say
 from gan_jax.search.collaboration import Collaboration
 from gan_jax.search.refinement import Problem
 from gan_jax.training.checkpoint import Checkpoints

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
+from jaxtyping import UInt8
 from ml_collections import ConfigDict
 
 from gan_jax import limits
@@ -15,11 +17,13 @@ from gan_jax.config import flatten
 from gan_jax.errors import DivergedError, InputError
 from gan_jax.evaluation.tracking import tracking
 from gan_jax.programs import train
-from gan_jax.programs.assembly import say
+from gan_jax.programs.players import make_players
+from gan_jax.programs.prior import open_prior
 from gan_jax.programs.workdir import check_workdir, claimed
-from gan_jax.report import files
+from gan_jax.report import files, terminal
 from gan_jax.report import study as pages
 from gan_jax.report.journal import read_rows
+from gan_jax.report.terminal import say
 from gan_jax.report.training import command as report_command
 
 
@@ -79,7 +83,7 @@ def _check_arm(config: ConfigDict, arm: ConfigDict, name: str, folder: Path) -> 
 
     try:
         limits.check(arm)
-        recipes.recipe(arm, recipes.task(arm), channels=1)
+        recipes.recipe(arm, recipes.task(arm), channels=3)
     except InputError as error:
         told = re.sub(r"--config\.([\w.]*\w)", own, str(error))
         raise InputError(f"arm {name}: {told}") from None
@@ -170,6 +174,7 @@ def _conclude(
             f"{run.arm}/fid": run.failure for run in runs if run.failure
         },
         "arms": {name: arm._asdict() for name, arm in arms.items()},
+        "baselines": pages.baselines(runs),
         "runs": [
             {
                 "arm": run.arm,
@@ -188,6 +193,10 @@ def _conclude(
         "environment": finished[0]["environment"] if finished else None,
         "complete": True,
     }
+    plate = _plate(config, workdir, runs)
+    if plate is not None:
+        files.write_image(workdir / "samples" / "comparison.png", plate)
+    terminal.show(pages.tables(runs)[0])
     facts = {"arms": ", ".join(arms), "seeds": str(config.seeds)}
     if finished:
         facts["data"] = finished[0]["dataset"]["name"]
@@ -195,10 +204,35 @@ def _conclude(
         facts["device"] = finished[0]["environment"]["device"]
     title = config.name.replace("_", " ")
     files.write_text(
-        workdir / "report.html", pages.report(title, facts, runs, _command(config))
+        workdir / "report.html",
+        pages.report(title, facts, runs, _command(config), plate),
     )
     files.write_json(workdir / "summary.json", summary)
     return summary
+
+
+def _plate(
+    config: ConfigDict, workdir: Path, runs: Sequence[pages.StudyRun]
+) -> UInt8[np.ndarray, "height width 3"] | None:
+    """Draw what the arms make of the same test images, where their task can."""
+    chosen: dict[str, pages.StudyRun] = {}
+    for run in runs:
+        if run.summary is not None:
+            chosen.setdefault(run.arm, run)
+    if not chosen:
+        return None
+    first = arm_config(config, next(iter(chosen)))
+    task = recipes.task(first)
+    if task.comparison is None:
+        return None
+    players = {}
+    for name, run in chosen.items():
+        place = str(workdir / "runs" / name / str(run.seed))
+        prior = open_prior(place, "", program=first.program)
+        players[name] = make_players(prior.recipe, task)(prior.networks)
+    return task.comparison(
+        players, recipes.parts(first)["test"], jax.random.key(first.seed)
+    )
 
 
 def _command(config: ConfigDict) -> str:

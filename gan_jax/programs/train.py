@@ -18,6 +18,7 @@ from gan_jax.programs.assembly import Run, prepare
 from gan_jax.programs.crew import Crew
 from gan_jax.programs.record import Record, due
 from gan_jax.programs.signals import Signals
+from gan_jax.programs.teacher import keep_teacher
 from gan_jax.programs.workdir import check_workdir, claimed
 from gan_jax.report.progress import Progress
 from gan_jax.training.state import TrainState
@@ -63,6 +64,8 @@ def run_together(
         enter = stack.enter_context
         for this in runs:
             enter(claimed(this.config, this.workdir, this.skipped))
+            if this.teacher is not None:
+                keep_teacher(this.teacher, this.workdir)
         records = [enter(Record(this)) for this in runs]
         signals = enter(Signals())
         states = [record.begin(initialise(record.this)) for record in records]

@@ -5,10 +5,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 
 from gan_jax.report import plots
 from gan_jax.report.formats import format_duration, format_number
-from gan_jax.report.page import Block, Command, Figure, Section, Table, Text, page
+from gan_jax.report.page import (
+    Block,
+    Command,
+    Figure,
+    Section,
+    Table,
+    Text,
+    page,
+    picture,
+)
 
 _MEASURES = (
     "fid",
@@ -21,6 +31,11 @@ _MEASURES = (
     "quality",
     "balance",
     "pixel_mse",
+    "psnr",
+    "psnr_pooled",
+    "ssim",
+    "ab_error",
+    "colourfulness",
 )
 """Columns of the table, those of them that were measured."""
 _ARMS = "With the variants that were named; config.json holds every value of every arm."
@@ -80,11 +95,41 @@ def figures(runs: Sequence[StudyRun]) -> dict[str, ArmFigures]:
     return arms
 
 
+def baselines(runs: Sequence[StudyRun]) -> dict[str, dict[str, list[float]]]:
+    """Gather the measures of what was made without a network, and of real images.
+
+    Every run has measured them; runs of one seed have found the same.
+    """
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for run in runs:
+        if run.summary is None:
+            continue
+        metrics = run.summary["metrics"]
+        real = {
+            name: metrics[f"{name}_real"]
+            for name in _MEASURES
+            if metrics.get(f"{name}_real") is not None
+        }
+        for row, values in {
+            **run.summary.get("baselines", {}),
+            "real images": real,
+        }.items():
+            for name in _MEASURES:
+                if values.get(name) is not None:
+                    place = found.setdefault(row, {}).setdefault(name, {})
+                    place[run.seed] = values[name]
+    return {
+        row: {name: list(by_seed.values()) for name, by_seed in own.items()}
+        for row, own in found.items()
+    }
+
+
 def report(
     title: str,
     facts: Mapping[str, str],
     runs: Sequence[StudyRun],
     command: str,
+    plate: UInt8[np.ndarray, "height width 3"] | None = None,
 ) -> str:
     """Compose the page.
 
@@ -93,14 +138,19 @@ def report(
         facts: what was run, on what.
         runs: all of them, those that failed too.
         command: that trains them again.
+        plate: of what all arms make of the same conditions.
     """
-    arms = figures(runs)
+    together = (
+        []
+        if plate is None
+        else [picture("Side by side", plate, "The same images, by the first seed.")]
+    )
     return page(
         title,
         "Several methods on the same data, for the same number of generator updates.",
         facts,
         [
-            Section("Figures", [*_tables(arms), *_failures(runs)]),
+            Section("Figures", [*together, *tables(runs), *_failures(runs)]),
             Section("Course", _course(runs)),
             Section("Pictures", _plates(runs)),
             Section("Reproduce", [Command("Command", command)], _ARMS),
@@ -108,8 +158,9 @@ def report(
     )
 
 
-def _tables(arms: Mapping[str, ArmFigures]) -> list[Block]:
-    """What the images are worth, and what they cost; the best FID first."""
+def tables(runs: Sequence[StudyRun]) -> tuple[Table, Table]:
+    """Give what the images are worth, and what they cost; the best FID first."""
+    arms, plain = figures(runs), baselines(runs)
     order = sorted(
         arms, key=lambda name: _mean(arms[name].values["fid"]) or float("inf")
     )
@@ -122,6 +173,10 @@ def _tables(arms: Mapping[str, ArmFigures]) -> list[Block]:
         [
             [name, *(_spread(arms[name].values[measure]) for measure in measured)]
             for name in order
+        ]
+        + [
+            [name, *(_spread(values.get(measure, [])) for measure in measured)]
+            for name, values in plain.items()
         ],
         "Means over the seeds and, where there are several, their standard deviation; "
         "each run at its best epoch, on the test part.",
@@ -141,7 +196,7 @@ def _tables(arms: Mapping[str, ArmFigures]) -> list[Block]:
         "between the adversarial part of the critic's loss and FID on the validation "
         "part; far from 0 means that the loss tells quality.",
     )
-    return [worth, cost]
+    return worth, cost
 
 
 def _cost(name: str, arm: ArmFigures) -> list[str | float | None]:

@@ -93,6 +93,7 @@ def report(
                 "Measures",
                 [
                     _figures(summary),
+                    *_baselines(summary),
                     *([published] if published is not None else []),
                 ],
             ),
@@ -136,6 +137,27 @@ def _figures(summary: Mapping[str, Any]) -> Table:
             else ""
         ),
     )
+
+
+def _baselines(summary: Mapping[str, Any]) -> list[Table]:
+    """What is made without a network, beside the run's own, where a task has such."""
+    found = summary.get("baselines", {})
+    rows = {"this run": summary["metrics"], **found}
+    names = [
+        name
+        for name, value in summary["metrics"].items()
+        if isinstance(value, float) and not name.endswith("_real")
+    ]
+    if not found:
+        return []
+    return [
+        Table(
+            "Beside what needs no network",
+            ["", *names],
+            [[row, *map(values.get, names)] for row, values in rows.items()],
+            "The same images, measured alike.",
+        )
+    ]
 
 
 _PANELS = {

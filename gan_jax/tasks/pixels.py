@@ -14,14 +14,14 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from gan_jax.data.feed import Batch, read, to_float
-from gan_jax.data.masks import Known, fixed_pixels, known, random_pixels
+from gan_jax.data.masks import fixed_pixels, known, random_pixels
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.image import pixel_mse
 from gan_jax.losses.reconstruction import pixel_fidelity
 from gan_jax.report.constraints import constraint_grid
 from gan_jax.report.page import Card, Table
 from gan_jax.tasks.cards import diversity_card, fid_card
-from gan_jax.tasks.task import Players, Task
+from gan_jax.tasks.task import Asked, Players, Task
 from gan_jax.training.method import Example, Play, Term
 
 CONSTRAINT_SHARE = 0.2
@@ -91,26 +91,27 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
         # Where the critic sees conditions, a real image comes with its own pixels.
         return Example(real, known(source, masks[0]), known(real, masks[1]))
 
-    def draw(part: Part, key: PRNGKeyArray, count: int) -> tuple[Array, Known]:
+    def ask(part: Part, key: PRNGKeyArray, count: int) -> Asked:
         """Draw constraints from the images set aside, repeated under other masks."""
         source = part["constraint"]
         chosen = np.arange(count) % len(source)
         images = to_float(read(source, chosen).image)
-        return images, known(images, _draw_mask(key, count, size, pixels))
+        condition = known(images, _draw_mask(key, count, size, pixels))
+        return Asked(condition, np.asarray(images))
 
     def picture(
         players: Players, part: Part, key: PRNGKeyArray
     ) -> UInt8[np.ndarray, "h w 3"]:
         rows, columns = 6, 6
         keys = jax.random.split(key)
-        originals, condition = draw(part, keys[0], rows)
+        condition, originals = ask(part, keys[0], rows)
         repeated = jax.tree.map(lambda maps: jnp.repeat(maps, columns, 0), condition)
         generated = players.generate(keys[1], repeated, rows * columns)
         return constraint_grid(
             np.asarray(condition.values),
             np.asarray(condition.mask),
             generated.reshape(rows, columns, *generated.shape[1:]),
-            original=np.asarray(originals),
+            original=originals,
         )
 
     return Task(
@@ -120,7 +121,7 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
         generator_terms=(
             {"pixel_fidelity": Term(weight, _fidelity)} if weight > 0 else {}
         ),
-        conditions=lambda part, key, count: draw(part, key, count)[1],
+        ask=ask,
         scores={"pixel_mse": _pixel_mse},
         judge=None,
         criterion=("fid", "pixel_mse"),
@@ -136,9 +137,9 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
 
 
 def _pixel_mse(
-    generated: Float[np.ndarray, "count height width channels"], condition: Known
+    generated: Float[np.ndarray, "count height width channels"], asked: Asked
 ) -> float:
-    return pixel_mse(generated, *map(np.asarray, condition))
+    return pixel_mse(generated, *map(np.asarray, asked.condition))
 
 
 def _published(dataset: str, weight: float, metrics: Mapping[str, Any]) -> Table | None:

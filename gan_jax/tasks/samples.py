@@ -12,7 +12,7 @@ from gan_jax.data.splits import Part
 from gan_jax.report.grids import tile, to_uint8
 from gan_jax.report.page import Card
 from gan_jax.tasks.cards import diversity_card, fid_card
-from gan_jax.tasks.task import Players, Task
+from gan_jax.tasks.task import Asked, Players, Task
 from gan_jax.training.method import Example
 
 _ROWS, _COLUMNS = 6, 12
@@ -30,7 +30,7 @@ def task() -> Task:
         conditional=False,
         present=present,
         generator_terms={},
-        conditions=lambda part, key, count: None,
+        ask=lambda part, key, count: Asked(None, None),
         scores={},
         judge=None,
         criterion=("fid",),

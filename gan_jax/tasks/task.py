@@ -10,7 +10,7 @@ from gan_jax.data.feed import Batch
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.judgement import Judge
 from gan_jax.report.page import Card, Table
-from gan_jax.training.method import Condition, Example, Term
+from gan_jax.training.method import Condition, Example, Images, Term
 
 Samples = Float[np.ndarray, "count height width channels"]
 
@@ -25,8 +25,22 @@ class Players(NamedTuple):
     """`score(images, conditions)`: the critic's raw scores."""
 
 
-Score = Callable[[Samples, Condition], float]
-"""`score(generated, conditions)`: a figure of merit on images made under conditions."""
+class Asked(NamedTuple):
+    """What generators are asked for, and what it might have been."""
+
+    condition: Condition
+    """A pytree with a leading axis of images; None where the task has none."""
+    truth: Samples | None
+    """The real images that the conditions were taken from, where there are such."""
+
+
+Score = Callable[[Samples, Asked], float]
+"""`score(generated, asked)`: a figure of merit on images made as they were asked for.
+"""
+
+
+def _as_they_are(images: Images, condition: Condition) -> Images:
+    return images
 
 
 class Task(NamedTuple):
@@ -41,8 +55,9 @@ class Task(NamedTuple):
     """From a batch of the feed to real images and conditions, inside the step."""
     generator_terms: Mapping[str, Term]
     """Addends of the generator's loss beside the adversarial one."""
-    conditions: Callable[[Part, PRNGKeyArray, int], Condition]
-    """`conditions(part, key, count)`: draws some on a part of the data."""
+    ask: Callable[[Part, PRNGKeyArray, int], Asked]
+    """`ask(part, key, count)`: draws conditions on a part of the data, fewer than
+    `count` where more would be the same ones again."""
     scores: Mapping[str, Score]
     """The task's own measures, beside those of any set of generated images."""
     judge: Judge | None
@@ -57,3 +72,17 @@ class Task(NamedTuple):
     """What there is to see on the plate."""
     published: Callable[[str, Mapping[str, Any]], Table | None]
     """`published(dataset, metrics)`: published figures with these beside."""
+    channels: Callable[[int], int] = lambda channels: channels
+    """From the channels of the data to those that a generator makes."""
+    render: Callable[[Images, Condition], Images] = _as_they_are
+    """From what a generator makes under conditions to images as the data hold them."""
+    baselines: Mapping[str, Callable[[Asked, Part], Samples]] = {}
+    """`baseline(asked, part)`: images made without a network, from what the training
+    part alone tells."""
+    comparison: (
+        Callable[
+            [Mapping[str, Players], Part, PRNGKeyArray], UInt8[np.ndarray, "h w 3"]
+        ]
+        | None
+    ) = None
+    """A plate of several generators' images side by side, by name."""

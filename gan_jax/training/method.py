@@ -35,6 +35,9 @@ class Play(NamedTuple):
     frozen: PyTree[Array]
     """Arrays that do not train: a teacher, a frozen generator, a history."""
     key: PRNGKeyArray
+    generated: Any = None
+    """All that the generator gave, of which `fake` is the image; None where the critic
+    learns."""
 
 
 class Term(NamedTuple):
@@ -72,5 +75,7 @@ class Recipe(NamedTuple):
     )
     """Where the critic's parameters go after each of its updates, e.g. into a box."""
     average_decay: float = 0.999
+    adversarial_weight: float = 1.0
+    """Of the adversarial part of the generator's loss."""
     penalised: nn.Module | None = None
     """The critic as penalties see it, in full precision; None = as it is."""

@@ -14,6 +14,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.normalisation import MOMENTUM
+from gan_jax.networks.stages import image_of
 from gan_jax.training.method import Example, Recipe
 from gan_jax.training.state import Trained, Variables
 
@@ -32,7 +33,7 @@ def recalibrate(
         recipe: of the run.
         networks: after its training.
         examples: the batches.
-        key: of the latents.
+        key: of the latents, and of dropout.
     """
     batches = list(examples)
 
@@ -41,7 +42,7 @@ def recalibrate(
         return recipe.latent(jax.random.fold_in(key, turn), count)
 
     def judged(turn: int, example: Example) -> tuple[Array, Any]:
-        fake = generate(generator, latent(turn, example), example.condition)
+        fake = image_of(generate(generator, latent(turn, example), example.condition))
         return _side_by_side(
             (example.real, example.real_condition), (fake, example.condition)
         )
@@ -50,18 +51,23 @@ def recalibrate(
         recipe.generator,
         networks.generator,
         [(latent(turn, each), each.condition) for turn, each in enumerate(batches)],
+        key,
     )
     generate = compiled(recipe.generator.apply)
     critic = _mean_statistics(
         recipe.critic,
         networks.critic,
         [judged(turn, each) for turn, each in enumerate(batches)],
+        key,
     )
     return networks._replace(generator=generator, critic=critic)
 
 
 def _mean_statistics(
-    module: Any, variables: Variables, batches: Iterable[tuple[Any, ...]]
+    module: Any,
+    variables: Variables,
+    batches: Iterable[tuple[Any, ...]],
+    key: PRNGKeyArray,
 ) -> Variables:
     statistics = variables.get("batch_stats", {})
     if not any(map(_is_statistic, _names(statistics))):
@@ -72,7 +78,11 @@ def _mean_statistics(
     def of_batch(variables: Variables, *inputs: Any) -> PyTree[Array]:
         from_zero = {**variables, "batch_stats": _chosen(zero, statistics)}
         _, changed = module.apply(
-            from_zero, *inputs, train=True, mutable=["batch_stats"]
+            from_zero,
+            *inputs,
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": key},
         )
         return jax.tree.map(lambda leaf: leaf / (1 - MOMENTUM), changed["batch_stats"])
 

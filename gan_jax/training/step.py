@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.data.feed import Batch
+from gan_jax.networks.stages import image_of
 from gan_jax.training.method import (
     Condition,
     Example,
@@ -92,14 +93,27 @@ def _player(variables: Variables, optimizer: optax.GradientTransformation) -> Pl
 
 
 def _apply(
-    module: nn.Module, parameters: PyTree, statistics: Variables, *inputs: Any
+    module: nn.Module,
+    parameters: PyTree,
+    statistics: Variables,
+    *inputs: Any,
+    key: PRNGKeyArray | None = None,
 ) -> tuple[Any, Variables, Any]:
-    """Run a module in training mode; returns output, new statistics, codes."""
+    """Run a module in training mode; returns output, new statistics, codes.
+
+    Args:
+        module: a network.
+        parameters: its own.
+        statistics: its other collections.
+        inputs: what it is called with.
+        key: of dropout, where it has any.
+    """
     output, changed = module.apply(
         {"params": parameters, **statistics},
         *inputs,
         train=True,
         mutable=[*statistics, "codes"],
+        rngs=None if key is None else {"dropout": key},
     )
     changed = dict(changed)
     codes = changed.pop("codes", None)
@@ -127,6 +141,7 @@ def _play(
     fake: Images,
     key: PRNGKeyArray,
     frozen: PyTree[Array],
+    generated: Any = None,
 ) -> tuple[Play, Variables]:
     """Let a critic see real and fake; returns also its new statistics."""
 
@@ -152,6 +167,7 @@ def _play(
         critic=judge,
         frozen=frozen,
         key=key,
+        generated=generated,
     )
     return play, changed
 
@@ -199,27 +215,31 @@ def generator_update(
 ) -> tuple[Player, Log]:
     """Update a generator once against a critic."""
     latent_key, term_key = jax.random.split(key)
+    dropout_key = jax.random.fold_in(key, 1)
     latent = recipe.latent(latent_key, len(jax.tree.leaves(example.real)[0]))
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
-        fake, statistics, _ = _apply(
+        generated, statistics, _ = _apply(
             recipe.generator,
             parameters,
             generator.statistics,
             latent,
             example.condition,
+            key=dropout_key,
         )
         play, _ = _play(
             recipe,
             critic.parameters,
             critic.statistics,
             example,
-            fake,
+            image_of(generated),
             term_key,
             frozen,
+            generated,
         )
+        adversarial = recipe.objective.generator(play.fake_scores, play.real_scores)
         total, addends = _total(
-            recipe.objective.generator(play.fake_scores, play.real_scores),
+            recipe.adversarial_weight * adversarial,
             recipe.generator_terms,
             weights,
             play,
@@ -295,19 +315,20 @@ def make_step(
             latent_key, term_key = jax.random.split(key)
             example = example_at(state, arrays, critic_step)
             count = len(jax.tree.leaves(example.real)[0])
-            fake, _, _ = _apply(
+            generated, _, _ = _apply(
                 recipe.generator,
                 state.generator.parameters,
                 state.generator.statistics,
                 shard(recipe.latent(latent_key, count)),
                 example.condition,
+                key=jax.random.fold_in(key, 1),
             )
             critic, log = critic_update(
                 recipe,
                 critic,
                 state.weights["critic"],
                 example,
-                fake,
+                image_of(generated),
                 term_key,
                 frozen,
             )

@@ -1,0 +1,49 @@
+"""Colorization under every objective, and ChromaGAN's ablation, on the same data.
+
+Papers:   Fabbri 2017, which compares the first six and measures nothing; Vitoria, Raad
+          & Ballester 2020, arXiv 1907.09837, table 2.
+Data:     as for configs/colorize.py; labelled, for ChromaGAN's teacher: cifar10, svhn,
+          or --config.shared.data.path.
+Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas.
+          --config.only=lsgan,regression for some of the arms.
+Cost:     cifar10,narrow with two seeds about an hour on two CPU cores.
+
+python -m gan_jax.main --config=configs/compare_colorization.py:cifar10,narrow
+"""
+
+from gan_jax import config as configs
+
+_ARMS = (
+    "regression",
+    "gan",
+    "lsgan",
+    "ebgan",
+    "wgan",
+    "wgan_gp",
+    "chromagan",
+    "chromagan_no_class",
+    "chromagan_no_adversarial",
+)
+
+
+def get_config(variant: str = ""):
+    arms = {
+        name: configs.sibling(__file__, "colorize", f"{variant},{name}".strip(","))
+        for name in _ARMS
+    }
+    return configs.study("compare_colorization", arms, SHARED)
+
+
+SHARED = (
+    "steps",
+    "batch_size",
+    "precision",
+    "data.path",
+    "network.width",
+    "network.critic_width",
+    "evaluation.every",
+    "evaluation.count",
+    "evaluation.final_count",
+    "evaluation.classifier.width",
+    "evaluation.classifier.epochs",
+)

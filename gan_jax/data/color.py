@@ -1,0 +1,158 @@
+"""Colour as lightness and chromaticity: sRGB to CIE Lab and back, within the gamut.
+
+The observer is the one of 2 degrees under D65. What networks see is scaled: lightness
+L / 50 - 1 and chromaticity ab / 110, so that both lie within [-1, 1].
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from gan_jax.data.feed import to_float
+from gan_jax.data.sources import (
+    ArraySource,
+    Example,
+    LazySource,
+    Official,
+    Source,
+    take,
+)
+from gan_jax.errors import InputError
+
+LIGHTNESS_SCALE, AB_SCALE = 50.0, 110.0
+"""Lab units per unit of what networks see."""
+
+_XYZ_OF_RGB = np.array(
+    [
+        [0.412453, 0.357580, 0.180423],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334, 0.119193, 0.950227],
+    ]
+)
+"""Of linear light (ITU-R BT.709 primaries)."""
+_RGB_OF_XYZ = np.linalg.inv(_XYZ_OF_RGB)
+_WHITE = np.array([0.95047, 1.0, 1.08883])  # D65
+_DARK = 6 / 29  # where the cube root of CIE's lightness gives way to a line
+_HALVINGS = 14  # of the search for the gamut's edge: to 1 part in 16,000
+_TOGETHER = 1000  # images turned grey at once
+_WITHIN = 1e-5  # rounding by which a colour of the gamut's edge may lie beyond it
+
+
+def lab_from_rgb(
+    rgb: Float[Array | np.ndarray, "*shape 3"],
+) -> Float[Array, "*shape 3"]:
+    """Turn sRGB in [0, 1] into L in [0, 100], a and b (CIE 15, 2004, section 8.2.1)."""
+    rgb = jnp.asarray(rgb, jnp.float32)
+    bright = ((jnp.maximum(rgb, 0.04045) + 0.055) / 1.055) ** 2.4
+    linear = jnp.where(rgb > 0.04045, bright, rgb / 12.92)
+    x, y, z = _channels(_mix(linear, _XYZ_OF_RGB / _WHITE.reshape(3, 1)))
+    x, y, z = (
+        jnp.where(t > _DARK**3, jnp.cbrt(t), t / (3 * _DARK**2) + 4 / 29)
+        for t in (x, y, z)
+    )
+    return jnp.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def rgb_from_lab(lab: Float[Array, "*shape 3"]) -> Float[Array, "*shape 3"]:
+    """Turn Lab into sRGB in [0, 1].
+
+    A colour that sRGB does not have keeps its lightness and its hue, and gets the
+    largest chroma that sRGB has for them: clipping RGB would change all three.
+    """
+    lightness = jnp.clip(lab[..., :1], 0.0, 100.0)
+    ab = lab[..., 1:]
+
+    def linear(share: Float[Array, "*shape 1"]) -> Float[Array, "*shape 3"]:
+        return _linear_rgb(jnp.concatenate([lightness, share * ab], axis=-1))
+
+    def inside(share: Float[Array, "*shape 1"]) -> Array:
+        light = linear(share)
+        within = (light >= -_WITHIN) & (light <= 1 + _WITHIN)
+        return within.all(axis=-1, keepdims=True)
+
+    def halve(turn: Array, edge: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = edge
+        middle = (low + high) / 2
+        found = inside(middle)
+        return jnp.where(found, middle, low), jnp.where(found, high, middle)
+
+    whole = jnp.ones_like(lightness)
+    low, _ = jax.lax.fori_loop(0, _HALVINGS, halve, (jnp.zeros_like(whole), whole))
+    light = jnp.clip(linear(jnp.where(inside(whole), whole, low)), 0.0, 1.0)
+    bright = 1.055 * jnp.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
+    return jnp.where(light > 0.0031308, bright, 12.92 * light)
+
+
+def _linear_rgb(lab: Float[Array, "*shape 3"]) -> Float[Array, "*shape 3"]:
+    """Give linear light, outside [0, 1] where sRGB does not have the colour."""
+    lightness, a, b = _channels(lab)
+    y = (lightness + 16) / 116
+    roots = jnp.stack([y + a / 500, y, y - b / 200], axis=-1)
+    xyz = jnp.where(roots > _DARK, roots**3, 3 * _DARK**2 * (roots - 4 / 29))
+    return _mix(xyz, _RGB_OF_XYZ * _WHITE)
+
+
+def _mix(
+    colours: Float[Array, "*shape 3"], matrix: Float[np.ndarray, "3 3"]
+) -> Float[Array, "*shape 3"]:
+    # In full precision, which accelerators do not multiply matrices in by default.
+    weights = jnp.asarray(matrix.T, jnp.float32)
+    return jnp.matmul(colours, weights, precision=jax.lax.Precision.HIGHEST)
+
+
+def _channels(colours: Float[Array, "*shape 3"]) -> tuple[Array, Array, Array]:
+    return colours[..., 0], colours[..., 1], colours[..., 2]
+
+
+def split(
+    images: Float[Array | np.ndarray, "*shape 3"],
+) -> tuple[Float[Array, "*shape 1"], Float[Array, "*shape 2"]]:
+    """Take images in [-1, 1] apart, into scaled lightness and scaled ab."""
+    lab = lab_from_rgb((jnp.asarray(images) + 1) / 2)
+    return lab[..., :1] / LIGHTNESS_SCALE - 1, lab[..., 1:] / AB_SCALE
+
+
+def merge(
+    lightness: Float[Array, "*shape 1"], ab: Float[Array, "*shape 2"]
+) -> Float[Array, "*shape 3"]:
+    """Undo `split`: images in [-1, 1], every colour one that sRGB has."""
+    parts = [(lightness + 1) * LIGHTNESS_SCALE, ab * AB_SCALE]
+    return 2 * rgb_from_lab(jnp.concatenate(parts, axis=-1)) - 1
+
+
+def grey(official: Official) -> Official:
+    """Give a set in colour as grey images: their lightness, of 256 levels.
+
+    Raises:
+        InputError: the images are grey already.
+    """
+    train, test = official
+    return Official(_grey(train), test and _grey(test))
+
+
+def _grey(source: Source) -> Source:
+    *sides, channels = source.shape
+    if channels != 3:
+        raise InputError(f"{source.name} holds grey images, which have no colours")
+    shape = (sides[0], sides[1], 1)
+
+    def read(indices: Sequence[int]) -> list[Example]:
+        return [
+            Example(_levels(example.image), example.label)
+            for example in take(source, indices)
+        ]
+
+    known = (source.classes, source.skipped)
+    if isinstance(source, ArraySource):
+        starts = range(0, len(source), _TOGETHER)
+        images = [_levels(source.images[at : at + _TOGETHER]) for at in starts]
+        return ArraySource(source.name, np.concatenate(images), source.labels, *known)
+    return LazySource(source.name, shape, len(source), read, *known)
+
+
+def _levels(images: np.ndarray) -> UInt8[np.ndarray, "*shape 1"]:
+    lightness, _ = split(to_float(images))
+    return np.rint((np.asarray(lightness) + 1) * 127.5).clip(0, 255).astype(np.uint8)

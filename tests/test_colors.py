@@ -1,0 +1,267 @@
+"""The task of colorization: what its networks see, its terms, its teacher."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import configs.colorize as configs_of_colorize
+from gan_jax import recipe as recipes
+from gan_jax.data import color, sources
+from gan_jax.data.feed import Images
+from gan_jax.errors import InputError
+from gan_jax.networks import blind, chroma, classifier, unet
+from gan_jax.networks.stages import image_of
+from gan_jax.tasks import colors
+from gan_jax.training.step import initial_state, make_step
+
+CLASSES = 3
+
+
+def made(variant, **values):
+    config = configs_of_colorize.get_config(f"smoke,{variant}")
+    config.update_from_flattened_dict({"network.width": 4, "batch_size": 4, **values})
+    return config
+
+
+def batch(count=4, size=32):
+    images = sources.photos(size, count).train.images
+    return {"real": Images(images, np.zeros(count, np.int32))}
+
+
+def lightness(count=4, size=32, seed=0):
+    shape = (count, size, size, 1)
+    return jax.random.uniform(jax.random.key(seed), shape, minval=-1.0)
+
+
+@pytest.mark.parametrize(("size", "depth"), [(32, 4), (64, 5), (48, 3)])
+def test_a_unet_is_the_same_through_every_door(size, depth):
+    network = unet.generator(size, 2, width=4, depth=depth)
+    given = lightness(size=size)
+    variables = jax.jit(network.init)(jax.random.key(1), None, given)
+    whole = network.apply(variables, None, given)
+    assert whole.shape == (4, size, size, 2)
+    assert float(jnp.abs(whole).max()) < 1
+    for door in range(1, 2 * depth):
+        inside = network.apply(variables, None, given, stop=door)
+        again = network.apply(variables, inside, given, start=door)
+        np.testing.assert_array_equal(again, whole)
+
+
+def test_a_unet_drops_values_while_it_trains_alone():
+    network = unet.generator(32, 2, width=4, depth=4, normalisation="none")
+    given = lightness()
+    variables = jax.jit(network.init)(jax.random.key(1), None, given)
+
+    def training(seed):
+        keys = {"dropout": jax.random.key(seed)}
+        return network.apply(variables, None, given, train=True, rngs=keys)
+
+    np.testing.assert_array_equal(training(0), training(0))
+    assert float(jnp.abs(training(0) - training(1)).max()) > 0
+    calm = network.apply(variables, None, given)
+    np.testing.assert_array_equal(calm, network.apply(variables, None, given))
+
+
+def test_a_unet_passes_detail_around_its_narrowest_place():
+    """A pixel's own lightness reaches its colour: skips at full use."""
+    network = unet.generator(32, 2, width=4, depth=4, normalisation="none")
+    given = lightness(1)
+    variables = jax.jit(network.init)(jax.random.key(1), None, given)
+    change = jax.grad(
+        lambda given: network.apply(variables, None, given)[0, 16, 16].sum()
+    )(given)[0, ..., 0]
+    near = float(jnp.abs(change[14:19, 14:19]).mean())
+    assert near > 3 * float(jnp.abs(change).mean())
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_chromagans_generator_colours_and_names(size):
+    network = chroma.generator(size, 2, CLASSES, width=2)
+    given = lightness(2, size)
+    variables = jax.jit(network.init)(jax.random.key(1), None, given)
+    whole = network.apply(variables, None, given)
+    assert whole.image.shape == (2, size, size, 2)
+    assert whole.logits.shape == (2, CLASSES)
+    assert image_of(whole) is whole.image
+    for door in (1, 2):
+        inside = network.apply(variables, None, given, stop=door)
+        again = network.apply(variables, inside, given, start=door)
+        jax.tree.map(np.testing.assert_array_equal, again, whole)
+    without = chroma.generator(size, 2, 0, width=2)
+    mute, _ = jax.jit(without.init_with_output)(jax.random.key(1), None, given)
+    assert mute.logits.shape == (2, 0)
+
+
+def test_chromagans_generator_sees_the_whole_image():
+    """A far corner changes a colour, through the branch that looks at everything."""
+    network = chroma.generator(64, 2, CLASSES, width=4, normalisation="none")
+    given = lightness(1, 64)
+    variables = jax.jit(network.init)(jax.random.key(1), None, given)
+    slope = jax.grad(
+        lambda given: network.apply(variables, None, given).image[0, 0, 0].sum()
+    )(given)
+    assert float(jnp.abs(slope[0, -4:, -4:]).max()) > 0
+
+
+def test_a_size_that_chromagan_cannot_halve_is_refused():
+    with pytest.raises(InputError, match="multiple of 32"):
+        chroma.generator(48, 2)
+
+
+def test_a_blind_critic_teaches_nothing():
+    critic = blind.Critic()
+    images = jax.random.normal(jax.random.key(0), (3, 8, 8, 2))
+    variables = critic.init(jax.random.key(1), images)
+    assert critic.apply(variables, images).tolist() == [0, 0, 0]
+
+
+def test_networks_see_lightness_and_the_critic_colours():
+    config = made("lsgan")
+    this = recipes.recipe(config, recipes.task(config), 3)
+    example = this.present(jax.random.key(0), batch())
+    assert example.real.shape == (4, 32, 32, 2)
+    assert example.condition.shape == (4, 32, 32, 1)
+    # Mirrored or not, what comes back is one of the two.
+    images = color.merge(example.condition, example.real)
+    given = batch()["real"].image / 127.5 - 1
+    for image, one in zip(images, given, strict=True):
+        errors = [np.abs(image - side).max() for side in (one, one[:, ::-1])]
+        assert min(errors) < 1e-3
+
+
+def test_the_mirror_is_drawn_by_lot():
+    images = np.concatenate([batch()["real"].image] * 16)
+    many = {"real": Images(images, np.zeros(64, np.int32))}
+    example = colors.present(jax.random.key(0), many)
+    same = np.asarray(color.split(images / 127.5 - 1)[0])
+    mirrored = np.abs(np.asarray(example.condition) - same).max(axis=(1, 2, 3)) > 1e-3
+    assert 15 < mirrored.sum() < 49
+
+
+METHODS = (
+    "gan",
+    "lsgan",
+    "ebgan",
+    "wgan",
+    "wgan_gp",
+    "regression",
+    "chromagan",
+    "chromagan_no_class",
+    "chromagan_no_adversarial",
+)
+
+
+def stepping(variant, **values):
+    """Give a step of a method, and what it is called with."""
+    config = made(variant, **values)
+    classes = CLASSES if config.class_weight else 0
+    this = recipes.recipe(config, recipes.task(config), 3, classes)
+    state = jax.jit(lambda: initial_state(this, jax.random.key(0), batch()))
+    frozen = None
+    if classes:
+        teacher = classifier.Classifier(classes, 4, 8)
+        grey = jnp.zeros((1, 32, 32, 1))
+        frozen = {colors.TEACHER: jax.jit(teacher.init)(jax.random.key(5), grey)}
+    return make_step(this, lambda arrays, at: arrays), state, frozen
+
+
+@pytest.mark.parametrize("variant", METHODS)
+def test_every_method_has_its_terms(variant):
+    step, state, frozen = stepping(variant)
+    _, log = jax.eval_shape(step, jax.eval_shape(state), batch(), frozen)
+    terms = {name for name in log.values if name.startswith("generator/")}
+    wanted = {"generator/adversarial", "generator/loss", "generator/reconstruction"}
+    if variant == "chromagan":
+        wanted |= {"generator/class_distribution"}
+    assert terms == wanted
+    assert ("critic/gradient_penalty" in log.values) == (
+        variant in ("wgan_gp", "chromagan", "chromagan_no_class")
+    )
+
+
+@pytest.mark.parametrize("variant", ["regression", "chromagan"])
+def test_a_step_changes_what_the_method_says(variant):
+    step, state, frozen = stepping(variant)
+    before, step = state(), jax.jit(step)
+    # The first of a warm-up's learning rates is 0.
+    after, _ = step(before, batch(), frozen)
+    after, log = step(after, batch(), frozen)
+    assert all(bool(sound) for sound in log.finite.values())
+
+    def changed(name):
+        states = (getattr(each, name).parameters for each in (before, after))
+        pairs = zip(*map(jax.tree.leaves, states), strict=True)
+        return max(float(jnp.abs(one - other).max()) for one, other in pairs)
+
+    assert changed("generator") > 0
+    assert (changed("critic") > 0) == (variant == "chromagan")
+    assert float(log.values["generator/reconstruction"]) > 0
+    if variant == "chromagan":
+        assert float(log.values["generator/class_distribution"]) > 0
+
+
+def test_the_weight_of_the_adversarial_part_counts():
+    """The networks are the same, so is what the critic says of the first images."""
+
+    def adversarial(weight):
+        step, state, _ = stepping("lsgan", adversarial_weight=weight)
+        _, log = jax.jit(step)(state(), batch())
+        return float(log.values["generator/adversarial"])
+
+    assert adversarial(0.25) == pytest.approx(adversarial(1.0) / 4, rel=1e-4)
+
+
+def test_a_teachers_classifier_is_known_by_its_weights():
+    module = classifier.Classifier(7, 8, 16)
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
+    assert classifier.fitting(variables) == module
+    classifier.expects(variables, (32, 32, 1))
+    for shape in ((64, 64, 1), (32, 32, 3)):
+        with pytest.raises(InputError, match="takes other images than"):
+            classifier.expects(variables, shape)
+    with pytest.raises(InputError, match="not the weights of a classifier"):
+        classifier.fitting({"params": {"Dense_0": 3}})
+
+
+@pytest.mark.parametrize(
+    ("variant", "values", "reason"),
+    [
+        ("lsgan", {"network.generator": "dcgan"}, "start from a condition"),
+        ("lsgan", {"latent.prior": "normal"}, "start from a condition"),
+        ("lsgan", {"class_weight": 1.0}, "network.generator=chroma"),
+        ("lsgan", {"reconstruction.name": "l3"}, "known: l1, l2"),
+        ("wgan_gp", {"network.critic_normalisation": "batch"}, "sees each image alone"),
+    ],
+)
+def test_what_would_mean_nothing_is_refused(variant, values, reason):
+    config = made(variant, **values)
+    with pytest.raises(InputError, match=reason):
+        recipes.recipe(config, recipes.task(config), 3)
+
+
+def test_grey_data_have_no_colours():
+    config = made("lsgan")
+    with pytest.raises(InputError, match="learns from colour images"):
+        recipes.recipe(config, recipes.task(config), 1)
+
+
+def test_plain_baselines_have_the_lightness_of_the_truth():
+    config = made("lsgan")
+    task = recipes.task(config)
+    part = {"real": sources.photos(32, 30).train}
+    asked = task.ask(part, jax.random.key(0), 100)
+    assert len(asked.truth) == 30  # each once
+    truth, _ = color.split(asked.truth)
+    for name, make in task.baselines.items():
+        images = make(asked, part)
+        light, ab = color.split(images)
+        assert float(jnp.abs(light - truth).max()) < 1e-2
+        scores = {key: score(images, asked) for key, score in task.scores.items()}
+        assert scores["psnr"] > 10 and 0 < scores["ssim"] <= 1
+        if name == "grey":
+            assert scores["colourfulness"] < 0.1
+            assert float(jnp.abs(ab).max()) < 1e-3
+    exact = {key: score(asked.truth, asked) for key, score in task.scores.items()}
+    assert exact["ssim"] == pytest.approx(1) and exact["ab_error"] == 0
+    assert exact["colourfulness"] == exact["colourfulness_real"]
