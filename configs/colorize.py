@@ -40,7 +40,7 @@ _SHORT = {
     "batch_size": 32,
     "optimizer.warmup": 100,
     "steps": 800,
-    "evaluation.every": 400,
+    "evaluation.every": 100,
     "teacher.classifier.width": 32,
 }
 
