@@ -6,7 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.programs import train
-from gan_jax.programs.colorized import colorize_images
+from gan_jax.programs.photographs import colorize_images
 
 _COMMANDS = (
     "Train one: python -m gan_jax.main --config=configs/colorize.py "

@@ -1,4 +1,4 @@
-"""A trained colorizer on the user's images, grey or in colour, of any size."""
+"""The user's photographs, grey or in colour, colorized at their own sizes."""
 
 import hashlib
 import time
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from gan_jax.config import flatten
@@ -20,10 +19,8 @@ from gan_jax.errors import InputError, Interrupted
 from gan_jax.evaluation.color import ab_error, colourfulness
 from gan_jax.evaluation.measure import measure
 from gan_jax.evaluation.restoration import psnr
-from gan_jax.networks.compilation import compiled
-from gan_jax.networks.stages import image_of
 from gan_jax.programs.assembly import make_mesh
-from gan_jax.programs.chunks import chunks
+from gan_jax.programs.colorizer import TOGETHER, Colorizer
 from gan_jax.programs.given import Image8, decoded
 from gan_jax.programs.prior import Prior, describe, open_prior
 from gan_jax.programs.results import environment
@@ -31,17 +28,12 @@ from gan_jax.programs.signals import Signals
 from gan_jax.programs.workdir import check_workdir, claimed, write_results
 from gan_jax.report import files
 from gan_jax.report.colorization import plate
-from gan_jax.report.grids import to_uint8
 from gan_jax.report.page import Card, Command, Section, Table, page, picture
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
 from gan_jax.report.training import command
 
-_TOGETHER = 8  # images in memory at once, whatever their size
-_PIXELS = 2**16  # of an image, converted at once
 _SHOWN, _THUMBNAIL = 24, 128  # images in the report, and their size there
-
-Plane = Float[np.ndarray, "height width"]
 
 
 class Colorized(NamedTuple):
@@ -56,75 +48,6 @@ class Colorized(NamedTuple):
     colourfulness: float
     true: Mapping[str, float]
     """PSNR, colour error and colourfulness, where the image had colours."""
-
-
-class Colorizer:
-    """A prior as a function from an image to its colours."""
-
-    def __init__(self, prior: Prior):
-        """Compile what is needed, once for images of all sizes."""
-        generator = prior.recipe.generator
-        self._size: int = prior.config.data.size
-        self._variables = prior.networks.generator
-        self._paint = compiled(
-            lambda variables, lightness: image_of(
-                generator.apply(variables, None, lightness)
-            )
-        )
-        self._split, self._merge = compiled(color.split), compiled(color.merge)
-
-    def __call__(self, images: Sequence[Image8]) -> list[Image8]:
-        """Colorize images of 1 or 3 channels, up to `_TOGETHER`, each at its size.
-
-        The generator sees an image's lightness brought to its own square size; the
-        colours that it makes are brought back, and the lightness stays as it was.
-        """
-        planes = [self.lightness(image) for image in images]
-        small = np.stack([_resized(plane, self._size, self._size) for plane in planes])
-        (at,) = chunks(len(images), _TOGETHER)
-        colours = np.asarray(self._paint(self._variables, small[at][..., None]))
-        return [
-            self._painted(plane, ab)
-            for plane, ab in zip(planes, colours[: len(images)], strict=True)
-        ]
-
-    def lightness(self, image: Image8) -> Plane:
-        """Give the scaled lightness of an image, in [-1, 1]."""
-        rgb = np.asarray(to_float(with_channels(image, 3)))
-        return self._by_pixels(lambda one: self._split(one)[0], rgb)[..., 0]
-
-    def _painted(
-        self, lightness: Plane, ab: Float[np.ndarray, "size size 2"]
-    ) -> Image8:
-        height, width = lightness.shape
-        planes = [_resized(ab[..., at], height, width) for at in range(2)]
-        rgb = self._by_pixels(self._merge, lightness[..., None], np.stack(planes, -1))
-        return to_uint8(rgb)
-
-    def _by_pixels(
-        self, function: Callable[..., Array], *images: np.ndarray
-    ) -> np.ndarray:
-        """Apply a compiled function of pixels in pieces of one size."""
-        height, width, _ = images[0].shape
-        flat = [image.reshape(height * width, -1) for image in images]
-        pieces = [
-            np.asarray(function(*(pixels[at] for pixels in flat)))
-            for at in chunks(height * width, _PIXELS)
-        ]
-        joined = np.concatenate(pieces)[: height * width]
-        return joined.reshape(height, width, -1)
-
-
-def _resized(plane: Plane, height: int, width: int) -> Plane:
-    """Bring numbers to another size, with antialiasing (Lanczos)."""
-    from PIL import Image
-
-    if plane.shape == (height, width):
-        return plane
-    resized = Image.fromarray(np.ascontiguousarray(plane, np.float32)).resize(
-        (width, height), Image.Resampling.LANCZOS
-    )
-    return np.asarray(resized)
 
 
 def colorize_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, Any]:
@@ -181,7 +104,7 @@ def _colorize(
     shown: list[dict[str, Image8]] = []
     skipped: list[Skipped] = []
     with Progress(len(found), 0, "colorizes", "image") as progress:
-        for given in decoded(found, lambda image: image, _TOGETHER):
+        for given in decoded(found, lambda image: image, TOGETHER):
             skipped += given.skipped
             outputs = colorizer(given.images) if given.images else []
             for file, image, output in zip(

@@ -1,0 +1,92 @@
+"""A trained colorizer as a function from an image of any size to its colours."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from gan_jax.data import color
+from gan_jax.data.decode import with_channels
+from gan_jax.data.feed import to_float
+from gan_jax.networks.compilation import compiled
+from gan_jax.networks.stages import image_of
+from gan_jax.programs.chunks import chunks
+from gan_jax.programs.given import Image8
+from gan_jax.programs.prior import Prior
+from gan_jax.report.grids import to_uint8
+
+TOGETHER = 8
+"""Images in memory at once, whatever their size."""
+
+_PIXELS = 2**16  # of an image, converted at once
+
+Plane = Float[np.ndarray, "height width"]
+
+
+class Colorizer:
+    """A prior as a function from an image to its colours."""
+
+    def __init__(self, prior: Prior):
+        """Compile what is needed, once for images of all sizes."""
+        generator = prior.recipe.generator
+        self._size: int = prior.config.data.size
+        self._variables = prior.networks.generator
+        self._paint = compiled(
+            lambda variables, lightness: image_of(
+                generator.apply(variables, None, lightness)
+            )
+        )
+        self._split, self._merge = compiled(color.split), compiled(color.merge)
+
+    def __call__(self, images: Sequence[Image8]) -> list[Image8]:
+        """Colorize images of 1 or 3 channels, up to `TOGETHER`, each at its size.
+
+        The generator sees an image's lightness brought to its own square size; the
+        colours that it makes are brought back, and the lightness stays as it was.
+        """
+        planes = [self.lightness(image) for image in images]
+        small = np.stack([_resized(plane, self._size, self._size) for plane in planes])
+        (at,) = chunks(len(images), TOGETHER)
+        colours = np.asarray(self._paint(self._variables, small[at][..., None]))
+        return [
+            self._painted(plane, ab)
+            for plane, ab in zip(planes, colours[: len(images)], strict=True)
+        ]
+
+    def lightness(self, image: Image8) -> Plane:
+        """Give the scaled lightness of an image, in [-1, 1]."""
+        rgb = np.asarray(to_float(with_channels(image, 3)))
+        return self._by_pixels(lambda one: self._split(one)[0], rgb)[..., 0]
+
+    def _painted(
+        self, lightness: Plane, ab: Float[np.ndarray, "size size 2"]
+    ) -> Image8:
+        height, width = lightness.shape
+        planes = [_resized(ab[..., at], height, width) for at in range(2)]
+        rgb = self._by_pixels(self._merge, lightness[..., None], np.stack(planes, -1))
+        return to_uint8(rgb)
+
+    def _by_pixels(
+        self, function: Callable[..., Array], *images: np.ndarray
+    ) -> np.ndarray:
+        """Apply a compiled function of pixels in pieces of one size."""
+        height, width, _ = images[0].shape
+        flat = [image.reshape(height * width, -1) for image in images]
+        pieces = [
+            np.asarray(function(*(pixels[at] for pixels in flat)))
+            for at in chunks(height * width, _PIXELS)
+        ]
+        joined = np.concatenate(pieces)[: height * width]
+        return joined.reshape(height, width, -1)
+
+
+def _resized(plane: Plane, height: int, width: int) -> Plane:
+    """Bring numbers to another size, with antialiasing (Lanczos)."""
+    from PIL import Image
+
+    if plane.shape == (height, width):
+        return plane
+    resized = Image.fromarray(np.ascontiguousarray(plane, np.float32)).resize(
+        (width, height), Image.Resampling.LANCZOS
+    )
+    return np.asarray(resized)
