@@ -66,7 +66,7 @@ _CHROMA = {
     "network.generator": "chroma",
     "reconstruction.name": "l2",
     "reconstruction.weight": 1.0,
-    "adversarial_weight": 0.005,
+    "adversarial_weight": 0.003,
     "class_weight": 0.003 * _UNIT**2,
 }
 _NO_ADVERSARIAL = {
@@ -79,7 +79,13 @@ _NO_ADVERSARIAL = {
 VARIANTS = {
     "photos": {**_SHORT, "network.depth": 4},
     "narrow": _SHORT,
-    "smoke": {"batch_size": 16, "steps": 100, "evaluation.every": 50},
+    "smoke": {
+        "batch_size": 16,
+        "steps": 100,
+        "evaluation.every": 50,
+        "network.critic_depth": 2,
+        "teacher.classifier.width": 8,
+    },
     "cifar10": {"network.depth": 4},
     "svhn": {"network.depth": 4},
     "celeba": {"network.depth": 5},

@@ -1,5 +1,8 @@
 """The train step as a library: what it updates, logs, guards and repeats exactly."""
 
+from typing import NamedTuple
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -243,3 +246,44 @@ def test_low_precision_keeps_parameters_and_penalties_in_full(feed, objective):
     name = "critic/adversarial"
     assert float(rough[name]) != float(exact[name])
     assert float(rough[name]) == pytest.approx(float(exact[name]), abs=0.05)
+
+
+def test_the_adversarial_part_of_a_generator_has_a_weight(feed):
+    """The networks are the same, so is what the critic says."""
+
+    def adversarial(weight):
+        this = recipe(adversarial_weight=weight)
+        state, arrays = begin(this, feed)
+        _, log = jax.jit(make_step(this, feed.batch))(state, arrays, None)
+        return float(log.values["generator/adversarial"])
+
+    assert adversarial(0.25) == pytest.approx(adversarial(1.0) / 4, rel=1e-5)
+
+
+class Talker(nn.Module):
+    """A generator that says more than an image, and drops some of it in training."""
+
+    class Said(NamedTuple):
+        image: jax.Array
+        words: jax.Array
+
+    @nn.compact
+    def __call__(self, latent, condition=None, train=False):
+        inner = nn.Dropout(0.5, deterministic=not train)(nn.Dense(64)(latent))
+        return self.Said(jnp.tanh(inner).reshape(-1, SIZE, SIZE, 1), inner)
+
+
+def test_a_term_sees_all_that_a_generator_says_and_what_is_frozen(feed):
+    def words(play):
+        return play.frozen["worth"] * jnp.square(play.generated.words).mean(axis=1)
+
+    this = recipe(generator=Talker(), generator_terms={"words": Term(2.0, words)})
+    state, arrays = begin(this, feed)
+    step = jax.jit(make_step(this, feed.batch))
+    logs = [
+        step(state, arrays, {"worth": jnp.float32(worth)})[1].values["generator/words"]
+        for worth in (1.0, 3.0, 3.0)
+    ]
+    assert float(logs[0]) > 0
+    assert float(logs[1]) == pytest.approx(3 * float(logs[0]), rel=1e-5)
+    assert float(logs[1]) == float(logs[2])  # what is dropped is a function of the key

@@ -41,6 +41,7 @@ _TOGETHER = 1000  # images turned grey at once
 _WITHIN = 1e-5  # rounding by which a colour of the gamut's edge may lie beyond it
 
 
+@jax.jit
 def lab_from_rgb(
     rgb: Float[Array | np.ndarray, "*shape 3"],
 ) -> Float[Array, "*shape 3"]:
@@ -56,6 +57,7 @@ def lab_from_rgb(
     return jnp.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
+@jax.jit
 def rgb_from_lab(lab: Float[Array, "*shape 3"]) -> Float[Array, "*shape 3"]:
     """Turn Lab into sRGB in [0, 1].
 

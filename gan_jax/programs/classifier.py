@@ -22,7 +22,7 @@ from gan_jax.data.splits import partition
 from gan_jax.errors import InputError
 from gan_jax.evaluation.judgement import Judgement
 from gan_jax.networks.classifier import Classifier, fitting
-from gan_jax.networks.compilation import compiled
+from gan_jax.networks.compilation import compiled, run_once
 from gan_jax.programs.chunks import chunks
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
@@ -245,7 +245,7 @@ def _train(
 
         return jax.lax.fori_loop(0, count, again, (player, jnp.zeros(())))
 
-    player = jax.jit(init)(jax.random.key(0))
+    player = run_once(init, jax.random.key(0))
     advance = compiled(stretch, donate_argnums=0)
     with Progress(steps, 0, "classifier") as progress:
         for first in range(0, steps, _FUSED):

@@ -80,7 +80,9 @@ class Colorizer:
         return joined.reshape(height, width, -1)
 
 
-def _resized(plane: Plane, height: int, width: int) -> Plane:
+def _resized(
+    plane: Plane, height: int, width: int
+) -> Float[np.ndarray, "new_height new_width"]:
     """Bring numbers to another size, with antialiasing (Lanczos)."""
     from PIL import Image
 

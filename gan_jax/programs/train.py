@@ -14,6 +14,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax.errors import DivergedError, Interrupted
+from gan_jax.networks.compilation import run_once
 from gan_jax.programs.assembly import Run, prepare
 from gan_jax.programs.crew import Crew
 from gan_jax.programs.record import Record, due
@@ -107,9 +108,8 @@ def initialise(this: Run) -> TrainState:
     def init(key: PRNGKeyArray, arrays: PyTree) -> TrainState:
         return initial_state(this.recipe, key, this.feed.batch(arrays, jnp.int32(0)))
 
-    state: TrainState = jax.jit(init, out_shardings=everywhere)(
-        jax.random.key(this.config.seed), arrays
-    )
+    key = jax.random.key(this.config.seed)
+    state: TrainState = run_once(init, key, arrays, out_shardings=everywhere)
     return state
 
 

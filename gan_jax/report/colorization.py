@@ -27,9 +27,7 @@ _PUBLISHED = (
 the share of images that people took for real."""
 
 
-def plate(
-    columns: Mapping[str, Images], rows: int
-) -> UInt8[np.ndarray, "height width 3"]:
+def plate(columns: Mapping[str, Images], rows: int) -> UInt8[np.ndarray, "tall wide 3"]:
     """Draw versions of the same images side by side.
 
     Args:

@@ -1,0 +1,61 @@
+"""What shows several methods at once: plates, tables, the rows of plain baselines."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gan_jax.report.colorization import plate
+from gan_jax.report.grids import to_uint8
+from gan_jax.report.page import Table
+from gan_jax.report.study import StudyRun, baselines, tables
+from gan_jax.report.terminal import show
+
+
+def test_a_plate_of_versions_begins_again_beside_itself():
+    """Two columns of nine images, three below each other: three groups."""
+    levels = np.linspace(-1, 1, 9, dtype=np.float32).reshape(9, 1, 1, 1)
+    images = np.broadcast_to(levels, (9, 8, 8, 3))
+    drawn = plate({"one": images, "other": -images}, rows=3)
+    alone = plate({"one": images[:3], "other": -images[:3]}, rows=3)
+    assert drawn.shape[0] == alone.shape[0]
+    assert 2.5 * alone.shape[1] < drawn.shape[1] < 3.5 * alone.shape[1]
+    # The seventh image begins the third group: its level is on the plate.
+    found = {int(level) for level in np.unique(drawn[..., 0])}
+    assert {int(to_uint8(images[6]).max()), 0, 255} <= found
+
+
+def test_a_table_is_printed_whole(capsys):
+    long = "a name that is longer than any column of a terminal would be"
+    show(Table("Figures", [long, "value"], [["row", 0.123456], ["none", None]]))
+    printed = capsys.readouterr().out
+    assert long in printed and "0.1235" in printed and "none" in printed
+
+
+def test_baselines_of_a_study_are_counted_once_for_each_seed():
+    metrics = {"psnr": 20.0, "colourfulness": 10.0, "colourfulness_real": 30.0}
+    timing = {"steps_per_second": 0}
+    runs = [
+        StudyRun(
+            arm,
+            seed,
+            {
+                "metrics": metrics,
+                "timing": timing,
+                "baselines": {"grey": {"psnr": 18.0 + seed, "kid": None}},
+            },
+            "",
+            [],
+            None,
+            Path("none"),
+        )
+        for arm in ("a", "b")
+        for seed in (0, 1)
+    ]
+    runs.append(StudyRun("c", 0, None, "it diverged", [], None, Path("none")))
+    assert baselines(runs) == {
+        "grey": {"psnr": [18.0, 19.0]},
+        "real images": {"colourfulness": [30.0, 30.0]},
+    }
+    quality, _ = tables(runs)
+    assert [row[0] for row in quality.rows] == ["a", "b", "c", "grey", "real images"]
+    assert quality.header == ["arm", "psnr", "colourfulness"]
