@@ -11,7 +11,9 @@ from gan_jax.data.decode import BrokenImageError, decode
 from gan_jax.data.examples import threads
 from gan_jax.data.sources import Skipped
 
-Image8 = UInt8[np.ndarray, "height width channels"]
+Image8 = UInt8[np.ndarray, "_ _ _"]
+"""Height, width, channels: each image has its own."""
+
 Prepared = TypeVar("Prepared")
 
 

@@ -96,6 +96,8 @@ def read_run(
         config = ConfigDict(nested(written)).lock()
         if summary is None or config.program != program:
             raise ValueError(f"it is not a complete run of '{program}'")
+        if config.get("prior", ""):
+            raise ValueError(f"it is what {config.prior} made of images: name that")
         int(summary["dataset"]["shape"][-1])
     except FileNotFoundError:
         raise InputError(

@@ -78,12 +78,7 @@ def score_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, 
             f"{workdir} is the detector's: choose another --workdir for the scores"
         )
     check_workdir(config, workdir)
-    place, own, summary = read_run(config.prior, "prior", "detect", commands)
-    if own.prior:
-        raise InputError(
-            f"prior {config.prior} holds scores, by the detector of {own.prior}: name "
-            "that"
-        )
+    place, _, summary = read_run(config.prior, "prior", "detect", commands)
     gan = read_gan_config(place)
     channels = int(summary["dataset"]["shape"][-1])
     recipe = recipes.recipe(gan, recipes.task(gan), channels)

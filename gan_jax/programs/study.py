@@ -221,7 +221,8 @@ def _plate(
             chosen.setdefault(run.arm, run)
     if not chosen:
         return None
-    first = arm_config(config, next(iter(chosen)))
+    name, run = next(iter(chosen.items()))
+    first = _with_seed(arm_config(config, name), run.seed)
     task = recipes.task(first)
     if task.comparison is None:
         return None
