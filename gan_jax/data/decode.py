@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from gan_jax.errors import InputError
 
@@ -223,6 +223,17 @@ def fit_all(
     if images.shape[1:3] == (size, size) and crop in (0, size):
         return images
     return np.stack([fit(image, size, crop) for image in images])
+
+
+def to_numbers(
+    image: UInt8[np.ndarray, "*shape"],
+) -> Float32[np.ndarray, "*shape"]:
+    """Scale 8-bit levels to [-1, 1] on the host.
+
+    `feed.to_float` is compiled for every new shape, and the user's images have many.
+    """
+    scaled: np.ndarray = image / np.float32(127.5) - 1
+    return scaled
 
 
 def with_channels(

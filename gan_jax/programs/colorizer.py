@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from gan_jax.data import color
-from gan_jax.data.decode import with_channels
-from gan_jax.data.feed import to_float
+from gan_jax.data.decode import to_numbers, with_channels
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.stages import image_of
 from gan_jax.programs.chunks import chunks
@@ -36,7 +36,8 @@ class Colorizer:
                 generator.apply(variables, None, lightness)
             )
         )
-        self._split, self._merge = compiled(color.split), compiled(color.merge)
+        self._split = compiled(lambda rgb: jnp.concatenate(color.split(rgb), axis=-1))
+        self._merge = compiled(color.merge)
 
     def __call__(self, images: Sequence[Image8]) -> list[Image8]:
         """Colorize images of 1 or 3 channels, up to `TOGETHER`, each at its size.
@@ -44,7 +45,7 @@ class Colorizer:
         The generator sees an image's lightness brought to its own square size; the
         colours that it makes are brought back, and the lightness stays as it was.
         """
-        planes = [self.lightness(image) for image in images]
+        planes = [self.split(image)[0][..., 0] for image in images]
         small = np.stack([_resized(plane, self._size, self._size) for plane in planes])
         (at,) = chunks(len(images), TOGETHER)
         colours = np.asarray(self._paint(self._variables, small[at][..., None]))
@@ -53,10 +54,13 @@ class Colorizer:
             for plane, ab in zip(planes, colours[: len(images)], strict=True)
         ]
 
-    def lightness(self, image: Image8) -> Plane:
-        """Give the scaled lightness of an image, in [-1, 1]."""
-        rgb = np.asarray(to_float(with_channels(image, 3)))
-        return self._by_pixels(lambda one: self._split(one)[0], rgb)[..., 0]
+    def split(
+        self, image: Image8
+    ) -> tuple[Float[np.ndarray, "h w 1"], Float[np.ndarray, "h w 2"]]:
+        """Give the scaled lightness of an image, and its scaled ab."""
+        rgb = to_numbers(with_channels(image, 3))
+        both = self._by_pixels(self._split, rgb)
+        return both[..., :1], both[..., 1:]
 
     def _painted(
         self, lightness: Plane, ab: Float[np.ndarray, "size size 2"]

@@ -11,12 +11,11 @@ from ml_collections import ConfigDict
 
 from gan_jax.config import flatten
 from gan_jax.data import color
-from gan_jax.data.decode import fit, with_channels
-from gan_jax.data.feed import to_float
+from gan_jax.data.decode import fit, to_numbers, with_channels
 from gan_jax.data.files import given_images
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError, Interrupted
-from gan_jax.evaluation.color import ab_error, colourfulness
+from gan_jax.evaluation.color import colourfulness
 from gan_jax.evaluation.measure import measure
 from gan_jax.evaluation.restoration import psnr
 from gan_jax.programs.assembly import make_mesh
@@ -28,6 +27,7 @@ from gan_jax.programs.signals import Signals
 from gan_jax.programs.workdir import check_workdir, claimed, write_results
 from gan_jax.report import files
 from gan_jax.report.colorization import plate
+from gan_jax.report.grids import to_uint8
 from gan_jax.report.page import Card, Command, Section, Table, page, picture
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
@@ -126,19 +126,24 @@ def _compared(
 ) -> Colorized:
     """Compare an output with its input."""
     height, width, _ = image.shape
-    planes = colorizer.lightness(output), colorizer.lightness(image)
-    change = float(np.abs(planes[0] - planes[1]).mean()) * color.LIGHTNESS_SCALE
-    made = np.asarray(to_float(output))
+    (light, ab), (true_light, true_ab) = map(colorizer.split, (output, image))
+    made, truth = to_numbers(output), to_numbers(image)
     true: dict[str, float] = {}
     if _coloured(image):
-        truth = np.asarray(to_float(image))
+        distances = np.linalg.norm(ab - true_ab, axis=-1)
         true = {
             "psnr": psnr(made, truth),
-            "ab_error": ab_error(made[None], truth[None]),
+            "ab_error": float(distances.mean()) * color.AB_SCALE,
             "colourfulness_real": colourfulness(truth[None]),
         }
-    liveliness = colourfulness(made[None])
-    return Colorized(file, path, (width, height), change, liveliness, true)
+    return Colorized(
+        file,
+        path,
+        (width, height),
+        float(np.abs(light - true_light).mean()) * color.LIGHTNESS_SCALE,
+        colourfulness(made[None]),
+        true,
+    )
 
 
 def _coloured(image: Image8) -> bool:
@@ -148,9 +153,12 @@ def _coloured(image: Image8) -> bool:
 def _thumbnails(
     image: Image8, output: Image8, colorizer: Colorizer
 ) -> dict[str, Image8]:
-    grey = np.rint((colorizer.lightness(image)[..., None] + 1) * 127.5)
-    columns = {"lightness": grey.clip(0, 255).astype(np.uint8), "colorized": output}
-    columns["as given"] = image
+    lightness, _ = colorizer.split(image)
+    columns = {
+        "lightness": to_uint8(lightness),
+        "colorized": output,
+        "as given": image,
+    }
     return {
         name: with_channels(fit(version, _THUMBNAIL), 3)
         for name, version in columns.items()
@@ -203,8 +211,7 @@ def _conclude(
         }
     )
     columns = {
-        name: np.stack([np.asarray(to_float(each[name])) for each in shown])
-        for name in shown[0]
+        name: to_numbers(np.stack([each[name] for each in shown])) for name in shown[0]
     }
     drawn = plate(columns, min(6, len(shown)))
     files.write_image(workdir / "samples" / "colorized.png", drawn)

@@ -19,6 +19,7 @@ from gan_jax.data.decode import (
     BrokenImageError,
     decode,
     fit,
+    to_numbers,
     unfit,
     with_channels,
 )
@@ -219,14 +220,10 @@ def reduced(target: Target, size: int) -> Reduced:
         filled = image[tuple(nearest)]
     mask = _reduce_mask(known, size)[..., None]
     return Reduced(
-        _to_float(fit(filled, size)),
+        to_numbers(fit(filled, size)),
         mask.astype(np.float32),
-        _to_float(fit(image, size)),
+        to_numbers(fit(image, size)),
     )
-
-
-def _to_float(image: Image8) -> Float[np.ndarray, "height width channels"]:
-    return image / np.float32(127.5) - 1
 
 
 def _reduce_mask(known: Known, size: int) -> Bool[np.ndarray, "size size"]:
@@ -257,7 +254,7 @@ def restored(
     image, known = target.image[place], target.known[place][..., None]
     inside = unfit(pasted, side)
     if blend:
-        floats = _to_float(inside), _to_float(image), known.astype(np.float32)
+        floats = to_numbers(inside), to_numbers(image), known.astype(np.float32)
         inside = to_uint8(np.asarray(_blend()(*floats)))
     whole = target.image.copy()
     whole[place] = np.where(known, image, inside)
