@@ -103,6 +103,7 @@ LIMITS: Mapping[str, Limits] = {
         for room in ("evaluation", "teacher")
         for key, limits in _CLASSIFIER.items()
     },
+    "teacher.classifier.epochs": _COUNT,
     "history.every": _EVERY,
     "anomaly.false_positive_rate": Limits(above=0, below=1),
     "detector.alpha": Limits(least=0, most=1),

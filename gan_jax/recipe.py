@@ -1,6 +1,7 @@
 """Where a name in a config becomes an object: explicit tables, nothing else.
 
-A new objective, network, data source or task is a function elsewhere and a row here.
+A new objective, data source or task is a function elsewhere and a row here; networks
+are in `architectures`.
 """
 
 import importlib
@@ -9,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import optax
-from jaxtyping import Array, DTypeLike, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
+from gan_jax import architectures
+from gan_jax.architectures import ENERGY_CRITICS, GENERATORS, TRANSLATORS
 from gan_jax.data import (
     classes,
     feed,
@@ -28,18 +29,6 @@ from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
 from gan_jax.losses import adversarial, reconstruction
 from gan_jax.names import look_up
-from gan_jax.networks import (
-    autoencoder,
-    blind,
-    chroma,
-    dcgan,
-    patch,
-    perceptron,
-    residual,
-    unet,
-)
-from gan_jax.networks.normalisation import KINDS, OF_GENERATORS
-from gan_jax.networks.stages import Generator
 from gan_jax.tasks import colors, pixels, points, samples
 from gan_jax.tasks.task import Task
 from gan_jax.training import terms
@@ -64,13 +53,6 @@ PRIORS: Mapping[str, Callable[..., Array | None]] = {
 """None is for generators that start from a condition."""
 
 
-PRECISIONS: Mapping[str, DTypeLike] = {
-    "float32": jnp.float32,
-    "bfloat16": jnp.bfloat16,
-}
-"""Of what the networks compute; parameters and penalties are float32."""
-
-
 def _rate(settings: ConfigDict) -> optax.ScalarOrSchedule:
     if not settings.warmup:
         return settings.learning_rate
@@ -91,96 +73,6 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
         rate, settings.beta2, eps_in_sqrt=False
     ),
 }
-
-GENERATORS: Mapping[str, Callable[..., Generator]] = {
-    "dcgan": lambda network, **shape: dcgan.generator(
-        width=network.width,
-        depth=network.depth,
-        kernel=network.kernel,
-        normalisation=network.normalisation,
-        **shape,
-    ),
-    "residual": lambda network, **shape: residual.generator(
-        width=network.width,
-        depth=network.depth,
-        normalisation=network.normalisation,
-        **shape,
-    ),
-    "perceptron": lambda network, **shape: perceptron.generator(
-        width=network.width, depth=network.depth, **shape
-    ),
-}
-"""Called with `size`, `channels`, `conditional` and `dtype` as well."""
-
-TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
-    "unet": lambda network, classes, **shape: unet.generator(
-        width=network.width,
-        depth=network.depth,
-        kernel=network.kernel,
-        normalisation=network.normalisation,
-        **shape,
-    ),
-    "chroma": lambda network, **shape: chroma.generator(
-        width=network.width, normalisation=network.normalisation, **shape
-    ),
-}
-"""Generators that start from a condition, without a latent; called with `size`,
-`channels`, `classes` and `dtype` as well."""
-
-
-def linear_code(network: ConfigDict) -> int:
-    """Give how many values a linear autoencoder's code has."""
-    code: int = network.code or network.critic_width
-    return code
-
-
-def _critic_depth(network: ConfigDict) -> int:
-    depth: int = network.critic_depth or network.depth
-    return depth
-
-
-def _strided(critic: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    """Give a critic whose convolutions have kernels of any width."""
-    return lambda network, **shape: critic(
-        width=network.critic_width,
-        depth=_critic_depth(network),
-        kernel=network.kernel,
-        normalisation=network.critic_normalisation,
-        **shape,
-    )
-
-
-CRITICS: Mapping[str, Callable[..., nn.Module]] = {
-    "dcgan": _strided(dcgan.critic),
-    "patch": _strided(patch.critic),
-    "autoencoder": _strided(autoencoder.critic),
-    "blind": lambda network, dtype, **shape: blind.Critic(dtype),
-    "residual": lambda network, **shape: residual.critic(
-        width=network.critic_width,
-        depth=_critic_depth(network),
-        normalisation=network.critic_normalisation,
-        **shape,
-    ),
-    "perceptron": lambda network, **shape: perceptron.critic(
-        width=network.critic_width,
-        depth=_critic_depth(network),
-        normalisation=network.critic_normalisation,
-        **shape,
-    ),
-    "dense_autoencoder": lambda network, **shape: perceptron.autoencoder(
-        width=network.hidden or network.critic_width,
-        depth=_critic_depth(network),
-        code=network.code,
-        **shape,
-    ),
-    "linear_autoencoder": lambda network, **shape: perceptron.autoencoder(
-        depth=0, code=linear_code(network), **shape
-    ),
-}
-"""Called with `size`, `conditional` and `dtype` as well."""
-
-ENERGY_CRITICS = ("autoencoder", "dense_autoencoder", "linear_autoencoder")
-"""Those whose score is an energy, low for real images; they make codes."""
 
 SOURCES: Mapping[str, Callable[[ConfigDict], sources.Official]] = {
     "digits": lambda data: sources.digits(data.size),
@@ -262,11 +154,6 @@ def optimizer(
     return make(_rate(settings) if rate is None else rate, settings)
 
 
-def gives_energies(config: ConfigDict) -> bool:
-    """Tell whether a run's critic gives energies, low for real images, not scores."""
-    return config.network.critic in ENERGY_CRITICS
-
-
 def program(config: ConfigDict) -> Callable[[ConfigDict, Path], dict[str, Any]]:
     """Find the program that a config names."""
     module = look_up(PROGRAMS, "program", config.program)
@@ -337,39 +224,21 @@ def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> R
     Raises:
         InputError: a name is unknown, or the networks cannot make the size.
     """
-    network = config.network
     prior = look_up(PRIORS, "latent.prior", config.latent.prior)
-    make_critic = look_up(CRITICS, "network.critic", network.critic)
-    make_generator = look_up(
-        {**GENERATORS, **TRANSLATORS}, "network.generator", network.generator
+    critic = architectures.critic(config)
+    generator = architectures.generator(
+        config, task.channels(channels), task.conditional, classes
     )
-    dtype = look_up(PRECISIONS, "precision", config.precision)
     _check_combination(config, task)
-    critic = make_critic(
-        network,
-        size=config.data.size,
-        conditional=config.get("condition_critic", False),
-        dtype=dtype,
-    )
 
     def latent(key: PRNGKeyArray, count: int) -> Float[Array, "count latent"] | None:
         return prior(key, (count, config.latent.size))
 
     boost = config.critic_boost
     return Recipe(
-        generator=make_generator(
-            network,
-            size=config.data.size,
-            channels=task.channels(channels),
-            dtype=dtype,
-            **(
-                {"classes": classes}
-                if network.generator in TRANSLATORS
-                else {"conditional": task.conditional}
-            ),
-        ),
+        generator=generator,
         critic=critic,
-        penalised=critic.clone(dtype=PRECISIONS["float32"]),
+        penalised=critic.clone(dtype=architectures.PRECISIONS["float32"]),
         objective=look_up(OBJECTIVES, "objective", config.objective)(config),
         latent=latent,
         present=task.present,
@@ -403,17 +272,12 @@ def _weighted(**addends: tuple[float, Callable[[Play], Array]]) -> dict[str, Ter
 def _check_combination(config: ConfigDict, task: Task) -> None:
     """Refuse what would train and mean nothing."""
     network = config.network
-    for key, known in (
-        ("normalisation", OF_GENERATORS),
-        ("critic_normalisation", KINDS),
-    ):
-        look_up(dict.fromkeys(known), f"network.{key}", network[key])
     if config.gradient_penalty and network.critic_normalisation == "batch":
         raise InputError(
             "a gradient penalty needs a critic that sees each image alone: choose "
             "--config.network.critic_normalisation=layer, spectral or none"
         )
-    energies = gives_energies(config)
+    energies = architectures.gives_energies(config)
     if energies != (config.objective == "ebgan"):
         raise InputError(
             f"objective {config.objective} and network.critic {network.critic} do not "

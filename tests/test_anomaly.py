@@ -29,6 +29,7 @@ from gan_jax.training.detection import (
 from gan_jax.training.history import History
 from gan_jax.training.method import Play, Recipe
 from gan_jax.training.step import make_stretch
+from tests.weights import first_weights
 
 
 def test_the_bound_is_zero_inside_and_quadratic_outside():
@@ -170,7 +171,7 @@ def test_a_total_variation_that_is_known_is_recovered():
     this = recipe(Scale())
     step = make_detector_step(this, feed.batch, 16, "map")
     advance = jax.jit(make_stretch(step, 3000))
-    variables = this.critic.init(jax.random.key(1), jnp.zeros((1, 1, 1, 1)))
+    variables = first_weights(this.critic, jax.random.key(1), jnp.zeros((1, 1, 1, 1)))
     state = initial_detector(this, variables, jax.random.key(2))
     arrays = feed.stretch(0, 1, 1)
     state, logs = advance(state, arrays, jnp.int32(3000), past)

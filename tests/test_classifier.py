@@ -14,6 +14,7 @@ from gan_jax.programs import classifier
 from gan_jax.programs.classifier import cache_folder, open_judge
 from gan_jax.training.classification import classifier_update, shifted, turned
 from gan_jax.training.state import Player
+from tests.weights import first_weights
 
 SETTINGS = ConfigDict({"width": 4, "features": 16, "epochs": 12})
 
@@ -83,7 +84,7 @@ def test_an_update_descends_on_the_cross_entropy():
     module, optimizer = Classifier(3, 4, 8), optax.sgd(0.1)
     square = jax.random.normal(jax.random.key(0), (6, 8, 8, 1))
     answers = jnp.array([0, 1, 2, 0, 1, 2])
-    variables = module.init(jax.random.key(1), square)
+    variables = first_weights(module, jax.random.key(1), square)
     parameters = variables["params"]
     player = Player(
         parameters,

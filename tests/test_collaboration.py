@@ -17,6 +17,7 @@ from gan_jax.search.collaboration import (
     stops,
 )
 from gan_jax.search.refinement import Problem, Refined
+from tests.weights import first_weights
 
 SIZE, COUNT = 8, 7
 
@@ -41,8 +42,8 @@ def players(conditional=False):
     if conditional:
         shape = (COUNT, SIZE, SIZE, 1)
         condition = tuple(jax.random.normal(key, shape) for key in keys[3:])
-    g = generator.init(keys[1], latents, condition)
-    d = critic.init(keys[2], jnp.ones((COUNT, SIZE, SIZE, 1)), condition)
+    g = first_weights(generator, keys[1], latents, condition)
+    d = first_weights(critic, keys[2], jnp.ones((COUNT, SIZE, SIZE, 1)), condition)
     g, d = wild(g), wild(d)
     return Collaboration(generator, critic), g, d, latents, condition
 
@@ -112,8 +113,8 @@ def test_points_are_refined_in_the_plane():
     generator = perceptron.generator(1, 2, 4, 1)
     critic = perceptron.critic(1, 4, 1)
     z = jax.random.normal(jax.random.key(0), (5, 2))
-    g = generator.init(jax.random.key(1), z)
-    d = critic.init(jax.random.key(2), jnp.ones((5, 1, 1, 2)))
+    g = first_weights(generator, jax.random.key(1), z)
+    d = first_weights(critic, jax.random.key(2), jnp.ones((5, 1, 1, 2)))
     who = Collaboration(generator, critic, layer=len(generator.stages), rate=0.01)
     proposals = propose(who, g, z)
     assert proposals.shape == (5, 1, 1, 2)

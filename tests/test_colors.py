@@ -16,6 +16,7 @@ from gan_jax.networks import blind, chroma, classifier, unet
 from gan_jax.networks.stages import image_of
 from gan_jax.tasks import colors
 from gan_jax.training.step import initial_state, make_step
+from tests.weights import first_weights
 
 CLASSES = 3
 
@@ -141,7 +142,7 @@ def test_a_size_that_chromagan_cannot_halve_is_refused():
 def test_a_blind_critic_teaches_nothing():
     critic = blind.Critic()
     images = jax.random.normal(jax.random.key(0), (3, 8, 8, 2))
-    variables = critic.init(jax.random.key(1), images)
+    variables = first_weights(critic, jax.random.key(1), images)
     assert critic.apply(variables, images).tolist() == [0, 0, 0]
 
 

@@ -4,6 +4,7 @@ import importlib
 
 import pytest
 
+from gan_jax import architectures
 from gan_jax import config as configs
 from gan_jax.errors import InputError
 
@@ -94,7 +95,7 @@ def test_every_detector_has_its_variants_and_can_be_made(variant):
     this = recipes.recipe(config, recipes.task(config), channels=1)
     paper = any(name in variant for name in ("wasserstein", "svhn", "photos"))
     assert ("gradient_penalty" in this.critic_terms) == paper
-    assert recipes.gives_energies(config) != paper
+    assert architectures.gives_energies(config) != paper
     assert config.history.every and config.steps % config.history.every == 0
     assert config.network.hidden == (64 if "smoke" in variant else 512)
 

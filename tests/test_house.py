@@ -19,7 +19,7 @@ FLOORS = [
     {"tasks"},
     {"config"},
     {"variants"},
-    {"limits"},
+    {"limits", "architectures"},
     {"recipe", "command"},
     {"searches"},
     {"programs"},

@@ -9,6 +9,7 @@ import pytest
 from gan_jax.networks import dcgan
 from gan_jax.search.descent import natural_gradient
 from gan_jax.search.latent import Search, diverse, minimise
+from tests.weights import first_weights
 
 SIZE = 3
 
@@ -139,7 +140,7 @@ def test_what_has_converged_leaves_and_the_queue_costs_the_mean():
 def network_search(patience=0):
     """A search through real networks, with fixed statistics."""
     generator = dcgan.generator(8, 1, 8, 1, 4)
-    variables = generator.init(jax.random.key(0), jnp.ones((2, 5)))
+    variables = first_weights(generator, jax.random.key(0), jnp.ones((2, 5)))
 
     def loss(latent, problem):
         image = generator.apply(variables, latent[None])[0]

@@ -9,6 +9,7 @@ from jax import lax
 
 from gan_jax.networks import compilation, convolutions, layers
 from gan_jax.networks.compilation import compiled
+from tests.weights import first_weights
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 PADDINGS = ["SAME", "VALID", ((1, 2), (0, 3))]
@@ -89,9 +90,9 @@ def test_first_and_second_derivatives_equal_those_of_lax(pair, taps, stride, siz
 def test_modules_take_flax_parameters(ours, theirs, bias):
     image = normal(0, 2, 8, 8, 3)
     module = theirs(6, (4, 4), (2, 2), use_bias=bias)
-    variables = module.init(jax.random.key(1), image)
+    variables = first_weights(module, jax.random.key(1), image)
     mine = ours(6, 4, 2, use_bias=bias)
-    shapes = jax.tree.map(jnp.shape, mine.init(jax.random.key(2), image))
+    shapes = jax.tree.map(jnp.shape, first_weights(mine, jax.random.key(2), image))
     assert shapes == jax.tree.map(jnp.shape, variables)
     if bias:
         variables["params"]["bias"] += 0.5
@@ -148,8 +149,10 @@ def test_joined_images_are_convolved_as_their_concatenation():
         normal(seed, 2, 8, 8, channels) for seed, channels in enumerate((3, 1, 2))
     ]
     layer = layers.Conv(5, 3, 2)
-    variables = layer.init(jax.random.key(1), jnp.concatenate(images, axis=-1))
-    same = layer.init(jax.random.key(1), *images)
+    variables = first_weights(
+        layer, jax.random.key(1), jnp.concatenate(images, axis=-1)
+    )
+    same = first_weights(layer, jax.random.key(1), *images)
     assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, same)
     assert_close(
         layer.apply(variables, *images),

@@ -14,6 +14,7 @@ from gan_jax.networks import (
     perceptron,
     residual,
 )
+from tests.weights import first_weights
 
 LATENT = 7
 
@@ -41,7 +42,12 @@ def build(size, depth, conditional, channels=1, kernel=5, name="dcgan"):
     )
     latent = jax.random.normal(jax.random.key(0), (3, LATENT))
     given = condition(3, size) if conditional else None
-    return network, network.init(jax.random.key(1), latent, given), latent, given
+    return (
+        network,
+        first_weights(network, jax.random.key(1), latent, given),
+        latent,
+        given,
+    )
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -93,7 +99,7 @@ def test_critics_score_each_image_and_see_what_they_are_shown(name, conditional)
     network = build_critic(28, 4, 2, conditional=conditional)
     images = jax.random.normal(jax.random.key(0), (3, 28, 28, 1))
     given = condition(3, 28)
-    variables = network.init(jax.random.key(1), images, given)
+    variables = first_weights(network, jax.random.key(1), images, given)
     scores = network.apply(variables, images, given)
     assert scores.shape == shape
     assert scores.dtype == jnp.float32
@@ -127,7 +133,7 @@ def test_a_size_that_cannot_be_made_is_refused(size, depth):
 def test_only_batch_normalisation_lets_a_critic_see_its_neighbours(module, kind):
     critic = module.critic(8, 4, 2, normalisation=kind)
     images = jax.random.normal(jax.random.key(0), (6, 8, 8, 1))
-    variables = critic.init(jax.random.key(1), images, train=True)
+    variables = first_weights(critic, jax.random.key(1), images, train=True)
 
     def score(images):
         scores, _ = critic.apply(
@@ -143,7 +149,7 @@ def test_only_batch_normalisation_lets_a_critic_see_its_neighbours(module, kind)
 def test_spectral_norm_makes_every_layers_largest_singular_value_one():
     critic = dcgan.critic(8, 4, 2, 3, normalisation="spectral")
     images = jax.random.normal(jax.random.key(0), (6, 8, 8, 1))
-    variables = critic.init(jax.random.key(1), images, train=True)
+    variables = first_weights(critic, jax.random.key(1), images, train=True)
     scale = jax.tree.map(lambda leaf: 50 * leaf, variables["params"])
     statistics = variables["batch_stats"]
     for _ in range(50):  # the power iteration goes on over the training steps
@@ -173,7 +179,7 @@ def test_spectral_norm_makes_every_layers_largest_singular_value_one():
 def test_energies_are_errors_of_reproduction_and_codes_are_kept():
     critic = autoencoder.critic(16, 4, 2)
     images = jax.random.uniform(jax.random.key(0), (3, 16, 16, 1), minval=-1)
-    variables = critic.init(jax.random.key(1), images)
+    variables = first_weights(critic, jax.random.key(1), images)
     variables = {name: variables[name] for name in ("params", "batch_stats")}
     energies, kept = critic.apply(variables, images, mutable=["codes"])
     assert energies.shape == (3,) and bool((energies > 0).all())
@@ -189,7 +195,7 @@ def test_energies_are_errors_of_reproduction_and_codes_are_kept():
 def test_a_block_that_nothing_normalises_begins_as_the_image_it_is_given():
     block = residual.Enlarge(4, "none")
     image = jax.random.normal(jax.random.key(0), (2, 5, 5, 4))
-    variables = block.init(jax.random.key(1), image, None, True)
+    variables = first_weights(block, jax.random.key(1), image, None, True)
     after = block.apply(variables, image, None, True)
     assert bool((after == image.repeat(2, axis=1).repeat(2, axis=2)).all())
 
@@ -197,7 +203,7 @@ def test_a_block_that_nothing_normalises_begins_as_the_image_it_is_given():
 def test_a_patch_sees_its_part_of_the_image_only():
     critic = patch.critic(64, 4, 2, normalisation="none")
     image = jax.random.normal(jax.random.key(0), (1, 64, 64, 1))
-    variables = critic.init(jax.random.key(1), image)
+    variables = first_weights(critic, jax.random.key(1), image)
     slopes = jax.grad(lambda image: critic.apply(variables, image)[0, 8, 8].sum())(
         image
     )[0, :, :, 0]
@@ -210,7 +216,7 @@ def test_a_patch_sees_its_part_of_the_image_only():
 def test_a_dense_autoencoders_code_has_the_size_asked_for(depth, code):
     critic = perceptron.autoencoder(8, 16, depth, code)
     images = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
-    variables = critic.init(jax.random.key(1), images)
+    variables = first_weights(critic, jax.random.key(1), images)
     _, left = critic.apply(variables, images, mutable=["codes"])
     codes = left["codes"]["code"][0]
     assert codes.shape == (4, code or 16)

@@ -9,6 +9,7 @@ import pytest
 from gan_jax import recipe as recipes
 from gan_jax.data.masks import known, random_pixels
 from launch import benchmark, searches
+from tests.weights import first_weights
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
@@ -40,8 +41,10 @@ def test_our_weights_in_the_peers_give_our_outputs(name):
     )
     latent = ours.latent(keys[2], 4)
     variables = {
-        "generator": ours.generator.init(keys[3], latent, condition, train=True),
-        "critic": ours.critic.init(keys[4], images, condition, train=True),
+        "generator": first_weights(
+            ours.generator, keys[3], latent, condition, train=True
+        ),
+        "critic": first_weights(ours.critic, keys[4], images, condition, train=True),
     }
     parameters = {name: tree["params"] for name, tree in variables.items()}
 

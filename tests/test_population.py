@@ -1,5 +1,7 @@
 """A population is its runs: the same numbers, whichever way it is gone through."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from gan_jax.data.feed import resident
 from gan_jax.data.sources import ArraySource
 from gan_jax.losses import adversarial
 from gan_jax.networks import dcgan
+from gan_jax.networks.compilation import run_once
 from gan_jax.tasks import samples
 from gan_jax.training import terms
 from gan_jax.training.method import Recipe, Term
@@ -49,7 +52,8 @@ def runs():
     batch = feeds[0].batch
     states = []
     for seed, own in enumerate(arrays):
-        state = initial_state(RECIPE, jax.random.key(seed), batch(own, jnp.int32(0)))
+        begin = partial(initial_state, RECIPE)
+        state = run_once(begin, jax.random.key(seed), batch(own, jnp.int32(0)))
         weights = {"generator": {}, "critic": {"gradient_penalty": jnp.float32(seed)}}
         states.append(state._replace(weights=weights))
     stretch = make_stretch(make_step(RECIPE, batch), STEPS)

@@ -11,6 +11,7 @@ from gan_jax.networks import dcgan
 from gan_jax.training.method import Example, Recipe
 from gan_jax.training.recalibration import recalibrate
 from gan_jax.training.state import Trained
+from tests.weights import first_weights
 
 SIZE, BATCH, LATENT = 8, 6, 5
 
@@ -29,8 +30,8 @@ def recipe(normalisation="batch"):
 
 def networks(of):
     image = jnp.ones((2, SIZE, SIZE, 1))
-    generator = of.generator.init(jax.random.key(0), jnp.ones((2, LATENT)))
-    critic = of.critic.init(jax.random.key(1), image)
+    generator = first_weights(of.generator, jax.random.key(0), jnp.ones((2, LATENT)))
+    critic = first_weights(of.critic, jax.random.key(1), image)
     return Trained(jnp.int32(7), generator, critic)
 
 

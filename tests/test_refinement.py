@@ -8,6 +8,7 @@ import pytest
 from gan_jax.losses import inpainting
 from gan_jax.networks import dcgan
 from gan_jax.search.refinement import Problem, Refinement, critic_cost, refine
+from tests.weights import first_weights
 
 SIZE = 8
 
@@ -67,8 +68,8 @@ def networks():
     generator, critic = dcgan.generator(SIZE, 1, 4, 1, 3), dcgan.critic(SIZE, 4, 1, 3)
     keys = jax.random.split(jax.random.key(0), 3)
     latent = jax.random.normal(keys[0], (6, 5))
-    g = generator.init(keys[1], latent)
-    d = critic.init(keys[2], jnp.ones((2, SIZE, SIZE, 1)))
+    g = first_weights(generator, keys[1], latent)
+    d = first_weights(critic, keys[2], jnp.ones((2, SIZE, SIZE, 1)))
     return generator, g, critic, d, latent
 
 

@@ -15,7 +15,8 @@ from gan_jax.search.refinement import Problem
 from gan_jax.training.method import Example, Recipe
 from gan_jax.training.shaping import Lesson, shape
 from gan_jax.training.state import Player
-from gan_jax.training.step import critic_update
+from gan_jax.training.updates import critic_update
+from tests.weights import first_weights
 
 BATCH = 6
 
@@ -26,7 +27,10 @@ def parts():
     keys = jax.random.split(jax.random.key(0), 4)
     latents = jax.random.normal(keys[0], (BATCH, 3))
     real = jax.random.normal(keys[1], (BATCH, 1, 1, 2)) + 2
-    g, d = generator.init(keys[2], latents), critic.init(keys[3], real)
+    g, d = (
+        first_weights(generator, keys[2], latents),
+        first_weights(critic, keys[3], real),
+    )
     recipe = Recipe(
         generator,
         critic,

@@ -1,5 +1,6 @@
 """The train step as a library: what it updates, logs, guards and repeats exactly."""
 
+from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -14,18 +15,15 @@ from gan_jax.data.sources import ArraySource
 from gan_jax.errors import DivergedError
 from gan_jax.losses import adversarial
 from gan_jax.networks import autoencoder, dcgan
+from gan_jax.networks.compilation import run_once
 from gan_jax.programs.record import check
 from gan_jax.tasks import pixels
 from gan_jax.training import terms
 from gan_jax.training.method import Recipe, Term
 from gan_jax.training.schedules import boosted
 from gan_jax.training.state import moving_average
-from gan_jax.training.step import (
-    critic_update,
-    initial_state,
-    make_step,
-    make_stretch,
-)
+from gan_jax.training.step import initial_state, make_step, make_stretch
+from gan_jax.training.updates import critic_update
 
 SIZE, BATCH = 8, 8
 
@@ -54,7 +52,8 @@ def feed():
 
 def begin(recipe, feed):
     arrays = feed.stretch(0, 1, 1)
-    state = initial_state(recipe, jax.random.key(0), feed.batch(arrays, jnp.int32(0)))
+    batch = feed.batch(arrays, jnp.int32(0))
+    state = run_once(partial(initial_state, recipe), jax.random.key(0), batch)
     return state, arrays
 
 

@@ -3,13 +3,15 @@
 Its score is an energy, the error with which it reproduces an image: low for real ones.
 """
 
+from functools import partial
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.dcgan import contract, filters
 from gan_jax.networks.layers import ConvTranspose
-from gan_jax.networks.normalisation import centres, initial_weights, normalise
+from gan_jax.networks.normalisation import initial_weights, normalised, weighted
 from gan_jax.networks.stages import seen, smallest
 
 
@@ -43,18 +45,13 @@ class Critic(nn.Module):
         code = activation.reshape(activation.shape[0], -1)
         self.sow("codes", "code", code.astype(jnp.float32))
         for features in reversed(widths[:-1]):
-            activation = ConvTranspose(
-                features,
-                self.kernel,
-                2,
-                use_bias=not centres(kind),
-                kernel_init=initial_weights(kind),
-            )(activation)
-            activation = nn.relu(normalise(activation, kind, train))
+            layer = partial(ConvTranspose, features, self.kernel, 2)
+            activation = nn.relu(normalised(layer, kind, train, activation))
         last = ConvTranspose(
             image.shape[-1], self.kernel, 2, kernel_init=initial_weights(kind)
         )
-        reproduced = nn.tanh(last(activation)).astype(jnp.float32)
+        reproduced = nn.tanh(weighted(last, kind, train, activation))
+        reproduced = reproduced.astype(jnp.float32)
         return jnp.square(reproduced - image).mean(axis=(1, 2, 3))
 
 

@@ -6,6 +6,7 @@ decoder sees both. Another branch names the image's class, by which the trunk le
 what things are.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -15,7 +16,7 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.errors import InputError
 from gan_jax.networks.layers import Conv
-from gan_jax.networks.normalisation import centres, normalise
+from gan_jax.networks.normalisation import normalised
 from gan_jax.networks.stages import Generator, joined
 
 _HALVINGS = 3  # to the trunk's size
@@ -50,14 +51,10 @@ class Convolve(nn.Module):
         self, image: Float[Array, "batch height width inputs"], train: bool
     ) -> Float[Array, "batch new_height new_width features"]:
         """Convolve a batch of activations."""
-        layer = Conv(
-            self.features,
-            3,
-            self.stride,
-            use_bias=not centres(self.normalisation),
-            kernel_init=nn.initializers.he_normal(),
-        )
-        return nn.relu(normalise(layer(image), self.normalisation, train))
+        layer = partial(Conv, self.features, 3, self.stride)
+        weights = nn.initializers.he_normal()
+        kind = self.normalisation
+        return nn.relu(normalised(layer, kind, train, image, weights=weights))
 
 
 class Trunk(nn.Module):

@@ -5,6 +5,7 @@ For any image size base * 2^depth, and with a condition joined at full resolutio
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from gan_jax.networks.normalisation import (
     centres,
     initial_weights,
     normalise,
+    normalised,
     weighted,
 )
 from gan_jax.networks.stages import Generator, joined, seen, smallest
@@ -59,14 +61,8 @@ class Enlarge(nn.Module):
     ) -> Float[Array, "batch new_height new_width features"]:
         """Enlarge a batch of activations."""
         kind = self.normalisation
-        image = ConvTranspose(
-            self.features,
-            self.kernel,
-            2,
-            use_bias=not centres(kind),
-            kernel_init=initial_weights(kind),
-        )(image)
-        return nn.relu(normalise(image, kind, train))
+        layer = partial(ConvTranspose, self.features, self.kernel, 2)
+        return nn.relu(normalised(layer, kind, train, image))
 
 
 class Join(nn.Module):
@@ -84,13 +80,9 @@ class Join(nn.Module):
     ) -> Float[Array, "batch height width features"]:
         """Join the condition's maps to a batch of activations."""
         kind = self.normalisation
-        image = Conv(
-            self.features,
-            3,
-            use_bias=not centres(kind),
-            kernel_init=initial_weights(kind),
-        )(image, joined(condition).astype(image.dtype))
-        return nn.relu(normalise(image, kind, train))
+        maps = joined(condition).astype(image.dtype)
+        layer = partial(Conv, self.features, 3)
+        return nn.relu(normalised(layer, kind, train, image, maps))
 
 
 class Paint(nn.Module):
@@ -128,17 +120,12 @@ def contract(
     Every convolution but the first is normalised.
     """
     for index, width in enumerate(features):
-        first = index == 0
-        layer = Conv(
-            width,
-            kernel,
-            2,
-            use_bias=first or not centres(normalisation),
-            kernel_init=initial_weights(normalisation),
-        )
-        image = weighted(layer, image, normalisation, train)
-        if not first:
-            image = normalise(image, normalisation, train)
+        layer = partial(Conv, width, kernel, 2)
+        if index == 0:
+            first = layer(kernel_init=initial_weights(normalisation))
+            image = weighted(first, normalisation, train, image)
+        else:
+            image = normalised(layer, normalisation, train, image)
         image = nn.leaky_relu(image, 0.2)
     return image
 
@@ -171,7 +158,7 @@ class Critic(nn.Module):
         image = contract(image, self.features, self.kernel, kind, train)
         flat = image.reshape(image.shape[0], -1)
         layer = nn.Dense(1, kernel_init=initial_weights(kind), dtype=self.dtype)
-        score = weighted(layer, flat, kind, train)
+        score = weighted(layer, kind, train, flat)
         return score.squeeze(-1).astype(jnp.float32)
 
 

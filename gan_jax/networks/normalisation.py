@@ -60,15 +60,37 @@ def initial_weights(kind: str) -> Callable[..., Array]:
     return nn.initializers.he_normal() if kind == "none" else _small
 
 
+def normalised(
+    make: Callable[..., nn.Module],
+    kind: str,
+    train: bool,
+    *activations: Float[Array, "batch height width _"],
+    weights: Callable[..., Array] | None = None,
+) -> Float[Array, "batch new_height new_width features"]:
+    """Convolve and normalise inside a compact module, without a bias that is undone.
+
+    Args:
+        make: `make(use_bias=..., kernel_init=...)` of the convolution.
+        kind: of the normalisation.
+        train: whether a batch's own statistics are taken.
+        activations: what is convolved, as if joined.
+        weights: their initialiser; by default `initial_weights`.
+    """
+    layer = make(
+        use_bias=not centres(kind), kernel_init=weights or initial_weights(kind)
+    )
+    return normalise(weighted(layer, kind, train, *activations), kind, train)
+
+
 def weighted(
-    layer: nn.Module, activation: Float[Array, "batch *shape"], kind: str, train: bool
+    layer: nn.Module, kind: str, train: bool, *activations: Float[Array, "batch *_"]
 ) -> Array:
     """Run a layer, with its weights over their largest singular value if spectral.
 
     Miyato et al. 2018, arXiv 1802.05957, section 2.1.
     """
     if kind == "spectral":
-        normed: Array = nn.SpectralNorm(layer)(activation, update_stats=train)
+        normed: Array = nn.SpectralNorm(layer)(*activations, update_stats=train)
         return normed
-    output: Array = layer(activation)
+    output: Array = layer(*activations)
     return output

@@ -1,6 +1,7 @@
 """A critic of patches (Isola et al. 2016, arXiv 1611.07004, appendix 6.1.2)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -8,12 +9,7 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.dcgan import contract, filters
 from gan_jax.networks.layers import Conv
-from gan_jax.networks.normalisation import (
-    centres,
-    initial_weights,
-    normalise,
-    weighted,
-)
+from gan_jax.networks.normalisation import initial_weights, normalised, weighted
 from gan_jax.networks.stages import seen, smallest
 
 
@@ -42,11 +38,10 @@ class Critic(nn.Module):
         image = seen(image, condition if self.conditional else None, self.dtype)
         *halving, last = self.features
         image = contract(image, halving, self.kernel, kind, train)
-        weights = initial_weights(kind)
-        layer = Conv(last, self.kernel, use_bias=not centres(kind), kernel_init=weights)
-        image = normalise(weighted(layer, image, kind, train), kind, train)
-        head = Conv(1, self.kernel, kernel_init=weights)
-        scores = weighted(head, nn.leaky_relu(image, 0.2), kind, train)
+        layer = partial(Conv, last, self.kernel)
+        image = nn.leaky_relu(normalised(layer, kind, train, image), 0.2)
+        head = Conv(1, self.kernel, kernel_init=initial_weights(kind))
+        scores = weighted(head, kind, train, image)
         return scores.squeeze(-1).astype(jnp.float32)
 
 

@@ -72,10 +72,10 @@ class Critic(nn.Module):
         start = nn.initializers.he_normal()
         for _ in range(self.depth):
             layer = nn.Dense(self.width, kernel_init=start, dtype=self.dtype)
-            values = normalise(weighted(layer, values, kind, train), kind, train)
+            values = normalise(weighted(layer, kind, train, values), kind, train)
             values = nn.relu(values)
         last = nn.Dense(1, dtype=self.dtype)
-        return weighted(last, values, kind, train).squeeze(-1).astype(jnp.float32)
+        return weighted(last, kind, train, values).squeeze(-1).astype(jnp.float32)
 
 
 class Autoencoder(nn.Module):

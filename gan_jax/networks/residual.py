@@ -117,14 +117,14 @@ class Reduce(nn.Module):
         start = nn.initializers.he_normal()
         inner = nn.relu(normalise(image, kind, train))
         first = Conv(image.shape[-1], 3, kernel_init=start)
-        inner = nn.relu(normalise(weighted(first, inner, kind, train), kind, train))
+        inner = nn.relu(normalise(weighted(first, kind, train, inner), kind, train))
         # To convolve before averaging doubles the work of a strided convolution, and
         # is what the paper does.
         second = Conv(self.features, 3, kernel_init=_second(kind))
-        inner = _reduce(weighted(second, inner, kind, train))
+        inner = _reduce(weighted(second, kind, train, inner))
         shortcut = _reduce(image)
         if image.shape[-1] != self.features:
-            shortcut = weighted(Conv(self.features, 1), shortcut, kind, train)
+            shortcut = weighted(Conv(self.features, 1), kind, train, shortcut)
         return shortcut + inner
 
 
@@ -147,12 +147,12 @@ class Critic(nn.Module):
         """Score a batch of images; a higher score is more real."""
         kind = self.normalisation
         image = seen(image, condition if self.conditional else None, self.dtype)
-        image = weighted(Conv(self.width, 3), image, kind, train)
+        image = weighted(Conv(self.width, 3), kind, train, image)
         for features in _filters(self.width, self.depth)[1:]:
             image = Reduce(features, kind)(image, train)
         flat = image.reshape(image.shape[0], -1)
         layer = nn.Dense(1, dtype=self.dtype)
-        return weighted(layer, flat, kind, train).squeeze(-1).astype(jnp.float32)
+        return weighted(layer, kind, train, flat).squeeze(-1).astype(jnp.float32)
 
 
 def generator(

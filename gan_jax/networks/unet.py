@@ -4,12 +4,14 @@ Isola et al. 2016, arXiv 1611.07004, appendix 6.1. It starts from the condition 
 its noise is the dropout of training.
 """
 
+from functools import partial
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.layers import Conv, ConvTranspose
-from gan_jax.networks.normalisation import centres, initial_weights, normalise
+from gan_jax.networks.normalisation import initial_weights, normalised
 from gan_jax.networks.stages import Generator, joined, smallest
 
 _MOST = 8  # times the width: no layer has more filters
@@ -50,16 +52,9 @@ class Encode(nn.Module):
     @nn.compact
     def __call__(self, images: Skips, condition: PyTree, train: bool) -> Skips:
         """Encode the smallest of the images."""
-        kind = self.normalisation
-        layer = Conv(
-            self.features,
-            self.kernel,
-            2,
-            use_bias=not centres(kind),
-            kernel_init=initial_weights(kind),
-        )
-        image = layer(nn.leaky_relu(images[-1], 0.2))
-        return (*images, normalise(image, kind, train))
+        layer = partial(Conv, self.features, self.kernel, 2)
+        image = nn.leaky_relu(images[-1], 0.2)
+        return (*images, normalised(layer, self.normalisation, train, image))
 
 
 class Decode(nn.Module):
@@ -76,16 +71,9 @@ class Decode(nn.Module):
     @nn.compact
     def __call__(self, images: Skips, condition: PyTree, train: bool) -> Skips:
         """Decode the last of the images; it and its counterpart come out as one."""
-        kind = self.normalisation
         *others, skip, image = images
-        layer = ConvTranspose(
-            self.features,
-            self.kernel,
-            2,
-            use_bias=not centres(kind),
-            kernel_init=initial_weights(kind),
-        )
-        image = normalise(layer(nn.relu(image)), kind, train)
+        layer = partial(ConvTranspose, self.features, self.kernel, 2)
+        image = normalised(layer, self.normalisation, train, nn.relu(image))
         if self.first:
             image = nn.Dropout(_DROPPED, deterministic=not train)(image)
         return (*others, jnp.concatenate([image, skip], axis=-1))

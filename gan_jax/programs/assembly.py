@@ -64,6 +64,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
             f"{official.train.name} has the size {sides[1]}x{sides[0]}: give "
             f"--config.data.size={sides[0]}"
         )
+    # Before a teacher is trained, who may take long: this refuses what cannot be made.
     recipe = recipes.recipe(config, task, channels)
     kind = config.data.feed
     if kind == "auto":

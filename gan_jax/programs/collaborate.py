@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import recipe as recipes
-from gan_jax import searches
+from gan_jax import architectures, searches
 from gan_jax.config import flatten
 from gan_jax.data.holes import Hole
 from gan_jax.data.sources import Skipped
@@ -144,7 +143,7 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
             f"refinement.layer {settings.layer}: the generator of {prior.workdir} has "
             f"{stages} stages; 0 is the latent, {stages} the image itself"
         )
-    energies = recipes.gives_energies(prior.config)
+    energies = architectures.gives_energies(prior.config)
     if energies != (settings.unlikely == "energy") and settings.unlikely != "trained":
         raise InputError(
             f"refinement.unlikely {settings.unlikely} does not fit the objective "

@@ -1,6 +1,7 @@
 """A trained colorizer as a function from an image of any size to its colours."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +21,15 @@ TOGETHER = 8
 
 _PIXELS = 2**16  # of an image, converted at once
 
-Plane = Float[np.ndarray, "height width"]
+
+class Colored(NamedTuple):
+    """An image in new colours, and what it was."""
+
+    image: Image8
+    lightness: Float[np.ndarray, "height width 1"]
+    """Of the image that was given, scaled to [-1, 1]."""
+    true_ab: Float[np.ndarray, "height width 2"]
+    """Of the same; zeros where it was grey."""
 
 
 class Colorizer:
@@ -39,19 +48,21 @@ class Colorizer:
         self._split = compiled(lambda rgb: jnp.concatenate(color.split(rgb), axis=-1))
         self._merge = compiled(color.merge)
 
-    def __call__(self, images: Sequence[Image8]) -> list[Image8]:
+    def __call__(self, images: Sequence[Image8]) -> list[Colored]:
         """Colorize images of 1 or 3 channels, up to `TOGETHER`, each at its size.
 
         The generator sees an image's lightness brought to its own square size; the
         colours that it makes are brought back, and the lightness stays as it was.
         """
-        planes = [self.split(image)[0][..., 0] for image in images]
-        small = np.stack([_resized(plane, self._size, self._size) for plane in planes])
+        known = [self.split(image) for image in images]
+        small = np.stack(
+            [_resized(plane[..., 0], self._size, self._size) for plane, _ in known]
+        )
         (at,) = chunks(len(images), TOGETHER)
-        colours = np.asarray(self._paint(self._variables, small[at][..., None]))
+        made = np.asarray(self._paint(self._variables, small[at][..., None]))
         return [
-            self._painted(plane, ab)
-            for plane, ab in zip(planes, colours[: len(images)], strict=True)
+            Colored(self._painted(lightness, ab), lightness, true_ab)
+            for (lightness, true_ab), ab in zip(known, made[: len(images)], strict=True)
         ]
 
     def split(
@@ -63,11 +74,13 @@ class Colorizer:
         return both[..., :1], both[..., 1:]
 
     def _painted(
-        self, lightness: Plane, ab: Float[np.ndarray, "size size 2"]
+        self,
+        lightness: Float[np.ndarray, "height width 1"],
+        ab: Float[np.ndarray, "size size 2"],
     ) -> Image8:
-        height, width = lightness.shape
+        height, width, _ = lightness.shape
         planes = [_resized(ab[..., at], height, width) for at in range(2)]
-        rgb = self._by_pixels(self._merge, lightness[..., None], np.stack(planes, -1))
+        rgb = self._by_pixels(self._merge, lightness, np.stack(planes, -1))
         return to_uint8(rgb)
 
     def _by_pixels(
@@ -85,7 +98,7 @@ class Colorizer:
 
 
 def _resized(
-    plane: Plane, height: int, width: int
+    plane: Float[np.ndarray, "_ _"], height: int, width: int
 ) -> Float[np.ndarray, "new_height new_width"]:
     """Bring numbers to another size, with antialiasing (Lanczos)."""
     from PIL import Image

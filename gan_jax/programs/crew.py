@@ -20,7 +20,8 @@ from gan_jax.training.population import (
     side_by_side,
 )
 from gan_jax.training.state import TrainState
-from gan_jax.training.step import Log, make_step, make_stretch
+from gan_jax.training.step import make_step, make_stretch
+from gan_jax.training.updates import Log
 
 
 class Crew:

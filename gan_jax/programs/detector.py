@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
+from gan_jax import architectures
 from gan_jax import recipe as recipes
 from gan_jax.config import flatten, nested
 from gan_jax.data.feed import to_float
@@ -82,7 +83,7 @@ class Scorer:
 
 def plain_scale(prior: Prior) -> Scale:
     """Give the scale of a run's own critics: their scores, or minus their energies."""
-    return Scale(0.0, -1.0 if recipes.gives_energies(prior.config) else 1.0)
+    return Scale(0.0, -1.0 if architectures.gives_energies(prior.config) else 1.0)
 
 
 def keep_detector(detector: Detector, prior: Prior, workdir: Path) -> None:

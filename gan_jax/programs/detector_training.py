@@ -11,6 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
+from gan_jax import architectures
 from gan_jax import recipe as recipes
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.evaluation.outliers import leading_components
@@ -98,7 +99,7 @@ def train_detector(
     unseen = of_history(prior.recipe, history, len(normal), config.seed)
     start = STARTS[settings.start]
     critic = start.begin(this, prior, snapshots, mean)
-    if recipes.gives_energies(prior.config):
+    if architectures.gives_energies(prior.config):
         scale = scale_of_energies(settings.margin)
     elif start.new:
         scale = Scale()
@@ -235,7 +236,7 @@ def _check_components(critic: str, network: ConfigDict, this: Run) -> None:
         )
     source = this.parts["train"]["real"]
     most = min(len(source), int(np.prod(source.shape)))
-    if recipes.linear_code(network) > most:
+    if architectures.linear_code(network) > most:
         raise InputError(
             f"detector.start components: {len(source)} images of {source.shape} have "
             f"{most} at most; give a smaller --config.network.code"
@@ -264,7 +265,7 @@ def judge_of(settings: ConfigDict, prior: Prior, own: ConfigDict) -> Prior:
     with (own := own.copy_and_resolve_references()).unlocked():
         own.network.critic = settings.critic or own.network.critic
         # Any that its scores fit: its recipe is to be made of this config alone.
-        own.objective = "ebgan" if recipes.gives_energies(own) else "wgan"
+        own.objective = "ebgan" if architectures.gives_energies(own) else "wgan"
     critic = recipes.recipe(own, recipes.task(own), prior.channels).critic
     return prior._replace(config=own, recipe=prior.recipe._replace(critic=critic))
 
@@ -282,7 +283,7 @@ def check_detector(config: ConfigDict, this: Run) -> None:
     settings, groups = config.detector, config.detector.groups
     start: Start = look_up(STARTS, "detector.start", settings.start)
     critic = settings.critic or config.network.critic
-    look_up(recipes.CRITICS, "detector.critic", critic)
+    look_up(architectures.CRITICS, "detector.critic", critic)
     if settings.critic and not start.new:
         new = " or ".join(name for name, one in STARTS.items() if one.new)
         raise InputError(

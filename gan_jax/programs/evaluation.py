@@ -65,9 +65,8 @@ class Evaluation:
                 are compared with.
         """
         recipe = self._this.recipe
-        keys = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)
+        keys, asked = self._ask(part, count)
         generate = self._using(networks).generate
-        asked = self._this.task.ask(self._this.parts[part], keys[0], count)
         shapes = jax.tree.leaves(asked.condition)
         count = len(shapes[0]) if shapes else count
         generated = generate(keys[1], asked.condition, count)
@@ -89,8 +88,7 @@ class Evaluation:
     def baselines(self, part: str, count: int) -> dict[str, Measured]:
         """Measure what the task can make without a network, by name."""
         task = self._this.task
-        key = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)[0]
-        asked = task.ask(self._this.parts[part], key, count)
+        _, asked = self._ask(part, count)
         return {
             name: self.compare(
                 make(asked, self._this.parts["train"]), asked, part, count
@@ -139,6 +137,11 @@ class Evaluation:
     @property
     def _key(self) -> PRNGKeyArray:
         return jax.random.key(self._this.config.seed)
+
+    def _ask(self, part: str, count: int) -> tuple[PRNGKeyArray, Asked]:
+        """Draw what generators are asked for; with keys, the first of them spent."""
+        keys = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)
+        return keys, self._this.task.ask(self._this.parts[part], keys[0], count)
 
     def _judged(
         self,

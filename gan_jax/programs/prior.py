@@ -7,17 +7,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
 from gan_jax.config import nested
 from gan_jax.data.feed import Images
 from gan_jax.errors import InputError
+from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run
 from gan_jax.programs.workdir import read_summary
 from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.method import Recipe
+from gan_jax.training.method import Example, Recipe
 from gan_jax.training.recalibration import recalibrate
 from gan_jax.training.state import Trained, TrainState, digest, trained
 from gan_jax.training.step import initial_state
@@ -47,12 +49,13 @@ def keep_prior(this: Run, chosen: Trained) -> None:
     """
     key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_003)
     arrays = this.feed.stretch(0, _BATCHES, _BATCHES)
-    examples = (
-        this.recipe.present(
-            jax.random.fold_in(key, step), this.feed.batch(arrays, jnp.int32(step))
-        )
-        for step in range(_BATCHES)
-    )
+
+    def example(arrays: PyTree, step: Array) -> Example:
+        batch = this.feed.batch(arrays, step)
+        return this.recipe.present(jax.random.fold_in(key, step), batch)
+
+    present = compiled(example)
+    examples = (present(arrays, jnp.int32(step)) for step in range(_BATCHES))
     networks = recalibrate(this.recipe, chosen, examples, key)
     with Checkpoints(this.workdir / _FOLDER, keep=None) as kept:
         for step in kept.steps:

@@ -17,7 +17,7 @@ from gan_jax.report.journal import Journal
 from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.state import TrainState, Variables, trained
-from gan_jax.training.step import CAUSES, Log
+from gan_jax.training.updates import CAUSES, Log
 
 _FIRST_STEPS = 20  # each of them is logged
 

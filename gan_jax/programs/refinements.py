@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from gan_jax import recipe as recipes
+from gan_jax import architectures
 from gan_jax.data.feed import read
 from gan_jax.data.splits import Part
 from gan_jax.errors import Interrupted
@@ -76,7 +76,7 @@ class Refiner:
             signals: that interrupt it between chunks.
         """
         self._prior, self._who, self._signals = prior, who, signals
-        energies = recipes.gives_energies(prior.config)
+        energies = architectures.gives_energies(prior.config)
         plain = inpainting.PRIORS["energy" if energies else "score"]
         bounded = prior.config.task != "points"
         count = min(_REAL, *(len(source) for source in part.values()))

@@ -11,6 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
+from gan_jax import architectures
 from gan_jax import recipe as recipes
 from gan_jax.data.feed import Feed, resident
 from gan_jax.data.sources import ArraySource, in_memory, select
@@ -307,7 +308,7 @@ def telling_critics(
     with settings.unlocked():
         settings.start = "restarted"
     recipe = prior.recipe
-    if not recipes.gives_energies(prior.config):
+    if not architectures.gives_energies(prior.config):
         # Only a logistic loss leads to scores that are logarithms of p / q.
         recipe = recipe._replace(
             objective=adversarial.nonsaturating,

@@ -245,25 +245,24 @@ def report(
         cards: key figures.
         tables: of methods and anomalies.
         figures: plots and plates.
-        rows: of the journal of the detector's training; none where it was only used.
+        rows: of the journal of the detector's training.
         text: the command.
     """
     sections = [Section("Figures", tables), Section("Pictures", figures)]
-    if rows:
-        course = plots.curves(
-            rows,
-            {
-                "Total variation on validation images": ["validation/total_variation"],
-                "Anomaly scores": ["validation/normal", "validation/history"],
-                "Critic's loss": ["critic/loss"],
-                "Its bound": ["critic/bound"],
-            },
-        )
-        figure = Figure(
-            "Course of the detector's training",
-            course,
-            "The best look at validation images is kept; no anomaly is looked at.",
-        )
-        sections.append(Section("Training", [figure]))
+    course = plots.curves(
+        rows,
+        {
+            "Total variation on validation images": ["validation/total_variation"],
+            "Anomaly scores": ["validation/normal", "validation/history"],
+            "Critic's loss": ["critic/loss"],
+            "Its bound": ["critic/bound"],
+        },
+    )
+    figure = Figure(
+        "Course of the detector's training",
+        course,
+        "The best look at validation images is kept; no anomaly is looked at.",
+    )
+    sections.append(Section("Training", [figure]))
     sections.append(Section("Reproduce", [Command("Command", text)]))
     return page(title, subtitle, facts, sections, cards)

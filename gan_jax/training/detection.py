@@ -20,7 +20,7 @@ from gan_jax.training.history import History, sample
 from gan_jax.training.method import Play, Recipe, Scores, Term
 from gan_jax.training.population import Form
 from gan_jax.training.state import Player, Variables
-from gan_jax.training.step import Log, critic_update
+from gan_jax.training.updates import Log, critic_update
 
 Numbers = TypeVar("Numbers", Array, np.ndarray)
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree
 
 from gan_jax.training.state import TrainState
-from gan_jax.training.step import Log
+from gan_jax.training.updates import Log
 
 Form = Literal["vmap", "map"]
 """`vmap` runs all at once, `map` one after the other: the very numbers of single runs,

@@ -22,7 +22,7 @@ from gan_jax.search.collaboration import (
 from gan_jax.search.refinement import Problem
 from gan_jax.training.method import Example, Recipe
 from gan_jax.training.state import Player, Variables
-from gan_jax.training.step import Log, critic_update
+from gan_jax.training.updates import Log, critic_update
 
 
 class Lesson(NamedTuple):

@@ -5,54 +5,28 @@ updates the critic on them as often as the recipe says, then updates the generat
 once; it knows no method by name. Statics are closed over, arrays never are.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from gan_jax.data.feed import Batch
 from gan_jax.networks.stages import image_of
-from gan_jax.training.method import (
-    Condition,
-    Example,
-    Images,
-    Play,
-    Recipe,
-    Scores,
-    Term,
-)
+from gan_jax.training.method import Example, Recipe
 from gan_jax.training.state import Player, TrainState, Variables, moving_average
-
-CAUSES = (
-    "critic parameter",
-    "critic statistic",
-    "generator parameter",
-    "generator statistic",
-    "critic batch",
-    "critic term",
-    "critic gradient",
-    "critic update",
-    "generator term",
-    "generator gradient",
-    "generator update",
+from gan_jax.training.updates import (
+    Log,
+    critic_update,
+    finite,
+    generate,
+    generator_update,
 )
-"""Kinds of tensors in the order in which one that is not finite spoils the next."""
-
 
 State = TypeVar("State")
 """What a step takes and gives: of a whole run, or of one network alone."""
-
-
-class Log(NamedTuple):
-    """What a step reports: numbers to plot, and what of it was finite."""
-
-    values: dict[str, Float[Array, ""]]
-    finite: dict[str, Bool[Array, ""]]
-    """By the tensor's name: one of `CAUSES`, and which."""
 
 
 def initial_state(
@@ -92,200 +66,6 @@ def _player(variables: Variables, optimizer: optax.GradientTransformation) -> Pl
     return Player(variables["params"], statistics, optimizer.init(variables["params"]))
 
 
-def _apply(
-    module: nn.Module,
-    parameters: PyTree,
-    statistics: Variables,
-    *inputs: Any,
-    key: PRNGKeyArray | None = None,
-) -> tuple[Any, Variables, Any]:
-    """Run a module in training mode; returns output, new statistics, codes.
-
-    Args:
-        module: a network.
-        parameters: its own.
-        statistics: its other collections.
-        inputs: what it is called with.
-        key: of dropout, where it has any.
-    """
-    output, changed = module.apply(
-        {"params": parameters, **statistics},
-        *inputs,
-        train=True,
-        mutable=[*statistics, "codes"],
-        rngs=None if key is None else {"dropout": key},
-    )
-    changed = dict(changed)
-    codes = changed.pop("codes", None)
-    return output, changed, codes
-
-
-def _total(
-    adversarial: Array,
-    terms: Mapping[str, Term],
-    weights: Mapping[str, Array],
-    play: Play,
-) -> tuple[Array, dict[str, Array]]:
-    """Sum the addends of a loss and keep each under its name."""
-    addends = {"adversarial": adversarial.mean()}
-    for name, term in terms.items():
-        addends[name] = weights[name] * jnp.mean(term.value(play))
-    return sum(addends.values(), jnp.zeros(())), addends
-
-
-def _play(
-    recipe: Recipe,
-    parameters: PyTree,
-    statistics: Variables,
-    example: Example,
-    fake: Images,
-    key: PRNGKeyArray,
-    frozen: PyTree[Array],
-    generated: Any = None,
-) -> tuple[Play, Variables]:
-    """Let a critic see real and fake; returns also its new statistics."""
-
-    def judge(images: Images, condition: Condition) -> Scores:
-        module = recipe.penalised or recipe.critic
-        return _apply(module, parameters, statistics, images, condition)[0]
-
-    # Real and fake pass separately: batch normalisation must not mix the two.
-    real_scores, changed, _ = _apply(
-        recipe.critic, parameters, statistics, example.real, example.real_condition
-    )
-    fake_scores, changed, codes = _apply(
-        recipe.critic, parameters, changed, fake, example.condition
-    )
-    play = Play(
-        real=example.real,
-        fake=fake,
-        real_scores=real_scores,
-        fake_scores=fake_scores,
-        codes=codes,
-        condition=example.condition,
-        real_condition=example.real_condition,
-        critic=judge,
-        frozen=frozen,
-        key=key,
-        generated=generated,
-    )
-    return play, changed
-
-
-def critic_update(
-    recipe: Recipe,
-    critic: Player,
-    weights: Mapping[str, Array],
-    example: Example,
-    fake: Images,
-    key: PRNGKeyArray,
-    frozen: PyTree[Array] = None,
-) -> tuple[Player, Log]:
-    """Update a critic once on real images and given fakes, wherever those come from."""
-
-    def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
-        play, statistics = _play(
-            recipe, parameters, critic.statistics, example, fake, key, frozen
-        )
-        total, addends = _total(
-            recipe.objective.critic(play.real_scores, play.fake_scores),
-            recipe.critic_terms,
-            weights,
-            play,
-        )
-        means = {
-            "real_score": play.real_scores.mean(),
-            "fake_score": play.fake_scores.mean(),
-        }
-        return total, (addends, (means, statistics))
-
-    return _descend(
-        "critic", recipe.critic_optimizer, critic, loss, recipe.critic_projection
-    )
-
-
-def generator_update(
-    recipe: Recipe,
-    generator: Player,
-    critic: Player,
-    weights: Mapping[str, Array],
-    example: Example,
-    key: PRNGKeyArray,
-    frozen: PyTree[Array] = None,
-) -> tuple[Player, Log]:
-    """Update a generator once against a critic."""
-    latent_key, term_key = jax.random.split(key)
-    dropout_key = jax.random.fold_in(key, 1)
-    latent = recipe.latent(latent_key, len(jax.tree.leaves(example.real)[0]))
-
-    def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
-        generated, statistics, _ = _apply(
-            recipe.generator,
-            parameters,
-            generator.statistics,
-            latent,
-            example.condition,
-            key=dropout_key,
-        )
-        play, _ = _play(
-            recipe,
-            critic.parameters,
-            critic.statistics,
-            example,
-            image_of(generated),
-            term_key,
-            frozen,
-            generated,
-        )
-        adversarial = recipe.objective.generator(play.fake_scores, play.real_scores)
-        total, addends = _total(
-            recipe.adversarial_weight * adversarial,
-            recipe.generator_terms,
-            weights,
-            play,
-        )
-        return total, (addends, ({}, statistics))
-
-    return _descend("generator", recipe.generator_optimizer, generator, loss)
-
-
-def _descend(
-    name: str,
-    optimizer: optax.GradientTransformation,
-    player: Player,
-    loss: Callable[[PyTree], tuple[Array, tuple[dict[str, Array], Any]]],
-    project: Callable[[PyTree], PyTree] = lambda parameters: parameters,
-) -> tuple[Player, Log]:
-    (total, (addends, (means, statistics))), gradients = jax.value_and_grad(
-        loss, has_aux=True
-    )(player.parameters)
-    updates, optimizer_state = optimizer.update(
-        gradients, player.optimizer, player.parameters
-    )
-    parameters = project(optax.apply_updates(player.parameters, updates))
-    updated = Player(parameters, statistics, optimizer_state)
-    values = {"loss": total, **addends, **means}
-    log = Log(
-        {f"{name}/{term}": value for term, value in values.items()},
-        finite(f"{name} term", addends)
-        | finite(f"{name} gradient", gradients)
-        # The next step would find these too, but a checkpoint may come before it.
-        | finite(f"{name} update", updated),
-    )
-    return updated, log
-
-
-def finite(name: str, tree: PyTree[Array]) -> dict[str, Bool[Array, ""]]:
-    """Tell for every tensor of a tree, by name, whether all of it is finite."""
-    return {
-        f"{name} {jax.tree_util.keystr(path, simple=True, separator='/')}": (
-            jnp.isfinite(leaf).all()
-        )
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-        if jnp.issubdtype(leaf.dtype, jnp.inexact)
-    }
-
-
 def make_step(
     recipe: Recipe,
     batch: Callable[[PyTree, Int[Array, ""]], Batch],
@@ -315,13 +95,13 @@ def make_step(
             latent_key, term_key = jax.random.split(key)
             example = example_at(state, arrays, critic_step)
             count = len(jax.tree.leaves(example.real)[0])
-            generated, _, _ = _apply(
-                recipe.generator,
+            generated, _ = generate(
+                recipe,
                 state.generator.parameters,
                 state.generator.statistics,
                 shard(recipe.latent(latent_key, count)),
                 example.condition,
-                key=jax.random.fold_in(key, 1),
+                jax.random.fold_in(key, 1),
             )
             critic, log = critic_update(
                 recipe,

@@ -1,0 +1,206 @@
+"""What a trained run makes of the user's images: the frame of every such program."""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ml_collections import ConfigDict
+
+from gan_jax.config import flatten
+from gan_jax.data.files import given_images
+from gan_jax.data.sources import Skipped
+from gan_jax.errors import InputError, Interrupted
+from gan_jax.evaluation.measure import Measured
+from gan_jax.programs.assembly import make_mesh
+from gan_jax.programs.given import Image8, Prepared, decoded
+from gan_jax.programs.results import environment
+from gan_jax.programs.signals import Signals
+from gan_jax.programs.workdir import check_workdir, claimed, write_results
+from gan_jax.report import files
+from gan_jax.report.page import Block, Card, Command, Section, page
+from gan_jax.report.progress import Progress
+from gan_jax.report.terminal import say
+from gan_jax.report.training import command
+
+Outcome = TypeVar("Outcome")
+"""What became of one image."""
+
+
+class Conclusion(NamedTuple):
+    """What is said of all images."""
+
+    measured: Measured
+    subtitle: str
+    cards: Sequence[Card]
+    figures: Sequence[Block]
+    pictures: Sequence[Block]
+
+
+class Application(NamedTuple, Generic[Prepared, Outcome]):
+    """A trained run, ready to be applied."""
+
+    prior: Mapping[str, Any]
+    """Which run: its place, and the hash of its parameters."""
+    prepare: Callable[[Image8], Prepared]
+    """What is made of an image in a thread; it may raise `BrokenImageError`."""
+    together: int
+    """Images decoded, and applied to, at once."""
+    apply: Callable[[Sequence[Path], Sequence[Prepared]], Sequence[Outcome]]
+    """`apply(outputs, images)`: makes of each image the file that is named, and an
+    outcome."""
+    line: Callable[[Outcome], Mapping[str, Any]]
+    """What `results.jsonl` says of an image."""
+    conclude: Callable[[Sequence[tuple[Path, Outcome]]], Conclusion]
+    """What the report says of all images, by the file that each was."""
+
+
+def applied_to_images(
+    config: ConfigDict,
+    workdir: Path,
+    purpose: str,
+    open_application: Callable[[], Application[Prepared, Outcome]],
+) -> dict[str, Any]:
+    """Apply a trained run to the images of a folder.
+
+    Every image has an output of the same stem in `<workdir>/images` and a line in
+    `results.jsonl`. A broken one is reported there, and the rest are done.
+
+    Args:
+        config: `prior` and `images` of it.
+        workdir: where the results go.
+        purpose: what is done to images, for messages: "colorize".
+        open_application: opens the run.
+
+    Returns:
+        The summary, as written to `summary.json`.
+
+    Raises:
+        InputError: there is no run, no folder, or no image that can be used.
+        OSError: the disk failed.
+        Interrupted: by SIGINT or SIGTERM.
+    """
+    began = time.monotonic()
+    if config.prior and Path(config.prior).resolve() == workdir.resolve():
+        raise InputError(
+            f"{workdir} is the prior's: choose another --workdir for the images"
+        )
+    check_workdir(config, workdir)
+    application = open_application()
+    if not config.images:
+        raise InputError(
+            f"--config.images is empty: name a folder of images to {purpose}"
+        )
+    found = given_images(config.images)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(claimed(config, workdir, ()))
+        signals = stack.enter_context(Signals())
+        start = time.monotonic()
+        done, skipped = _apply(application, found, workdir, purpose, signals)
+        seconds = time.monotonic() - start
+        for path, reason in skipped:
+            say(f"skipped {path}: {reason}")
+        lines = [
+            {
+                "input": str(file),
+                "done": True,
+                "output": str(_output(workdir, file).relative_to(workdir)),
+                **application.line(outcome),
+            }
+            for file, outcome in done
+        ]
+        write_results(workdir, skipped, lines)
+        if not done:
+            raise InputError(
+                f"there is no image to {purpose} in {config.images} "
+                f"({skipped[0].reason})"
+            )
+        rate = len(found) / seconds
+        say(f"{len(found)} images in {seconds:.1f} s: {rate:.1f} images/s")
+        conclusion = application.conclude(done)
+        facts = {
+            "prior": str(config.prior),
+            "images": f"{len(done)} done, {len(skipped)} failed",
+        }
+        _report(config, workdir, conclusion, facts)
+        summary = {
+            "program": config.program,
+            "config_name": config.name,
+            "dataset": {
+                "name": config.images,
+                "split": "images",
+                "count": len(done),
+                "sha256": _digest([file for file, _ in done]),
+            },
+            "prior": dict(application.prior),
+            "inputs": {"done": len(done), "failed": len(skipped)},
+            "metrics": conclusion.measured.metrics,
+            "metrics_failed": conclusion.measured.failed,
+            "timing": {
+                "applying_seconds": seconds,
+                "images_per_second": rate,
+                "total_seconds": time.monotonic() - began,
+            },
+            "environment": environment(make_mesh(1)),
+            "parameters_sha256": application.prior["parameters_sha256"],
+            "complete": True,
+        }
+        files.write_json(workdir / "summary.json", summary)
+        return summary
+
+
+def _apply(
+    application: Application[Prepared, Outcome],
+    found: Sequence[Path],
+    workdir: Path,
+    purpose: str,
+    signals: Signals,
+) -> tuple[list[tuple[Path, Outcome]], list[Skipped]]:
+    """Apply a run to files, some at a time."""
+    done: list[tuple[Path, Outcome]] = []
+    skipped: list[Skipped] = []
+    with Progress(len(found), 0, purpose, "image") as progress:
+        for given in decoded(found, application.prepare, application.together):
+            skipped += given.skipped
+            if given.images:
+                outputs = [_output(workdir, file) for file in given.files]
+                outcomes = application.apply(outputs, given.images)
+                done += zip(given.files, outcomes, strict=True)
+            progress.advance(len(done) + len(skipped))
+            if signals.received:
+                raise Interrupted(signals.received, "the same command begins anew")
+    return done, skipped
+
+
+def _report(
+    config: ConfigDict,
+    workdir: Path,
+    conclusion: Conclusion,
+    facts: Mapping[str, str],
+) -> None:
+    again = Command("Command", command(config.name, flatten(config)))
+    text = page(
+        config.name,
+        conclusion.subtitle,
+        facts,
+        [
+            Section("Figures", conclusion.figures),
+            Section("Pictures", conclusion.pictures),
+            Section("Reproduce", [again]),
+        ],
+        cards=conclusion.cards,
+    )
+    files.write_text(workdir / "report.html", text)
+
+
+def _output(workdir: Path, file: Path) -> Path:
+    return workdir / "images" / f"{file.stem}.png"
+
+
+def _digest(given: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in given:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

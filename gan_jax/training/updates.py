@@ -1,0 +1,266 @@
+"""One update of one player: its loss, the gradient, the optimiser's step.
+
+Whatever the objective and the task: what a method is, is a `Recipe`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+
+from gan_jax.networks.stages import image_of
+from gan_jax.training.method import (
+    Condition,
+    Example,
+    Images,
+    Play,
+    Recipe,
+    Scores,
+    Term,
+)
+from gan_jax.training.state import Player, Variables
+
+CAUSES = (
+    "critic parameter",
+    "critic statistic",
+    "generator parameter",
+    "generator statistic",
+    "critic batch",
+    "critic term",
+    "critic gradient",
+    "critic update",
+    "generator term",
+    "generator gradient",
+    "generator update",
+)
+"""Kinds of tensors in the order in which one that is not finite spoils the next."""
+
+
+class Log(NamedTuple):
+    """What a step reports: numbers to plot, and what of it was finite."""
+
+    values: dict[str, Float[Array, ""]]
+    finite: dict[str, Bool[Array, ""]]
+    """By the tensor's name: one of `CAUSES`, and which."""
+
+
+def critic_update(
+    recipe: Recipe,
+    critic: Player,
+    weights: Mapping[str, Array],
+    example: Example,
+    fake: Images,
+    key: PRNGKeyArray,
+    frozen: PyTree[Array] = None,
+) -> tuple[Player, Log]:
+    """Update a critic once on real images and given fakes, wherever those come from."""
+
+    def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
+        play, statistics = _play(
+            recipe, parameters, critic.statistics, example, fake, key, frozen
+        )
+        total, addends = _total(
+            recipe.objective.critic(play.real_scores, play.fake_scores),
+            recipe.critic_terms,
+            weights,
+            play,
+        )
+        means = {
+            "real_score": play.real_scores.mean(),
+            "fake_score": play.fake_scores.mean(),
+        }
+        return total, (addends, (means, statistics))
+
+    return _descend(
+        "critic", recipe.critic_optimizer, critic, loss, recipe.critic_projection
+    )
+
+
+def generator_update(
+    recipe: Recipe,
+    generator: Player,
+    critic: Player,
+    weights: Mapping[str, Array],
+    example: Example,
+    key: PRNGKeyArray,
+    frozen: PyTree[Array] = None,
+) -> tuple[Player, Log]:
+    """Update a generator once against a critic."""
+    latent_key, term_key = jax.random.split(key)
+    dropout_key = jax.random.fold_in(key, 1)
+    latent = recipe.latent(latent_key, len(jax.tree.leaves(example.real)[0]))
+
+    def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
+        generated, statistics = generate(
+            recipe,
+            parameters,
+            generator.statistics,
+            latent,
+            example.condition,
+            dropout_key,
+        )
+        play, _ = _play(
+            recipe,
+            critic.parameters,
+            critic.statistics,
+            example,
+            image_of(generated),
+            term_key,
+            frozen,
+            generated,
+        )
+        adversarial = recipe.objective.generator(play.fake_scores, play.real_scores)
+        total, addends = _total(
+            recipe.adversarial_weight * adversarial,
+            recipe.generator_terms,
+            weights,
+            play,
+        )
+        return total, (addends, ({}, statistics))
+
+    return _descend("generator", recipe.generator_optimizer, generator, loss)
+
+
+def generate(
+    recipe: Recipe,
+    parameters: PyTree[Array],
+    statistics: Variables,
+    latent: Array | None,
+    condition: Condition,
+    key: PRNGKeyArray,
+) -> tuple[Any, Variables]:
+    """Run a generator as it trains; returns also its new statistics.
+
+    Args:
+        recipe: whose generator.
+        parameters: of it.
+        statistics: its other collections.
+        latent: where images start; None where they start from a condition.
+        condition: that they are made under.
+        key: of dropout, where it has any.
+    """
+    generated, changed, _ = _apply(
+        recipe.generator, parameters, statistics, latent, condition, key=key
+    )
+    return generated, changed
+
+
+def finite(name: str, tree: PyTree[Array]) -> dict[str, Bool[Array, ""]]:
+    """Tell for every tensor of a tree, by name, whether all of it is finite."""
+    return {
+        f"{name} {jax.tree_util.keystr(path, simple=True, separator='/')}": (
+            jnp.isfinite(leaf).all()
+        )
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    }
+
+
+def _descend(
+    name: str,
+    optimizer: optax.GradientTransformation,
+    player: Player,
+    loss: Callable[[PyTree], tuple[Array, tuple[dict[str, Array], Any]]],
+    project: Callable[[PyTree], PyTree] = lambda parameters: parameters,
+) -> tuple[Player, Log]:
+    (total, (addends, (means, statistics))), gradients = jax.value_and_grad(
+        loss, has_aux=True
+    )(player.parameters)
+    updates, optimizer_state = optimizer.update(
+        gradients, player.optimizer, player.parameters
+    )
+    parameters = project(optax.apply_updates(player.parameters, updates))
+    updated = Player(parameters, statistics, optimizer_state)
+    values = {"loss": total, **addends, **means}
+    log = Log(
+        {f"{name}/{term}": value for term, value in values.items()},
+        finite(f"{name} term", addends)
+        | finite(f"{name} gradient", gradients)
+        # The next step would find these too, but a checkpoint may come before it.
+        | finite(f"{name} update", updated),
+    )
+    return updated, log
+
+
+def _apply(
+    module: nn.Module,
+    parameters: PyTree,
+    statistics: Variables,
+    *inputs: Any,
+    key: PRNGKeyArray | None = None,
+) -> tuple[Any, Variables, Any]:
+    """Run a module in training mode; returns output, new statistics, codes.
+
+    Args:
+        module: a network.
+        parameters: its own.
+        statistics: its other collections.
+        inputs: what it is called with.
+        key: of dropout, where it has any.
+    """
+    output, changed = module.apply(
+        {"params": parameters, **statistics},
+        *inputs,
+        train=True,
+        mutable=[*statistics, "codes"],
+        rngs=None if key is None else {"dropout": key},
+    )
+    changed = dict(changed)
+    codes = changed.pop("codes", None)
+    return output, changed, codes
+
+
+def _total(
+    adversarial: Array,
+    terms: Mapping[str, Term],
+    weights: Mapping[str, Array],
+    play: Play,
+) -> tuple[Array, dict[str, Array]]:
+    """Sum the addends of a loss and keep each under its name."""
+    addends = {"adversarial": adversarial.mean()}
+    for name, term in terms.items():
+        addends[name] = weights[name] * jnp.mean(term.value(play))
+    return sum(addends.values(), jnp.zeros(())), addends
+
+
+def _play(
+    recipe: Recipe,
+    parameters: PyTree,
+    statistics: Variables,
+    example: Example,
+    fake: Images,
+    key: PRNGKeyArray,
+    frozen: PyTree[Array],
+    generated: Any = None,
+) -> tuple[Play, Variables]:
+    """Let a critic see real and fake; returns also its new statistics."""
+
+    def judge(images: Images, condition: Condition) -> Scores:
+        module = recipe.penalised or recipe.critic
+        return _apply(module, parameters, statistics, images, condition)[0]
+
+    # Real and fake pass separately: batch normalisation must not mix the two.
+    real_scores, changed, _ = _apply(
+        recipe.critic, parameters, statistics, example.real, example.real_condition
+    )
+    fake_scores, changed, codes = _apply(
+        recipe.critic, parameters, changed, fake, example.condition
+    )
+    play = Play(
+        real=example.real,
+        fake=fake,
+        real_scores=real_scores,
+        fake_scores=fake_scores,
+        codes=codes,
+        condition=example.condition,
+        real_condition=example.real_condition,
+        critic=judge,
+        frozen=frozen,
+        key=key,
+        generated=generated,
+    )
+    return play, changed
