@@ -1,6 +1,7 @@
 """What a trained run makes of the user's images: the frame of every such program."""
 
 import contextlib
+import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +40,8 @@ class Conclusion(NamedTuple):
     pictures: Sequence[Block]
 
 
-class Application(NamedTuple, Generic[Prepared, Outcome]):
+@dataclasses.dataclass(frozen=True)
+class Application(Generic[Prepared, Outcome]):
     """A trained run, ready to be applied."""
 
     prior: Mapping[str, Any]
