@@ -22,6 +22,7 @@ from gan_jax.networks import (
     unet,
 )
 from gan_jax.networks.normalisation import KINDS, OF_GENERATORS
+from gan_jax.networks.packing import Packed
 from gan_jax.networks.stages import Generator
 
 PRECISIONS: Mapping[str, DTypeLike] = {
@@ -92,7 +93,7 @@ CRITICS: Mapping[str, Callable[..., nn.Module]] = {
     "dcgan": _strided(dcgan.critic),
     "patch": _strided(patch.critic),
     "autoencoder": _strided(autoencoder.critic),
-    "blind": lambda network, dtype, **shape: blind.Critic(dtype),
+    "blind": lambda network, **shape: blind.Critic(),
     "residual": lambda network, **shape: residual.critic(
         width=network.critic_width,
         depth=_critic_depth(network),
@@ -148,13 +149,17 @@ def generator(
         network,
         size=config.data.size,
         channels=channels,
-        dtype=_precision(config),
+        dtype=_precision(config.precision),
         **of_its_kind,
     )
 
 
-def critic(config: ConfigDict) -> nn.Module:
+def critic(config: ConfigDict, precision: str = "") -> nn.Module:
     """Make the critic that a config names.
+
+    Args:
+        config: of a training run.
+        precision: in which it computes; by default the config's.
 
     Raises:
         InputError: a name is unknown, or the network cannot see the size.
@@ -162,12 +167,14 @@ def critic(config: ConfigDict) -> nn.Module:
     network = config.network
     make = look_up(CRITICS, "network.critic", network.critic)
     _check_normalisation(config, "critic_normalisation", KINDS)
-    return make(
+    one = make(
         network,
         size=config.data.size,
         conditional=config.get("condition_critic", False),
-        dtype=_precision(config),
+        dtype=_precision(precision or config.precision),
     )
+    packing = config.get("packing", 1)
+    return one if packing == 1 else Packed(one, packing)
 
 
 def gives_energies(config: ConfigDict) -> bool:
@@ -175,8 +182,8 @@ def gives_energies(config: ConfigDict) -> bool:
     return config.network.critic in ENERGY_CRITICS
 
 
-def _precision(config: ConfigDict) -> DTypeLike:
-    return look_up(PRECISIONS, "precision", config.precision)
+def _precision(name: str) -> DTypeLike:
+    return look_up(PRECISIONS, "precision", name)
 
 
 def _check_normalisation(config: ConfigDict, key: str, known: tuple[str, ...]) -> None:

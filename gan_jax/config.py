@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 RESUMABLE = (
     "seeds",
     "only",
+    "sweep.over",
     "steps",
     "log_every",
     "checkpoint_every",
@@ -113,7 +114,10 @@ def generation(name: str) -> ConfigDict:
 
 
 def study(
-    name: str, arms: Mapping[str, ConfigDict], shared: Collection[str]
+    name: str,
+    arms: Mapping[str, ConfigDict],
+    shared: Collection[str],
+    sweep: Mapping[str, str] | None = None,
 ) -> ConfigDict:
     """Give the config of a study that compares training configs.
 
@@ -122,6 +126,8 @@ def study(
         arms: what is compared, by name.
         shared: dotted keys that all arms get from `shared`; their defaults are the
             first arm's.
+        sweep: an `arm` of which there is one for every value, of those that the sweep
+            is `over` (joined by commas), of a `key`.
     """
     first = flatten(next(iter(arms.values())))
     common = {"seed", *shared}  # no arm has a say in these
@@ -131,6 +137,8 @@ def study(
             "program": "study",
             "seeds": 2,  # runs of each arm, of the seeds 0, 1, ...
             "only": "",  # some of the arms, joined by commas; empty = all
+            # An arm of which there are many: for every value of a key.
+            "sweep": dict(sweep or {"arm": "", "key": "", "over": ""}),
             "shared": nested({key: first[key] for key in shared}),
             "arms": {
                 name: nested(

@@ -77,6 +77,7 @@ LIMITS: Mapping[str, Limits] = {
     "pulling_away": _WEIGHT,
     "average_decay": Limits(least=0, most=1),
     "pixel_weight": _WEIGHT,
+    "packing": _COUNT,
     "adversarial_weight": _WEIGHT,
     "reconstruction.weight": _WEIGHT,
     "class_weight": _WEIGHT,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
@@ -25,6 +26,7 @@ from gan_jax.data import (
     sources,
     splits,
 )
+from gan_jax.data.feed import Batch
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
 from gan_jax.losses import adversarial, reconstruction
@@ -32,7 +34,7 @@ from gan_jax.names import look_up
 from gan_jax.tasks import colors, pixels, points, samples
 from gan_jax.tasks.task import Task
 from gan_jax.training import terms
-from gan_jax.training.method import Play, Recipe, Term
+from gan_jax.training.method import Example, Play, Recipe, Term
 from gan_jax.training.schedules import boosted
 
 OBJECTIVES: Mapping[str, Callable[[ConfigDict], adversarial.Objective]] = {
@@ -225,7 +227,6 @@ def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> R
         InputError: a name is unknown, or the networks cannot make the size.
     """
     prior = look_up(PRIORS, "latent.prior", config.latent.prior)
-    critic = architectures.critic(config)
     generator = architectures.generator(
         config, task.channels(channels), task.conditional, classes
     )
@@ -237,11 +238,11 @@ def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> R
     boost = config.critic_boost
     return Recipe(
         generator=generator,
-        critic=critic,
-        penalised=critic.clone(dtype=architectures.PRECISIONS["float32"]),
+        critic=architectures.critic(config),
+        penalised=architectures.critic(config, "float32"),
         objective=look_up(OBJECTIVES, "objective", config.objective)(config),
         latent=latent,
-        present=task.present,
+        present=_packed(task, config.get("packing", 1)),
         generator_optimizer=optimizer(config.optimizer),
         critic_optimizer=optimizer(config.optimizer),
         generator_terms={
@@ -260,6 +261,22 @@ def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> R
         average_decay=config.average_decay,
         adversarial_weight=config.get("adversarial_weight", 1.0),
     )
+
+
+def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, Batch], Example]:
+    """Give what a task presents, each condition to so many neighbours of a batch."""
+    if samples == 1:
+        return task.present
+
+    def present(key: PRNGKeyArray, batch: Batch) -> Example:
+        example = task.present(key, batch)
+        condition = jax.tree.map(
+            lambda maps: jnp.repeat(maps[: len(maps) // samples], samples, axis=0),
+            example.condition,
+        )
+        return example._replace(condition=condition)
+
+    return present
 
 
 def _weighted(**addends: tuple[float, Callable[[Play], Array]]) -> dict[str, Term]:
@@ -283,6 +300,23 @@ def _check_combination(config: ConfigDict, task: Task) -> None:
             f"objective {config.objective} and network.critic {network.critic} do not "
             f"fit: ebgan plays with energies, which {' and '.join(ENERGY_CRITICS)} "
             "give, and no other objective does"
+        )
+    packing = config.get("packing", 1)
+    if packing > 1 and (config.get("condition_critic", False) or energies):
+        raise InputError(
+            f"packing {packing} is of critics of images alone that give scores: choose "
+            "--config.packing=1, or another critic"
+        )
+    if packing > 1 and config.gradient_penalty:
+        raise InputError(
+            f"packing {packing} and gradient_penalty do not fit: the slope would be "
+            "that of single images; choose --config.packing=1, or --config."
+            "critic_penalty"
+        )
+    if config.batch_size % packing:
+        raise InputError(
+            f"batch_size {config.batch_size} is no multiple of packing {packing}: "
+            "choose --config.packing=1, or another batch"
         )
     if config.pulling_away and not energies:
         raise InputError(

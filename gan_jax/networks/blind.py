@@ -2,14 +2,11 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, DTypeLike, Float, PyTree
+from jaxtyping import Array, Float, PyTree
 
 
 class Critic(nn.Module):
     """Scores all images alike, so that there is nothing to learn or to please."""
-
-    dtype: DTypeLike = jnp.float32
-    """Of no consequence: every critic has one."""
 
     @nn.compact
     def __call__(

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -22,9 +22,34 @@ from gan_jax.programs.prior import open_prior
 from gan_jax.programs.workdir import check_workdir, claimed
 from gan_jax.report import files, terminal
 from gan_jax.report import study as pages
+from gan_jax.report import sweep as sweeps
 from gan_jax.report.journal import read_rows
+from gan_jax.report.sweep import Sweep
 from gan_jax.report.terminal import say
 from gan_jax.report.training import command as report_command
+
+
+class Arm(NamedTuple):
+    """What a study trains under every seed."""
+
+    name: str
+    origin: str
+    """Under which name the study's config has it."""
+    config: ConfigDict
+    """With what all arms share."""
+    value: float | None
+    """Of the key of the study's sweep, where the arm is one of it."""
+
+    def folder(self, workdir: Path, seed: int) -> Path:
+        """Give the workdir of its run, inside the study's."""
+        return workdir / "runs" / self.name / str(seed)
+
+    def seeded(self, seed: int) -> ConfigDict:
+        """Give its config under a seed."""
+        config = self.config.copy_and_resolve_references()
+        with config.unlocked():
+            config.seed = seed
+        return config
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -44,16 +69,12 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     began = time.monotonic()
     check_workdir(config, workdir)
-    arms = {name: arm_config(config, name) for name in _chosen(config)}
-    for name, arm in arms.items():
-        _check_arm(config, arm, name, workdir / "runs" / name)
+    arms = study_arms(config)
+    for arm in arms:
+        _check_arm(config, arm, arms[0], workdir)
     with claimed(config, workdir, ()):
-        runs = [
-            run
-            for name, arm in arms.items()
-            for run in _run_arm(arm, config.seeds, name, workdir / "runs" / name)
-        ]
-        return _conclude(config, workdir, runs, time.monotonic() - began)
+        runs = [run for arm in arms for run in _run_arm(arm, config.seeds, workdir)]
+        return _conclude(config, workdir, arms, runs, time.monotonic() - began)
 
 
 def _chosen(config: ConfigDict) -> list[str]:
@@ -66,48 +87,79 @@ def _chosen(config: ConfigDict) -> list[str]:
     return names
 
 
-def arm_config(config: ConfigDict, name: str) -> ConfigDict:
-    """Give an arm's own config with what all arms of the study share."""
-    arm = config.arms[name].copy_and_resolve_references()
-    with arm.unlocked():
-        arm.update_from_flattened_dict(flatten(config.shared))
-    return arm
+def study_arms(config: ConfigDict) -> list[Arm]:
+    """Give the arms of a study, each with its own config.
+
+    Raises:
+        InputError: there is no such arm, or a value of the sweep cannot be.
+    """
+    arms: list[Arm] = []
+    for name in _chosen(config):
+        plain = config.arms[name].copy_and_resolve_references()
+        with plain.unlocked():
+            plain.update_from_flattened_dict(flatten(config.shared))
+        if name != config.sweep.arm:
+            arms.append(Arm(name, name, plain, None))
+            continue
+        for value in swept(config):
+            own = plain.copy_and_resolve_references()
+            with own.unlocked():
+                own.update_from_flattened_dict({config.sweep.key: value})
+            arms.append(Arm(f"{name}_{value:g}", name, own, value))
+    return arms
 
 
-def _check_arm(config: ConfigDict, arm: ConfigDict, name: str, folder: Path) -> None:
+def swept(config: ConfigDict) -> list[float]:
+    """Give the values of a study's sweep, in their order.
+
+    Raises:
+        InputError: one is no number.
+    """
+    values: list[float] = []
+    for text in filter(None, config.sweep.over.split(",")):
+        try:
+            values.append(float(text))
+        except ValueError:
+            raise InputError(
+                f"sweep.over: '{text}' is no number; give numbers joined by commas"
+            ) from None
+    return sorted(set(values))
+
+
+def _check_arm(config: ConfigDict, arm: Arm, first: Arm, workdir: Path) -> None:
     """Refuse an arm before any is trained, by the keys that the user has."""
 
     def own(found: re.Match[str]) -> str:
+        if arm.value is not None and found[1] == config.sweep.key:
+            return "--config.sweep.over"
         shared = found[1] in flatten(config.shared)
-        return f"--config.{'shared' if shared else f'arms.{name}'}.{found[1]}"
+        return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{found[1]}"
 
     try:
-        limits.check(arm)
-        recipes.recipe(arm, recipes.task(arm), channels=3)
+        limits.check(arm.config)
+        recipes.recipe(arm.config, recipes.task(arm.config), channels=3)
     except InputError as error:
         told = re.sub(r"--config\.([\w.]*\w)", own, str(error))
-        raise InputError(f"arm {name}: {told}") from None
-    first = arm_config(config, next(iter(config.arms)))
-    if arm.data != first.data:
+        raise InputError(f"arm {arm.name}: {told}") from None
+    if arm.config.data != first.config.data:
         raise InputError(
-            f"arm {name} has other data than the first arm: a study compares arms on "
-            "the same data"
+            f"arm {arm.name} has other data than arm {first.name}: a study compares "
+            "arms on the same data"
         )
     for seed in range(config.seeds):
-        _finished(_with_seed(arm, seed), folder / str(seed))
+        _finished(arm.seeded(seed), arm.folder(workdir, seed))
 
 
-def _run_arm(
-    arm: ConfigDict, seeds: int, name: str, folder: Path
-) -> list[pages.StudyRun]:
+def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:
     """Train an arm under every seed, or take the runs as they were trained."""
-    configs = [_with_seed(arm, seed) for seed in range(seeds)]
-    workdirs = [folder / str(seed) for seed in range(seeds)]
+    name = arm.name
+    configs = [arm.seeded(seed) for seed in range(seeds)]
+    workdirs = [arm.folder(workdir, seed) for seed in range(seeds)]
     summaries = [_finished(*each) for each in zip(configs, workdirs, strict=True)]
     missing = [seed for seed, summary in enumerate(summaries) if summary is None]
     failures = dict.fromkeys(range(seeds), "")
     if missing:
-        say(f"{name}, seeds {', '.join(map(str, missing))}: {folder}")
+        say(f"{name}, seeds {', '.join(map(str, missing))}: {workdirs[0].parent}")
         outcomes = train.run_together(
             [configs[seed] for seed in missing], [workdirs[seed] for seed in missing]
         )
@@ -118,20 +170,13 @@ def _run_arm(
             else:
                 summaries[seed] = outcome
     return [
-        _gathered(name, seed, summary, failures[seed], workdirs[seed])
+        _gathered(arm, seed, summary, failures[seed], workdirs[seed])
         for seed, summary in enumerate(summaries)
     ]
 
 
-def _with_seed(arm: ConfigDict, seed: int) -> ConfigDict:
-    config = arm.copy_and_resolve_references()
-    with config.unlocked():
-        config.seed = seed
-    return config
-
-
 def _gathered(
-    name: str, seed: int, summary: dict[str, Any] | None, failure: str, workdir: Path
+    arm: Arm, seed: int, summary: dict[str, Any] | None, failure: str, workdir: Path
 ) -> pages.StudyRun:
     """Read what a run left."""
     rows = read_rows(workdir / "metrics.jsonl")
@@ -140,7 +185,9 @@ def _gathered(
     except ValueError:
         follows = None
     plate = workdir / "samples" / "best.png"
-    return pages.StudyRun(name, seed, summary, failure, rows, follows, plate)
+    return pages.StudyRun(
+        arm.name, seed, summary, failure, rows, follows, plate, arm.value
+    )
 
 
 def _finished(arm: ConfigDict, workdir: Path) -> dict[str, Any] | None:
@@ -156,24 +203,28 @@ def _finished(arm: ConfigDict, workdir: Path) -> dict[str, Any] | None:
 
 
 def _conclude(
-    config: ConfigDict, workdir: Path, runs: Sequence[pages.StudyRun], seconds: float
+    config: ConfigDict,
+    workdir: Path,
+    arms: Sequence[Arm],
+    runs: Sequence[pages.StudyRun],
+    seconds: float,
 ) -> dict[str, Any]:
     finished = [run.summary for run in runs if run.summary is not None]
-    arms = pages.figures(runs)
+    figures = pages.figures(runs)
     summary = {
         "program": config.program,
         "config_name": config.name,
         "dataset": finished[0]["dataset"] if finished else None,
         "metrics": {
             f"{arm}/{name}": float(np.mean(values)) if values else None
-            for arm, figures in arms.items()
-            for name, values in figures.values.items()
+            for arm, own in figures.items()
+            for name, values in own.values.items()
             if values or name == "fid"
         },
         "metrics_failed": {
             f"{run.arm}/fid": run.failure for run in runs if run.failure
         },
-        "arms": {name: arm._asdict() for name, arm in arms.items()},
+        "arms": {name: own._asdict() for name, own in figures.items()},
         "baselines": pages.baselines(runs),
         "runs": [
             {
@@ -193,11 +244,16 @@ def _conclude(
         "environment": finished[0]["environment"] if finished else None,
         "complete": True,
     }
-    plate = _plate(config, workdir, runs)
+    plate = _plate(workdir, arms, runs)
     if plate is not None:
         files.write_image(workdir / "samples" / "comparison.png", plate)
+    sweep = None
+    if finished:
+        sweep = _sweep(config, arms, runs, finished[0]["dataset"]["name"])
+    if sweep is not None:
+        terminal.show(sweeps.table(sweep))
     terminal.show(pages.tables(runs)[0])
-    facts = {"arms": ", ".join(arms), "seeds": str(config.seeds)}
+    facts = {"arms": ", ".join(figures), "seeds": str(config.seeds)}
     if finished:
         facts["data"] = finished[0]["dataset"]["name"]
         facts["generator updates"] = f"{finished[0]['steps']:,}"
@@ -205,14 +261,29 @@ def _conclude(
     title = config.name.replace("_", " ")
     files.write_text(
         workdir / "report.html",
-        pages.report(title, facts, runs, _command(config), plate),
+        pages.report(title, facts, runs, _command(config), plate, sweep),
     )
     files.write_json(workdir / "summary.json", summary)
     return summary
 
 
+def _sweep(
+    config: ConfigDict,
+    arms: Sequence[Arm],
+    runs: Sequence[pages.StudyRun],
+    dataset: str,
+) -> Sweep | None:
+    """Gather the figures of the sweep, if there is one."""
+    first = next((arm for arm in arms if arm.value is not None), None)
+    if first is None:
+        return None
+    task = recipes.task(first.config)
+    published = task.published_along(dataset)
+    return pages.gather_sweep(runs, config.sweep.key, task.criterion, published)
+
+
 def _plate(
-    config: ConfigDict, workdir: Path, runs: Sequence[pages.StudyRun]
+    workdir: Path, arms: Sequence[Arm], runs: Sequence[pages.StudyRun]
 ) -> UInt8[np.ndarray, "height width 3"] | None:
     """Draw what the arms make of the same test images, where their task can."""
     chosen: dict[str, pages.StudyRun] = {}
@@ -221,15 +292,15 @@ def _plate(
             chosen.setdefault(run.arm, run)
     if not chosen:
         return None
-    name, run = next(iter(chosen.items()))
-    first = _with_seed(arm_config(config, name), run.seed)
+    trained = {arm.name: arm for arm in arms if arm.name in chosen}
+    first = next(arm.seeded(chosen[name].seed) for name, arm in trained.items())
     task = recipes.task(first)
     if task.comparison is None:
         return None
     players = {}
-    for name, run in chosen.items():
-        place = str(workdir / "runs" / name / str(run.seed))
-        prior = open_prior(place, "", program=first.program)
+    for name, arm in trained.items():
+        place = arm.folder(workdir, chosen[name].seed)
+        prior = open_prior(str(place), "", program=first.program)
         players[name] = make_players(prior.recipe, task)(prior.networks)
     return task.comparison(
         players, recipes.parts(first)["test"], jax.random.key(first.seed)

@@ -42,6 +42,7 @@ def constraint_grid(
     tolerance: float | int = 0.1,
     original: Float[np.ndarray, "rows height width channels"] | None = None,
     scale: int | None = None,
+    titles: Sequence[str] = (),
 ) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
     """Known pixels beside the images generated from them, each pixel judged.
 
@@ -62,6 +63,7 @@ def constraint_grid(
         original: the images that the known pixels were taken from, in [-1, 1].
         scale: screen pixels per image pixel; None makes the longer side 140 or
             somewhat more.
+        titles: of the generated columns, where each is another generator's.
 
     Raises:
         ValueError: no images, another number of channels, or NaN among them.
@@ -80,17 +82,16 @@ def constraint_grid(
 
     ground = np.full((*kept.shape[:3], 3), GROUND, np.uint8)
     shown = [rgb(to_uint8(generated))]
-    titles = [
-        f"{generated.shape[1]} generated" if generated.shape[1] > 1 else "generated"
-    ]
+    columns = generated.shape[1]
+    together = f"{columns} generated" if columns > 1 else "generated"
+    heads = ["known pixels", *(titles or (together, *[""] * (columns - 1)))]
     if original is not None:
         shown.insert(0, rgb(to_uint8(original))[:, None])
-        titles.insert(0, "original")
+        heads.insert(1, "original")
     images = np.concatenate([ground[:, None], *shown], axis=1)
-    first = images.shape[1] - generated.shape[1]
-    titles = ["known pixels", *titles, *[""] * (generated.shape[1] - 1)]
+    first = images.shape[1] - columns
     canvas, corners = mount(
-        enlarge(images, scale), gap, titles, None, breaks=range(1, first + 1)
+        enlarge(images, scale), gap, heads, None, breaks=range(1, first + 1)
     )
 
     colours = _known_colours(kept)

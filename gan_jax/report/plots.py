@@ -3,15 +3,18 @@
 import io
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
+Panel: TypeAlias = Any
+"""Matplotlib's axes."""
+
 PALETTE = ("#2c6e91", "#c8553d", "#3f8f74", "#8a6597", "#b0852a", "#56616b")
 """Line colours in order, apart for every kind of colour blindness by lightness too."""
 
-_INK, QUIET, _GRID, _PAPER = "#2b2d30", "#6d7278", "#e6e4df", "#faf9f6"
+INK, QUIET, GRID, _PAPER = "#2b2d30", "#6d7278", "#e6e4df", "#faf9f6"
 _LEGEND_COLUMNS = 2
 _FEW = 30  # fewer points than this are drawn as they are
 _POINTS = 800  # more than a panel has pixels; keeps the file of a long run small
@@ -55,7 +58,7 @@ def curves(
         if len(groups) > 1:
             # Above the legend.
             pad = 8 + 14 * math.ceil(lines / _LEGEND_COLUMNS)
-            panel.set_title(title, loc="left", color=_INK, size=10.5, pad=pad)
+            panel.set_title(title, loc="left", color=INK, size=10.5, pad=pad)
         panel.set_xlabel("step")
         if mark is not None:
             panel.axvline(mark, color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
@@ -83,7 +86,7 @@ def trade_off(
     figure, (panel,) = draw_panels(1, height=3.6)
     known = [row for row in rows if (row.get(across) or 0) > 0 < (row.get(up) or 0)]
     panel.set(xlabel=across, ylabel=up)
-    panel.grid(axis="both", color=_GRID, linewidth=0.8)
+    panel.grid(axis="both", color=GRID, linewidth=0.8)
     if not known:
         _say_nothing(panel)
         return encode_figure(figure, format)
@@ -91,8 +94,8 @@ def trade_off(
         np.array([row[name] for row in known], np.float64)
         for name in (across, up, "step")
     )
-    later = LinearSegmentedColormap.from_list("later", ["#c3d7e2", PALETTE[0], _INK])
-    panel.plot(x, y, color=_GRID, linewidth=1.2, zorder=1)
+    later = LinearSegmentedColormap.from_list("later", ["#c3d7e2", PALETTE[0], INK])
+    panel.plot(x, y, color=GRID, linewidth=1.2, zorder=1)
     panel.scatter(x, y, c=steps, cmap=later, s=30, zorder=2)
     for at in np.flatnonzero(steps == best):
         panel.scatter(
@@ -107,7 +110,7 @@ def trade_off(
             size=8.5,
         )
     for axis, values in ((panel.xaxis, x), (panel.yaxis, y)):
-        _set_logarithmic(panel, axis, values.min() / 1.3, values.max() * 1.3)
+        set_logarithmic(panel, axis, values.min() / 1.3, values.max() * 1.3)
     return encode_figure(figure, format)
 
 
@@ -141,12 +144,12 @@ def comparison(
     for place, axis in enumerate((panel.xaxis, panel.yaxis)):
         values = np.concatenate([pair[place] for pair in pairs])
         low, high = float(values.min()), float(values.max())
-        _set_logarithmic(panel, axis, low / 1.1, high * 1.1)
-    _name_ends(panel, ends)
+        set_logarithmic(panel, axis, low / 1.1, high * 1.1)
+    name_ends(panel, ends)
     return encode_figure(figure, format)
 
 
-def _name_ends(panel: Any, ends: Sequence[tuple[float, str, str]]) -> None:
+def name_ends(panel: Any, ends: Sequence[tuple[float, str, str]]) -> None:
     """Write names right of the panel, in the order of their lines, none on another."""
     low, high = np.log(panel.get_ylim())
     step = 0.055
@@ -216,7 +219,7 @@ def _set_style(panel: Any) -> None:
         spine.set_visible(side == "bottom")
         spine.set_color(QUIET)
         spine.set_linewidth(0.8)
-    panel.grid(axis="y", color=_GRID, linewidth=0.8)
+    panel.grid(axis="y", color=GRID, linewidth=0.8)
     panel.set_axisbelow(True)
     panel.tick_params(colors=QUIET, labelsize=8.5, length=0, pad=5)
     panel.tick_params(axis="x", length=3, width=0.8)
@@ -263,7 +266,7 @@ def _draw_group(
     )
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if logarithmic:
-        _set_logarithmic(panel, panel.yaxis, low / 1.15, high * 1.15)
+        set_logarithmic(panel, panel.yaxis, low / 1.15, high * 1.15)
     else:
         room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
         panel.set_ylim(low - room, high + room)
@@ -273,7 +276,7 @@ def _draw_group(
         ncols=_LEGEND_COLUMNS,
         frameon=False,
         fontsize=8.5,
-        labelcolor=_INK,
+        labelcolor=INK,
         handlelength=1.2,
         columnspacing=1.4,
         borderaxespad=0.2,
@@ -283,7 +286,8 @@ def _draw_group(
     return len(ranges)
 
 
-def _set_logarithmic(panel: Any, axis: Any, low: float, high: float) -> None:
+def set_logarithmic(panel: Any, axis: Any, low: float, high: float) -> None:
+    """Make an axis logarithmic between two values, with marks that can be read."""
     from matplotlib.ticker import LogLocator
 
     name = axis.axis_name

@@ -19,6 +19,7 @@ from gan_jax.report.page import (
     page,
     picture,
 )
+from gan_jax.report.sweep import Published, Sweep, blocks
 
 _MEASURES = (
     "fid",
@@ -56,6 +57,8 @@ class StudyRun(NamedTuple):
     """Rank correlation of its critic's loss with FID; None = too few evaluations."""
     plate: Path
     """The picture of its best epoch."""
+    value: float | None = None
+    """Of the study's sweep, where its arm is one of that."""
 
 
 class ArmFigures(NamedTuple):
@@ -95,6 +98,29 @@ def figures(runs: Sequence[StudyRun]) -> dict[str, ArmFigures]:
     return arms
 
 
+def gather_sweep(
+    runs: Sequence[StudyRun], key: str, measures: Sequence[str], published: Published
+) -> Sweep:
+    """Gather the measures of the arms of a sweep, and of the others.
+
+    Args:
+        runs: all of them.
+        key: that was swept.
+        measures: which.
+        published: figures, by value.
+    """
+    along: dict[float, Mapping[str, Sequence[float]]] = {}
+    levels: dict[str, Mapping[str, Sequence[float]]] = {}
+    values = {run.arm: run.value for run in runs}
+    for arm, own in figures(runs).items():
+        value = values[arm]
+        if value is None:
+            levels[arm] = own.values
+        else:
+            along[value] = own.values
+    return Sweep(key, measures, along, levels, published)
+
+
 def baselines(runs: Sequence[StudyRun]) -> dict[str, dict[str, list[float]]]:
     """Gather the measures of what was made without a network, and of real images.
 
@@ -130,6 +156,7 @@ def report(
     runs: Sequence[StudyRun],
     command: str,
     plate: UInt8[np.ndarray, "height width 3"] | None = None,
+    sweep: Sweep | None = None,
 ) -> str:
     """Compose the page.
 
@@ -139,7 +166,9 @@ def report(
         runs: all of them, those that failed too.
         command: that trains them again.
         plate: of what all arms make of the same conditions.
+        sweep: the figures along a value, where the study has one.
     """
+    along = [] if sweep is None else blocks(sweep)
     together = (
         []
         if plate is None
@@ -150,7 +179,7 @@ def report(
         "Several methods on the same data, for the same number of generator updates.",
         facts,
         [
-            Section("Figures", [*together, *tables(runs), *_failures(runs)]),
+            Section("Figures", [*along, *together, *tables(runs), *_failures(runs)]),
             Section("Course", _course(runs)),
             Section("Pictures", _plates(runs)),
             Section("Reproduce", [Command("Command", command)], _ARMS),

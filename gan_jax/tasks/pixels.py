@@ -27,6 +27,8 @@ from gan_jax.training.method import Example, Play, Term
 CONSTRAINT_SHARE = 0.2
 """Share of every part of the data that is set aside for constraints (section 4)."""
 
+_ROWS = 6  # constraints of a plate
+
 _PUBLISHED: Mapping[str, Sequence[tuple[float, float, float]]] = {
     "mnist": (
         (0.1, 1.629, 0.454),
@@ -102,16 +104,31 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
     def picture(
         players: Players, part: Part, key: PRNGKeyArray
     ) -> UInt8[np.ndarray, "h w 3"]:
-        rows, columns = 6, 6
+        columns = 6
         keys = jax.random.split(key)
-        condition, originals = ask(part, keys[0], rows)
+        condition, originals = ask(part, keys[0], _ROWS)
         repeated = jax.tree.map(lambda maps: jnp.repeat(maps, columns, 0), condition)
-        generated = players.generate(keys[1], repeated, rows * columns)
+        generated = players.generate(keys[1], repeated, _ROWS * columns)
         return constraint_grid(
             np.asarray(condition.values),
             np.asarray(condition.mask),
-            generated.reshape(rows, columns, *generated.shape[1:]),
+            generated.reshape(_ROWS, columns, *generated.shape[1:]),
             original=originals,
+        )
+
+    def comparison(
+        players: Mapping[str, Players], part: Part, key: PRNGKeyArray
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        """Draw what each of several generators makes of the same known pixels."""
+        keys = jax.random.split(key)
+        condition, originals = ask(part, keys[0], _ROWS)
+        made = [each.generate(keys[1], condition, _ROWS) for each in players.values()]
+        return constraint_grid(
+            np.asarray(condition.values),
+            np.asarray(condition.mask),
+            np.stack(made, axis=1),
+            original=originals,
+            titles=list(players),
         )
 
     return Task(
@@ -133,6 +150,8 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
             "ring is a constraint met, a thick orange one a constraint missed."
         ),
         published=lambda dataset, metrics: _published(dataset, weight, metrics),
+        published_along=_published_along,
+        comparison=comparison,
     )
 
 
@@ -160,6 +179,13 @@ def _published(dataset: str, weight: float, metrics: Mapping[str, Any]) -> Table
         "another network: only the shape of its course over lambda can be compared. Up "
         "to lambda 0.1 all their runs collapsed to black.",
     )
+
+
+def _published_along(dataset: str) -> Mapping[float, Mapping[str, float]]:
+    return {
+        weight: {"fid": fid, "pixel_mse": mse}
+        for weight, fid, mse in _PUBLISHED.get(dataset, ())
+    }
 
 
 def _cards(metrics: Mapping[str, Any]) -> Sequence[Card]:

@@ -79,6 +79,11 @@ class Task(NamedTuple):
     baselines: Mapping[str, Callable[[Asked, Part], Samples]] = {}
     """`baseline(asked, part)`: images made without a network, from what the training
     part alone tells."""
+    published_along: Callable[[str], Mapping[float, Mapping[str, float]]] = (
+        lambda dataset: {}
+    )
+    """`published_along(dataset)`: published figures by the task's weight, then by
+    measure, for a study that sweeps it."""
     comparison: (
         Callable[
             [Mapping[str, Players], Part, PRNGKeyArray], UInt8[np.ndarray, "h w 3"]
