@@ -28,6 +28,7 @@ def get_config(variant: str = ""):
     config.packing = 1  # images that the critic sees at once, under one condition
     config.mask = {
         "count": 0,  # known pixels of each image
+        "most": 0,  # or any number from that to this
         "fraction": 0.005,  # or their share: 3 of 28x28
         "pattern": "",  # or an image file, white = known, the same for all
     }

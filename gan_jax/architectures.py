@@ -4,6 +4,7 @@ A new network is a module in `networks` and a row here.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -31,6 +32,17 @@ PRECISIONS: Mapping[str, DTypeLike] = {
 }
 """Of what the networks compute; parameters and penalties are float32."""
 
+
+def _unet(network: ConfigDict, **shape: Any) -> Generator:
+    return unet.generator(
+        width=network.width,
+        depth=network.depth,
+        kernel=network.kernel,
+        normalisation=network.normalisation,
+        **shape,
+    )
+
+
 GENERATORS: Mapping[str, Callable[..., Generator]] = {
     "dcgan": lambda network, **shape: dcgan.generator(
         width=network.width,
@@ -48,17 +60,12 @@ GENERATORS: Mapping[str, Callable[..., Generator]] = {
     "perceptron": lambda network, **shape: perceptron.generator(
         width=network.width, depth=network.depth, **shape
     ),
+    "latent_unet": lambda network, conditional, **shape: _unet(network, **shape),
 }
 """Called with `size`, `channels`, `conditional` and `dtype` as well."""
 
 TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
-    "unet": lambda network, classes, **shape: unet.generator(
-        width=network.width,
-        depth=network.depth,
-        kernel=network.kernel,
-        normalisation=network.normalisation,
-        **shape,
-    ),
+    "unet": lambda network, classes, **shape: _unet(network, **shape),
     "chroma": lambda network, **shape: chroma.generator(
         width=network.width, normalisation=network.normalisation, **shape
     ),

@@ -82,6 +82,7 @@ LIMITS: Mapping[str, Limits] = {
     "reconstruction.weight": _WEIGHT,
     "class_weight": _WEIGHT,
     "mask.count": _EVERY,
+    "mask.most": _EVERY,
     "mask.fraction": Limits(least=0, most=1),
     "data.size": _COUNT,
     "data.crop": _EVERY,

@@ -25,13 +25,14 @@ from gan_jax.data import (
     mixtures,
     sources,
     splits,
+    training_images,
 )
 from gan_jax.data.feed import Batch
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
 from gan_jax.losses import adversarial, reconstruction
 from gan_jax.names import look_up
-from gan_jax.tasks import colors, pixels, points, samples
+from gan_jax.tasks import colors, pixels, points, samples, wells
 from gan_jax.tasks.task import Task
 from gan_jax.training import terms
 from gan_jax.training.method import Example, Play, Recipe, Term
@@ -79,6 +80,7 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
 SOURCES: Mapping[str, Callable[[ConfigDict], sources.Official]] = {
     "digits": lambda data: sources.digits(data.size),
     "photos": lambda data: sources.photos(data.size),
+    "training_image": lambda data: training_images.crops(data.path, data.size),
     "folder": lambda data: sources.folder(data.path, data.size, data.crop),
     "arrays": lambda data: sources.arrays(data.path, data.size, data.crop),
     "tfds": lambda data: sources.tfds(
@@ -107,14 +109,20 @@ PROGRAMS: Mapping[str, str] = {
 """Modules with `run(config, workdir) -> summary`, imported when they are needed."""
 
 
-def _pixels(config: ConfigDict) -> Task:
+def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
+    """Give what draws known pixels: a pattern, or so many anywhere."""
     size, mask = config.data.size, config.mask
-    known: int | Float[Array, "size size"]
     if mask.pattern:
         known = masks.pattern(mask.pattern, size)
-    else:
-        known = masks.pixel_count(size, mask.count, mask.fraction)
-    return pixels.task(size, known, config.pixel_weight)
+        return lambda key, batch: masks.fixed_pixels(known, batch)
+    count = masks.pixel_count(size, mask.count, mask.fraction)
+    most = masks.pixel_count(size, mask.most) if mask.most else 0
+    if 0 < most < count:
+        raise InputError(
+            f"mask.most {most} is less than the {count} known pixels of every image: "
+            "choose more, or 0"
+        )
+    return lambda key, batch: masks.random_pixels(key, batch, size, count, most)
 
 
 def _points(config: ConfigDict) -> Task:
@@ -133,7 +141,8 @@ def _colors(config: ConfigDict) -> Task:
 
 
 TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
-    "pixels": _pixels,
+    "pixels": lambda config: pixels.task(_draw_mask(config), config.pixel_weight),
+    "wells": lambda config: wells.task(_draw_mask(config), config.pixel_weight),
     "samples": lambda config: samples.task(),
     "points": _points,
     "colors": _colors,
@@ -330,7 +339,8 @@ def _check_combination(config: ConfigDict, task: Task) -> None:
             f"{config.latent.prior} do not fit: {' and '.join(TRANSLATORS)} start from "
             "a condition, with latent.prior=none; all others start from a latent"
         )
-    if translates and not task.conditional:
+    needs_condition = translates or network.generator == "latent_unet"
+    if needs_condition and not task.conditional:
         raise InputError(
             f"network.generator {network.generator} makes an image of a condition, and "
             f"the task {config.task} has none: choose {', '.join(GENERATORS)}"

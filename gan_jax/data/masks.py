@@ -55,13 +55,26 @@ def pixel_count(size: int, count: int = 0, fraction: float = 0.0) -> int:
 
 
 def random_pixels(
-    key: PRNGKeyArray, batch: int, size: int, count: int
+    key: PRNGKeyArray, batch: int, size: int, count: int, most: int = 0
 ) -> Float[Array, "batch size size 1"]:
-    """Draw `count` pixels uniformly without replacement, others for every image."""
+    """Draw pixels uniformly without replacement, others for every image.
+
+    Args:
+        key: of the lots.
+        batch: how many masks.
+        size: their height and width.
+        count: pixels of each; the fewest, where there is
+        most: the most of them, all numbers between being as likely; 0 = `count`.
+    """
     lots = jax.random.uniform(key, (batch, size * size))
-    _, chosen = jax.lax.top_k(lots, count)
+    _, chosen = jax.lax.top_k(lots, most or count)
     rows = jnp.arange(batch).reshape(-1, 1)
-    mask = jnp.zeros((batch, size * size)).at[rows, chosen].set(1.0)
+    numbers = jnp.full((batch, 1), count)
+    if most:
+        own = jax.random.fold_in(key, 1)
+        numbers = jax.random.randint(own, (batch, 1), count, most + 1)
+    kept = (jnp.arange(chosen.shape[1]).reshape(1, -1) < numbers).astype(jnp.float32)
+    mask = jnp.zeros((batch, size * size)).at[rows, chosen].set(kept)
     return mask.reshape(batch, size, size, 1)
 
 

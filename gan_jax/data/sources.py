@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from gan_jax.data import training_images
 from gan_jax.data.arrays import array_files, arrays, is_array_file
 from gan_jax.data.decode import fit, fit_all
 from gan_jax.data.examples import (
@@ -47,8 +48,8 @@ __all__ = [
 ]
 
 
-def recognise(path: str) -> Literal["tfds", "arrays", "folder"]:
-    """Tell what a path holds: prepared TFDS sets, arrays, or a folder of images.
+def recognise(path: str) -> Literal["tfds", "arrays", "training_image", "folder"]:
+    """Tell what a path holds: TFDS sets, arrays, a training image, or a folder.
 
     Raises:
         InputError: the path is absent or holds none of them.
@@ -59,9 +60,11 @@ def recognise(path: str) -> Literal["tfds", "arrays", "folder"]:
     if not place.is_dir():
         if is_array_file(place):
             return "arrays"
+        if place.suffix.lower() in training_images.SUFFIXES:
+            return "training_image"
         raise InputError(
-            f"data.path {path} is a file, but not .npz, .npy or idx: give one of those "
-            "or a directory"
+            f"data.path {path} is a file, but not .npz, .npy, idx, .sgems or .gslib: "
+            "give one of those or a directory"
         )
     if prepared_sets(place):
         return "tfds"

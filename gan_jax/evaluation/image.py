@@ -26,6 +26,28 @@ def pixel_mse(
     return float((np.array(errors) / counts).mean())
 
 
+def honoured(
+    generated: Float[np.ndarray, "count height width channels"],
+    known: Float[np.ndarray, "count height width channels"],
+    mask: Float[np.ndarray, "count height width 1"],
+    tolerance: float | int = 0.1,
+) -> float:
+    """Share of all known pixels that an image has within a share of the value range.
+
+    The range of images in [-1, 1] is 2: with the default a pixel may be .2 off, in
+    every channel.
+
+    Raises:
+        ValueError: nothing is known.
+    """
+    where = mask[..., 0] > 0
+    if not where.any():
+        raise ValueError("no pixel is known")
+    deviations = np.abs(generated[where] - known[where]).max(axis=-1)
+    # What the rounding of a float32 difference adds is forgiven.
+    return float((deviations <= 2 * tolerance + 1e-6).mean())
+
+
 def diversity(images: Float[np.ndarray, "count height width channels"]) -> float:
     """Mean over all pairs of images of their root-mean-square distance; 0 to 2.
 

@@ -1,7 +1,8 @@
 """The generator that makes an image of an image: pix2pix's U-Net.
 
-Isola et al. 2016, arXiv 1611.07004, appendix 6.1. It starts from the condition alone;
-its noise is the dropout of training.
+Isola et al. 2016, arXiv 1611.07004, appendix 6.1. It starts from the condition alone,
+its noise being the dropout of training; or from a condition and a latent, which joins
+it as maps of the size of the innermost layer.
 """
 
 from functools import partial
@@ -15,6 +16,7 @@ from gan_jax.networks.normalisation import initial_weights, normalised
 from gan_jax.networks.stages import Generator, joined, smallest
 
 _MOST = 8  # times the width: no layer has more filters
+_LATENT_MAPS = 8  # that a latent makes
 _DROPPED = 0.5  # share of the first decoder's values, in training
 
 Skips = tuple[Float[Array, "batch _ _ _"], ...]
@@ -22,10 +24,12 @@ Skips = tuple[Float[Array, "batch _ _ _"], ...]
 
 
 class Begin(nn.Module):
-    """The condition to half its size; a latent, if any, is not looked at."""
+    """The condition to half its size; a latent, if any, joins it as coarse maps."""
 
     features: int
     kernel: int
+    base: int
+    """Height and width of the maps of a latent, before they are enlarged."""
     normalisation: str = "batch"
     dtype: DTypeLike = jnp.float32
 
@@ -39,7 +43,13 @@ class Begin(nn.Module):
         """Encode the maps of a condition."""
         weights = initial_weights(self.normalisation)
         layer = Conv(self.features, self.kernel, 2, kernel_init=weights)
-        return (layer(joined(condition).astype(self.dtype)),)
+        maps = joined(condition).astype(self.dtype)
+        if latent is None:
+            return (layer(maps),)
+        scale = maps.shape[1] // self.base
+        drawn = nn.Dense(self.base**2 * _LATENT_MAPS, dtype=self.dtype)(latent)
+        coarse = drawn.reshape(-1, self.base, self.base, _LATENT_MAPS)
+        return (layer(maps, coarse.repeat(scale, axis=1).repeat(scale, axis=2)),)
 
 
 class Encode(nn.Module):
@@ -120,9 +130,9 @@ def generator(
     Raises:
         InputError: where `size` is not base * 2^depth with a base of 2 or more.
     """
-    smallest(size, depth)
+    base = smallest(size, depth)
     first, *deeper = [width * min(_MOST, 2**level) for level in range(depth)]
-    stages: list[nn.Module] = [Begin(first, kernel, normalisation, dtype)]
+    stages: list[nn.Module] = [Begin(first, kernel, base, normalisation, dtype)]
     stages += [Encode(features, kernel, normalisation) for features in deeper]
     stages += [
         Decode(features, kernel, normalisation, first=place == 0)

@@ -1,7 +1,7 @@
 """Measuring and drawing what a generator makes, whatever its task."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.programs.assembly import Run
 from gan_jax.programs.classifier import open_judge
 from gan_jax.programs.players import make_players
+from gan_jax.report.page import Figure
 from gan_jax.report.terminal import say
 from gan_jax.tasks.task import Asked, Samples
 from gan_jax.training.state import Trained
@@ -54,6 +55,12 @@ class Evaluation:
         key = jax.random.fold_in(self._key, 1_000_002)
         part = self._this.parts["validation"]
         return self._this.task.picture(self._using(networks), part, key)
+
+    def figures(self, networks: Trained) -> Sequence[Figure]:
+        """Draw the task's further plots on test images."""
+        key = jax.random.fold_in(self._key, 1_000_004)
+        part = self._this.parts["test"]
+        return self._this.task.figures(self._using(networks), part, key)
 
     def measure(self, networks: Trained, part: str, count: int) -> Measured:
         """Measure a generator on a part of the data.

@@ -92,7 +92,13 @@ def conclude(
     files.write_text(
         this.workdir / "report.html",
         training.report(
-            summary, flatten(this.config), rows, plate, this.task, this.workdir
+            summary,
+            flatten(this.config),
+            rows,
+            plate,
+            evaluation.figures(chosen),
+            this.task,
+            this.workdir,
         ),
     )
     files.write_json(this.workdir / "summary.json", summary)

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ def constraint_grid(
     original: Float[np.ndarray, "rows height width channels"] | None = None,
     scale: int | None = None,
     titles: Sequence[str] = (),
+    maps: Mapping[str, UInt8[np.ndarray, "rows height width _"]] = {},
 ) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
     """Known pixels beside the images generated from them, each pixel judged.
 
@@ -64,6 +65,7 @@ def constraint_grid(
         scale: screen pixels per image pixel; None makes the longer side 140 or
             somewhat more.
         titles: of the generated columns, where each is another generator's.
+        maps: further pictures of each row by their title, as they are; grey or RGB.
 
     Raises:
         ValueError: no images, another number of channels, or NaN among them.
@@ -84,15 +86,15 @@ def constraint_grid(
     shown = [rgb(to_uint8(generated))]
     columns = generated.shape[1]
     together = f"{columns} generated" if columns > 1 else "generated"
-    heads = ["known pixels", *(titles or (together, *[""] * (columns - 1)))]
+    heads = ["known pixels", *(titles or (together, *[""] * (columns - 1))), *maps]
+    shown += [rgb(pictures)[:, None] for pictures in maps.values()]
     if original is not None:
         shown.insert(0, rgb(to_uint8(original))[:, None])
         heads.insert(1, "original")
     images = np.concatenate([ground[:, None], *shown], axis=1)
-    first = images.shape[1] - columns
-    canvas, corners = mount(
-        enlarge(images, scale), gap, heads, None, breaks=range(1, first + 1)
-    )
+    first = images.shape[1] - columns - len(maps)
+    breaks = [*range(1, first + 1), *[first + columns] * bool(maps)]
+    canvas, corners = mount(enlarge(images, scale), gap, heads, None, breaks=breaks)
 
     colours = _known_colours(kept)
     for row in range(len(images)):

@@ -45,6 +45,7 @@ def report(
     config: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]],
     plate: UInt8[np.ndarray, "height width 3"],
+    figures: Sequence[Figure],
     task: Shown,
     workdir: Path,
 ) -> str:
@@ -55,6 +56,7 @@ def report(
         config: by dotted key.
         rows: of the journal.
         plate: the task's picture by the generator of the best epoch.
+        figures: its further plots.
         task: gives the plate's caption, the key figures and published ones.
         workdir: where earlier plates lie, under `samples`.
     """
@@ -86,7 +88,8 @@ def report(
                         f"Step {best}, the best epoch",
                         files.encode_png(plate),
                         task.caption,
-                    )
+                    ),
+                    *figures,
                 ],
             ),
             Section(

@@ -5,7 +5,7 @@ a sparse map of known pixels and is held to them by a weighted mean squared erro
 images that the constraints come from are never shown to the critic as real.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,14 +14,14 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from gan_jax.data.feed import Batch, read, to_float
-from gan_jax.data.masks import fixed_pixels, known, random_pixels
+from gan_jax.data.masks import known
 from gan_jax.data.splits import Part
-from gan_jax.evaluation.image import pixel_mse
+from gan_jax.evaluation.image import honoured, pixel_mse
 from gan_jax.losses.reconstruction import pixel_fidelity
 from gan_jax.report.constraints import constraint_grid
 from gan_jax.report.page import Card, Table
 from gan_jax.tasks.cards import diversity_card, fid_card
-from gan_jax.tasks.task import Asked, Players, Task
+from gan_jax.tasks.task import Asked, Players, Score, Task
 from gan_jax.training.method import Example, Play, Term
 
 CONSTRAINT_SHARE = 0.2
@@ -63,25 +63,19 @@ _PUBLISHED: Mapping[str, Sequence[tuple[float, float, float]]] = {
 section 5); up to 0.1 every run collapsed to black."""
 
 
-def _draw_mask(
-    key: PRNGKeyArray, batch: int, size: int, pixels: int | Float[Array, "size size"]
-) -> Float[Array, "batch size size 1"]:
-    if isinstance(pixels, int):
-        return random_pixels(key, batch, size, pixels)
-    return fixed_pixels(pixels, batch)
+DrawMask = Callable[[PRNGKeyArray, int], Float[Array, "batch size size 1"]]
+"""`draw(key, batch)`: which pixels are known, 1 = known."""
 
 
 def _fidelity(play: Play) -> Float[Array, "batch"]:
     return pixel_fidelity(play.fake, play.condition.values, play.condition.mask)
 
 
-def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> Task:
+def task(draw_mask: DrawMask, weight: float) -> Task:
     """Make the task.
 
     Args:
-        size: height and width of the images.
-        pixels: how many pixels are known, other ones in every image, or a fixed
-            pattern of them (1 = known).
+        draw_mask: draws which pixels are known.
         weight: lambda, of the mean squared error over known pixels; 0 with a critic
             that does not see the condition is the plain GAN.
     """
@@ -89,7 +83,7 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
     def present(key: PRNGKeyArray, batch: Batch) -> Example:
         real, source = (to_float(batch[role].image) for role in ("real", "constraint"))
         keys = jax.random.split(key)
-        masks = [_draw_mask(each, len(real), size, pixels) for each in keys]
+        masks = [draw_mask(each, len(real)) for each in keys]
         # Where the critic sees conditions, a real image comes with its own pixels.
         return Example(real, known(source, masks[0]), known(real, masks[1]))
 
@@ -98,7 +92,7 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
         source = part["constraint"]
         chosen = np.arange(count) % len(source)
         images = to_float(read(source, chosen).image)
-        condition = known(images, _draw_mask(key, count, size, pixels))
+        condition = known(images, draw_mask(key, count))
         return Asked(condition, np.asarray(images))
 
     def picture(
@@ -139,7 +133,7 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
             {"pixel_fidelity": Term(weight, _fidelity)} if weight > 0 else {}
         ),
         ask=ask,
-        scores={"pixel_mse": _pixel_mse},
+        scores={"pixel_mse": _of_known(pixel_mse), "honoured": _of_known(honoured)},
         judge=None,
         criterion=("fid", "pixel_mse"),
         picture=picture,
@@ -155,10 +149,11 @@ def task(size: int, pixels: int | Float[Array, "size size"], weight: float) -> T
     )
 
 
-def _pixel_mse(
-    generated: Float[np.ndarray, "count height width channels"], asked: Asked
-) -> float:
-    return pixel_mse(generated, *map(np.asarray, asked.condition))
+def _of_known(measure: Callable[..., float]) -> Score:
+    """Give a measure of images and known pixels as a task's."""
+    return lambda generated, asked: measure(
+        generated, *map(np.asarray, asked.condition)
+    )
 
 
 def _published(dataset: str, weight: float, metrics: Mapping[str, Any]) -> Table | None:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
 from gan_jax.data.feed import Batch
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.judgement import Judge
-from gan_jax.report.page import Card, Table
+from gan_jax.report.page import Card, Figure, Table
 from gan_jax.training.method import Condition, Example, Images, Term
 
 Samples = Float[np.ndarray, "count height width channels"]
@@ -84,6 +84,10 @@ class Task(NamedTuple):
     )
     """`published_along(dataset)`: published figures by the task's weight, then by
     measure, for a study that sweeps it."""
+    figures: Callable[[Players, Part, PRNGKeyArray], Sequence[Figure]] = (
+        lambda players, part, key: ()
+    )
+    """Further plots of the networks of the best epoch, for the report."""
     comparison: (
         Callable[
             [Mapping[str, Players], Part, PRNGKeyArray], UInt8[np.ndarray, "h w 3"]
