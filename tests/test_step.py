@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from gan_jax.data.feed import resident
+from gan_jax.data.masks import random_pixels
 from gan_jax.data.sources import ArraySource
 from gan_jax.errors import DivergedError
 from gan_jax.losses import adversarial
@@ -29,7 +30,8 @@ SIZE, BATCH = 8, 8
 
 
 def recipe(**changes):
-    task = pixels.task(SIZE, 3, weight=5.0)
+    draw = partial(random_pixels, size=SIZE, count=3)
+    task = pixels.task(draw, weight=5.0)
     values = {
         "generator": dcgan.generator(SIZE, 1, 4, 1, 3, conditional=True),
         "critic": dcgan.critic(SIZE, 4, 2, 3),

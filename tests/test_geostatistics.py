@@ -1,0 +1,142 @@
+"""Training images, wells, variograms: what geostatistics asks of the pixel GAN."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from gan_jax.data.masks import random_pixels
+from gan_jax.data.training_images import crops, read_training_image
+from gan_jax.errors import InputError
+from gan_jax.evaluation.image import honoured
+from gan_jax.evaluation.variogram import variogram_error, variograms
+from tests.test_main import run, summary
+
+
+def write_grid(path, values, head="2", layers=""):
+    """Write a grid as SGeMS does: x fastest, from the lower left corner."""
+    height, width = values.shape
+    lines = [f"{width} {height}{layers}", head, *["name"] * int(head)]
+    lines += [" ".join([str(v)] * int(head)) for v in values[::-1].reshape(-1)]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def channels(height=120, width=160):
+    """Some winding bands, brighter than their ground."""
+    y, x = np.mgrid[:height, :width]
+    return ((y + 6 * np.sin(x / 9)) % 30 < 8).astype(int) * 3 - 1
+
+
+def test_a_grid_is_read_as_it_is_seen(tmp_path):
+    grid = channels()
+    for head, layers in (("1", " 1"), ("2", "")):
+        path = write_grid(tmp_path / "grid.sgems", grid, head, layers)
+        np.testing.assert_array_equal(read_training_image(path), grid)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "is no grid"),
+        ("two by two\n1\nname\n", "is no grid"),
+        ("2 2 3\n1\nname\n" + "1\n" * 12, "has 3 layers"),
+        ("2 2\n1\nname\n1\n1\n1\n", "has 3 values for 2x2"),
+        ("2 2\n1\nname\n1\n1\n1\nnan\n", "no finite numbers"),
+        ("9 9\n1\nname\n" + "1\n" * 81, "too small"),
+    ],
+)
+def test_what_is_no_training_image_is_refused(tmp_path, text, reason):
+    path = tmp_path / "grid.sgems"
+    path.write_text(text)
+    with pytest.raises(InputError, match=reason):
+        crops(str(path), 16)
+
+
+def test_training_and_test_crops_never_overlap(tmp_path):
+    numbers = np.arange(100 * 140).reshape(100, 140)
+    path = write_grid(tmp_path / "grid.gslib", numbers, "1")
+    train, test = crops(path, 24, count=200)
+    assert train.images.shape == (200, 24, 24, 1) and len(test) == 50
+    levels = [
+        set(np.unique(np.diff(part.images.astype(int), axis=2)))
+        for part in (train, test)
+    ]
+    assert levels[0] | levels[1] <= {0, 1}
+    again, _ = crops(path, 24, count=200)
+    np.testing.assert_array_equal(train.images, again.images)
+    # A column's number tells from where a crop was taken.
+    columns = np.tile(np.arange(140), (100, 1))
+    path = write_grid(tmp_path / "columns.gslib", columns, "1")
+    train, test = crops(path, 24, count=200)
+    assert train.images.max() < test.images.min()
+
+
+def test_a_variogram_of_stripes_is_known():
+    stripes = np.tile([1.0, -1.0], (2, 8, 4))[..., None]
+    found = variograms(stripes, 4)
+    np.testing.assert_allclose(found[:, 0], [[2, 0, 2, 0]] * 2)
+    np.testing.assert_allclose(found[:, 1], 0)
+    assert variogram_error(stripes, stripes, 4) == 0
+    assert variogram_error(0 * stripes, stripes, 4) == pytest.approx(1)
+    with pytest.raises(ValueError, match="flat"):
+        variogram_error(stripes, 0 * stripes, 4)
+    with pytest.raises(ValueError, match="no lag of 8"):
+        variograms(stripes, 8)
+
+
+def test_white_noise_has_its_variance_as_variogram():
+    noise = np.random.default_rng(0).normal(0, 0.5, (20, 64, 64, 1))
+    np.testing.assert_allclose(variograms(noise, 8).mean(axis=0), 0.25, rtol=0.02)
+
+
+@given(st.integers(1, 20), st.integers(0, 30), st.integers(0, 1000))
+@settings(deadline=None, max_examples=20)
+def test_as_many_pixels_are_known_as_were_asked_for(count, more, seed):
+    most = count + more if more else 0
+    mask = random_pixels(jax.random.key(seed), 40, 8, count, most)
+    numbers = np.asarray(mask).sum(axis=(1, 2, 3))
+    assert set(np.unique(mask)) <= {0.0, 1.0}
+    assert numbers.min() >= count and numbers.max() <= max(count, most)
+    if more > 5:
+        assert len(set(numbers.tolist())) > 1
+
+
+def test_a_share_of_the_wells_is_honoured():
+    values = np.zeros((2, 4, 4, 1))
+    mask = np.zeros((2, 4, 4, 1))
+    mask[:, 0] = 1
+    made = values.copy()
+    made[0, 0, 0] = 0.2  # as far off as may be
+    made[1, 0, :3] = 0.21
+    made[:, 1] = 1  # nothing is known there
+    assert honoured(made, values, mask) == 5 / 8
+    with pytest.raises(ValueError, match="no pixel"):
+        honoured(made, values, 0 * mask)
+
+
+def test_realisations_are_drawn_under_wells(tmp_path):
+    path = write_grid(tmp_path / "grid.sgems", channels(), "1")
+    finished = run(
+        tmp_path / "run",
+        f"--config.data.path={path}",
+        "--config.data.size=32",
+        "--config.network.depth=3",
+        "--config.network.critic_depth=3",
+        config="--config=configs/geostatistics.py:smoke",
+    )
+    assert finished.returncode == 0, finished.stderr
+    found = summary(tmp_path / "run")
+    assert found["dataset"]["name"] == "grid"
+    metrics = found["metrics"]
+    assert 0 <= metrics["honoured"] <= 1 and metrics["variogram_error"] > 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["packing"] == 2
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Variograms" in page and "realisations" in page
+    with Image.open(tmp_path / "run" / "samples" / "best.png") as plate:
+        assert plate.size[0] > 8 * 140

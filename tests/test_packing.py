@@ -1,0 +1,65 @@
+"""A critic of several images at once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import recipe as recipes
+from gan_jax.data.feed import Images
+from gan_jax.errors import InputError
+from gan_jax.networks import dcgan
+from gan_jax.networks.packing import Packed
+from tests.test_recipe import config
+from tests.weights import first_weights
+
+SIZE = 8
+
+
+def test_a_score_is_of_neighbours_that_stand_side_by_side():
+    one = dcgan.critic(SIZE, width=4, depth=1, kernel=3, normalisation="none")
+    packed = Packed(one, 2)
+    images = jax.random.normal(jax.random.key(0), (6, SIZE, SIZE, 3))
+    variables = first_weights(packed, jax.random.key(1), images)
+    scores = packed.apply(variables, images)
+    assert scores.shape == (3,)
+    inner = {"params": variables["params"]["critic"]}
+    pair = jnp.concatenate([images[2], images[3]], axis=-1)[None]
+    np.testing.assert_allclose(scores[1], one.apply(inner, pair)[0], rtol=1e-5)
+    # The other images of a batch do not matter to a score, both of a pack do.
+    for index, moved in ((2, True), (3, True), (4, False)):
+        other = packed.apply(variables, images.at[index].multiply(-1.0))
+        assert bool(jnp.abs(other[1] - scores[1]) > 1e-6) == moved
+
+
+def test_the_images_of_a_pack_are_made_under_one_condition():
+    made = config("pixelcgan", "digits", packing=2)
+    task = recipes.task(made)
+    plain = recipes.recipe(config("pixelcgan", "digits"), task, channels=1)
+    packed = recipes.recipe(made, task, channels=1)
+    images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), np.uint8)
+    batch = {
+        role: Images(images, np.zeros(8, np.int32)) for role in ("real", "constraint")
+    }
+    one, two = (each.present(jax.random.key(0), batch) for each in (plain, packed))
+    np.testing.assert_array_equal(one.real, two.real)
+    for before, after in zip(one.condition, two.condition, strict=True):
+        np.testing.assert_array_equal(after[0::2], before[:4])
+        np.testing.assert_array_equal(after[1::2], before[:4])
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"condition_critic": True}, "critics of images alone"),
+        ({"batch_size": 63}, "no multiple of packing 2"),
+        (
+            {"gradient_penalty": 1.0, "network.critic_normalisation": "layer"},
+            "do not fit: the slope",
+        ),
+    ],
+)
+def test_packs_that_mean_nothing_are_refused(values, reason):
+    made = config("pixelcgan", "digits", packing=2, **values)
+    with pytest.raises(InputError, match=reason):
+        recipes.recipe(made, recipes.task(made), channels=1)
