@@ -1,8 +1,9 @@
 """Train several configs under several seeds on the same data and compare them."""
 
+import functools
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from ml_collections import ConfigDict
 from gan_jax import limits
 from gan_jax import recipe as recipes
 from gan_jax.config import flatten
+from gan_jax.data.sources import Official
 from gan_jax.errors import DivergedError, InputError
 from gan_jax.evaluation.tracking import tracking
 from gan_jax.programs import train
 from gan_jax.programs.players import make_players
 from gan_jax.programs.prior import open_prior
+from gan_jax.programs.teacher import teachable
 from gan_jax.programs.workdir import check_workdir, claimed
 from gan_jax.report import files, terminal
 from gan_jax.report import study as pages
@@ -47,6 +50,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     arms = {name: arm_config(config, name) for name in _chosen(config)}
     for name, arm in arms.items():
         _check_arm(config, arm, name, workdir / "runs" / name)
+    arms = _with_teachers(arms)
     with claimed(config, workdir, ()):
         runs = [
             run
@@ -95,6 +99,27 @@ def _check_arm(config: ConfigDict, arm: ConfigDict, name: str, folder: Path) -> 
         )
     for seed in range(config.seeds):
         _finished(_with_seed(arm, seed), folder / str(seed))
+
+
+def _with_teachers(arms: Mapping[str, ConfigDict]) -> dict[str, ConfigDict]:
+    """Leave out the arms that need a teacher where the data cannot train one."""
+
+    @functools.cache
+    def official() -> Official:
+        return recipes.source(next(iter(arms.values())).data)
+
+    kept: dict[str, ConfigDict] = {}
+    for name, arm in arms.items():
+        if not arm.get("class_weight", 0) or teachable(arm, official()):
+            kept[name] = arm
+            continue
+        say(
+            f"without {name}: {official().train.name} has no labels to train a teacher "
+            "on; give --config.shared.teacher.path=<run>/teacher.msgpack"
+        )
+    if not kept:
+        raise InputError("every arm that was chosen needs a teacher")
+    return kept
 
 
 def _run_arm(
