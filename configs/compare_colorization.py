@@ -2,8 +2,10 @@
 
 Papers:   Fabbri 2017, which compares the first six and measures nothing; Vitoria, Raad
           & Ballester 2020, arXiv 1907.09837, table 2.
-Data:     as for configs/colorize.py; labelled, for ChromaGAN's teacher: cifar10, svhn,
-          or --config.shared.data.path.
+Data:     as for configs/colorize.py. ChromaGAN's teacher wants labels (cifar10, svhn,
+          or a --config.shared.data.path with labels), or
+          --config.shared.teacher.path=<run>/teacher.msgpack; without, its two arms that
+          ask a teacher are left out.
 Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas.
           --config.only=lsgan,regression for some of the arms.
 Cost:     cifar10,narrow with two seeds about an hour on two CPU cores.
@@ -46,4 +48,7 @@ SHARED = (
     "evaluation.final_count",
     "evaluation.classifier.width",
     "evaluation.classifier.epochs",
+    "teacher.path",
+    "teacher.classifier.width",
+    "teacher.classifier.epochs",
 )

@@ -9,9 +9,14 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.sources import ArraySource, Official, digits, select
 from gan_jax.errors import InputError
-from gan_jax.networks.classifier import Classifier
+from gan_jax.networks.classifier import Classifier, expects
 from gan_jax.programs import classifier
-from gan_jax.programs.classifier import cache_folder, open_judge
+from gan_jax.programs.classifier import (
+    cache_folder,
+    open_judge,
+    read_classifier,
+    write_classifier,
+)
 from gan_jax.training.classification import classifier_update, shifted, turned
 from gan_jax.training.state import Player
 from tests.weights import first_weights
@@ -190,3 +195,19 @@ def test_a_cache_without_a_home_is_explained(monkeypatch):
     monkeypatch.setenv("GAN_JAX_CACHE", "~nosuchuser/cache")
     with pytest.raises(InputError, match="set GAN_JAX_CACHE"):
         cache_folder()
+
+
+@pytest.mark.parametrize("name", ["variables", "labels", "network", "accuracy"])
+def test_a_file_that_lacks_something_is_refused(trained, tmp_path, name):
+    path = tmp_path / "teacher.msgpack"
+    write_classifier(path, trained)
+    assert read_classifier(path)["sha256"] == trained["sha256"]
+    write_classifier(path, {key: trained[key] for key in trained if key != name})
+    with pytest.raises(InputError, match=f"it holds no {name}"):
+        read_classifier(path)
+
+
+def test_weights_of_something_else_are_no_classifier(trained):
+    halves = {"params": trained["variables"]["params"]}
+    with pytest.raises(InputError, match="not the weights of a classifier"):
+        expects(halves, (16, 16, 1))

@@ -64,6 +64,9 @@ def versions(folder):
     clear.save(folder / "clear.png")
     photo.resize((40, 300)).save(folder / "narrow.bmp")
     photo.crop((0, 0, 1, 1)).save(folder / "pixel.png")
+    dark = np.zeros((40, 40, 3), np.uint8)
+    dark[0, 0, 0] = 1  # hardly a colour, which may be hit exactly
+    Image.fromarray(dark).save(folder / "dark.png")
     (folder / "broken.png").write_bytes((folder / "grey.png").read_bytes()[:1000])
     (folder / "empty.jpg").touch()
     photo.convert("L").save(folder / "grey.tif")  # of a name that is taken
@@ -82,9 +85,9 @@ def colorized(trained, tmp_path_factory):
 
 def test_images_of_all_kinds_are_done_or_refused(colorized):
     found = summary(colorized)
-    assert found["inputs"] == {"done": 8, "failed": 3}
+    assert found["inputs"] == {"done": 9, "failed": 3}
     lines = {line["input"].rpartition("/")[2]: line for line in results(colorized)}
-    assert len(lines) == 11
+    assert len(lines) == 12
     reasons = {name: line["reason"] for name, line in lines.items() if not line["done"]}
     assert set(reasons) == {"broken.png", "empty.jpg", "grey.tif"}
     assert "empty" in reasons["empty.jpg"] and "same name" in reasons["grey.tif"]
@@ -150,18 +153,37 @@ def test_the_same_picture_at_two_sizes_gets_the_same_colours(trained, tmp_path):
 
 
 def test_what_a_user_may_get_wrong(trained, colorized, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
     for values, reason in (
-        ({"images": tmp_path}, "prior is empty: name a run.*Train one:"),
-        ({"prior": tmp_path / "none", "images": tmp_path}, "no run's workdir"),
+        ({"images": empty}, "prior is empty: name a run.*Train one:"),
+        ({"prior": tmp_path / "none", "images": empty}, "no run's workdir"),
         ({"prior": trained}, "images is empty"),
         ({"prior": trained, "images": tmp_path / "none"}, "is no folder"),
-        ({"prior": trained, "images": tmp_path}, "holds no image files"),
-        ({"prior": colorized, "images": tmp_path}, "made of images: name that"),
+        ({"prior": trained, "images": empty}, "holds no image files"),
+        ({"prior": colorized, "images": empty}, "made of images: name that"),
+        # Results would lie over the images, or be taken for some.
+        ({"prior": trained, "images": tmp_path}, "lie in each other"),
+        ({"prior": trained, "images": tmp_path / "out" / "images"}, "in each other"),
     ):
         with pytest.raises(InputError, match=reason):
             colorize.run(smoke(**values), tmp_path / "out")
     with pytest.raises(InputError, match="choose another --workdir"):
-        colorize.run(smoke(prior=trained, images=tmp_path), trained)
+        colorize.run(smoke(prior=trained, images=empty), trained)
+
+
+def test_an_older_summary_does_not_outlive_its_results(trained, tmp_path):
+    folder, workdir = tmp_path / "images", tmp_path / "out"
+    folder.mkdir()
+    Image.fromarray(PHOTO[:40, :50]).save(folder / "photo.png")
+    config = smoke(prior=trained, images=folder)
+    colorize.run(config, workdir)
+    assert summary(workdir)["inputs"] == {"done": 1, "failed": 0}
+    (folder / "photo.png").write_bytes(b"not any more")
+    with pytest.raises(InputError, match="no image to colorize"):
+        colorize.run(config, workdir)
+    assert not (workdir / "summary.json").exists()
+    assert not results(workdir)[0]["done"]
 
 
 def labelled(folder, count):
@@ -229,12 +251,14 @@ def test_chromagan_needs_labels(tmp_path):
 def test_methods_are_compared_side_by_side(tmp_path):
     config = "--config=configs/compare_colorization.py:smoke"
     flags = (
-        "--config.only=regression,lsgan",
+        "--config.only=regression,lsgan,chromagan",
         "--config.seeds=1",
         "--config.shared.steps=20",
     )
     finished = run(tmp_path, *flags, config=config)
     assert finished.returncode == 0, finished.stderr
+    # These photographs have no labels.
+    assert "without chromagan: photos has no labels" in finished.stdout
     for word in ("regression", "lsgan", "grey", "mean colour", "real images"):
         assert word in finished.stdout
     found = summary(tmp_path)

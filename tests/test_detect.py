@@ -204,11 +204,12 @@ def test_a_detectors_history_does_not_grow_under_it(detected):
 
 
 def test_scores_do_not_go_where_the_detector_lies(detected, tmp_path):
-    (tmp_path / "one.png").write_bytes(b"no image")
-    config = smoke(prior=detected, images=tmp_path)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "one.png").write_bytes(b"no image")
+    config = smoke(prior=detected, images=tmp_path / "images")
     with pytest.raises(InputError, match="another --workdir"):
         detect.run(config, detected)
-    with pytest.raises(InputError, match="no image can be scored"):
+    with pytest.raises(InputError, match="no image to score"):
         detect.run(config, tmp_path / "run")
     (line,) = results(tmp_path / "run")
     assert not line["done"]
@@ -262,7 +263,7 @@ def test_a_history_under_conditions_is_refused(tmp_path):
 def test_a_damaged_detector_is_named(detected, tmp_path):
     place = tmp_path / "copy"
     shutil.copytree(detected, place, ignore=shutil.ignore_patterns("gan"))
-    config = smoke(prior=place, images=tmp_path)
+    config = smoke(prior=place, images=tmp_path / "images")
     for text in ("{}", "[]", "no json"):
         (place / "gan.json").write_text(text)
         with pytest.raises(InputError, match=r"damaged detector(.|\n)* run it again"):

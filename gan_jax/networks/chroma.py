@@ -137,7 +137,9 @@ class Paint(nn.Module):
         image = Convolve(width, 1, kind)(image, train)
         image = image.repeat(2, axis=1).repeat(2, axis=2)
         image = Convolve(max(1, width // 2), 1, kind)(image, train)
-        colours = nn.tanh(Conv(self.channels, 3)(image))
+        # It begins near grey: where tanh is saturated, nothing would be learned.
+        last = Conv(self.channels, 3, kernel_init=nn.initializers.normal(0.02))
+        colours = nn.tanh(last(image))
         batch, height, width, channels = colours.shape
         shape = (batch, 2 * height, 2 * width, channels)
         return Coloured(jax.image.resize(colours, shape, "bilinear"), seen.logits)

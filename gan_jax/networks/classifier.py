@@ -93,3 +93,5 @@ def expects(variables: Mapping[str, Any], shape: tuple[int, int, int]) -> None:
             f"this classifier takes other images than {shape[1]}x{shape[0]} ones with "
             f"{shape[2]} channel{'s' if shape[2] > 1 else ''}"
         ) from None
+    except flax.errors.FlaxError:
+        raise InputError("these are not the weights of a classifier") from None

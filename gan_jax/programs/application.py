@@ -100,7 +100,10 @@ def applied_to_images(
         stack.enter_context(claimed(config, workdir, ()))
         signals = stack.enter_context(Signals())
         start = time.monotonic()
-        done, skipped = _apply(application, found, workdir, purpose, signals)
+        # An older one would say of other results that they are complete.
+        (workdir / "summary.json").unlink(missing_ok=True)
+        digest = hashlib.sha256()
+        done, skipped = _apply(application, found, workdir, purpose, signals, digest)
         seconds = time.monotonic() - start
         for path, reason in skipped:
             say(f"skipped {path}: {reason}")
@@ -134,7 +137,7 @@ def applied_to_images(
                 "name": config.images,
                 "split": "images",
                 "count": len(done),
-                "sha256": _digest([file for file, _ in done]),
+                "sha256": digest.hexdigest(),
             },
             "prior": dict(application.prior),
             "inputs": {"done": len(done), "failed": len(skipped)},
@@ -159,8 +162,9 @@ def _apply(
     workdir: Path,
     purpose: str,
     signals: Signals,
+    digest: Any,
 ) -> tuple[list[tuple[Path, Outcome]], list[Skipped]]:
-    """Apply a run to files, some at a time."""
+    """Apply a run to files, some at a time, and hash those that could be used."""
     done: list[tuple[Path, Outcome]] = []
     skipped: list[Skipped] = []
     with Progress(len(found), 0, purpose, "image") as progress:
@@ -170,6 +174,7 @@ def _apply(
                 outputs = [_output(workdir, file) for file in given.files]
                 outcomes = application.apply(outputs, given.images)
                 done += zip(given.files, outcomes, strict=True)
+                digest.update("".join(given.digests).encode())
             progress.advance(len(done) + len(skipped))
             if signals.received:
                 raise Interrupted(signals.received, "the same command begins anew")
@@ -199,10 +204,3 @@ def _report(
 
 def _output(workdir: Path, file: Path) -> Path:
     return workdir / "images" / f"{file.stem}.png"
-
-
-def _digest(given: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in given:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

@@ -163,6 +163,9 @@ def write_classifier(path: Path, kept: Mapping[str, Any]) -> None:
     files.write_bytes(path, flax.serialization.msgpack_serialize(dict(kept)))
 
 
+_KEPT = {"variables", "labels", "network", "sha256", "accuracy"}
+
+
 def read_classifier(path: Path) -> Mapping[str, Any]:
     """Read what `write_classifier` wrote.
 
@@ -171,6 +174,9 @@ def read_classifier(path: Path) -> Mapping[str, Any]:
     """
     try:
         kept: dict[str, Any] = flax.serialization.msgpack_restore(path.read_bytes())
+        missing = _KEPT - kept.keys()
+        if missing:
+            raise ValueError(f"it holds no {', '.join(sorted(missing))}")
         if kept["sha256"] != digest(kept["variables"]):
             raise ValueError("its contents are not what was written")
         fitting(kept["variables"])

@@ -1,6 +1,6 @@
 """A trained colorizer as a function from an image of any size to its colours."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -15,9 +15,6 @@ from gan_jax.programs.chunks import chunks
 from gan_jax.programs.given import Image8
 from gan_jax.programs.prior import Prior
 from gan_jax.report.grids import to_uint8
-
-TOGETHER = 8
-"""Images in memory at once, whatever their size."""
 
 _PIXELS = 2**16  # of an image, converted at once
 
@@ -48,22 +45,16 @@ class Colorizer:
         self._split = compiled(lambda rgb: jnp.concatenate(color.split(rgb), axis=-1))
         self._merge = compiled(color.merge)
 
-    def __call__(self, images: Sequence[Image8]) -> list[Colored]:
-        """Colorize images of 1 or 3 channels, up to `TOGETHER`, each at its size.
+    def __call__(self, image: Image8) -> Colored:
+        """Colorize an image of 1 or 3 channels at its size.
 
-        The generator sees an image's lightness brought to its own square size; the
-        colours that it makes are brought back, and the lightness stays as it was.
+        The generator sees its lightness brought to its own square size; the colours
+        that it makes are brought back, and the lightness stays as it was.
         """
-        known = [self.split(image) for image in images]
-        small = np.stack(
-            [_resized(plane[..., 0], self._size, self._size) for plane, _ in known]
-        )
-        (at,) = chunks(len(images), TOGETHER)
-        made = np.asarray(self._paint(self._variables, small[at][..., None]))
-        return [
-            Colored(self._painted(lightness, ab), lightness, true_ab)
-            for (lightness, true_ab), ab in zip(known, made[: len(images)], strict=True)
-        ]
+        lightness, true_ab = self.split(image)
+        small = _resized(lightness[..., 0], self._size, self._size)
+        ab = np.asarray(self._paint(self._variables, small[None, ..., None]))[0]
+        return Colored(self._painted(lightness, ab), lightness, true_ab)
 
     def split(
         self, image: Image8

@@ -1,5 +1,6 @@
 """The user's own images, decoded a few at a time."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
@@ -22,6 +23,8 @@ class Given(NamedTuple, Generic[Prepared]):
 
     files: list[Path]
     images: list[Prepared]
+    digests: list[str]
+    """SHA-256 of the files, as they were decoded."""
     skipped: list[Skipped]
 
 
@@ -39,16 +42,18 @@ def decoded(
     """
     names: set[str] = set()
 
-    def attempt(file: Path) -> Prepared | BrokenImageError:
+    def attempt(file: Path) -> tuple[Prepared, str] | BrokenImageError:
         try:
-            return prepare(decode(file))
+            image = prepare(decode(file))
         except BrokenImageError as error:
             return error
+        with file.open("rb") as opened:
+            return image, hashlib.file_digest(opened, "sha256").hexdigest()
 
     with threads() as pool:
         for first in range(0, len(found), together):
             chunk = found[first : first + together]
-            given: Given[Prepared] = Given([], [], [])
+            given: Given[Prepared] = Given([], [], [], [])
             for file, result in zip(chunk, pool.map(attempt, chunk), strict=True):
                 if isinstance(result, BrokenImageError):
                     given.skipped.append(Skipped(str(file), str(result)))
@@ -58,5 +63,7 @@ def decoded(
                 else:
                     names.add(file.stem)
                     given.files.append(file)
-                    given.images.append(result)
+                    image, digest = result
+                    given.images.append(image)
+                    given.digests.append(digest)
             yield given

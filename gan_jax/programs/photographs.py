@@ -13,7 +13,7 @@ from gan_jax.evaluation.color import colourfulness
 from gan_jax.evaluation.measure import measure
 from gan_jax.evaluation.restoration import psnr
 from gan_jax.programs.application import Application, Conclusion, applied_to_images
-from gan_jax.programs.colorizer import TOGETHER, Colored, Colorizer
+from gan_jax.programs.colorizer import Colored, Colorizer
 from gan_jax.programs.given import Image8
 from gan_jax.programs.prior import describe, open_prior
 from gan_jax.report import files
@@ -21,6 +21,7 @@ from gan_jax.report.colorization import plate
 from gan_jax.report.grids import to_uint8
 from gan_jax.report.page import Card, Table, picture
 
+_TOGETHER = 8  # images decoded at once
 _SHOWN, _THUMBNAIL = 24, 128  # images in the report, and their size there
 
 
@@ -34,8 +35,6 @@ class Colorized(NamedTuple):
     colourfulness: float
     true: Mapping[str, float]
     """PSNR, colour error and colourfulness, where the image had colours."""
-    shown: Mapping[str, Image8]
-    """Small versions of it by title."""
 
 
 def colorize_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, Any]:
@@ -59,28 +58,29 @@ def colorize_images(config: ConfigDict, workdir: Path, commands: str) -> dict[st
     def open_application() -> Application[Image8, Colorized]:
         prior = open_prior(config.prior, commands, program="colorize")
         colorizer = Colorizer(prior)
+        shown: list[dict[str, Image8]] = []
+
+        def apply(outputs: Sequence[Path], images: Sequence[Image8]) -> list[Colorized]:
+            done = []
+            # One by one: they may be large.
+            for path, image in zip(outputs, images, strict=True):
+                colored = colorizer(image)
+                files.write_image(path, colored.image)
+                done.append(_compared(image, colored, colorizer))
+                if len(shown) < _SHOWN:
+                    shown.append(_thumbnails(image, colored))
+            return done
+
         return Application(
             describe(prior),
             lambda image: image,
-            TOGETHER,
-            lambda outputs, images: _colorized(outputs, images, colorizer),
+            _TOGETHER,
+            apply,
             _line,
-            lambda done: _conclude(done, workdir),
+            lambda done: _conclude(done, shown, workdir),
         )
 
     return applied_to_images(config, workdir, "colorize", open_application)
-
-
-def _colorized(
-    outputs: Sequence[Path], images: Sequence[Image8], colorizer: Colorizer
-) -> list[Colorized]:
-    colored = colorizer(images)
-    for path, one in zip(outputs, colored, strict=True):
-        files.write_image(path, one.image)
-    return [
-        _compared(image, one, colorizer)
-        for image, one in zip(images, colored, strict=True)
-    ]
 
 
 def _compared(image: Image8, colored: Colored, colorizer: Colorizer) -> Colorized:
@@ -91,27 +91,32 @@ def _compared(image: Image8, colored: Colored, colorizer: Colorizer) -> Colorize
     true: dict[str, float] = {}
     if _coloured(image):
         distances = np.linalg.norm(ab - colored.true_ab, axis=-1)
-        true = {
-            "psnr": psnr(made, truth),
+        exactness = psnr(made, truth)
+        # An image that is hit exactly, as one that is all but black may be, has none.
+        true = {"psnr": exactness} if np.isfinite(exactness) else {}
+        true |= {
             "ab_error": float(distances.mean()) * color.AB_SCALE,
             "colourfulness_real": colourfulness(truth[None]),
         }
-    versions = {
-        "lightness": to_uint8(colored.lightness),
-        "colorized": colored.image,
-        "as given": image,
-    }
     change = np.abs(light - colored.lightness)
     return Colorized(
         (width, height),
         float(change.mean()) * color.LIGHTNESS_SCALE,
         colourfulness(made[None]),
         true,
-        {
-            name: with_channels(fit(version, _THUMBNAIL), 3)
-            for name, version in versions.items()
-        },
     )
+
+
+def _thumbnails(image: Image8, colored: Colored) -> dict[str, Image8]:
+    versions = {
+        "lightness": to_uint8(colored.lightness),
+        "colorized": colored.image,
+        "as given": image,
+    }
+    return {
+        name: with_channels(fit(version, _THUMBNAIL), 3)
+        for name, version in versions.items()
+    }
 
 
 def _coloured(image: Image8) -> bool:
@@ -127,7 +132,11 @@ def _line(one: Colorized) -> dict[str, Any]:
     }
 
 
-def _conclude(done: Sequence[tuple[Path, Colorized]], workdir: Path) -> Conclusion:
+def _conclude(
+    done: Sequence[tuple[Path, Colorized]],
+    shown: Sequence[Mapping[str, Image8]],
+    workdir: Path,
+) -> Conclusion:
     """Measure all images, and draw the plate."""
     every = [one for _, one in done]
 
@@ -149,12 +158,10 @@ def _conclude(done: Sequence[tuple[Path, Colorized]], workdir: Path) -> Conclusi
             "lightness_change": mean([one.lightness_change for one in every]),
         }
     )
-    some = done[:_SHOWN]
     columns = {
-        name: to_numbers(np.stack([one.shown[name] for _, one in some]))
-        for name in every[0].shown
+        name: to_numbers(np.stack([each[name] for each in shown])) for name in shown[0]
     }
-    drawn = plate(columns, min(6, len(some)))
+    drawn = plate(columns, min(6, len(shown)))
     files.write_image(workdir / "samples" / "colorized.png", drawn)
     table = Table(
         "Images",
@@ -167,7 +174,7 @@ def _conclude(done: Sequence[tuple[Path, Colorized]], workdir: Path) -> Conclusi
                 one.lightness_change,
                 one.true.get("psnr"),
             ]
-            for file, one in some
+            for file, one in done[:_SHOWN]
         ],
         "Change of lightness: mean, in Lab units, after rounding to 8 bits. PSNR in dB "
         "against the colours that an image had.",

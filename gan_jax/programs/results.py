@@ -53,7 +53,7 @@ def conclude(
     # Only what a task has: of most tasks neither.
     more = {
         "baselines": {
-            name: found.metrics
+            name: found.metrics | {"metrics_failed": found.failed}
             for name, found in evaluation.baselines("test", count).items()
         },
         "teacher": this.teacher and this.teacher.describe(),

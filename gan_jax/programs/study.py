@@ -1,22 +1,21 @@
 """Train several configs under several seeds on the same data and compare them."""
 
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import UInt8
 from ml_collections import ConfigDict
 
-from gan_jax import limits
 from gan_jax import recipe as recipes
 from gan_jax.config import flatten
 from gan_jax.errors import DivergedError, InputError
 from gan_jax.evaluation.tracking import tracking
 from gan_jax.programs import train
+from gan_jax.programs.arms import Arm, check_arm, study_arms, with_teachers
 from gan_jax.programs.players import make_players
 from gan_jax.programs.prior import open_prior
 from gan_jax.programs.workdir import check_workdir, claimed
@@ -27,29 +26,6 @@ from gan_jax.report.journal import read_rows
 from gan_jax.report.sweep import Sweep
 from gan_jax.report.terminal import say
 from gan_jax.report.training import command as report_command
-
-
-class Arm(NamedTuple):
-    """What a study trains under every seed."""
-
-    name: str
-    origin: str
-    """Under which name the study's config has it."""
-    config: ConfigDict
-    """With what all arms share."""
-    value: float | None
-    """Of the key of the study's sweep, where the arm is one of it."""
-
-    def folder(self, workdir: Path, seed: int) -> Path:
-        """Give the workdir of its run, inside the study's."""
-        return workdir / "runs" / self.name / str(seed)
-
-    def seeded(self, seed: int) -> ConfigDict:
-        """Give its config under a seed."""
-        config = self.config.copy_and_resolve_references()
-        with config.unlocked():
-            config.seed = seed
-        return config
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -71,83 +47,13 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     check_workdir(config, workdir)
     arms = study_arms(config)
     for arm in arms:
-        _check_arm(config, arm, arms[0], workdir)
+        check_arm(config, arm, arms[0])
+        for seed in range(config.seeds):
+            _finished(arm.seeded(seed), arm.folder(workdir, seed))
+    arms = with_teachers(arms)
     with claimed(config, workdir, ()):
         runs = [run for arm in arms for run in _run_arm(arm, config.seeds, workdir)]
         return _conclude(config, workdir, arms, runs, time.monotonic() - began)
-
-
-def _chosen(config: ConfigDict) -> list[str]:
-    names = [name for name in config.only.split(",") if name] or list(config.arms)
-    for name in names:
-        if name not in config.arms:
-            raise InputError(
-                f"only: the study has no arm '{name}'; known: {', '.join(config.arms)}"
-            )
-    return names
-
-
-def study_arms(config: ConfigDict) -> list[Arm]:
-    """Give the arms of a study, each with its own config.
-
-    Raises:
-        InputError: there is no such arm, or a value of the sweep cannot be.
-    """
-    arms: list[Arm] = []
-    for name in _chosen(config):
-        plain = config.arms[name].copy_and_resolve_references()
-        with plain.unlocked():
-            plain.update_from_flattened_dict(flatten(config.shared))
-        if name != config.sweep.arm:
-            arms.append(Arm(name, name, plain, None))
-            continue
-        for value in swept(config):
-            own = plain.copy_and_resolve_references()
-            with own.unlocked():
-                own.update_from_flattened_dict({config.sweep.key: value})
-            arms.append(Arm(f"{name}_{value:g}", name, own, value))
-    return arms
-
-
-def swept(config: ConfigDict) -> list[float]:
-    """Give the values of a study's sweep, in their order.
-
-    Raises:
-        InputError: one is no number.
-    """
-    values: list[float] = []
-    for text in filter(None, config.sweep.over.split(",")):
-        try:
-            values.append(float(text))
-        except ValueError:
-            raise InputError(
-                f"sweep.over: '{text}' is no number; give numbers joined by commas"
-            ) from None
-    return sorted(set(values))
-
-
-def _check_arm(config: ConfigDict, arm: Arm, first: Arm, workdir: Path) -> None:
-    """Refuse an arm before any is trained, by the keys that the user has."""
-
-    def own(found: re.Match[str]) -> str:
-        if arm.value is not None and found[1] == config.sweep.key:
-            return "--config.sweep.over"
-        shared = found[1] in flatten(config.shared)
-        return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{found[1]}"
-
-    try:
-        limits.check(arm.config)
-        recipes.recipe(arm.config, recipes.task(arm.config), channels=3)
-    except InputError as error:
-        told = re.sub(r"--config\.([\w.]*\w)", own, str(error))
-        raise InputError(f"arm {arm.name}: {told}") from None
-    if arm.config.data != first.config.data:
-        raise InputError(
-            f"arm {arm.name} has other data than arm {first.name}: a study compares "
-            "arms on the same data"
-        )
-    for seed in range(config.seeds):
-        _finished(arm.seeded(seed), arm.folder(workdir, seed))
 
 
 def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:

@@ -41,6 +41,12 @@ class Teacher(NamedTuple):
         return {name: self.kept[name] for name in names} | {"classes": self.classes}
 
 
+def teachable(config: ConfigDict, official: Official) -> bool:
+    """Tell whether a run that asks a teacher, if it does, can have one."""
+    asks = bool(config.get("class_weight", 0))
+    return not asks or bool(config.teacher.path or official.train.classes)
+
+
 def open_teacher(
     config: ConfigDict, official: Official, workdir: Path
 ) -> Teacher | None:
@@ -69,13 +75,18 @@ def open_teacher(
         try:
             teacher = Teacher(read_classifier(path))
             expects(teacher.variables, (config.data.size, config.data.size, 1))
+            if not teacher.kept["labels"]:
+                raise InputError(f"{path} tells quarter turns apart, not classes")
         except InputError as error:
-            raise InputError(
-                f"{error}: give --config.teacher.path the teacher.msgpack of a run at "
-                "this size, or leave it empty to train one on labelled data"
-            ) from None
+            remedy = (
+                "remove it, and the run goes on with another"
+                if own.exists()
+                else "give --config.teacher.path the teacher.msgpack of a run at this "
+                "size, or leave it empty to train one on labelled data"
+            )
+            raise InputError(f"{error}: {remedy}") from None
         return teacher
-    if not official.train.classes:
+    if not teachable(config, official):
         raise InputError(
             f"{official.train.name} has no labels to train a teacher on: take labelled "
             "data, or --config.teacher.path=<run>/teacher.msgpack of a run on such, or "

@@ -38,6 +38,7 @@ def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     """
     path = workdir / "config.json"
     wanted = flatten(config)
+    _check_apart(wanted.get("images", ""), workdir)
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"workdir {workdir} is a file: choose another --workdir")
     if not path.exists():
@@ -64,6 +65,21 @@ def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
             f"workdir {workdir} cannot be used ({error}): remove the broken file "
             "there, or choose another --workdir"
         ) from None
+
+
+def _check_apart(images: str, workdir: Path) -> None:
+    """Refuse a workdir around the user's images or among them.
+
+    Outputs have the names of their inputs: they would lie over each other.
+    """
+    if not images:
+        return
+    given, place = Path(images).expanduser().resolve(), workdir.resolve()
+    if given.is_relative_to(place) or place.is_relative_to(given):
+        raise InputError(
+            f"--config.images {images} and the workdir {workdir} lie in each other, "
+            "and results would be taken for images: choose another --workdir"
+        )
 
 
 @contextlib.contextmanager

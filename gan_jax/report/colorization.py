@@ -42,7 +42,7 @@ def plate(columns: Mapping[str, Images], rows: int) -> UInt8[np.ndarray, "tall w
     cells = np.concatenate(list(shown), axis=1)
     breaks = [len(columns) * group for group in range(1, groups)]
     scale = max(1, round(_SIDE / max(cells.shape[2:4])))
-    titles = list(columns) * groups
+    titles = [name.replace("_", " ") for name in columns] * groups
     canvas, _ = mount(enlarge(cells, scale), 6, titles, None, breaks)
     return np.array(canvas)
 
