@@ -20,7 +20,9 @@ def main(arguments: list[str]) -> int:
         # What Orbax and Grain log as errors, tracebacks in all, they also raise.
         logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
         from gan_jax import recipe  # JAX starts here, after the flags are known good
+        from gan_jax.programs.cache import keep_compiled
 
+        keep_compiled()
         workdir = Path(_WORKDIR.value or Path("runs") / config.name)
         summary = recipe.program(config)(config, workdir)
         for name, value in summary["metrics"].items():

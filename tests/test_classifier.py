@@ -11,8 +11,8 @@ from gan_jax.data.sources import ArraySource, Official, digits, select
 from gan_jax.errors import InputError
 from gan_jax.networks.classifier import Classifier, expects
 from gan_jax.programs import classifier
+from gan_jax.programs.cache import cache_folder
 from gan_jax.programs.classifier import (
-    cache_folder,
     open_judge,
     read_classifier,
     write_classifier,

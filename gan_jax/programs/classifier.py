@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from gan_jax.errors import InputError
 from gan_jax.evaluation.judgement import Judgement
 from gan_jax.networks.classifier import Classifier, fitting
 from gan_jax.networks.compilation import compiled, run_once
+from gan_jax.programs.cache import cache_folder
 from gan_jax.programs.chunks import chunks
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
@@ -186,22 +186,6 @@ def read_classifier(path: Path) -> Mapping[str, Any]:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"{path} cannot be used ({reason})") from None
     return kept
-
-
-def cache_folder() -> Path:
-    """Give the folder for what is computed once, whatever the run.
-
-    It is $GAN_JAX_CACHE, else `gan_jax` under $XDG_CACHE_HOME, else under ~/.cache.
-
-    Raises:
-        InputError: there is no such home.
-    """
-    system = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    chosen = os.environ.get("GAN_JAX_CACHE") or f"{system}/gan_jax"
-    try:
-        return Path(chosen).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"no folder {chosen} ({error}): set GAN_JAX_CACHE") from None
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:

@@ -18,7 +18,7 @@ from gan_jax.errors import InputError
 from gan_jax.names import look_up
 from gan_jax.programs import targets
 from gan_jax.programs.assembly import Run, prepare
-from gan_jax.programs.classifier import cache_folder
+from gan_jax.programs.cache import cache_folder
 from gan_jax.programs.completions import Task
 from gan_jax.programs.latents import Prepared, Searched, found_for, prepare_search
 from gan_jax.programs.measurements import as_task, check_prior, gather, named_holes
