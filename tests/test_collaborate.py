@@ -171,6 +171,7 @@ def test_energies_are_refined_downhill(tmp_path):
     assert rows[0]["refinement/refined"] < rows[0]["refinement/proposed"]
 
 
+@pytest.mark.slow
 def test_points_and_conditions_are_refined_too(tmp_path):
     points = "--config=configs/gan.py:gaussians8,smoke"
     workdir = train(tmp_path / "points", points)

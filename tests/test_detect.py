@@ -70,6 +70,7 @@ def test_the_gan_has_not_seen_the_anomalies(detected):
     assert count == summary(detected)["dataset"]["count"] < 0.9 * 0.9 * 1797
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_killed(detected, tmp_path):
     """It comes to the same detector and figures as without."""
     flags = (f"--config.history_run={detected / 'gan'}",)
@@ -117,6 +118,7 @@ def test_users_images_are_scored_and_broken_ones_reported(detected, tmp_path):
     assert np.asarray(Image.open(tmp_path / "run" / "samples" / "sorted.png")).std() > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["holdout", "other"])
 def test_the_other_protocols(protocol, tmp_path):
     flags = ["--config.steps=20", "--config.baselines.searched=0"]
@@ -232,6 +234,7 @@ def test_a_history_with_a_gap_is_refused(detected, tmp_path):
         detect.run(smoke(history_run=tmp_path / "gan"), tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_new_critic_begins_between_principal_components(detected, tmp_path):
     values = {
         "history_run": detected / "gan",

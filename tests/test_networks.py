@@ -195,7 +195,7 @@ def test_energies_are_errors_of_reproduction_and_codes_are_kept():
 def test_a_block_that_nothing_normalises_begins_as_the_image_it_is_given():
     block = residual.Enlarge(4, "none")
     image = jax.random.normal(jax.random.key(0), (2, 5, 5, 4))
-    variables = first_weights(block, jax.random.key(1), image, None, True)
+    variables = first_weights(block, jax.random.key(1), image, None, train=True)
     after = block.apply(variables, image, None, True)
     assert bool((after == image.repeat(2, axis=1).repeat(2, axis=2)).all())
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped, UInt8
 
 from gan_jax.data.feed import read, to_float
 from gan_jax.data.sources import Source
@@ -145,7 +145,7 @@ class Evaluation:
     def _key(self) -> PRNGKeyArray:
         return jax.random.key(self._this.config.seed)
 
-    def _ask(self, part: str, count: int) -> tuple[PRNGKeyArray, Asked]:
+    def _ask(self, part: str, count: int) -> tuple[Shaped[Array, "3"], Asked]:
         """Draw what generators are asked for; with keys, the first of them spent."""
         keys = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)
         return keys, self._this.task.ask(self._this.parts[part], keys[0], count)
