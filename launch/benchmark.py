@@ -1,77 +1,145 @@
-"""Time whole train steps, as one call and as the body of a compiled loop.
+"""Time what the library does most: rows as JSON, and as a table for the README.
 
-python -m launch.benchmark                     our layers
-python -m launch.benchmark --peers             PyTorch eager beside, where installed
-python -m launch.benchmark --flax              flax's layers beside (minutes on a CPU)
-python -m launch.benchmark --json=rows.json    rows as JSON too
+python -m launch.benchmark                     our own programs
+python -m launch.benchmark --peers             peers in the same rounds (minutes)
+python -m launch.benchmark --peers=eager       one of them: eager compiled flax
+python -m launch.benchmark --rows=dcgan_28,fid --json=rows.json --markdown=table.md
+python -m launch.benchmark --rows=dcgan_28,dcgan_64 --batches=16,64,256
 
-Rows: the pixel-conditioned GAN at 28x28, wide, half as wide and as the digits config
-has it, and at 64x64, batch 64; ChromaGAN's published networks at 64x64 and, asked for
-with --rows=chromagan_224, at 224x224, batch 10, its teacher in the step. `in_loop` is
-one step of a fused call, what training does; `generate` the generator alone;
-`mebibytes` what XLA holds beside the arguments. Flax's `Conv` and `ConvTranspose` call
-`jax.lax` directly, the form that our layers take on accelerators: the same networks
-are timed in that form. PyTorch (`launch.peers`) runs the same networks, eager, with as
-many threads as there are cores; our calls and its take turns, so that whatever else
-the machine does strikes both.
+Rows: train steps (`launch.steps`), the latent search per iteration of 64 images
+(`launch.searches`), the refinement of a sample per image (`launch.refinements`), and
+`fid`, which measures 2,000 generated images as training does. PyTorch (`launch.peers`)
+runs the same networks, eager and through `torch.compile`, with as many threads as there
+are cores. Flax's `Conv` and `ConvTranspose` call `jax.lax` directly, the form that our
+layers take on accelerators: `flax` is our step in that form. Everything takes turns, so
+that whatever else the machine does strikes all of it.
+
+`milliseconds` is a step within a fused call (what training does), or one alone where
+there is no such thing; `gigaflops` the arithmetic of the published layers over it, and
+`of_peak` its share of what a product of large matrices reaches. `ratio_to_...` is above
+1 where ours is faster.
 """
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from unittest import mock
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
-from gan_jax import config as configs
-from gan_jax import recipe as recipes
-from gan_jax.data.feed import resident
-from gan_jax.data.sources import ArraySource
-from gan_jax.networks import convolutions
+from gan_jax.evaluation.features import frechet_distance
 from gan_jax.networks.classifier import Classifier
-from gan_jax.networks.compilation import compiled
-from gan_jax.tasks.colors import TEACHER
-from gan_jax.training.step import initial_state, make_step, make_stretch
+from gan_jax.programs.classifier import TrainedJudge
+from gan_jax.search.collaboration import Collaboration
+from launch import refinements, searches, steps
+from launch.timing import import_peers, line, peak, time_in_turns
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "colorize.py"
-FUSED = 4
-CHROMA = {"network.width": 64, "network.critic_width": 64, "batch_size": 10}
-CLASSES = 10
-PIXELS = {
-    "pixelcgan_28": {"data.size": 28, "network.depth": 2, "network.kernel": 5},
-    "pixelcgan_28_half": {
-        "data.size": 28,
-        "network.depth": 2,
-        "network.kernel": 5,
-        "network.width": 32,
-        "network.critic_width": 32,
-    },
-    "pixelcgan_28_narrow": {
-        "data.size": 28,
-        "network.depth": 2,
-        "network.kernel": 4,
-        "network.width": 16,
-        "network.critic_width": 24,
-    },
-    "pixelcgan_64": {
-        "data.size": 64,
-        "network.depth": 4,
-        "network.kernel": 5,
-        "network.width": 32,
-    },
+PEERS = ("eager", "compiled", "flax")
+
+_SLOTS = 64  # searches, and refinements, at once
+_MEASURED = 2000  # images of which FID is taken
+_SHOWN = (
+    "batch",
+    "milliseconds",
+    "alone",
+    "ratio_to_streamed",
+    "compile_cold",
+    "compile_warm",
+    "mebibytes",
+    "gigaflops",
+    "of_peak",
+    "ratio_to_torch",
+    "ratio_to_torch_compiled",
+    "ratio_to_flax",
+)
+
+Row = dict[str, Any]
+Timer = Callable[[int, int, ModuleType | None, Sequence[str]], Row]
+"""`(repeats, batch, launch.peers or None, peers)`; a batch of 0 is the row's own."""
+
+
+def time_training(row: steps.Row) -> Timer:
+    """Give what times a train step."""
+
+    def timed(
+        repeats: int, batch: int, module: ModuleType | None, peers: Sequence[str]
+    ) -> Row:
+        found = steps.time_step(row, repeats, module, peers, batch)
+        return {"milliseconds": found.pop("in_loop"), **found}
+
+    return timed
+
+
+def time_search(changes: Mapping[str, Any]) -> Timer:
+    """Give what times an iteration of the latent search, of all images at once."""
+
+    def timed(
+        repeats: int, batch: int, module: ModuleType | None, peers: Sequence[str]
+    ) -> Row:
+        slots = batch or _SLOTS
+        eager = module if "eager" in peers else None
+        config = searches.setting(dict(changes))
+        found: Row = dict(searches.time_search(config, slots, repeats, eager))
+        return {
+            "batch": slots,
+            "milliseconds": 1e3 * slots / found["ours"],
+            **{key: found[key] for key in found if key[:6] == "ratio_"},
+            "mebibytes": found["mebibytes"],
+        }
+
+    return timed
+
+
+def time_refinement(name: str) -> Timer:
+    """Give what times the refinement of one sample, of many at once."""
+
+    def timed(
+        repeats: int, batch: int, module: ModuleType | None, peers: Sequence[str]
+    ) -> Row:
+        slots = batch or _SLOTS
+        _, recipe, networks, real = refinements.random_networks(name)
+        who = Collaboration(*recipe[:2], steps=refinements.STEPS, slots=slots)
+        found = refinements.time_refinement(
+            who, recipe, networks, real, refinements.NEVER, 4 * slots, repeats
+        )
+        return {"batch": slots, "milliseconds": found.pop("ms_per_image"), **found}
+
+    return timed
+
+
+def time_fid(
+    repeats: int, batch: int, module: ModuleType | None, peers: Sequence[str]
+) -> Row:
+    """Time what FID takes of generated images: their features, and the distance."""
+    count = batch or _MEASURED
+    classifier = Classifier(10)
+    real, fake = (
+        np.random.default_rng(seed).uniform(-1, 1, (count, 28, 28, 1)).astype("f4")
+        for seed in range(2)
+    )
+    variables = jax.jit(classifier.init)(jax.random.key(0), real[:1])
+    described = {"network": "random", "sha256": "", "accuracy": 0.0, "labels": False}
+    judge = TrainedJudge(classifier, {"variables": variables, **described})
+    known = judge(real).features
+    times = time_in_turns(
+        {
+            "milliseconds": lambda: frechet_distance(known, judge(fake).features),
+            "distance": lambda: frechet_distance(known, known),
+        },
+        repeats,
+    )
+    return {"batch": count} | {name: float(np.median(t)) for name, t in times.items()}
+
+
+TIMERS: dict[str, Timer] = {
+    **{name: time_training(row) for name, row in steps.ROWS.items()},
+    **{name: time_search(changes) for name, changes in searches.ROWS.items()},
+    "refinement_28": time_refinement("latent_search_28"),
+    "fid": time_fid,
 }
-COLORS = {
-    "chromagan_64": {**CHROMA, "data.size": 64},
-    "chromagan_224": {**CHROMA, "data.size": 224},
-}
-ROWS = {**PIXELS, **COLORS}
-SLOW = ("chromagan_224",)  # a minute for each step of two CPU cores
 
 
 def main() -> None:
@@ -79,143 +147,55 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    default = ",".join(name for name in ROWS if name not in SLOW)
-    parser.add_argument("--peers", action="store_true", help="time PyTorch too")
-    parser.add_argument("--flax", action="store_true", help="time flax's layers too")
-    parser.add_argument("--json", type=Path, help="write the rows here")
+    default = ",".join(name for name in TIMERS if name not in steps.SLOW)
+    parser.add_argument(
+        "--peers", nargs="?", const=",".join(PEERS), default="", help="names, by commas"
+    )
     parser.add_argument("--rows", default=default, help="names, by commas")
+    parser.add_argument("--batches", default="0", help="sizes; 0 is the row's own")
     parser.add_argument("--repeats", type=int, default=5, help="medians of so many")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("--markdown", type=Path, help="write a table here")
     options = parser.parse_args()
-    unknown = set(options.rows.split(",")) - set(ROWS)
-    if unknown:
-        parser.error(f"unknown rows {', '.join(unknown)}; known: {', '.join(ROWS)}")
-    peers = import_peers() if options.peers else None
-    rows = []
-    for name in options.rows.split(","):
-        config = setting(name)
-        with_peers = peers if name in PIXELS else None
-        row = {"name": name, **time_step(config, options.repeats, with_peers)}
-        if options.flax:
-            with mock.patch.object(convolutions, "runs_by_phases", lambda: False):
-                direct = time_step(config, max(2, options.repeats // 2), looped=False)
-            row["flax_milliseconds"] = direct["milliseconds"]
-            row["ratio_to_flax"] = direct["milliseconds"] / row["milliseconds"]
-        rows.append(row)
-        print(
-            "  ".join(
-                f"{key} {value if isinstance(value, str) else format(value, '.2f')}"
-                for key, value in row.items()
-            ),
-            flush=True,
-        )
+    names = _known(parser, options.rows, TIMERS)
+    peers = _known(parser, options.peers, PEERS)
+    module = import_peers() if {"eager", "compiled"} & set(peers) else None
+    reached = peak()
+    print(f"peak {reached:.0f} GFLOP/s", flush=True)
+    rows: list[Row] = []
+    for name in names:
+        for batch in map(int, options.batches.split(",")):
+            found = TIMERS[name](options.repeats, batch, module, peers)
+            if "gigaflops" in found:
+                found["of_peak"] = found["gigaflops"] / reached
+            rows.append({"name": name, **found})
+            print(line(rows[-1]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
+    if options.markdown:
+        options.markdown.write_text(table(rows))
 
 
-def setting(name: str) -> ConfigDict:
-    """Give the config of one row: the paper's pixel GAN or ChromaGAN with changes."""
-    changes = ROWS[name]
-    if name in COLORS:
-        config = configs.sibling(str(CONFIGS), "colorize", "chromagan")
-        config.update_from_flattened_dict(changes)
-        return config
-    config = configs.training("benchmark")
-    config.task, config.pixel_weight, config.condition_critic = "pixels", 10.0, False
-    config.mask = {"count": 3, "fraction": 0.0, "pattern": ""}
-    config.update_from_flattened_dict(changes)
-    return config
+def _known(
+    parser: argparse.ArgumentParser, given: str, known: Collection[str]
+) -> list[str]:
+    names = [name for name in given.split(",") if name]
+    if unknown := set(names) - set(known):
+        parser.error(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    return names
 
 
-def import_peers() -> ModuleType | None:
-    """Give the module of PyTorch's steps, None where PyTorch is not installed."""
-    try:
-        from launch import peers
-    except ModuleNotFoundError as error:
-        print(f"without peers: {error}", flush=True)
-        return None
-    return peers
+def table(rows: Sequence[Row]) -> str:
+    """Set rows as a Markdown table of the figures that at least one of them has."""
+    shown = [key for key in _SHOWN if any(key in row for row in rows)]
+    lines = [["row", *(key.replace("_", " ") for key in shown)]]
+    lines.append(["---"] * len(lines[0]))
+    lines += [[row["name"], *(_cell(row.get(key)) for key in shown)] for row in rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def time_step(
-    config: ConfigDict,
-    repeats: int,
-    peers: ModuleType | None = None,
-    looped: bool = True,
-) -> dict[str, float]:
-    """Time one step alone, within a fused call where `looped`, and its peers.
-
-    Returns:
-        Medians in milliseconds; ratios are medians over rounds in which everything
-        ran once, above 1 where ours is faster.
-    """
-    size, batch_size = config.data.size, config.batch_size
-    task = recipes.task(config)
-    frozen, classes = None, 0
-    if config.get("class_weight", 0):
-        teacher = Classifier(CLASSES)
-        grey = jnp.zeros((1, size, size, 1))
-        frozen = {TEACHER: jax.jit(teacher.init)(jax.random.key(1), grey)}
-        classes = CLASSES
-    channels = 3 if config.task == "colors" else 1
-    shape = (max(64, 8 * batch_size), size, size, channels)
-    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    feed = resident(
-        {role: ArraySource("noise", noise) for role in task.roles}, batch_size, seed=0
-    )
-    recipe = recipes.recipe(config, task, channels, classes)
-    arrays = feed.stretch(0, 1, 1)
-    state = jax.jit(
-        lambda key, arrays: initial_state(recipe, key, feed.batch(arrays, jnp.int32(0)))
-    )(jax.random.key(0), arrays)
-    step = make_step(recipe, feed.batch)
-    began = time.perf_counter()
-    alone = compiled(step).lower(state, arrays, frozen).compile()
-    row = {"compile_seconds": time.perf_counter() - began}
-    if (memory := alone.memory_analysis()) is not None:
-        row["mebibytes"] = memory.temp_size_in_bytes / 2**20
-    calls = {"alone": lambda: jax.block_until_ready(alone(state, arrays, frozen))}
-    example = jax.jit(
-        lambda arrays: recipe.present(
-            jax.random.key(2), feed.batch(arrays, jnp.int32(0))
-        )
-    )(arrays)
-    latent = recipe.latent(jax.random.key(3), batch_size)
-    generate = compiled(recipe.generator.apply)
-    calls["generate"] = lambda: jax.block_until_ready(
-        generate(state.generator.variables, latent, example.condition)
-    )
-    if looped:
-        fused = compiled(make_stretch(step, FUSED))
-        calls["in_loop"] = lambda: jax.block_until_ready(
-            fused(state, arrays, jnp.int32(FUSED), frozen)
-        )
-    if peers is not None:
-        calls["torch"] = peers.make_step(config, noise)
-    times = time_in_turns(calls, repeats)
-    row["milliseconds"] = float(np.median(times["alone"]))
-    row["generate"] = float(np.median(times["generate"]))
-    if looped:
-        each = times["in_loop"] / FUSED
-        row["in_loop"] = float(np.median(each))
-        row["in_loop_to_alone"] = float(np.median(each / times["alone"]))
-    if peers is not None:
-        ours = each if looped else times["alone"]
-        row["torch_milliseconds"] = float(np.median(times["torch"]))
-        row["ratio_to_torch"] = float(np.median(times["torch"] / ours))
-    return row
-
-
-def time_in_turns(
-    calls: Mapping[str, Callable[[], object]], repeats: int
-) -> dict[str, np.ndarray]:
-    """Milliseconds of functions called in turns, after a round that does not count."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats + 1):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call()
-            times[name].append(1e3 * (time.perf_counter() - began))
-    return {name: np.array(values[1:]) for name, values in times.items()}
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 if __name__ == "__main__":

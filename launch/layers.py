@@ -22,7 +22,7 @@ from gan_jax.programs.prior import open_prior
 from gan_jax.programs.refinements import Refiner
 from gan_jax.report.plots import comparison
 from gan_jax.search.refinement import Problem
-from launch.searches import line
+from launch.timing import line
 
 
 def main() -> None:

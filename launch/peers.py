@@ -1,4 +1,4 @@
-"""The same train step and latent search in PyTorch 2, eager, for benchmarks alone.
+"""The same train steps and latent search in PyTorch 2, for benchmarks alone.
 
 The networks mirror `gan_jax.networks.dcgan` layer for layer. PyTorch pads a strided
 convolution on the other side than `SAME` does, so its networks see the world mirrored:
@@ -20,7 +20,9 @@ from torch.nn import functional
 _NEGATIVE_SLOPE = 0.2
 
 
-def _normalisation(channels: int) -> nn.BatchNorm2d:
+def _normalisation(channels: int, kind: str = "batch") -> nn.Module:
+    if kind == "layer":  # of each image alone, as flax has it
+        return nn.GroupNorm(1, channels, eps=1e-6)
     layer = nn.BatchNorm2d(channels)
     nn.init.normal_(layer.weight, 1.0, 0.02)
     return layer
@@ -85,8 +87,16 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """`dcgan.critic` that does not see the condition."""
 
-    def __init__(self, size: int, channels: int, width: int, depth: int, kernel: int):
-        """Builds the layers."""
+    def __init__(
+        self,
+        size: int,
+        channels: int,
+        width: int,
+        depth: int,
+        kernel: int,
+        normalisation: str = "batch",
+    ):
+        """Builds the layers; a normalisation is by `batch` or by `layer`."""
         super().__init__()
         filters = [channels, *(width * 2**level for level in range(depth))]
         self.convolve = nn.ModuleList(
@@ -97,7 +107,9 @@ class Critic(nn.Module):
                 filters, filters[1:], [True] + [False] * (depth - 1), strict=False
             )
         )
-        self.normalise = nn.ModuleList(_normalisation(count) for count in filters[2:])
+        self.normalise = nn.ModuleList(
+            _normalisation(count, normalisation) for count in filters[2:]
+        )
         self.score = nn.Linear((size // 2**depth) ** 2 * filters[-1], 1)
         _initialise(self)
 
@@ -128,7 +140,9 @@ def networks(config: ConfigDict, channels: int) -> tuple[Generator, Critic]:
         Generator(
             size, channels, network.width, *shape, config.latent.size, conditional
         ),
-        Critic(size, channels, network.critic_width, *shape),
+        Critic(
+            size, channels, network.critic_width, *shape, network.critic_normalisation
+        ),
     )
 
 
@@ -167,9 +181,11 @@ def parameters_from(
         _set(layer.weight, _mirrored(theirs[f"Conv_{level}"]["kernel"]))
         if level == 0:
             _set(layer.bias, theirs["Conv_0"]["bias"])
+    by_layer = any(name.startswith("LayerNorm") for name in theirs)
     for level, layer in enumerate(critic.normalise):
-        _set(layer.weight, theirs[f"BatchNorm_{level}"]["scale"])
-        _set(layer.bias, theirs[f"BatchNorm_{level}"]["bias"])
+        norm = theirs[f"{'LayerNorm' if by_layer else 'BatchNorm'}_{level}"]
+        _set(layer.weight, norm["scale"])
+        _set(layer.bias, norm["bias"])
     side = round((critic.score.in_features // critic.convolve[-1].out_channels) ** 0.5)
     score = np.asarray(theirs["Dense_0"]["kernel"]).reshape(side, side, -1)
     _set(critic.score.weight, score[::-1, ::-1].transpose(2, 0, 1).reshape(1, -1))
@@ -190,36 +206,70 @@ def _set(parameter: nn.Parameter, value: Any) -> None:
         parameter.copy_(torch.from_numpy(np.array(value, np.float32)))
 
 
-def make_step(config: ConfigDict, images: np.ndarray) -> Callable[[], Tensor]:
+def _nonsaturating(real: Tensor, fake: Tensor) -> Tensor:
+    return functional.softplus(-real).mean() + functional.softplus(fake).mean()
+
+
+# What the critic minimises, of real and fake scores, and the generator, of fake ones.
+_OBJECTIVES: Mapping[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
+    "nonsaturating": (_nonsaturating, lambda fake: functional.softplus(-fake).mean()),
+    "wgan": (lambda real, fake: fake.mean() - real.mean(), lambda fake: -fake.mean()),
+}
+
+
+def _penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """How far gradients between real and fake images are from norm 1, squared."""
+    share = torch.rand(len(real), 1, 1, 1)
+    between = (share * real + (1 - share) * fake).requires_grad_()
+    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return torch.square(slope.flatten(1).norm(dim=1) - 1).mean()
+
+
+def make_step(
+    config: ConfigDict, images: np.ndarray, compiled: bool = False
+) -> Callable[[], Tensor]:
     """Make the train step: one critic update, one generator update.
 
     Args:
-        config: of the pixel GAN with one critic step and without a critic penalty.
-        images: 8-bit, count x height x width x channels; each batch is drawn from them
-            twice, as real images and as the source of the known pixels.
+        config: of the pixel GAN or of a plain one, with one critic step.
+        images: 8-bit, count x height x width x channels; each batch is drawn from them,
+            and under the pixel GAN another one as the source of the known pixels.
+        compiled: by `torch.compile`, which cannot differentiate twice.
 
     Returns:
         A function of nothing that trains the networks it holds, once per call.
     """
-    other = ("critic_penalty", "fake_penalty", "gradient_penalty", "critic_clip")
-    if any(config[key] for key in (*other, "condition_critic")):
-        raise ValueError("the peer has no penalty, no box, no condition in its critic")
-    if config.critic_steps != 1 or config.objective != "nonsaturating":
-        raise ValueError("the peer has one critic step and the objective of DCGAN")
+    other = ("critic_penalty", "fake_penalty", "critic_clip")
+    if any(config.get(key) for key in (*other, "condition_critic")):
+        raise ValueError("the peer has no box, one penalty, no condition in its critic")
+    if config.critic_steps != 1 or config.objective not in _OBJECTIVES:
+        raise ValueError(f"the peer has one critic step and {', '.join(_OBJECTIVES)}")
+    if compiled and config.gradient_penalty:
+        raise ValueError("torch.compile does not differentiate twice")
     generator, critic = networks(config, images.shape[-1])
     settings = config.optimizer
     optimizers = [
         torch.optim.Adam(
-            network.parameters(), settings.learning_rate, (settings.beta1, 0.999)
+            network.parameters(),
+            settings.learning_rate,
+            (settings.beta1, settings.beta2),
         )
         for network in (generator, critic)
     ]
+    critic_loss, generator_loss = _OBJECTIVES[config.objective]
     stored = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-    batch, size = config.batch_size, config.data.size
+    batch = config.batch_size
+    paint, score = (
+        torch.compile(network) if compiled else network
+        for network in (generator, critic)
+    )
 
     def draw() -> Tensor:
         chosen = torch.randint(len(stored), (batch,))
         return stored[chosen].float() / 127.5 - 1.0
+
+    def latent() -> Tensor:
+        return torch.randn(batch, config.latent.size)
 
     def descend(network: nn.Module, optimizer: Any, loss: Tensor) -> None:
         optimizer.zero_grad()
@@ -227,30 +277,40 @@ def make_step(config: ConfigDict, images: np.ndarray) -> Callable[[], Tensor]:
         optimizer.step()
 
     def step() -> Tensor:
-        real, source = draw(), draw()
-        lots = torch.rand(batch, size * size)
-        mask = torch.zeros(batch, size * size)
-        mask.scatter_(1, lots.topk(config.mask.count).indices, 1.0)
-        mask = mask.view(batch, 1, size, size)
-        known = source * mask
-        condition = torch.cat([known, mask], dim=1)
+        real = draw()
+        known = _known(draw(), config.mask.count) if config.task == "pixels" else None
+        condition = None if known is None else torch.cat(known, dim=1)
 
         with torch.no_grad():
-            fake = generator(torch.randn(batch, config.latent.size), condition)
-        loss = functional.softplus(-critic(real)).mean()
-        loss = loss + functional.softplus(critic(fake)).mean()
+            fake = paint(latent(), condition)
+        loss = critic_loss(score(real), score(fake))
+        if config.gradient_penalty:
+            loss = loss + config.gradient_penalty * _penalty(critic, real, fake)
         descend(critic, optimizers[1], loss)
 
-        fake = generator(torch.randn(batch, config.latent.size), condition)
-        squares = torch.square(fake - known) * mask
-        count = mask.sum(dim=(1, 2, 3)) * fake.shape[1]
-        fidelity = squares.sum(dim=(1, 2, 3)) / count.clamp(min=1)
-        loss = functional.softplus(-critic(fake)).mean()
-        loss = loss + config.pixel_weight * fidelity.mean()
+        fake = paint(latent(), condition)
+        loss = generator_loss(score(fake))
+        if known is not None:
+            loss = loss + config.pixel_weight * _fidelity(fake, *known)
         descend(generator, optimizers[0], loss)
         return loss.detach()
 
     return step
+
+
+def _known(source: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Draw so many known pixels of each image: their values, and the mask."""
+    batch, _, height, width = source.shape
+    mask = torch.zeros(batch, height * width)
+    mask.scatter_(1, torch.rand(mask.shape).topk(count).indices, 1.0)
+    mask = mask.view(batch, 1, height, width)
+    return source * mask, mask
+
+
+def _fidelity(image: Tensor, known: Tensor, mask: Tensor) -> Tensor:
+    squares = torch.square(image - known) * mask
+    count = mask.sum(dim=(1, 2, 3)) * image.shape[1]
+    return (squares.sum(dim=(1, 2, 3)) / count.clamp(min=1)).mean()
 
 
 def make_search(

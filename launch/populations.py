@@ -23,7 +23,7 @@ from gan_jax.data.splits import partition
 from gan_jax.networks.compilation import compiled
 from gan_jax.training.population import gather, make_population, side_by_side
 from gan_jax.training.step import initial_state, make_step, make_stretch
-from launch.benchmark import time_in_turns
+from launch.timing import time_in_turns
 
 FORMS = ("map", "vmap")
 

@@ -30,8 +30,8 @@ from gan_jax.search.refinement import Problem, Refined
 from gan_jax.training.method import Example, Recipe
 from gan_jax.training.shaping import Lesson, shape
 from gan_jax.training.state import Player, Variables
-from launch.benchmark import time_in_turns
-from launch.searches import ROWS, line, setting
+from launch.searches import ROWS, setting
+from launch.timing import line, time_in_turns
 
 Networks: TypeAlias = tuple[Variables, Variables]
 BATCH, EPOCH, STEPS = 64, 5000, 50

@@ -39,7 +39,7 @@ from gan_jax.programs.targets import of_data, reduced
 from gan_jax.search.completion import Problem, Terms, completion_loss, for_one
 from gan_jax.search.descent import natural_gradient
 from gan_jax.search.latent import Search, as_tree, begin, make_turn, prepare
-from launch.benchmark import import_peers, time_in_turns
+from launch.timing import import_peers, line, time_in_turns
 
 ROWS = {
     "latent_search_28": {"data.size": 28, "network.depth": 2},
@@ -79,14 +79,6 @@ def main() -> None:
                 print(line(rows[-1]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
-
-
-def line(row: dict[str, object]) -> str:
-    """Set a row's names and values on one line."""
-    return "  ".join(
-        f"{key} {format(value, '.3g') if isinstance(value, float) else value}"
-        for key, value in row.items()
-    )
 
 
 def setting(changes: dict[str, int]) -> ConfigDict:

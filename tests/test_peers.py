@@ -8,7 +8,7 @@ import pytest
 
 from gan_jax import recipe as recipes
 from gan_jax.data.masks import known, random_pixels
-from launch import benchmark, searches
+from launch import searches, steps
 from tests.weights import first_weights
 
 pytestmark = pytest.mark.skipif(
@@ -18,8 +18,12 @@ pytestmark = pytest.mark.skipif(
 
 
 SETTINGS = {
-    **{name: benchmark.setting(name) for name in benchmark.PIXELS},
-    **{name: searches.setting(changes) for name, changes in searches.ROWS.items()},
+    **{
+        name: (steps.setting(row), row.channels)
+        for name, row in steps.ROWS.items()
+        if row.config != "colorize"
+    },
+    **{name: (searches.setting(changes), 1) for name, changes in searches.ROWS.items()},
 }
 
 
@@ -29,11 +33,11 @@ def test_our_weights_in_the_peers_give_our_outputs(name):
 
     from launch import peers
 
-    config = SETTINGS[name]
+    config, channels = SETTINGS[name]
     size = config.data.size
-    ours = recipes.recipe(config, recipes.task(config), channels=1)
+    ours = recipes.recipe(config, recipes.task(config), channels)
     keys = jax.random.split(jax.random.key(0), 5)
-    images = jax.random.uniform(keys[0], (4, size, size, 1), minval=-1.0)
+    images = jax.random.uniform(keys[0], (4, size, size, channels), minval=-1.0)
     condition = (
         known(images, random_pixels(keys[1], 4, size, 3))
         if config.task == "pixels"
@@ -48,7 +52,7 @@ def test_our_weights_in_the_peers_give_our_outputs(name):
     }
     parameters = {name: tree["params"] for name, tree in variables.items()}
 
-    generator, critic = peers.networks(config, channels=1)
+    generator, critic = peers.networks(config, channels)
     peers.parameters_from(generator, critic, parameters)
     for network, player in ((generator, "generator"), (critic, "critic")):
         count = sum(leaf.size for leaf in jax.tree.leaves(parameters[player]))
@@ -85,3 +89,23 @@ def test_a_peer_searches_latents_that_explain_what_is_known():
     )
     assert later[0].shape == (3,) and later[1].shape == (3, 100)
     assert (later[0] < first[0]).all()
+
+
+def test_a_peer_trains_under_every_objective():
+    from launch import peers
+
+    small = {
+        "data.size": 8,
+        "network.depth": 1,
+        "network.width": 4,
+        "network.critic_width": 4,
+        "batch_size": 4,
+    }
+    images = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), np.uint8)
+    for name in ("pixelcgan_28", "dcgan_28", "wgan_gp_28"):
+        config = steps.setting(steps.ROWS[name])
+        config.update_from_flattened_dict(small)
+        step = peers.make_step(config, images)
+        assert all(np.isfinite(float(step())) for _ in range(3))
+    with pytest.raises(ValueError, match="twice"):
+        peers.make_step(config, images, compiled=True)

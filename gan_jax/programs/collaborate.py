@@ -68,6 +68,12 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.monotonic()
     check_workdir(config, workdir)
     prior = open_prior(config.prior, _COMMANDS)
+    if prior.config.get("packing", 1) > 1:
+        raise InputError(
+            f"the critic of {prior.workdir} scores {prior.config.packing} images at "
+            "once, and a refinement needs a score of each: train one with "
+            "--config.packing=1"
+        )
     check_shaping(config.shaping)
     if config.images and not config.masks:
         raise InputError(

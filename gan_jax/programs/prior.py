@@ -117,9 +117,10 @@ def read_run(
 def blank_state(config: ConfigDict, recipe: Recipe, channels: int) -> TrainState:
     """Make the state of a run's step 0 without its data, for its structure."""
     size = config.data.size
-    image = np.zeros((1, size, size, channels), np.uint8)
+    count = config.get("packing", 1)  # as few as the critic takes
+    image = np.zeros((count, size, size, channels), np.uint8)
     roles = recipes.task(config).roles
-    batch = dict.fromkeys(roles, Images(image, np.zeros(1, np.int32)))
+    batch = dict.fromkeys(roles, Images(image, np.zeros(count, np.int32)))
     return initial_state(recipe, jax.random.key(0), batch)
 
 
