@@ -83,6 +83,8 @@ VARIANTS = {
         "batch_size": 16,
         "steps": 100,
         "evaluation.every": 50,
+        "evaluation.classifier.epochs": 1,
+        "network.depth": 3,
         "network.critic_depth": 2,
         "teacher.classifier.width": 8,
     },

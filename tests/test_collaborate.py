@@ -51,7 +51,9 @@ def snapshots(workdir):
     return sorted(int(path.name) for path in (workdir / "snapshots").iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_shaping_goes_on_where_it_was_stopped(prior, sampled, tmp_path, number):
     """It comes to the same critics and figures as without the stop."""
     flags = (f"--config.prior={prior}",)

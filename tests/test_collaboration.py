@@ -52,7 +52,9 @@ def ends(limit, count=COUNT):
     return Stops(jnp.full(count, limit, jnp.int32), jnp.float32(-jnp.inf))
 
 
-@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize(
+    "conditional", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_every_stage_can_be_refined(conditional):
     who, g, d, latents, condition = players(conditional)
     whole = who.generator.apply(g, latents, condition)

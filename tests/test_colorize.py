@@ -208,6 +208,7 @@ TINY = (
 )
 
 
+@pytest.mark.slow
 def test_chromagan_has_a_teacher_and_keeps_it(tmp_path):
     data = labelled(tmp_path / "data", 400)
     config = "--config=configs/colorize.py:chromagan,smoke"
@@ -248,6 +249,7 @@ def test_chromagan_needs_labels(tmp_path):
     assert "photos has no labels to train a teacher on" in finished.stderr
 
 
+@pytest.mark.slow
 def test_methods_are_compared_side_by_side(tmp_path):
     config = "--config=configs/compare_colorization.py:smoke"
     flags = (

@@ -181,7 +181,11 @@ def test_a_complete_run_is_evaluated_again_without_training(whole):
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ],
 )
 def test_a_stopped_run_continues_to_identical_parameters(whole, tmp_path, number, code):
     assert start_and_signal(tmp_path, number, 10) == code
@@ -220,6 +224,7 @@ def test_four_devices_train_as_one(whole, tmp_path):
                 assert four[name] == pytest.approx(value, rel=1e-4, abs=1e-4), name
 
 
+@pytest.mark.slow
 def test_a_disk_that_fails_is_one_line_and_the_run_continues(whole, tmp_path):
     limited = ["bash", "-c", 'ulimit -f 64 && exec "$@"', "-"]  # KiB of any one file
     failed = subprocess.run(
@@ -239,6 +244,7 @@ def test_a_disk_that_fails_is_one_line_and_the_run_continues(whole, tmp_path):
     assert found["parameters_sha256"] == summary(whole)["parameters_sha256"]
 
 
+@pytest.mark.slow
 def test_history_keeps_both_networks(tmp_path):
     train(tmp_path, "--config.history.every=15")
     assert {path.name for path in (tmp_path / "history").iterdir()} == {"15", "30"}

@@ -59,6 +59,7 @@ def test_a_study_goes_on_where_it_stopped(study):
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_reported_and_ends_nothing_else(tmp_path):
     finished = run(
         tmp_path,
@@ -80,7 +81,7 @@ def test_a_run_that_diverges_is_reported_and_ends_nothing_else(tmp_path):
     ("config", "metric"),
     [
         ("gan.py:smoke", "fid"),
-        ("wgan_gp.py:smoke", "fid"),
+        pytest.param("wgan_gp.py:smoke", "fid", marks=pytest.mark.slow),
         ("r3gan.py:gaussians25,smoke", "modes"),
     ],
 )
@@ -123,6 +124,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.slow
 def test_what_stops_the_second_run_leaves_the_first_its_figures(tmp_path, monkeypatch):
     from configs import gan
     from gan_jax.errors import Interrupted

@@ -5,6 +5,7 @@ updates the critic on them as often as the recipe says, then updates the generat
 once; it knows no method by name. Statics are closed over, arrays never are.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -24,6 +25,9 @@ from gan_jax.training.updates import (
     generate,
     generator_update,
 )
+
+# Shapes are looked up before a loop is built: what is traced for that serves the loop.
+_traced_once = functools.partial(jax.jit, inline=True)
 
 State = TypeVar("State")
 """What a step takes and gives: of a whole run, or of one network alone."""
@@ -87,41 +91,52 @@ def make_step(
         key = jax.random.fold_in(jax.random.fold_in(state.key, 0), critic_step)
         return shard(recipe.present(key, batch(arrays, critic_step)))
 
+    @_traced_once
+    def update_critic(
+        state: TrainState,
+        arrays: PyTree,
+        frozen: PyTree,
+        critic: Player,
+        critic_step: Array,
+    ) -> tuple[Player, Log]:
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 1), critic_step)
+        latent_key, term_key = jax.random.split(key)
+        example = example_at(state, arrays, critic_step)
+        count = len(jax.tree.leaves(example.real)[0])
+        generated, _ = generate(
+            recipe,
+            state.generator.parameters,
+            state.generator.statistics,
+            shard(recipe.latent(latent_key, count)),
+            example.condition,
+            jax.random.fold_in(key, 1),
+        )
+        critic, log = critic_update(
+            recipe,
+            critic,
+            state.weights["critic"],
+            example,
+            image_of(generated),
+            term_key,
+            frozen,
+        )
+        return critic, Log(log.values, finite("critic batch", example) | log.finite)
+
     def step(
         state: TrainState, arrays: PyTree, frozen: PyTree = None
     ) -> tuple[TrainState, Log]:
-        def update_critic(critic: Player, critic_step: Array) -> tuple[Player, Log]:
-            key = jax.random.fold_in(jax.random.fold_in(state.key, 1), critic_step)
-            latent_key, term_key = jax.random.split(key)
-            example = example_at(state, arrays, critic_step)
-            count = len(jax.tree.leaves(example.real)[0])
-            generated, _ = generate(
-                recipe,
-                state.generator.parameters,
-                state.generator.statistics,
-                shard(recipe.latent(latent_key, count)),
-                example.condition,
-                jax.random.fold_in(key, 1),
-            )
-            critic, log = critic_update(
-                recipe,
-                critic,
-                state.weights["critic"],
-                example,
-                image_of(generated),
-                term_key,
-                frozen,
-            )
-            return critic, Log(log.values, finite("critic batch", example) | log.finite)
+        given = state, arrays, frozen
 
         def again(turn: Array, carry: tuple[Player, Log]) -> tuple[Player, Log]:
             critic, before = carry
-            critic, log = update_critic(critic, state.critic_step + turn)
+            critic, log = update_critic(*given, critic, state.critic_step + turn)
             sound = jax.tree.map(jnp.logical_and, before.finite, log.finite)
             return critic, Log(log.values, sound)
 
         turns = recipe.critic_steps(state.step)
-        shapes = jax.eval_shape(update_critic, state.critic, state.critic_step)[1]
+        _, shapes = jax.eval_shape(
+            update_critic, *given, state.critic, state.critic_step
+        )
         blank = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
         critic, log = jax.lax.fori_loop(0, turns, again, (state.critic, blank))
         critic_step = state.critic_step + turns
@@ -176,6 +191,7 @@ def make_stretch(
         traced: one program serves every length, and as its body is the same, results
         do not depend on how a run is cut into stretches.
     """
+    step = _traced_once(step)
 
     def stretch(
         state: State, arrays: PyTree, count: Int[Array, ""], frozen: PyTree = None
