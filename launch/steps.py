@@ -178,13 +178,15 @@ class _Work:
         self.step = make_step(self.recipe, self.resident.batch)
 
     def _begin(self, key: PRNGKeyArray, arrays: PyTree) -> TrainState:
-        return initial_state(self.recipe, key, self.resident.batch(arrays, _FIRST))
+        return initial_state(
+            self.recipe, key, self.resident.batch(arrays, jnp.int32(0))
+        )
 
     def generating(self) -> Callable[[], object]:
         """Give the call that makes a batch of images."""
 
         def condition(arrays: PyTree) -> PyTree:
-            batch = self.resident.batch(arrays, _FIRST)
+            batch = self.resident.batch(arrays, jnp.int32(0))
             return self.recipe.present(jax.random.key(2), batch).condition
 
         given = jax.jit(condition)(self.arrays)
@@ -207,6 +209,3 @@ class _Work:
             jax.block_until_ready(logs)
 
         return call
-
-
-_FIRST = np.int32(0)

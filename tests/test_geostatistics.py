@@ -127,6 +127,9 @@ def test_realisations_are_drawn_under_wells(tmp_path):
         "--config.data.size=32",
         "--config.network.depth=3",
         "--config.network.critic_depth=3",
+        "--config.steps=20",
+        "--config.evaluation.every=0",
+        "--config.evaluation.classifier.epochs=0",
         config="--config=configs/geostatistics.py:smoke",
     )
     assert finished.returncode == 0, finished.stderr
@@ -140,3 +143,10 @@ def test_realisations_are_drawn_under_wells(tmp_path):
     assert "Variograms" in page and "realisations" in page
     with Image.open(tmp_path / "run" / "samples" / "best.png") as plate:
         assert plate.size[0] > 8 * 140
+    refused = run(
+        tmp_path / "refined",
+        f"--config.prior={tmp_path / 'run'}",
+        config="--config=configs/collaborate.py:smoke",
+    )
+    assert refused.returncode == 2
+    assert "scores 2 images at once" in refused.stderr

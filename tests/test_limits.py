@@ -40,6 +40,9 @@ def test_the_defaults_are_allowed():
     limits.check(colorization("any"))
 
 
+MASK = ("count", "most", "fraction")
+
+
 def test_every_row_is_a_key_of_some_config():
     known = {
         *flatten(training("any")),
@@ -50,7 +53,8 @@ def test_every_row_is_a_key_of_some_config():
         *flatten(colorization("any")),
         *(f"losses.*.{key}" for key in COMPLETION),
     }
-    assert set(LIMITS) <= known | {"pixel_weight", "mask.count", "mask.fraction"}
+    pixels = {"pixel_weight", "packing"} | {f"mask.{key}" for key in MASK}
+    assert set(LIMITS) <= known | pixels
 
 
 @pytest.mark.parametrize("key", [key.replace("*", "any") for key in sorted(LIMITS)])

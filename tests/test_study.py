@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from gan_jax.report.plots import comparison
+from gan_jax.report.sweep import Sweep, blocks, quartiles, table
 from tests.test_main import run, summary
 
 ARMS = ("ebgan", "hinge", "wgan_gp")
@@ -172,3 +173,55 @@ def test_a_comparison_draws_more_methods_than_there_are_colours():
     lines = {f"method {n}": [(steps, steps[::-1] * (n + 1))] for n in range(9)}
     picture = comparison(lines, "updates", "FID").decode()
     assert picture.startswith("<?xml") and "stroke-dasharray" in picture
+
+
+def test_a_sweep_has_a_run_for_every_value(tmp_path):
+    finished = run(
+        tmp_path,
+        *TINY,
+        "--config.shared.evaluation.every=10",
+        "--config.seeds=1",
+        "--config.only=pixelcgan,gan",
+        "--config.sweep.over=10,0.5",
+        config="--config=configs/study_pixelcgan.py:digits,smoke",
+    )
+    assert finished.returncode == 0, finished.stderr
+    found = summary(tmp_path)
+    assert list(found["arms"]) == ["pixelcgan_0.5", "pixelcgan_10", "gan"]
+    for arm, weight in (("pixelcgan_0.5", 0.5), ("pixelcgan_10", 10), ("gan", 0)):
+        run_of = tmp_path / "runs" / arm / "0" / "config.json"
+        assert json.loads(run_of.read_text())["pixel_weight"] == weight
+    page = (tmp_path / "report.html").read_text()
+    assert "Along pixel_weight" in page and "Trade-off" in page
+    with Image.open(tmp_path / "samples" / "comparison.png") as plate:
+        assert plate.size[0] > 4 * 28
+    # What a user may get wrong is told before anything is trained.
+    refused = run(
+        tmp_path / "other",
+        "--config.sweep.over=1,many",
+        config="--config=configs/study_pixelcgan.py:smoke",
+    )
+    assert refused.returncode == 2 and "'many' is no number" in refused.stderr
+
+
+def test_a_table_of_a_sweep_has_medians_quartiles_and_what_was_published():
+    sweep = Sweep(
+        "pixel_weight",
+        ("fid", "pixel_mse"),
+        {
+            1.0: {"fid": [3.0, 1.0, 2.0], "pixel_mse": [0.1, 0.2, 0.3]},
+            10.0: {"fid": [4.0], "pixel_mse": [0.01]},
+        },
+        {"gan": {"fid": [1.0], "pixel_mse": [0.5]}},
+        {1.0: {"pixel_mse": 0.055}, 28.0: {"pixel_mse": 0.0056}},
+    )
+    assert quartiles([]) is None
+    assert quartiles([3.0, 1.0, 2.0]) == (1.5, 2.0, 2.5)
+    found = table(sweep)
+    assert found.header[-1] == "pixel_mse, published"
+    assert [row[0] for row in found.rows] == [1.0, 10.0, 28.0, "gan"]
+    assert found.rows[0][1] == "2 (1.5 to 2.5)"
+    assert list(found.rows[1][1:]) == ["4", "0.01", None]
+    assert list(found.rows[2][1:]) == [None, None, 0.0056]
+    titles = [block.title for block in blocks(sweep)]
+    assert len(titles) == 4 and titles[-1] == "Trade-off"
