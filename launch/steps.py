@@ -114,40 +114,32 @@ def time_step(
         for name in ("compile_cold", "compile_warm"):
             jax.clear_caches()
             began = time.perf_counter()
-            lowered = compiled(work.step).lower(work.state, work.arrays, work.frozen)
-            alone = lowered.compile()
+            step = work.lowered().compile()
             found[name] = time.perf_counter() - began
-    if (memory := alone.memory_analysis()) is not None:
+    if (memory := step.memory_analysis()) is not None:
         found["mebibytes"] = memory.temp_size_in_bytes / 2**20
     calls = {
-        "alone": lambda: jax.block_until_ready(
-            alone(work.state, work.arrays, work.frozen)
-        ),
+        "alone": work.calling(step),
         "generate": work.generating(),
         "in_loop": work.looping(work.resident),
         "streamed": work.looping(work.streamed),
     }
-    colors = config.task == "colors"
-    module = None if colors else module  # the peer has no such networks
-    if module is not None and "eager" in peers:
-        calls["torch"] = module.make_step(config, work.images)
-    twice = config.gradient_penalty  # which torch.compile does not differentiate
-    if module is not None and "compiled" in peers and not twice:
-        calls["torch_compiled"] = module.make_step(config, work.images, compiled=True)
-    with mock.patch.object(convolutions, "runs_by_phases", lambda: False):
-        lowered = jax.jit(work.step).lower(work.state, work.arrays, work.frozen)
-        flops = lowered.cost_analysis()["flops"]
-        if "flax" in peers:
-            direct = compiled(work.step).lower(work.state, work.arrays, work.frozen)
-            run = direct.compile()
-            calls["flax"] = lambda: jax.block_until_ready(
-                run(work.state, work.arrays, work.frozen)
+    if module is not None and config.task != "colors":  # it has no such networks
+        if "eager" in peers:
+            calls["torch"] = module.make_step(config, work.images)
+        if "compiled" in peers and not config.gradient_penalty:
+            calls["torch_compiled"] = module.make_step(
+                config, work.images, compiled=True
             )
+    with mock.patch.object(convolutions, "runs_by_phases", lambda: False):
+        direct = work.lowered()
+        if "flax" in peers:
+            calls["flax"] = work.calling(direct.compile())
     times = time_in_turns(calls, repeats)
-    times["in_loop"] /= FUSED
-    times["streamed"] /= FUSED
+    for name in ("in_loop", "streamed"):
+        times[name] /= FUSED
     found |= {name: float(np.median(taken)) for name, taken in times.items()}
-    found["gigaflops"] = 1e-6 * flops / found["in_loop"]
+    found["gigaflops"] = 1e-6 * direct.cost_analysis()["flops"] / found["in_loop"]
     for name in set(times) - {"generate", "in_loop"}:
         ratio = np.median(times[name] / times["in_loop"])
         found[f"ratio_to_{name}"] = float(ratio)
@@ -175,12 +167,23 @@ class _Work:
         self.batch_size = batch_size
         self.arrays = self.resident.stretch(0, 1, 1)
         self.state = jax.jit(self._begin)(jax.random.key(0), self.arrays)
-        self.step = make_step(self.recipe, self.resident.batch)
 
     def _begin(self, key: PRNGKeyArray, arrays: PyTree) -> TrainState:
         return initial_state(
             self.recipe, key, self.resident.batch(arrays, jnp.int32(0))
         )
+
+    def lowered(self) -> jax.stages.Lowered:
+        """Trace the step anew, in the form of convolutions that is now in force."""
+        step = make_step(self.recipe, self.resident.batch)
+        lowered: jax.stages.Lowered = compiled(step).lower(
+            self.state, self.arrays, self.frozen
+        )
+        return lowered
+
+    def calling(self, step: jax.stages.Compiled) -> Callable[[], object]:
+        """Give the call of a compiled step."""
+        return lambda: jax.block_until_ready(step(self.state, self.arrays, self.frozen))
 
     def generating(self) -> Callable[[], object]:
         """Give the call that makes a batch of images."""

@@ -15,7 +15,14 @@ TOY = {
 }
 
 
-@pytest.mark.parametrize("name", ["pixelcgan_28", "dcgan_64", "wgan_gp_28"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("pixelcgan_28", marks=pytest.mark.slow),
+        pytest.param("dcgan_64", marks=pytest.mark.slow),
+        "wgan_gp_28",
+    ],
+)
 def test_a_step_is_timed_in_every_form(name):
     row = steps.ROWS[name]
     small = steps.Row(row.config, row.variant, {**row.changes, **TOY}, row.channels)
@@ -27,6 +34,7 @@ def test_a_step_is_timed_in_every_form(name):
     assert found["compile_warm"] < found["compile_cold"]
 
 
+@pytest.mark.slow
 def test_the_arithmetic_is_that_of_the_published_layers():
     row = steps.ROWS["dcgan_28"]
     changes = {**row.changes, **TOY}

@@ -70,6 +70,7 @@ def test_shaping_goes_on_where_it_was_stopped(prior, sampled, tmp_path, number):
     assert hashes[0] == hashes[1] != summary(prior)["parameters_sha256"]
 
 
+@pytest.mark.slow
 def test_another_prior_in_the_same_place_is_noticed(prior, sampled, tmp_path):
     shutil.copytree(prior, tmp_path / "prior")
     shutil.copytree(sampled, tmp_path / "run")
@@ -99,6 +100,7 @@ def completed(prior, tmp_path_factory):
     return workdir, finished.stdout
 
 
+@pytest.mark.slow
 def test_completions_are_refined_and_kept_where_trusted(completed):
     workdir, _ = completed
     found = summary(workdir)["metrics"]
@@ -118,6 +120,7 @@ def test_completions_are_refined_and_kept_where_trusted(completed):
     assert "Mortiniera" in (workdir / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_latents_are_searched_once_for_all_collaborations(completed, prior, tmp_path):
     flags = (
         f"--config.prior={prior}",
@@ -130,6 +133,7 @@ def test_latents_are_searched_once_for_all_collaborations(completed, prior, tmp_
     assert finished.stdout.count("searched before") == 2
 
 
+@pytest.mark.slow
 def test_a_users_images_keep_their_known_pixels(prior, tmp_path):
     random = np.random.default_rng(0)
     for folder in ("images", "masks"):

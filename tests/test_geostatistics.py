@@ -119,6 +119,7 @@ def test_a_share_of_the_wells_is_honoured():
         honoured(made, values, 0 * mask)
 
 
+@pytest.mark.slow
 def test_realisations_are_drawn_under_wells(tmp_path):
     path = write_grid(tmp_path / "grid.sgems", channels(), "1")
     finished = run(

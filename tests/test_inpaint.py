@@ -74,7 +74,7 @@ def test_the_same_command_finds_what_was_searched(completed):
     assert kept[3].stat().st_mtime_ns == stamps[3]
 
 
-@pytest.mark.parametrize("blend", [True, False])
+@pytest.mark.parametrize("blend", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, blend):
     random = np.random.default_rng(0)
     given = {}
@@ -199,6 +199,7 @@ def test_a_users_measurements_are_searched_as_they_are(prior, tmp_path):
         assert line["residual"] > 0
 
 
+@pytest.mark.slow
 def test_a_prior_that_changed_is_searched_anew(prior, tmp_path):
     flags = (f"--config.prior={prior}", "--config.count=2")
     config = "--config=configs/inpaint.py:smoke"

@@ -197,6 +197,7 @@ def test_a_stopped_run_continues_to_identical_parameters(whole, tmp_path, number
     assert steps == [row["step"] for row in losses(whole)]
 
 
+@pytest.mark.slow
 def test_an_unreadable_checkpoint_is_set_aside(whole, tmp_path):
     # Two whole checkpoints, 20 and 30; the newest loses half of every file.
     train(tmp_path)
@@ -305,7 +306,7 @@ def test_an_unknown_variant_lists_the_known_ones(tmp_path):
     finished = run(tmp_path, config="--config=configs/pixelcgan.py:mnits")
     assert finished.returncode == 2
     assert "did you mean mnist?" in finished.stderr
-    assert "cgan, smoke" in finished.stderr
+    assert "cgan, packed, narrow, smoke" in finished.stderr
 
 
 def test_the_workdir_of_another_config_is_refused(whole):
