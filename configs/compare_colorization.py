@@ -33,21 +33,10 @@ def get_config(variant: str = ""):
         name: configs.sibling(__file__, "colorize", f"{variant},{name}".strip(","))
         for name in _ARMS
     }
-    return configs.study("compare_colorization", arms, SHARED)
+    return configs.study("compare_colorization", arms, _SHARED)
 
 
-SHARED = (
-    "steps",
-    "batch_size",
-    "precision",
-    "data.path",
-    "network.width",
-    "network.critic_width",
-    "evaluation.every",
-    "evaluation.count",
-    "evaluation.final_count",
-    "evaluation.classifier.width",
-    "evaluation.classifier.epochs",
+_SHARED = (
     "teacher.path",
     "teacher.classifier.width",
     "teacher.classifier.epochs",

@@ -33,20 +33,4 @@ def get_config(variant: str = ""):
     for arm in arms.values():
         # A boosted critic would get many more updates than the others.
         arm.critic_boost = {"steps": 0, "first": 0, "every": 0}
-    return configs.study("compare_objectives", arms, SHARED)
-
-
-SHARED = (
-    "steps",
-    "batch_size",
-    "precision",
-    "data.path",
-    "network.width",
-    "network.critic_width",
-    "network.kernel",
-    "evaluation.every",
-    "evaluation.count",
-    "evaluation.final_count",
-    "evaluation.classifier.width",
-    "evaluation.classifier.epochs",
-)
+    return configs.study("compare_objectives", arms, ("network.kernel",))

@@ -34,22 +34,6 @@ def get_config(variant: str = ""):
         arms[name].pixel_weight = 10.0
         arms[name].update_from_flattened_dict(values)
     sweep = {"arm": "pixelcgan", "key": "pixel_weight", "over": _GRID}
-    config = configs.study("study_pixelcgan", arms, SHARED, sweep)
+    config = configs.study("study_pixelcgan", arms, ("network.kernel",), sweep)
     config.seeds = 10
     return config
-
-
-SHARED = (
-    "steps",
-    "batch_size",
-    "precision",
-    "data.path",
-    "network.width",
-    "network.critic_width",
-    "network.kernel",
-    "evaluation.every",
-    "evaluation.count",
-    "evaluation.final_count",
-    "evaluation.classifier.width",
-    "evaluation.classifier.epochs",
-)

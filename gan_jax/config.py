@@ -113,10 +113,25 @@ def generation(name: str) -> ConfigDict:
     return config
 
 
+_SHARED = (
+    "steps",
+    "batch_size",
+    "precision",
+    "data.path",
+    "network.width",
+    "network.critic_width",
+    "evaluation.every",
+    "evaluation.count",
+    "evaluation.final_count",
+    "evaluation.classifier.width",
+    "evaluation.classifier.epochs",
+)
+
+
 def study(
     name: str,
     arms: Mapping[str, ConfigDict],
-    shared: Collection[str],
+    shared: Collection[str] = (),
     sweep: Mapping[str, str] | None = None,
 ) -> ConfigDict:
     """Give the config of a study that compares training configs.
@@ -124,12 +139,13 @@ def study(
     Args:
         name: of the study.
         arms: what is compared, by name.
-        shared: dotted keys that all arms get from `shared`; their defaults are the
-            first arm's.
+        shared: dotted keys that all arms get from `shared`, beside those of every
+            study; their defaults are the first arm's.
         sweep: an `arm` of which there is one for every value, of those that the sweep
             is `over` (joined by commas), of a `key`.
     """
     first = flatten(next(iter(arms.values())))
+    shared = (*_SHARED, *shared)
     common = {"seed", *shared}  # no arm has a say in these
     return ConfigDict(
         {
