@@ -25,7 +25,6 @@ from jaxtyping import Array
 from PIL import Image
 
 from gan_jax import searches
-from gan_jax.errors import InputError
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import prepare as assemble
 from gan_jax.programs.evaluation import Evaluation
@@ -60,9 +59,9 @@ def main() -> None:
     prior = open_prior(options.prior, "")
     this = assemble(conditional.config, conditional.workdir)
     if not this.task.conditional or prior.config.task != "samples":
-        raise InputError("--conditional names a pixelcgan, --prior a plain GAN")
-    if prior.config.data.size != conditional.config.data.size:
-        raise InputError("the two priors are of images of different sizes")
+        parser.error("--conditional names a pixelcgan, --prior a plain GAN")
+    if prior.config.data != conditional.config.data:
+        parser.error("the two runs have different data")
     evaluation = Evaluation(this)
     asked = this.task.ask(this.parts["test"], jax.random.key(_KEY), options.count)
     players = make_players(this.recipe, this.task)(conditional.networks)
