@@ -1,7 +1,7 @@
 """Realisations of the underground that agree with wells, from a training image.
 
-Papers:   Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689, 2002.01281 (a packed
-          critic, a U-Net); the channels of Strebelle 2002 are the classic example.
+Papers:   Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689, 2002.01281 (a
+          U-Net); the channels of Strebelle 2002 are the classic example.
 Data:     --config.data.path=FILE: a grid as GSLIB or SGeMS write it (.sgems, .gslib).
           Random crops are cut out of it. Without one: digits, to try.
 Variants: smoke.
@@ -29,8 +29,6 @@ _CHANNELS = {
     "mask.count": 20,
     "mask.most": 100,
     "pixel_weight": 100.0,
-    # Two realisations for the same wells must differ as two real images do.
-    "packing": 2,
     "batch_size": 32,
     "steps": 3000,
     "evaluation.every": 500,

@@ -116,7 +116,8 @@ def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
         known = masks.pattern(mask.pattern, size)
         return lambda key, batch: masks.fixed_pixels(known, batch)
     count = masks.pixel_count(size, mask.count, mask.fraction)
-    most = masks.pixel_count(size, mask.most) if mask.most else 0
+    most = mask.get("most", 0)  # runs of before have none
+    most = masks.pixel_count(size, most) if most else 0
     if 0 < most < count:
         raise InputError(
             f"mask.most {most} is less than the {count} known pixels of every image: "

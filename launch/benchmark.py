@@ -159,6 +159,8 @@ def main() -> None:
     options = parser.parse_args()
     names = _known(parser, options.rows, TIMERS)
     peers = _known(parser, options.peers, PEERS)
+    if peers and jax.default_backend() != "cpu":
+        parser.error("the peers run on CPUs, and would be compared with this device")
     module = import_peers() if {"eager", "compiled"} & set(peers) else None
     reached = peak()
     print(f"peak {reached:.0f} GFLOP/s", flush=True)

@@ -66,18 +66,20 @@ def main() -> None:
     asked = this.task.ask(this.parts["test"], jax.random.key(_KEY), options.count)
     players = make_players(this.recipe, this.task)(conditional.networks)
     key = jax.random.key(_KEY + 1)
+    falling = optax.cosine_decay_schedule(0.03, options.iterations)
     ways: Mapping[str, Callable[[], Samples]] = {
         "conditional generator": lambda: players.generate(
             key, asked.condition, options.count
         ),
         "latent search, Adam": searching(
-            prior, asked, optax.adam(0.03), options.iterations, options.slots
+            prior, asked, optax.adam(falling), options.iterations, options.slots
         ),
         "latent search, natural": searching(
-            prior, asked, natural_gradient(0.03), options.iterations, options.slots
+            prior, asked, natural_gradient(falling), options.iterations, options.slots
         ),
     }
-    rows, made = [], {}
+    rows: list[dict[str, object]] = []
+    made: dict[str, Samples] = {}
     for name, make in ways.items():
         make()  # compiled
         began = time.perf_counter()

@@ -47,7 +47,11 @@ def test_a_grid_is_read_as_it_is_seen(tmp_path):
         ("2 2 3\n1\nname\n" + "1\n" * 12, "has 3 layers"),
         ("2 2\n1\nname\n1\n1\n1\n", "has 3 values for 2x2"),
         ("2 2\n1\nname\n1\n1\n1\nnan\n", "no finite numbers"),
-        ("9 9\n1\nname\n" + "1\n" * 81, "too small"),
+        ("0 0\n1\nname\n", "grid of 0x0"),
+        ("inf 2\n1\nname\n1\n1\n", "is no grid"),
+        ("2 2\n1\nname\n1\n0\n1\n-9966699\n", "without a value"),
+        ("2 2\n1\nname\n1\n1\n1\n1\n", "one value everywhere"),
+        ("9 9\n1\nname\n0\n" + "1\n" * 80, "too small"),
     ],
 )
 def test_what_is_no_training_image_is_refused(tmp_path, text, reason):
@@ -129,6 +133,7 @@ def test_realisations_are_drawn_under_wells(tmp_path):
         "--config.network.depth=3",
         "--config.network.critic_depth=3",
         "--config.steps=20",
+        "--config.packing=2",
         "--config.evaluation.every=0",
         "--config.evaluation.classifier.epochs=0",
         config="--config=configs/geostatistics.py:smoke",

@@ -8,6 +8,7 @@ import pytest
 from gan_jax import recipe as recipes
 from gan_jax.data.feed import Images
 from gan_jax.errors import InputError
+from gan_jax.losses.penalties import zero_centred_penalty
 from gan_jax.networks import dcgan
 from gan_jax.networks.packing import Packed
 from tests.test_recipe import config
@@ -30,6 +31,18 @@ def test_a_score_is_of_neighbours_that_stand_side_by_side():
     for index, moved in ((2, True), (3, True), (4, False)):
         other = packed.apply(variables, images.at[index].multiply(-1.0))
         assert bool(jnp.abs(other[1] - scores[1]) > 1e-6) == moved
+
+
+def test_a_slope_of_a_pack_is_that_in_all_of_its_images():
+    slopes = jax.random.normal(jax.random.key(0), (2, SIZE, SIZE, 1))
+
+    def critic(images):
+        packs = images.reshape(-1, 2, SIZE, SIZE, 1)
+        return (packs * slopes[None]).sum(axis=(1, 2, 3, 4))
+
+    images = jnp.zeros((6, SIZE, SIZE, 1))
+    penalty = zero_centred_penalty(critic, images).mean()
+    assert penalty == pytest.approx(float(jnp.square(slopes).sum()), rel=1e-5)
 
 
 def test_the_images_of_a_pack_are_made_under_one_condition():

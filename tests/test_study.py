@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import configs.study_pixelcgan as configs_of_study
+from gan_jax.errors import InputError
+from gan_jax.programs.arms import study_arms
 from gan_jax.report.plots import comparison
 from gan_jax.report.sweep import Sweep, blocks, quartiles, table
 from tests.test_main import run, summary
@@ -195,13 +198,36 @@ def test_a_sweep_has_a_run_for_every_value(tmp_path):
     assert "Along pixel_weight" in page and "Trade-off" in page
     with Image.open(tmp_path / "samples" / "comparison.png") as plate:
         assert plate.size[0] > 4 * 28
-    # What a user may get wrong is told before anything is trained.
-    refused = run(
-        tmp_path / "other",
-        "--config.sweep.over=1,many",
-        config="--config=configs/study_pixelcgan.py:smoke",
-    )
-    assert refused.returncode == 2 and "'many' is no number" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"over": "1,many"}, "'many' is no number"),
+        ({"over": ""}, "sweep.over is empty"),
+        ({"arm": "pixelgan"}, "no arm 'pixelgan'; known: "),
+        ({"key": "pixel_wieght"}, "'pixel_wieght' is no number of arm pixelcgan"),
+        ({"key": "seed"}, "'seed' is no number"),
+        ({"key": "batch_size"}, "'batch_size' is no number"),
+    ],
+)
+def test_a_sweep_of_what_is_no_number_is_refused(values, reason):
+    config = configs_of_study.get_config("smoke")
+    with config.unlocked():
+        config.sweep.update(values)
+    with pytest.raises(InputError, match=reason):
+        study_arms(config)
+
+
+def test_every_value_of_a_sweep_has_a_folder_of_its_own():
+    config = configs_of_study.get_config("smoke")
+    config.only, config.sweep.over = "pixelcgan", "1000000,1000001,0.1,10"
+    assert [arm.name for arm in study_arms(config)] == [
+        "pixelcgan_0.1",
+        "pixelcgan_10",
+        "pixelcgan_1000000",
+        "pixelcgan_1000001",
+    ]
 
 
 def test_a_table_of_a_sweep_has_medians_quartiles_and_what_was_published():

@@ -14,6 +14,7 @@ from gan_jax.errors import InputError
 
 SUFFIXES = (".sgems", ".gslib", ".gslibs")
 
+_NO_DATA = -9999.0  # and what is below: -9966699 in SGeMS, -1e21 in GSLIB
 _COUNT = 8000  # training crops
 _APART = 16  # more rows of test crops than a crop has, at least
 
@@ -26,7 +27,7 @@ def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
     the lower left corner. The first variable is taken.
 
     Raises:
-        InputError: the file is no such grid, or has several layers.
+        InputError: the file is no such grid, has several layers, or gaps.
     """
     place = Path(path).expanduser()
     try:
@@ -35,17 +36,24 @@ def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
         variables = int(lines[1].split()[0])
         text = "\n".join(lines[2 + variables :])
         values = np.array(text.split(), np.float64).reshape(-1, variables)[:, 0]
-    except (OSError, UnicodeDecodeError, ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError, OverflowError) as error:
         raise InputError(
             f"data.path {path} is no grid of GSLIB or SGeMS ({error}): its first lines "
             "give the numbers of cells, the number of variables, and their names"
         ) from None
     if any(layer > 1 for layer in layers):
         raise InputError(f"data.path {path} has {layers[0]} layers: give a grid of one")
+    if min(width, height) < 1:
+        raise InputError(f"data.path {path} is a grid of {width}x{height} cells")
     if len(values) != width * height or not np.isfinite(values).all():
         raise InputError(
             f"data.path {path} has {len(values)} values for {width}x{height} cells, or "
             "some that are no finite numbers"
+        )
+    if values.min() <= _NO_DATA or values.min() == values.max():
+        raise InputError(
+            f"data.path {path} has cells without a value ({values.min():g}), or one "
+            "value everywhere: give a grid that is full and has a pattern"
         )
     return values.reshape(height, width)[::-1]
 

@@ -64,8 +64,12 @@ def _squared_slopes(
 ) -> Float[Array, "batch"]:
     # Where examples do not see each other, one gradient of the sum holds all of them;
     # batch normalisation in the critic adds what little they do.
-    gradients = jax.grad(lambda points: critic(points).sum())(images)
+    scores, back = jax.vjp(critic, images)
+    (gradients,) = back(jnp.ones_like(scores))
     squares = jnp.square(
         gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
     )
-    return squares.reshape(squares.shape[0], -1).sum(axis=1)
+    # The slope of a critic of packs is that in all of a pack's images: the mean over
+    # images of what is returned is then the mean over packs.
+    together = len(images) // len(scores)
+    return together * squares.reshape(squares.shape[0], -1).sum(axis=1)

@@ -46,6 +46,7 @@ def study_arms(config: ConfigDict) -> list[Arm]:
     Raises:
         InputError: there is no such arm, or a value of the sweep cannot be.
     """
+    _check_sweep(config)
     arms: list[Arm] = []
     for name in _chosen(config):
         plain = config.arms[name].copy_and_resolve_references()
@@ -58,7 +59,7 @@ def study_arms(config: ConfigDict) -> list[Arm]:
             own = plain.copy_and_resolve_references()
             with own.unlocked():
                 own.update_from_flattened_dict({config.sweep.key: value})
-            arms.append(Arm(f"{name}_{value:g}", name, own, value))
+            arms.append(Arm(f"{name}_{value!r}".removesuffix(".0"), name, own, value))
     return arms
 
 
@@ -66,7 +67,7 @@ def swept(config: ConfigDict) -> list[float]:
     """Give the values of a study's sweep, in their order.
 
     Raises:
-        InputError: one is no number.
+        InputError: one is no number, or there is none.
     """
     values: list[float] = []
     for text in filter(None, config.sweep.over.split(",")):
@@ -76,7 +77,30 @@ def swept(config: ConfigDict) -> list[float]:
             raise InputError(
                 f"sweep.over: '{text}' is no number; give numbers joined by commas"
             ) from None
+    if not values:
+        raise InputError("sweep.over is empty: give numbers joined by commas")
     return sorted(set(values))
+
+
+def _check_sweep(config: ConfigDict) -> None:
+    """Refuse a sweep of what is no number of an arm."""
+    arm, key = config.sweep.arm, config.sweep.key
+    if not arm and not key:
+        return
+    if arm not in config.arms:
+        raise InputError(
+            f"sweep.arm: the study has no arm '{arm}'; known: {', '.join(config.arms)}"
+        )
+    numbers = [
+        name
+        for name, value in flatten(config.arms[arm]).items()
+        if isinstance(value, float)
+    ]
+    if key not in numbers:
+        raise InputError(
+            f"sweep.key: '{key}' is no number of arm {arm} that may be any; known: "
+            f"{', '.join(numbers)}"
+        )
 
 
 def check_arm(config: ConfigDict, arm: Arm, first: Arm) -> None:

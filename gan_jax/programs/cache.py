@@ -29,12 +29,16 @@ def cache_folder() -> Path:
 def keep_compiled() -> None:
     """Let JAX keep what it compiles, and find it again in later processes.
 
-    Whoever has chosen a place (`JAX_COMPILATION_CACHE_DIR`) keeps it. Programs for CPUs
-    are those of one kind of machine: a home that machines share has a folder for each.
+    Whoever has chosen a place (`JAX_COMPILATION_CACHE_DIR`) keeps it; where there is
+    none, nothing is kept. Programs for CPUs are those of one kind of machine: a home
+    that machines share has a folder for each.
     """
     if jax.config.values["jax_compilation_cache_dir"] is not None:
         return
-    folder = cache_folder() / "compiled" / _machine()
+    try:
+        folder = cache_folder() / "compiled" / _machine()
+    except InputError:
+        return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     # Most of what a start compiles are small programs, and there are hundreds.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
