@@ -23,7 +23,7 @@ _ARMS = {
     "packed": {"packing": 2},
 }
 
-# As the paper plots them (METHOD: a weight of the mean over known pixels).
+# Those of the published medians; a weight of the mean over known pixels.
 _GRID = "0.1,0.4,0.7,1,2,5,10,28,142,701,2030,10000"
 
 

@@ -16,7 +16,7 @@ SUFFIXES = (".sgems", ".gslib", ".gslibs")
 
 _NO_DATA = -9999.0  # and what is below: -9966699 in SGeMS, -1e21 in GSLIB
 _COUNT = 8000  # training crops
-_APART = 16  # more rows of test crops than a crop has, at least
+_APART = 16  # columns beyond the width of a crop that either part has, at least
 
 
 def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
