@@ -9,9 +9,9 @@ import sys
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
-from gan_jax import config as configs
 from gan_jax import limits
 from gan_jax.errors import InputError
+from gan_jax.keys import flatten, unknown_key
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="configs/NAME.py[:variant[,variant]].", lock_config=True
@@ -67,14 +67,14 @@ def _explain(arguments: list[str], error: Exception) -> str:
     sys.argv = [each for each, key in zip(arguments, keys, strict=True) if not key]
     try:
         config = _load(sys.argv)
-        known = configs.flatten(config)
+        known = flatten(config)
     except InputError:
         raise
     except Exception as cause:
         return f"{_place(arguments)} cannot be loaded ({_line(cause)}): see {_EXAMPLES}"
     for key in (found[1] for found in keys if found):
         if key not in known:
-            return configs.unknown_key(config, key)
+            return unknown_key(config, key)
         if str(error).startswith(f"flag --config.{key}="):
             kind = _KINDS.get(type(known[key]), "a value")
             return (

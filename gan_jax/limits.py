@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import flatten
 from gan_jax.errors import InputError
+from gan_jax.keys import flatten
 
 _WORD = 2**31 - 1  # step numbers and sizes are 32-bit words on the device
 _IMAGES = 2**32  # positions in the endless sequence of shuffled epochs are, too

@@ -112,16 +112,19 @@ PROGRAMS: Mapping[str, str] = {
 def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
     """Give what draws known pixels: a pattern, or so many anywhere."""
     size, mask = config.data.size, config.mask
+    most = mask.get("most", 0)  # runs of before have none
     if mask.pattern:
+        if most:
+            raise InputError(
+                "mask.pattern knows the same pixels always: mask.most is 0"
+            )
         known = masks.pattern(mask.pattern, size)
         return lambda key, batch: masks.fixed_pixels(known, batch)
     count = masks.pixel_count(size, mask.count, mask.fraction)
-    most = mask.get("most", 0)  # runs of before have none
-    most = masks.pixel_count(size, most) if most else 0
-    if 0 < most < count:
+    if most and not count <= most <= size**2:
         raise InputError(
-            f"mask.most {most} is less than the {count} known pixels of every image: "
-            "choose more, or 0"
+            f"mask.most {most} is to be from the {count} pixels that are known at "
+            f"least to the {size**2} of an image, or 0 for always {count}"
         )
     return lambda key, batch: masks.random_pixels(key, batch, size, count, most)
 

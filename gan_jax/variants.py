@@ -9,8 +9,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import closest
 from gan_jax.errors import InputError
+from gan_jax.keys import closest
 
 Variant = Mapping[str, Any]
 """Values by dotted key, e.g. `{"data.name": "mnist"}`."""

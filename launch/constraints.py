@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--prior", required=True, help="workdir of a plain GAN")
     parser.add_argument("--count", type=int, default=1000, help="test images")
     parser.add_argument("--iterations", type=int, default=500, help="at most")
+    parser.add_argument("--restarts", type=int, default=1, help="searches of an image")
     parser.add_argument("--slots", type=int, default=64, help="searches at once")
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--plot", type=Path, help="write a plate here (PNG)")
@@ -66,16 +67,15 @@ def main() -> None:
     asked = this.task.ask(this.parts["test"], jax.random.key(_KEY), options.count)
     players = make_players(this.recipe, this.task)(conditional.networks)
     key = jax.random.key(_KEY + 1)
+    search = options.iterations, options.restarts, options.slots
     falling = optax.cosine_decay_schedule(0.03, options.iterations)
     ways: Mapping[str, Callable[[], Samples]] = {
         "conditional generator": lambda: players.generate(
             key, asked.condition, options.count
         ),
-        "latent search, Adam": searching(
-            prior, asked, optax.adam(falling), options.iterations, options.slots
-        ),
+        "latent search, Adam": searching(prior, asked, optax.adam(falling), *search),
         "latent search, natural": searching(
-            prior, asked, natural_gradient(falling), options.iterations, options.slots
+            prior, asked, natural_gradient(falling), *search
         ),
     }
     rows: list[dict[str, object]] = []
@@ -111,9 +111,19 @@ def searching(
     asked: Asked,
     optimizer: optax.GradientTransformation,
     iterations: int,
+    restarts: int,
     slots: int,
 ) -> Callable[[], Samples]:
-    """Give the search of latents whose images have the known pixels."""
+    """Give the search of latents whose images have the known pixels.
+
+    Args:
+        prior: whose latents.
+        asked: the known pixels.
+        optimizer: of latents.
+        iterations: at most.
+        restarts: searches of each image; the best of them counts.
+        slots: searches at once.
+    """
     networks, recipe = prior.networks, prior.recipe
     values, mask = asked.condition
     problems = Problem(values, mask, mask)
@@ -132,7 +142,8 @@ def searching(
     )
     run = prepare(search, 25, compiled)
     count = len(values)
-    starts = jnp.clip(recipe.latent(jax.random.key(_KEY + 2), count), -1.0, 1.0)[None]
+    drawn = recipe.latent(jax.random.key(_KEY + 2), restarts * count)
+    starts = jnp.clip(drawn, -1.0, 1.0).reshape(restarts, count, -1)
 
     @compiled
     def paint(variables: object, latents: Array) -> Array:
@@ -140,7 +151,7 @@ def searching(
         return images
 
     def searched() -> Samples:
-        found = run(starts, problems, min(slots, count))
+        found = run(starts, problems, min(slots, restarts * count))
         return np.asarray(paint(networks.generator, found.latent))
 
     return searched

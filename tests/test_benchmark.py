@@ -31,7 +31,8 @@ def test_a_step_is_timed_in_every_form(name):
     assert {"milliseconds", "alone", "streamed", "gigaflops", "flax"} <= set(found)
     assert {"ratio_to_alone", "ratio_to_streamed", "ratio_to_flax"} <= set(found)
     assert "torch" not in found and all(value > 0 for value in found.values())
-    assert found["compile_warm"] < found["compile_cold"]
+    # From the cache nothing is compiled: what is left is to trace and to read.
+    assert found["compile_warm"] < 0.7 * found["compile_cold"]
 
 
 @pytest.mark.slow

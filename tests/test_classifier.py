@@ -1,5 +1,7 @@
 """The classifier that measures: its network, its training, its keeping."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ from gan_jax.data.sources import ArraySource, Official, digits, select
 from gan_jax.errors import InputError
 from gan_jax.networks.classifier import Classifier, expects
 from gan_jax.programs import classifier
-from gan_jax.programs.cache import cache_folder
+from gan_jax.programs.cache import cache_folder, keep_compiled
 from gan_jax.programs.classifier import (
     open_judge,
     read_classifier,
@@ -211,3 +213,24 @@ def test_weights_of_something_else_are_no_classifier(trained):
     halves = {"params": trained["variables"]["params"]}
     with pytest.raises(InputError, match="not the weights of a classifier"):
         expects(halves, (16, 16, 1))
+
+
+def test_what_is_compiled_is_kept_unless_a_place_was_chosen(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
+    names = (
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    )
+    before = {name: jax.config.values[name] for name in names}
+    keep_compiled()  # the tests have chosen a place
+    assert {name: jax.config.values[name] for name in names} == before
+    try:
+        jax.config.update("jax_compilation_cache_dir", None)
+        keep_compiled()
+        place = Path(jax.config.values["jax_compilation_cache_dir"])
+        assert place.parent == tmp_path / "compiled"
+        assert jax.config.values["jax_persistent_cache_min_compile_time_secs"] == 0
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)

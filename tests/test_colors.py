@@ -62,6 +62,18 @@ def test_a_unet_is_the_same_through_every_door(translator):
         np.testing.assert_allclose(again, whole, atol=1e-6)
 
 
+def test_a_unets_latent_and_condition_both_reach_the_image():
+    network = unet.generator(32, 1, width=4, depth=4)
+    one, other = jax.random.normal(jax.random.key(2), (2, 4, 8))
+    variables = first_weights(network, jax.random.key(1), one, lightness())
+    run = fixed(network, variables)
+    image = run(one, lightness())
+    assert image.shape == (4, 32, 32, 1)
+    assert bool((run(one, lightness()) == image).all())
+    for changed in (run(other, lightness()), run(one, lightness(seed=1))):
+        assert float(jnp.abs(changed - image).max(axis=(1, 2, 3)).min()) > 1e-3
+
+
 @pytest.mark.parametrize(("size", "depth"), [(64, 5), (48, 3), (256, 7)])
 def test_a_unet_of_any_size(size, depth):
     network = unet.generator(size, 2, width=4, depth=depth)

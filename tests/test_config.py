@@ -4,8 +4,7 @@ import importlib
 
 import pytest
 
-from gan_jax import architectures
-from gan_jax import config as configs
+from gan_jax import architectures, keys
 from gan_jax.errors import InputError
 
 CONTRACT = [
@@ -33,7 +32,7 @@ def pixelcgan(variant=""):
 )
 def test_every_variant_has_the_keys_of_the_contract_and_is_locked(variant):
     config = pixelcgan(variant)
-    assert set(CONTRACT) <= set(configs.flatten(config))
+    assert set(CONTRACT) <= set(keys.flatten(config))
     assert config.is_locked
 
 
@@ -64,7 +63,7 @@ def test_every_plain_gan_has_its_variants_and_can_be_made(name, variant):
 
     config = importlib.import_module(f"configs.{name}").get_config(variant)
     limits.check(config)
-    assert set(CONTRACT) - {"pixel_weight"} <= set(configs.flatten(config))
+    assert set(CONTRACT) - {"pixel_weight"} <= set(keys.flatten(config))
     this = recipes.recipe(config, recipes.task(config), channels=1)
     assert set(this.critic_terms) == {
         "wgan_gp": {"gradient_penalty"},
@@ -91,7 +90,7 @@ def test_every_detector_has_its_variants_and_can_be_made(variant):
 
     config = importlib.import_module("configs.detect").get_config(variant)
     limits.check(config)
-    assert set(CONTRACT) - {"pixel_weight"} <= set(configs.flatten(config))
+    assert set(CONTRACT) - {"pixel_weight"} <= set(keys.flatten(config))
     this = recipes.recipe(config, recipes.task(config), channels=1)
     paper = any(name in variant for name in ("wasserstein", "svhn", "photos"))
     assert ("gradient_penalty" in this.critic_terms) == paper
@@ -150,17 +149,15 @@ def test_wrong_variants_are_explained(variant, says):
 
 
 def test_only_length_and_logging_may_change_on_resuming():
-    written = configs.flatten(pixelcgan())
+    written = keys.flatten(pixelcgan())
     same = {**written, "steps": 9, "log_every": 1}
-    assert configs.difference(written, same) == []
+    assert keys.difference(written, same) == []
     other = {**written, "data.size": 32}
-    assert configs.difference(written, other) == ["data.size: 28 -> 32"]
+    assert keys.difference(written, other) == ["data.size: 28 -> 32"]
     # Epochs measured with two classifiers, or on two counts, cannot be ranked.
     for key in ("evaluation.count", "evaluation.classifier.epochs"):
         other = {**written, key: written[key] + 1}
-        assert [line.split(":")[0] for line in configs.difference(written, other)] == [
-            key
-        ]
+        assert [line.split(":")[0] for line in keys.difference(written, other)] == [key]
 
 
 def test_uniform_and_normal_priors():

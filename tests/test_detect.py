@@ -11,8 +11,8 @@ from PIL import Image
 
 import configs.detect as configs_of_detect
 import configs.pixelcgan as configs_of_pixelcgan
-from gan_jax.config import flatten
 from gan_jax.errors import InputError, Interrupted
+from gan_jax.keys import flatten
 from gan_jax.programs import detect
 from gan_jax.programs.signals import Signals
 from launch.anomalies import figures, table

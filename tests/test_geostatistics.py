@@ -1,6 +1,7 @@
 """Training images, wells, variograms: what geostatistics asks of the pixel GAN."""
 
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from gan_jax import config as configs
+from gan_jax import recipe as recipes
 from gan_jax.data.masks import random_pixels
 from gan_jax.data.training_images import crops, read_training_image
 from gan_jax.errors import InputError
@@ -121,6 +124,35 @@ def test_a_share_of_the_wells_is_honoured():
     assert honoured(made, values, mask) == 5 / 8
     with pytest.raises(ValueError, match="no pixel"):
         honoured(made, values, 0 * mask)
+
+
+def wells(**changes):
+    """Give the example's config with changes by dotted key, `_` for dots."""
+    path = Path(__file__).parents[1] / "configs" / "geostatistics.py"
+    config = configs.sibling(str(path), "geostatistics", "")
+    for key, value in changes.items():
+        config.update_from_flattened_dict({key.replace("_", "."): value})
+    return config
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"mask_most": 19}, "mask.most 19 .* the 20 pixels"),
+        ({"mask_most": 64**2 + 1}, "to the 4096 of an image"),
+        ({"mask_pattern": "wells.png"}, "mask.pattern knows the same pixels"),
+    ],
+)
+def test_numbers_of_wells_that_make_no_sense_are_refused(changes, reason):
+    with pytest.raises(InputError, match=reason):
+        recipes.task(wells(**changes))
+
+
+def test_wells_are_of_grey_images():
+    task = recipes.task(wells())
+    assert task.channels(1) == 1
+    with pytest.raises(InputError, match="grey"):
+        task.channels(3)
 
 
 @pytest.mark.slow

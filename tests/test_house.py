@@ -17,6 +17,7 @@ FLOORS = [
     {"search", "evaluation", "report"},
     {"training"},
     {"tasks"},
+    {"keys"},
     {"config"},
     {"variants"},
     {"limits", "architectures"},

@@ -11,12 +11,12 @@ from gan_jax.config import (
     collaboration,
     colorization,
     detection,
-    flatten,
     inpainting,
     study,
     training,
 )
 from gan_jax.errors import InputError
+from gan_jax.keys import flatten
 from gan_jax.limits import LIMITS, Limits
 
 

@@ -10,11 +10,11 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import flatten
 from gan_jax.data.files import given_images
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.evaluation.measure import Measured
+from gan_jax.keys import flatten
 from gan_jax.programs.assembly import make_mesh
 from gan_jax.programs.given import Image8, Prepared, decoded
 from gan_jax.programs.results import environment

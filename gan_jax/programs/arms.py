@@ -10,9 +10,9 @@ from ml_collections import ConfigDict
 
 from gan_jax import limits
 from gan_jax import recipe as recipes
-from gan_jax.config import flatten
 from gan_jax.data.sources import Official
 from gan_jax.errors import InputError
+from gan_jax.keys import flatten
 from gan_jax.programs.teacher import teachable
 from gan_jax.report.terminal import say
 

@@ -11,10 +11,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import architectures, searches
-from gan_jax.config import flatten
 from gan_jax.data.holes import Hole
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
+from gan_jax.keys import flatten
 from gan_jax.names import look_up
 from gan_jax.programs import targets
 from gan_jax.programs.assembly import Run, prepare

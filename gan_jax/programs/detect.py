@@ -11,9 +11,10 @@ from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
 from gan_jax import searches
-from gan_jax.config import difference, flatten, training
+from gan_jax.config import training
 from gan_jax.errors import InputError
 from gan_jax.evaluation.measure import measure
+from gan_jax.keys import difference, flatten
 from gan_jax.programs import train
 from gan_jax.programs.anomalies import (
     NORMAL,

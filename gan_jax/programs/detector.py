@@ -12,9 +12,9 @@ from ml_collections import ConfigDict
 
 from gan_jax import architectures
 from gan_jax import recipe as recipes
-from gan_jax.config import flatten, nested
 from gan_jax.data.feed import to_float
 from gan_jax.errors import InputError
+from gan_jax.keys import flatten, nested
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.chunks import chunks
 from gan_jax.programs.prior import Prior

@@ -8,10 +8,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax import searches
-from gan_jax.config import flatten
 from gan_jax.data.degradations import Degradation
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
+from gan_jax.keys import flatten
 from gan_jax.programs import targets
 from gan_jax.programs.assembly import make_mesh
 from gan_jax.programs.classifier import judge_of

@@ -11,9 +11,9 @@ from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
-from gan_jax.config import nested
 from gan_jax.data.feed import Images
 from gan_jax.errors import InputError
+from gan_jax.keys import nested
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.assembly import Run
 from gan_jax.programs.workdir import read_summary

@@ -9,7 +9,7 @@ from typing import Any
 import flax
 import jax
 
-from gan_jax.config import flatten
+from gan_jax.keys import flatten
 from gan_jax.programs.assembly import Run
 from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.prior import keep_prior

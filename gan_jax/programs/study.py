@@ -11,9 +11,9 @@ from jaxtyping import UInt8
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
-from gan_jax.config import flatten
 from gan_jax.errors import DivergedError, InputError
 from gan_jax.evaluation.tracking import tracking
+from gan_jax.keys import flatten
 from gan_jax.programs import train
 from gan_jax.programs.arms import Arm, check_arm, study_arms, with_teachers
 from gan_jax.programs.players import make_players

@@ -9,9 +9,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import difference, flatten
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
+from gan_jax.keys import difference, flatten
 from gan_jax.report import files
 
 _OWN = (

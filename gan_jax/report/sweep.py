@@ -71,6 +71,8 @@ def table(sweep: Sweep) -> Table:
         for name in sweep.measures
         if any(name in row for row in sweep.published.values())
     ]
+    counts = [len(values) for own in sweep.along.values() for values in own.values()]
+    runs = max(counts, default=0)
     rows: list[list[Value]] = []
     for value in sorted({*sweep.along, *sweep.published}):
         own = sweep.along.get(value, {})
@@ -78,12 +80,12 @@ def table(sweep: Sweep) -> Table:
         rows.append(
             [
                 value,
-                *(_spread(own.get(name, [])) for name in sweep.measures),
+                *(_spread(own.get(name, []), runs) for name in sweep.measures),
                 *(published.get(name) for name in known),
             ]
         )
     for arm, own in sweep.levels.items():
-        cells = [_spread(own.get(name, [])) for name in sweep.measures]
+        cells = [_spread(own.get(name, []), runs) for name in sweep.measures]
         rows.append([arm, *cells, *[None] * len(known)])
     return Table(
         f"Along {sweep.key}",
@@ -183,9 +185,11 @@ def trade_off(sweep: Sweep) -> bytes:
     return plots.encode_figure(figure)
 
 
-def _spread(values: Sequence[float]) -> Value:
+def _spread(values: Sequence[float], runs: int) -> Value:
+    """Give median and quartiles, and of how many runs where others have failed."""
     found = quartiles(values)
     if found is None:
         return None
     low, median, high = (format_number(number, 3) for number in found)
-    return median if len(values) == 1 else f"{median} ({low} to {high})"
+    spread = median if len(values) == 1 else f"{median} ({low} to {high})"
+    return spread if len(values) == runs else f"{spread}, {len(values)} of {runs} runs"

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from gan_jax.data.feed import read, to_float
 from gan_jax.data.splits import Part
+from gan_jax.errors import InputError
 from gan_jax.evaluation.variogram import variogram_error, variograms
 from gan_jax.report.page import Figure
 from gan_jax.report.wells import lags_figure, realisation_grid
@@ -62,6 +63,7 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
         ]
 
     return plain._replace(
+        channels=_grey,
         picture=picture,
         figures=figures,
         scores={
@@ -79,6 +81,15 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
         published=lambda dataset, metrics: None,
         published_along=lambda dataset: {},
     )
+
+
+def _grey(channels: int) -> int:
+    if channels != 1:
+        raise InputError(
+            f"the data has {channels} channels: wells are of grey images, one property "
+            "of the ground; task pixels takes colours"
+        )
+    return channels
 
 
 def _realisations(

@@ -1,0 +1,47 @@
+"""The comparison of the conditional generator with latent search, as it is run."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from tests.test_main import LENGTHS, ROOT, environment, run
+
+
+@pytest.mark.slow
+def test_both_ways_answer_for_the_same_pixels(tmp_path):
+    for name in ("pixelcgan", "gan"):
+        finished = run(
+            tmp_path / name, *LENGTHS, config=f"--config=configs/{name}.py:smoke"
+        )
+        assert finished.returncode == 0, finished.stderr
+
+    def compare(conditional, prior):
+        return subprocess.run(
+            [
+                *(sys.executable, "-m", "launch.constraints"),
+                f"--conditional={tmp_path / conditional}",
+                f"--prior={tmp_path / prior}",
+                *("--count=40", "--iterations=25", "--slots=16"),
+                *(f"--json={tmp_path}/rows.json", f"--plot={tmp_path}/plate.png"),
+            ],
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    finished = compare("pixelcgan", "gan")
+    assert finished.returncode == 0, finished.stderr
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert len(rows) == 3 and "conditional" in rows[0]["name"]
+    for row in rows:
+        assert row["ms_per_image"] > 0 and 0 <= row["honoured"] <= 1
+    assert rows[0]["ms_per_image"] < min(row["ms_per_image"] for row in rows[1:])
+    with Image.open(tmp_path / "plate.png") as plate:
+        assert min(plate.size) > 100
+    refused = compare("gan", "pixelcgan")
+    assert refused.returncode == 2 and "--conditional names a" in refused.stderr
