@@ -1,5 +1,8 @@
 """Generators and critics: sizes, stages, conditions, independence of neighbours."""
 
+from functools import partial
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +17,7 @@ from gan_jax.networks import (
     perceptron,
     residual,
 )
+from gan_jax.networks.normalisation import BatchNorm
 from tests.weights import first_weights
 
 LATENT = 7
@@ -70,6 +74,67 @@ def test_any_size_and_every_stage_is_a_door(
         activation = network.apply(variables, latent, given, stop=stage)
         rest = network.apply(variables, activation, given, start=stage)
         assert bool((rest == whole).all())
+
+
+@pytest.fixture(scope="module")
+def norms():
+    """Give our normalisation and flax's as `run(values, variables, train)`."""
+
+    def run(module, values, variables, **mode):
+        return module.apply(variables, values, **mode, mutable=["batch_stats"])
+
+    ours = partial(run, BatchNorm())
+    theirs = partial(nn.BatchNorm, momentum=0.9, use_fast_variance=False)
+    return (
+        lambda values, variables, train: ours(values, variables, train=train),
+        lambda values, variables, train: run(
+            theirs(use_running_average=not train), values, variables
+        ),
+    )
+
+
+def test_normalisation_by_batch_is_that_of_flax(norms):
+    values = 3 + 2 * jax.random.normal(jax.random.key(0), (4, 5, 3, 2))
+    variables = first_weights(BatchNorm(), jax.random.key(2), values, train=True)
+    weigh = jax.random.normal(jax.random.key(1), values.shape)
+
+    def everything(run, variables):
+        def loss(values, params):
+            known = {**variables, "params": params}
+            return (jnp.tanh(run(values, known, True)[0]) * weigh).sum()
+
+        def steepness(values, params):
+            return jnp.square(jax.grad(loss)(values, params)).sum()
+
+        normed, statistics = run(values, variables, True)
+        return {
+            "normed": normed,
+            "statistics": statistics,
+            "inference": run(values, {**variables, **statistics}, False)[0],
+            "slopes": jax.grad(loss, (0, 1))(values, variables["params"]),
+            "of slopes": jax.grad(steepness, (0, 1))(values, variables["params"]),
+        }
+
+    ours, theirs = (jax.jit(partial(everything, run))(variables) for run in norms)
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-5), ours, theirs
+    )
+    assert np.abs(ours["of slopes"][0]).max() > 0.01
+
+
+def test_normalisation_by_batch_of_what_is_almost_constant():
+    values = 1000 + 0.01 * jax.random.normal(jax.random.key(0), (64, 4, 4, 1))
+    variables = first_weights(BatchNorm(), jax.random.key(2), values, train=True)
+    half, _ = BatchNorm().apply(
+        variables, values.astype(jnp.bfloat16), train=True, mutable=["batch_stats"]
+    )
+    assert half.dtype == jnp.bfloat16
+    _, changed = BatchNorm().apply(
+        variables, values, train=True, mutable=["batch_stats"]
+    )
+    spread = (changed["batch_stats"]["var"] - 0.9) / 0.1
+    np.testing.assert_allclose(spread, np.asarray(values, np.float64).var(), rtol=0.02)
 
 
 @pytest.mark.parametrize("name", BUILDERS)

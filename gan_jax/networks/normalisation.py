@@ -1,11 +1,12 @@
 """What keeps activations in range: by batch, by image, by weight, or by the start."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 KINDS = ("batch", "layer", "spectral", "none")
 """Each penalty needs a critic whose normalisation suits it."""
@@ -14,6 +15,8 @@ OF_GENERATORS = ("batch", "none")
 
 MOMENTUM = 0.9
 """Of the running statistics."""
+
+_EPSILON = 1e-5  # of variances
 
 _small = nn.initializers.normal(0.02)
 
@@ -26,7 +29,8 @@ def normalise(
     Spectral norm acts on weights (`nn.SpectralNorm`): here it does nothing.
     """
     if kind == "batch":
-        return _normalise_batch(activation, train)
+        normed: Array = BatchNorm()(activation, train)
+        return normed
     if kind == "layer":
         axes = tuple(range(1, activation.ndim))
         normalised: Array = nn.LayerNorm(reduction_axes=axes, dtype=activation.dtype)(
@@ -36,18 +40,85 @@ def normalise(
     return activation
 
 
-def _normalise_batch(activation: Array, train: bool) -> Array:
-    normalised: Array = nn.BatchNorm(
-        use_running_average=not train,
-        momentum=MOMENTUM,
-        dtype=activation.dtype,
-        # E[x^2] - E[x]^2 loses the digits that mostly constant images need.
-        use_fast_variance=False,
-        scale_init=lambda key, shape, dtype=jnp.float32: (
-            1 + 0.02 * jax.random.normal(key, shape, dtype)
-        ),
-    )(activation)
-    return normalised
+class BatchNorm(nn.Module):
+    """Normalise by batch: channel by channel, over all else (arXiv 1502.03167).
+
+    What `flax.linen.BatchNorm` computes, variance in two passes: E[x^2] - E[x]^2 loses
+    the digits that mostly constant images need. The gradient is its closed form, which
+    makes half as many passes over the activations as automatic differentiation does.
+    """
+
+    @nn.compact
+    def __call__(
+        self, activation: Float[Array, "batch *shape"], train: bool
+    ) -> Float[Array, "batch *shape"]:
+        """Normalise by the batch's own statistics, or the running ones if not `train`.
+
+        Statistics and sums are of float32 whatever the activations are.
+        """
+        shape = activation.shape[-1:]
+        mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        variance = self.variable("batch_stats", "var", jnp.ones, shape)
+        scale = self.param("scale", _near_one, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        values = activation.astype(jnp.float32)
+        if not train:
+            normed = _standardised(values, mean.value, variance.value)
+            return _affine(normed, scale, bias).astype(activation.dtype)
+        if not self.is_initializing():
+            own = _moments(jax.lax.stop_gradient(values))
+            for running, new in zip((mean, variance), own, strict=True):
+                running.value = MOMENTUM * running.value + (1 - MOMENTUM) * new
+        return _by_batch(values, scale, bias).astype(activation.dtype)
+
+
+def _near_one(key: PRNGKeyArray, shape: tuple[int, ...]) -> Array:
+    return 1 + 0.02 * jax.random.normal(key, shape)
+
+
+def _moments(values: Array) -> tuple[Array, Array]:
+    axes = tuple(range(values.ndim - 1))
+    mean = values.mean(axes)
+    return mean, jnp.square(values - _wide(mean, values)).mean(axes)
+
+
+def _standardised(values: Array, mean: Array, variance: Array) -> Array:
+    inverse = jax.lax.rsqrt(variance + _EPSILON)
+    return (values - _wide(mean, values)) * _wide(inverse, values)
+
+
+def _affine(values: Array, scale: Array, bias: Array) -> Array:
+    return values * _wide(scale, values) + _wide(bias, values)
+
+
+def _wide(channels: Array, values: Array) -> Array:
+    return channels.reshape((1,) * (values.ndim - 1) + channels.shape)
+
+
+@jax.custom_vjp
+def _by_batch(values: Array, scale: Array, bias: Array) -> Array:
+    return _affine(_standardised(values, *_moments(values)), scale, bias)
+
+
+def _by_batch_forward(values: Array, scale: Array, bias: Array) -> tuple[Array, Any]:
+    moments = _moments(values)
+    normed = _affine(_standardised(values, *moments), scale, bias)
+    return normed, (values, scale, *moments)
+
+
+def _by_batch_backward(saved: Any, cotangent: Array) -> tuple[Array, Array, Array]:
+    values, scale, mean, variance = saved
+    axes = tuple(range(values.ndim - 1))
+    standard = _standardised(values, mean, variance)
+    of_bias = cotangent.sum(axes)
+    of_scale = (cotangent * standard).sum(axes)
+    share = values.shape[-1] / values.size
+    through_moments = _affine(standard, share * of_scale, share * of_bias)
+    slope = _wide(scale * jax.lax.rsqrt(variance + _EPSILON), values)
+    return slope * (cotangent - through_moments), of_scale, of_bias
+
+
+_by_batch.defvjp(_by_batch_forward, _by_batch_backward)
 
 
 def centres(kind: str) -> bool:
