@@ -12,6 +12,7 @@ from gan_jax.networks.compilation import compiled
 from tests.weights import first_weights
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
+MANY = 17  # channels, of which those of a transposed convolution go phase by phase
 PADDINGS = ["SAME", "VALID", ((1, 2), (0, 3))]
 
 
@@ -62,17 +63,23 @@ def assert_close(ours, theirs):
 @pytest.mark.parametrize("taps", [3, 4, 5])
 def test_values_equal_those_of_lax(pair, taps, stride, padding):
     ours, theirs = pair(stride, padding)
-    for size in (7, 8):
-        image, kernel = normal(0, 2, size, size + 1, 3), normal(1, taps, taps, 3, 4)
+    for size, outputs in ((7, 4), (8, 4), (7, MANY)):
+        image = normal(0, 2, size, size + 1, 3)
+        kernel = normal(1, taps, taps, 3, outputs)
         assert_close(ours(image, kernel), theirs(image, kernel))
 
 
 @pytest.mark.parametrize("pair", [strided, transposed])
-@pytest.mark.parametrize("size", [7, 8])
+@pytest.mark.parametrize(
+    ("size", "inputs", "outputs"), [(7, 2, 3), (8, 2, 3), (8, MANY + 1, MANY)]
+)
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("taps", [3, 4, 5])
-def test_first_and_second_derivatives_equal_those_of_lax(pair, taps, stride, size):
-    image, kernel = normal(0, 2, size, size, 2), normal(1, taps, taps, 2, 3)
+def test_first_and_second_derivatives_equal_those_of_lax(
+    pair, taps, stride, size, inputs, outputs
+):
+    image = normal(0, 2, size, size, inputs)
+    kernel = normal(1, taps, taps, inputs, outputs)
     results = []
     for convolution in pair(stride, "SAME"):
         first = jax.grad(lambda i, k, f=convolution: jnp.sin(f(i, k)).sum(), (0, 1))
