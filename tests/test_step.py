@@ -194,13 +194,15 @@ def test_a_gradient_penalty_is_a_term_like_any_other(feed):
         objective=adversarial.wgan,
         critic=dcgan.critic(SIZE, 4, 2, 3, normalisation="layer"),
         critic_terms={"gradient_penalty": Term(10.0, terms.gradient_penalty)},
+        critic_optimizer=optax.sgd(0.01),
     )
     state, arrays = begin(this, feed)
     stretch = jax.jit(make_stretch(make_step(this, feed.batch), 30))
     _, logs = stretch(state, arrays, jnp.int32(30))
     course = np.asarray(logs.values["critic/gradient_penalty"])
     assert course[0] > 1  # the critic begins almost flat: (0 - 1)^2 * 10
-    assert course[-1] < 0.5 * course[0]
+    # A single step's is chance: rounding decides it after a dozen steps.
+    assert np.median(course[-15:]) < 0.3 * course[0]
 
 
 def test_pulling_away_sees_the_codes_of_an_autoencoder_and_moves_the_generator(feed):
