@@ -20,6 +20,7 @@ On GPU and TPU the vendor's libraries handle all of it: there the same functions
 `jax.lax` directly. The form is chosen once, when tracing.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -91,6 +92,36 @@ def _cropped(image: Array, pads: Pads) -> tuple[Array, Pads]:
     return image, ((top, bottom), (left, right))
 
 
+def _convolve_fast(image: Array, kernel: Array, stride: int, pads: Pads) -> Array:
+    """Convolve in the form that suits a CPU.
+
+    It gathers what an output pixel sees before it multiplies, which only many outputs
+    repay. Where they are few, taps become outputs too, and what they give is shifted
+    and summed: all of them, or those above each other if all were more than inputs.
+    """
+    high, wide, inputs, outputs = kernel.shape
+    if stride > 1 or outputs > _FEW or high * outputs > inputs:
+        return _convolve_directly(image, kernel, stride, pads)
+    image, ((top, bottom), (left, right)) = _cropped(image, pads)
+    if high * wide * outputs > inputs:
+        rows = kernel.transpose(1, 2, 0, 3).reshape(1, wide, inputs, -1)
+        seen = _convolve_directly(image, rows, 1, ((0, 0), (left, right)))
+        columns, left, right, wide = seen.shape[2], 0, 0, 1
+    else:
+        flat = kernel.transpose(2, 0, 1, 3).reshape(inputs, -1)
+        seen = jnp.tensordot(image, flat, 1)
+        columns = image.shape[2] + left + right - wide + 1
+    seen = _hold(seen).reshape(*seen.shape[:3], high, wide, outputs)
+    seen = jnp.pad(seen, ((0, 0), (top, bottom), (left, right), *[(0, 0)] * 3))
+    lines = seen.shape[1] - high + 1
+    shifted = [
+        seen[:, row : row + lines, column : column + columns, row, column]
+        for row in range(high)
+        for column in range(wide)
+    ]
+    return functools.reduce(jnp.add, shifted)
+
+
 def _convolve_dilated(image: Array, kernel: Array, stride: int, pads: Pads) -> Array:
     return lax.conv_general_dilated(
         image,
@@ -110,7 +141,7 @@ def _convolve_by_phases(image: Array, kernel: Array, stride: int, pads: Pads) ->
     convolution at stride 1, and the phases are interleaved.
     """
     if stride == 1:
-        return _convolve_directly(image, kernel, 1, pads)
+        return _convolve_fast(image, kernel, 1, pads)
     rows, columns = (
         _Axis(size, taps, stride, low, high)
         for size, taps, (low, high) in zip(
@@ -154,7 +185,7 @@ def _convolve_phases_at_once(
     kernel = kernel.reshape(rows.seen, stride, columns.seen, stride, *kernel.shape[2:])
     # Pixels of a block that come later see a tap less far into the kernel.
     kernel = jnp.flip(kernel, (1, 3)).transpose(0, 2, 4, 1, 3, 5)
-    phases = _convolve_directly(
+    phases = _convolve_fast(
         image,
         _hold(kernel.reshape(*kernel.shape[:3], -1)),
         1,
@@ -333,7 +364,7 @@ def _kernel_gradient_gradients(
     )
 
 
-_convolve = _bilinear(_convolve_directly, _convolve_gradients, 2)
+_convolve = _bilinear(_convolve_fast, _convolve_gradients, 2)
 _convolve_transposed = _bilinear(_convolve_by_phases, _transposed_gradients, 2)
 _kernel_gradient = _bilinear(_correlate_batches, _kernel_gradient_gradients, 3)
 
