@@ -21,8 +21,10 @@ def main(arguments: list[str]) -> int:
         logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
         from gan_jax import recipe  # JAX starts here, after the flags are known good
         from gan_jax.programs.cache import keep_compiled
+        from gan_jax.programs.memory import keep_memory
 
         keep_compiled()
+        keep_memory()
         workdir = Path(_WORKDIR.value or Path("runs") / config.name)
         summary = recipe.program(config)(config, workdir)
         for name, value in summary["metrics"].items():

@@ -33,6 +33,7 @@ import numpy as np
 from gan_jax.evaluation.features import frechet_distance
 from gan_jax.networks.classifier import Classifier
 from gan_jax.programs.classifier import TrainedJudge
+from gan_jax.programs.memory import keep_memory
 from gan_jax.search.collaboration import Collaboration
 from launch import refinements, searches, steps
 from launch.timing import import_peers, line, peak, time_in_turns
@@ -161,6 +162,7 @@ def main() -> None:
     peers = _known(parser, options.peers, PEERS)
     if peers and jax.default_backend() != "cpu":
         parser.error("the peers run on CPUs, and would be compared with this device")
+    keep_memory()  # as the program does, for the peers too
     module = import_peers() if {"eager", "compiled"} & set(peers) else None
     reached = peak()
     print(f"peak {reached:.0f} GFLOP/s", flush=True)

@@ -13,6 +13,7 @@ from tests.weights import first_weights
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 MANY = 17  # channels, of which those of a transposed convolution go phase by phase
+FEW = [(32, 1), (24, 4)]  # inputs, outputs: all taps become outputs, or rows of them
 PADDINGS = ["SAME", "VALID", ((1, 2), (0, 3))]
 
 
@@ -63,15 +64,17 @@ def assert_close(ours, theirs):
 @pytest.mark.parametrize("taps", [3, 4, 5])
 def test_values_equal_those_of_lax(pair, taps, stride, padding):
     ours, theirs = pair(stride, padding)
-    for size, outputs in ((7, 4), (8, 4), (7, MANY)):
-        image = normal(0, 2, size, size + 1, 3)
-        kernel = normal(1, taps, taps, 3, outputs)
+    sizes = [(7, 3, 4), (8, 3, 4), (7, 3, MANY), *((7, *few) for few in FEW)]
+    for size, inputs, outputs in sizes:
+        image = normal(0, 2, size, size + 1, inputs)
+        kernel = normal(1, taps, taps, inputs, outputs)
         assert_close(ours(image, kernel), theirs(image, kernel))
 
 
 @pytest.mark.parametrize("pair", [strided, transposed])
 @pytest.mark.parametrize(
-    ("size", "inputs", "outputs"), [(7, 2, 3), (8, 2, 3), (8, MANY + 1, MANY)]
+    ("size", "inputs", "outputs"),
+    [(7, 2, 3), (8, 2, 3), (8, MANY + 1, MANY), *((8, *few) for few in FEW)],
 )
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("taps", [3, 4, 5])
