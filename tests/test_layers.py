@@ -13,7 +13,8 @@ from tests.weights import first_weights
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 MANY = 17  # channels, of which those of a transposed convolution go phase by phase
-FEW = [(32, 1), (24, 4)]  # inputs, outputs: all taps become outputs, or rows of them
+# Inputs, outputs: all taps become outputs, or rows of them, or patches are multiplied.
+FEW = [(32, 1), (24, 4), (2, 5)]
 PADDINGS = ["SAME", "VALID", ((1, 2), (0, 3))]
 
 
