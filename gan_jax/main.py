@@ -11,6 +11,14 @@ from gan_jax.errors import EXPECTED, explain
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's; runs/NAME by default.")
 flags.declare_key_flag("config")  # so that --help shows it too
 _VERBOSE = flags.DEFINE_bool("verbose", False, "Show the traceback of an error.")
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", "", "HOST:PORT of the first of several processes of this run."
+)
+_PROCESSES = flags.DEFINE_integer("processes", 1, "How many train this run.")
+_PROCESS = flags.DEFINE_integer("process", 0, "Which of them this is, from 0.")
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "This is one of several, as SLURM or a TPU pod tells."
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -20,17 +28,23 @@ def main(arguments: list[str]) -> int:
         # What Orbax and Grain log as errors, tracebacks in all, they also raise.
         logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
         from gan_jax import recipe  # JAX starts here, after the flags are known good
+        from gan_jax.programs import processes
         from gan_jax.programs.cache import keep_compiled
         from gan_jax.programs.memory import keep_memory
+        from gan_jax.report.terminal import say
 
         keep_compiled()
         keep_memory()
-        workdir = Path(_WORKDIR.value or Path("runs") / config.name)
-        summary = recipe.program(config)(config, workdir)
-        for name, value in summary["metrics"].items():
-            if not isinstance(value, dict):
-                print(f"{name:20s} {summary['metrics_failed'].get(name, value)}")
-        print(f"report: {workdir / 'report.html'}")
+        with processes.joined(
+            _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value
+        ):
+            program = recipe.program(config)
+            workdir = Path(_WORKDIR.value or Path("runs") / config.name)
+            summary = program(config, workdir)
+            for name, value in summary["metrics"].items():
+                if not isinstance(value, dict):
+                    say(f"{name:20s} {summary['metrics_failed'].get(name, value)}")
+            say(f"report: {workdir / 'report.html'}")
         return 0
     except EXPECTED as error:
         if flags.FLAGS.is_parsed() and _VERBOSE.value:

@@ -176,12 +176,23 @@ def streamed(
     batch_size: int,
     seed: int,
     place: Callable[[PyTree], PyTree] = jax.device_put,
+    share: slice = slice(None),
     threads: int = 8,
 ) -> Feed:
     """Read the batches of `resident` through Grain, for sets that do not fit.
 
-    Grain reads batches ahead in `threads` threads; memory holds a few stretches of
-    steps only. Arguments and errors are those of `resident`.
+    Grain reads batches ahead; memory holds a few stretches of steps only.
+
+    Args:
+        sources: as of `resident`.
+        batch_size: as of `resident`.
+        seed: as of `resident`.
+        place: puts the batches of a stretch on the devices: steps come first.
+        share: the images of a batch that this process reads, all by default.
+        threads: in which batches are read, as many ahead.
+
+    Raises:
+        InputError: where a source has fewer images than a batch.
     """
     _check(sources, batch_size)
     orders = _orders(sources, seed)
@@ -189,7 +200,7 @@ def streamed(
     reading: dict[str, tuple[int, Iterator[Any]]] = {}
 
     def open_at(role: str, step: int) -> Iterator[Any]:
-        batches = _Batches(sources[role], batch_size, orders[role])
+        batches = _Batches(sources[role], batch_size, orders[role], share)
         return iter(
             grain.MapDataset.source(batches)
             .slice(slice(step, None))
@@ -219,8 +230,11 @@ def streamed(
 class _Batches:
     """The endless sequence of batches, as Grain reads: by step."""
 
-    def __init__(self, source: Source, batch_size: int, salts: np.ndarray):
+    def __init__(
+        self, source: Source, batch_size: int, salts: np.ndarray, share: slice
+    ):
         self._source = source
+        self._share = share
         self._length = 2**32 // batch_size  # positions are 32-bit words
         self._draw = jax.jit(
             functools.partial(
@@ -234,7 +248,7 @@ class _Batches:
     def __getitem__(self, step: int) -> Images:
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
             chosen = np.asarray(self._draw(np.int32(step)))
-        return read(self._source, chosen)
+        return read(self._source, chosen[self._share])
 
 
 def read(source: Source, indices: Int[np.ndarray, " count"]) -> Images:

@@ -1,5 +1,6 @@
 """From a config to functions and data on the devices."""
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from gan_jax.data.sources import Official, Skipped, fingerprint, in_memory
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
 from gan_jax.names import look_up
+from gan_jax.programs.processes import several
 from gan_jax.programs.teacher import Teacher, open_teacher
 from gan_jax.report.terminal import say
 from gan_jax.tasks.colors import TEACHER
@@ -68,7 +70,9 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     recipe = recipes.recipe(config, task, channels)
     kind = config.data.feed
     if kind == "auto":
-        kind = "resident" if _bytes(official) <= RESIDENT_LIMIT else "streamed"
+        # Of a stream each process reads its share alone.
+        fits = _bytes(official) <= RESIDENT_LIMIT and not several()
+        kind = "resident" if fits else "streamed"
     open_feed = look_up(recipes.FEEDS, "data.feed", kind)
     if kind == "resident":
         train, test = official
@@ -78,12 +82,18 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         recipe = recipes.recipe(config, task, channels, teacher.classes)
     parts = recipes.partition_of(config, official)
     mesh = make_mesh(config.batch_size)
-    everywhere = NamedSharding(mesh, PartitionSpec())
     feed = open_feed(
         parts["train"],
         config.batch_size,
         config.seed,
-        lambda tree: jax.device_put(tree, everywhere),
+        **(
+            {"place": functools.partial(replicated, mesh)}
+            if kind == "resident"
+            else {
+                "place": functools.partial(_stretched, mesh),
+                "share": _share(mesh, config.batch_size),
+            }
+        ),
     )
     digest = hashlib.sha256()
     for source in parts["train"].values():
@@ -104,9 +114,18 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
 
 
 def make_mesh(batch_size: int) -> jax.sharding.Mesh:
-    """Lay the batch over as many local devices as divide it evenly."""
-    devices = jax.local_devices()
+    """Lay the batch over as many devices as divide it evenly; of several processes all.
+
+    Raises:
+        InputError: the devices of several processes do not divide it.
+    """
+    devices = jax.devices()
     count = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
+    if count < len(devices) and several():
+        raise InputError(
+            f"batch_size {batch_size} cannot be laid over {len(devices)} devices: give "
+            "a multiple of them"
+        )
     # Explicit axes, the default, forbid permutation and slicing of a sharded batch.
     return jax.make_mesh(
         (count,),
@@ -114,6 +133,31 @@ def make_mesh(batch_size: int) -> jax.sharding.Mesh:
         axis_types=(jax.sharding.AxisType.Auto,),
         devices=devices[:count],
     )
+
+
+def replicated(mesh: jax.sharding.Mesh, tree: PyTree) -> PyTree[Array]:
+    """Put arrays, which all processes have, on every device."""
+    return _placed(NamedSharding(mesh, PartitionSpec()), tree)
+
+
+def _stretched(mesh: jax.sharding.Mesh, tree: PyTree) -> PyTree[Array]:
+    """Put a process's share of the batches of some steps on its devices."""
+    return _placed(NamedSharding(mesh, PartitionSpec(None, "batch")), tree)
+
+
+def _placed(sharding: NamedSharding, tree: PyTree) -> PyTree[Array]:
+    if not several():
+        return jax.device_put(tree, sharding)
+    place = functools.partial(jax.make_array_from_process_local_data, sharding)
+    return jax.tree.map(lambda leaf: place(np.asarray(leaf)), tree)
+
+
+def _share(mesh: jax.sharding.Mesh, batch_size: int) -> slice:
+    """Tell which images of a batch lie on this process's devices, one after another."""
+    batched = NamedSharding(mesh, PartitionSpec("batch"))
+    places = batched.addressable_devices_indices_map((batch_size,)).values()
+    own = [range(batch_size)[place] for (place,) in filter(None, places)]
+    return slice(min(one.start for one in own), max(one.stop for one in own))
 
 
 def _bytes(official: Official) -> int:

@@ -1,10 +1,12 @@
 """Many images in pieces of one size, so that one compiled program serves them all."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 from jaxtyping import Array, Int, PyTree
+
+from gan_jax.programs.processes import gathered
 
 
 def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
@@ -14,6 +16,32 @@ def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
     """
     for start in range(0, count, size):
         yield np.arange(start, start + size) % count
+
+
+def in_chunks(
+    make: Callable[[Int[np.ndarray, " size"]], PyTree[Array]], count: int, size: int
+) -> PyTree[np.ndarray]:
+    """Make something of 0 to count - 1 in pieces of `size`; each process its share.
+
+    Args:
+        make: of the indices of a piece, arrays with a leading axis of as many; it uses
+            the devices of this process alone.
+        count: of them.
+        size: of a piece.
+
+    Returns:
+        What was made of all, for all processes.
+    """
+    pieces = [*chunks(count, size)]
+    # Processes take turns, and all make as many: what is too much is cut.
+    turns = -(-len(pieces) // jax.process_count())
+    places = np.arange(turns) * jax.process_count() + jax.process_index()
+    own = [pieces[place % len(pieces)] for place in places]
+    made = [jax.tree.map(np.asarray, make(at)) for at in own]
+    every = gathered(jax.tree.map(lambda *parts: np.stack(parts), *made))
+    return jax.tree.map(
+        lambda leaf: leaf.swapaxes(0, 1).reshape(-1, *leaf.shape[3:])[:count], every
+    )
 
 
 def taken(

@@ -23,7 +23,8 @@ from gan_jax.evaluation.judgement import Judgement
 from gan_jax.networks.classifier import Classifier, fitting
 from gan_jax.networks.compilation import compiled, run_once
 from gan_jax.programs.cache import cache_folder
-from gan_jax.programs.chunks import chunks
+from gan_jax.programs.chunks import chunks, in_chunks
+from gan_jax.programs.processes import of_first
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
@@ -63,19 +64,14 @@ class TrainedJudge:
         self, images: Float[np.ndarray, "count height width channels"]
     ) -> Judgement:
         """Judge images in [-1, 1]."""
-        features, logits = [], []
-        for at in chunks(len(images), _CHUNK):
-            found = self._apply(self._variables, images[at])
-            features.append(np.asarray(found.features))
-            logits.append(np.asarray(found.logits, np.float64))
-        count = len(images)
-        if not self._labels:
-            return Judgement(np.concatenate(features)[:count], None)
-        exact = np.concatenate(logits)[:count]
-        odds = np.exp(exact - exact.max(axis=1, keepdims=True))
-        return Judgement(
-            np.concatenate(features)[:count], odds / odds.sum(axis=1, keepdims=True)
+        found = in_chunks(
+            lambda at: self._apply(self._variables, images[at]), len(images), _CHUNK
         )
+        if not self._labels:
+            return Judgement(found.features, None)
+        exact = found.logits.astype(np.float64)
+        odds = np.exp(exact - exact.max(axis=1, keepdims=True))
+        return Judgement(found.features, odds / odds.sum(axis=1, keepdims=True))
 
 
 def judge_of(config: ConfigDict) -> TrainedJudge | None:
@@ -108,7 +104,7 @@ def open_judge(official: Official, settings: ConfigDict) -> TrainedJudge:
     """
     if settings.epochs < 1:
         raise InputError("evaluation.classifier.epochs is 0: no classifier is trained")
-    kept = open_classifier(official, settings, "to measure with")
+    kept = of_first(lambda: open_classifier(official, settings, "to measure with"))
     return TrainedJudge(fitting(kept["variables"]), kept)
 
 

@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 
 from gan_jax.errors import DivergedError
 from gan_jax.networks.compilation import compiled
+from gan_jax.programs.assembly import replicated
 from gan_jax.programs.record import Record
 from gan_jax.training.population import (
     Population,
@@ -74,7 +75,7 @@ class Crew:
         stretch: Any = make_stretch(step, fused)
         if not self._alone:
             stretch = make_population(stretch, "vmap")
-        frozen = jax.device_put(this.frozen, everywhere)
+        frozen = replicated(this.mesh, this.frozen)
         advance = (
             compiled(stretch, donate_argnums=0, out_shardings=everywhere)
             .lower(state, arrays, np.int32(fused), frozen)

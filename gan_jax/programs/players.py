@@ -5,11 +5,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.stages import image_of
-from gan_jax.programs.chunks import chunks, taken
+from gan_jax.programs.chunks import in_chunks, taken
+from gan_jax.programs.processes import own
 from gan_jax.tasks.task import Players, Samples, Task
 from gan_jax.training.method import Recipe
 from gan_jax.training.state import Trained, Variables
@@ -34,24 +35,27 @@ def make_players(recipe: Recipe, task: Task) -> Callable[[Trained], Players]:
     judge = compiled(recipe.critic.apply)
 
     def of_networks(networks: Trained) -> Players:
+        generator, critic = own((networks.generator, networks.critic))
+
         def generate(
             key: PRNGKeyArray, conditions: PyTree[Array], count: int
         ) -> Samples:
-            images = []
-            for at in chunks(count, _CHUNK):
+            def piece(at: Int[np.ndarray, " size"]) -> Array:
                 fresh = jax.random.fold_in(key, at[0])
-                found = run(networks.generator, fresh, taken(conditions, at))
-                images.append(np.asarray(found))
-            return np.concatenate(images)[:count]
+                return run(generator, fresh, taken(conditions, at))
+
+            images: Samples = in_chunks(piece, count, _CHUNK)
+            return images
 
         def score(
             images: Samples, conditions: PyTree[Array]
         ) -> Float[np.ndarray, "count ..."]:
-            scores = [
-                np.asarray(judge(networks.critic, images[at], taken(conditions, at)))
-                for at in chunks(len(images), _CHUNK)
-            ]
-            return np.concatenate(scores)[: len(images)]
+            scores: Samples = in_chunks(
+                lambda at: judge(critic, images[at], taken(conditions, at)),
+                len(images),
+                _CHUNK,
+            )
+            return scores
 
         return Players(generate, score)
 

@@ -10,6 +10,7 @@ import numpy as np
 from gan_jax.errors import DivergedError
 from gan_jax.programs.assembly import Run
 from gan_jax.programs.evaluation import Evaluation
+from gan_jax.programs.processes import leads
 from gan_jax.programs.results import conclude, no_timing
 from gan_jax.programs.selection import Epochs, epoch_row
 from gan_jax.report import files
@@ -75,7 +76,7 @@ class Record:
         elif step:
             say(f"{self.this.workdir} continues at step {step} of {steps}")
         self._journal = self._stack.enter_context(
-            Journal(self.this.workdir, step if step else None)
+            Journal(self.this.workdir, step if step else None, written=leads())
         )
         return state
 
@@ -108,8 +109,9 @@ class Record:
             self._epochs.keep(self._journal.rows, state)
         if due(step, config.sample_every) or last:
             picture = self._evaluation.draw(trained(state))
-            plate = self.this.workdir / "samples" / f"{step:08d}.png"
-            files.write_image(plate, picture)
+            if leads():
+                plate = self.this.workdir / "samples" / f"{step:08d}.png"
+                files.write_image(plate, picture)
             self._journal.image(step, "samples", picture)
 
     def save(self, step: int, state: TrainState, wait: bool = False) -> None:

@@ -13,6 +13,7 @@ from gan_jax.keys import flatten
 from gan_jax.programs.assembly import Run
 from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.prior import keep_prior
+from gan_jax.programs.processes import leads
 from gan_jax.programs.selection import Epochs
 from gan_jax.report import files, training
 from gan_jax.report.journal import Journal
@@ -48,7 +49,6 @@ def conclude(
     }
     keep_prior(this, chosen)
     plate = evaluation.draw(chosen)
-    files.write_image(this.workdir / "samples" / "best.png", plate)
     train_part = this.parts["train"]
     # Only what a task has: of most tasks neither.
     more = {
@@ -88,20 +88,15 @@ def conclude(
         "parameters_sha256": parameters_digest(state),
         "complete": True,
     }
-    journal.flush()
-    files.write_text(
-        this.workdir / "report.html",
-        training.report(
-            summary,
-            flatten(this.config),
-            rows,
-            plate,
-            evaluation.figures(chosen),
-            this.task,
-            this.workdir,
-        ),
-    )
-    files.write_json(this.workdir / "summary.json", summary)
+    figures = evaluation.figures(chosen)
+    if leads():
+        journal.flush()
+        files.write_image(this.workdir / "samples" / "best.png", plate)
+        page = training.report(
+            summary, flatten(this.config), rows, plate, figures, this.task, this.workdir
+        )
+        files.write_text(this.workdir / "report.html", page)
+        files.write_json(this.workdir / "summary.json", summary)
     return summary
 
 

@@ -15,6 +15,7 @@ from gan_jax.programs.classifier import (
     read_classifier,
     write_classifier,
 )
+from gan_jax.programs.processes import leads
 
 _FILE = "teacher.msgpack"
 
@@ -97,5 +98,5 @@ def open_teacher(
 
 def keep_teacher(teacher: Teacher, workdir: Path) -> None:
     """Leave a run's teacher in its workdir, for this run and for others."""
-    if not (workdir / _FILE).exists():
+    if leads() and not (workdir / _FILE).exists():
         write_classifier(workdir / _FILE, teacher.kept)

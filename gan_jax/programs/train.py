@@ -10,17 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import Array, PyTree, UInt32
 from ml_collections import ConfigDict
 
 from gan_jax.errors import DivergedError, Interrupted
 from gan_jax.networks.compilation import run_once
 from gan_jax.programs.assembly import Run, prepare
 from gan_jax.programs.crew import Crew
+from gan_jax.programs.processes import agreed, check_same, largest
 from gan_jax.programs.record import Record, due
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.teacher import keep_teacher
-from gan_jax.programs.workdir import check_workdir, claimed
+from gan_jax.programs.workdir import check_shared, check_workdir, claimed
 from gan_jax.report.progress import Progress
 from gan_jax.training.state import TrainState
 from gan_jax.training.step import initial_state
@@ -59,14 +60,21 @@ def run_together(
         InputError, OSError, Interrupted: as `run`.
     """
     began = time.monotonic()
-    befores = [check_workdir(*each) for each in zip(configs, workdirs, strict=True)]
-    runs = [prepare(*each) for each in zip(configs, workdirs, strict=True)]
+    with agreed():
+        pairs = [*zip(configs, workdirs, strict=True)]
+        befores = [check_workdir(*each) for each in pairs]
+        runs = [prepare(*each) for each in pairs]
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         for this in runs:
-            enter(claimed(this.config, this.workdir, this.skipped))
+            check_same(this.digest, "training images")
+            with agreed():
+                enter(claimed(this.config, this.workdir, this.skipped))
             if this.teacher is not None:
+                check_same(this.teacher.kept["sha256"], "teacher")
                 keep_teacher(this.teacher, this.workdir)
+            with agreed():
+                check_shared(this.workdir)
         records = [enter(Record(this)) for this in runs]
         signals = enter(Signals())
         states = [record.begin(initialise(record.this)) for record in records]
@@ -105,11 +113,13 @@ def initialise(this: Run) -> TrainState:
     arrays = this.feed.stretch(0, 1, 1)
     everywhere = NamedSharding(this.mesh, PartitionSpec())
 
-    def init(key: PRNGKeyArray, arrays: PyTree) -> TrainState:
+    def init(words: UInt32[Array, "words"], arrays: PyTree) -> TrainState:
+        key = jax.random.wrap_key_data(words)
         return initial_state(this.recipe, key, this.feed.batch(arrays, jnp.int32(0)))
 
-    key = jax.random.key(this.config.seed)
-    state: TrainState = run_once(init, key, arrays, out_shardings=everywhere)
+    # A key as such cannot be given to several processes.
+    words = np.asarray(jax.random.key_data(jax.random.key(this.config.seed)))
+    state: TrainState = run_once(init, words, arrays, out_shardings=everywhere)
     return state
 
 
@@ -170,9 +180,9 @@ def train(
             crew.look(step, state)
             pause = time.monotonic() - pause
             pauses, idle = pauses + pause, idle + pause
-            stopping = signals.received if step < config.steps else None
+            stopping = largest(signals.received or 0) if step < config.steps else 0
             if due(step, config.checkpoint_every) or step == config.steps or stopping:
-                crew.save(step, state, wait=stopping is not None)
+                crew.save(step, state, wait=bool(stopping))
             if stopping:
                 raise Interrupted(
                     stopping, f"stopped at step {step}; the same command continues"

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
 from gan_jax.keys import difference, flatten
+from gan_jax.programs.processes import leads
 from gan_jax.report import files
 
 _OWN = (
@@ -90,12 +91,16 @@ def claimed(
 
     What a killed run left half-written is removed, and the inputs that cannot be used
     are listed in `results.jsonl`. While one run holds a workdir, a second is refused;
-    the system lets go of it when the run ends, by `kill -9` too.
+    the system lets go of it when the run ends, by `kill -9` too. Of several processes
+    of a run it is the first one that holds it.
 
     Raises:
         InputError: another run is at work there.
         OSError: it cannot be written.
     """
+    if not leads():
+        yield
+        return
     workdir.mkdir(parents=True, exist_ok=True)
     with _locked(workdir):
         check_workdir(config, workdir)  # another run may have come first
@@ -104,6 +109,19 @@ def claimed(
         if skipped or (workdir / "results.jsonl").exists():
             write_results(workdir, skipped)
         yield
+
+
+def check_shared(workdir: Path) -> None:
+    """Refuse a workdir that a process of this run does not see; after it is claimed.
+
+    Raises:
+        InputError: it is a folder of another machine.
+    """
+    if not (workdir / "config.json").exists():
+        raise InputError(
+            f"workdir {workdir} is not the same folder on all machines: give a "
+            "--workdir that they share"
+        )
 
 
 def write_results(

@@ -66,7 +66,10 @@ class Journal:
     """
 
     def __init__(
-        self, workdir: str | os.PathLike[str], resume_step: int | None = None
+        self,
+        workdir: str | os.PathLike[str],
+        resume_step: int | None = None,
+        written: bool = True,
     ) -> None:
         """Opens the journal.
 
@@ -74,6 +77,8 @@ class Journal:
             workdir: the run's folder; made if missing.
             resume_step: the step of the checkpoint the run continues from, whose row
                 is the last one kept. None for a new run: nothing is kept.
+            written: False for a journal that has the same rows and writes nothing, of
+                a process beside the one that does.
 
         Raises:
             OSError: the folder cannot be read or written.
@@ -85,9 +90,11 @@ class Journal:
         self._lines = [encode_json(row) for row in self._rows]
         self._changed = True
         self._flush_after = 0.0
-        events = workdir / "tensorboard"
-        continued = events.is_dir() and any(events.iterdir())
-        self._events = Events(events, kept + 1 if continued else None)
+        self._events: Events | None = None
+        if written:
+            events = workdir / "tensorboard"
+            continued = events.is_dir() and any(events.iterdir())
+            self._events = Events(events, kept + 1 if continued else None)
         self.flush()
 
     def __enter__(self) -> "Journal":
@@ -132,6 +139,8 @@ class Journal:
             self._rows.append({"step": int(step), **numbers})
             self._lines.append(encode_json(self._rows[-1]))
         self._changed = True
+        if self._events is None:
+            return
         for name, number in numbers.items():
             if number is not None:
                 self._events.scalar(step, name, number)
@@ -142,8 +151,9 @@ class Journal:
         self, step: int, name: str, image: UInt8[np.ndarray, "height width channels"]
     ) -> None:
         """Shows an image of 1 or 3 channels in TensorBoard."""
-        colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
-        self._events.image(step, name, colour)
+        if self._events is not None:
+            colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
+            self._events.image(step, name, colour)
 
     def flush(self) -> None:
         """Brings everything written so far to the disk.
@@ -154,6 +164,8 @@ class Journal:
         Raises:
             OSError: the file cannot be written.
         """
+        if self._events is None:
+            return
         began = time.monotonic()
         if self._changed:
             write_text(self._path, "".join(line + "\n" for line in self._lines))
@@ -172,7 +184,8 @@ class Journal:
         try:
             self.flush()
         finally:
-            self._events.close()
+            if self._events is not None:
+                self._events.close()
 
 
 def _plain(value: SupportsFloat) -> float | int | None:

@@ -1,13 +1,13 @@
 """How far a long loop is: a bar on a terminal, plain lines anywhere else."""
 
 import io
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, SupportsFloat, TextIO
 
+from gan_jax.report import terminal
 from gan_jax.report.formats import format_duration, format_number
 
 _LINE_SECONDS = 10.0
@@ -47,7 +47,7 @@ class Progress:
         self._step = start
         self._description = description
         self._unit = unit
-        self._stream: Any = sys.stderr if stream is None else stream
+        self._stream: Any = terminal.stream() if stream is None else stream
         self._metrics: Mapping[str, SupportsFloat] = {}
         self._marks: deque[tuple[float, int]] = deque()
         self._began = time.monotonic()

@@ -1,12 +1,34 @@
 """What a user reads while a program runs: lines and tables."""
 
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
 from gan_jax.report.formats import format_number
 from gan_jax.report.page import Table, Value
+
+_silent = False
+
+
+def silence() -> None:
+    """Say nothing more: of processes that work together only the first one speaks.
+
+    Errors that end the process are still told.
+    """
+    global _silent
+    _silent = True
 
 
 def say(text: str) -> None:
     """Tell one line, at once."""
-    print(text, flush=True)
+    if not _silent:
+        print(text, flush=True)
+
+
+def stream() -> TextIO:
+    """Give where it is shown how far a program is."""
+    return Path(os.devnull).open("w") if _silent else sys.stderr
 
 
 def show(table: Table) -> None:

@@ -1,0 +1,130 @@
+"""Train one run in several processes on this machine, each with devices of its own.
+
+python -m launch.processes --processes=2 --devices=2 -- --config=configs/gan.py
+python -m launch.processes --processes=4 -- --config=configs/pixelcgan.py --workdir=W
+
+What follows `--` are the arguments of `gan_jax.main`. The processes find each other
+at a free port and exchange gradients over gloo, as those of a cluster of CPUs do;
+each keeps to its share of the cores. Where one of them ends before its time, the
+others are ended too, and the same command continues at the last checkpoint. A signal
+that ends this program ends them all, after they have saved.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+_GRACE = 20  # seconds in which the others may end by themselves
+_POLL = 0.1  # seconds
+
+
+def main() -> int:
+    """Run the processes; returns the exit code of the run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--processes", type=int, default=2, help="how many")
+    parser.add_argument("--devices", type=int, default=1, help="of each, on CPUs")
+    parser.add_argument("arguments", nargs="*", help="of gan_jax.main, after --")
+    options = parser.parse_args()
+    if options.processes < 1 or options.devices < 1:
+        parser.error("--processes and --devices are at least 1")
+    if not options.arguments:
+        parser.error("which run? Give the arguments of gan_jax.main after --")
+    return run(options.processes, options.devices, options.arguments)
+
+
+def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
+    """Run `gan_jax.main` in processes that belong together.
+
+    Args:
+        processes: how many.
+        devices: of each.
+        arguments: of every one.
+
+    Returns:
+        The exit code of the first process that failed, 128 + N for signal N; else 0.
+    """
+    coordinator = f"localhost:{free_port()}"
+    cores = sorted(os.sched_getaffinity(0))
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
+
+    def start(process: int) -> subprocess.Popen[bytes]:
+        # Each would otherwise start as many threads as there are cores.
+        share = cores[process::processes] or [cores[process % len(cores)]]
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "gan_jax.main",
+                *arguments,
+                f"--coordinator={coordinator}",
+                f"--processes={processes}",
+                f"--process={process}",
+            ],
+            env=environment,
+            preexec_fn=lambda: os.sched_setaffinity(0, share),
+        )
+
+    started = [start(process) for process in range(processes)]
+
+    def pass_on(number: int, frame: object) -> None:
+        for one in started:
+            one.send_signal(number)
+
+    before = {
+        number: signal.signal(number, pass_on)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        return _wait(started)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for one in started:
+            one.kill()
+            one.wait()
+
+
+def _wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
+    """Wait for all; where one fails, end the others and say so."""
+    while True:
+        codes = [one.poll() for one in started]
+        failed = [place for place, code in enumerate(codes) if code]
+        if failed or None not in codes:
+            break
+        time.sleep(_POLL)
+    if not failed:
+        return 0
+    deadline = time.monotonic() + _GRACE
+    while None in [one.poll() for one in started] and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    # The one that was killed is the cause, whoever was seen to end first.
+    killed = [at for at in failed if (codes[at] or 0) < 0]
+    cause = (killed or failed)[0]
+    code = codes[cause] or 0
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    print(
+        f"launch.processes: process {cause} of {len(started)} has ended ({how}), and "
+        "the run with it: the same command continues at the last checkpoint",
+        file=sys.stderr,
+        flush=True,
+    )
+    return 128 - code if code < 0 else code
+
+
+def free_port() -> int:
+    """Find a port of this machine at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())
