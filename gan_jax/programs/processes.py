@@ -63,9 +63,13 @@ def joined(
         expected = isinstance(error, EXPECTED)
         if not expected and not _is_loss(error):
             traceback.print_exc()
-        line, code = explain(error) if expected else (LOST, 1)
+        line, code = explain(error) if expected else (f"{LOST} ({_line(error)})", 1)
         print(f"gan_jax: {line}", file=sys.stderr, flush=True)
         os._exit(code)
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
 def _is_loss(error: Exception) -> bool:
@@ -92,6 +96,8 @@ def _join(coordinator: str, processes: int, process: int) -> None:
         }
     # A signal is ours to handle: the run is saved first.
     jax.config.update("jax_enable_preemption_service", False)
+    # On CPUs two programs at once may wait for each other's messages, and for ever.
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     try:
         jax.distributed.initialize(
             **how,
@@ -105,8 +111,8 @@ def _join(coordinator: str, processes: int, process: int) -> None:
             "--processes=N --process=I instead of --distributed"
         ) from None
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"the processes have not come together ({reason})") from None
+        reason = f"the processes have not come together ({_line(error)})"
+        raise InputError(reason) from None
     if not leads():
         silence()
 

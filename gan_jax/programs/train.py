@@ -164,6 +164,7 @@ def train(
         count, arrays = stretch_from(step)
         start = time.monotonic()
         advance = crew.compile(state, arrays)
+        largest(0)  # devices that are still compiling are not waited for long
         compiled = idle = time.monotonic()  # idle: since when the device waits
         host, pauses = 0.0, 0.0
         while step < config.steps and not crew.lost:

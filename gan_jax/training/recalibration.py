@@ -41,10 +41,13 @@ def recalibrate(
         count = len(jax.tree.leaves(example.real)[0])
         return recipe.latent(jax.random.fold_in(key, turn), count)
 
-    def judged(turn: int, example: Example) -> tuple[Array, Any]:
-        fake = image_of(generate(generator, latent(turn, example), example.condition))
+    def judged(
+        generator: Variables, latent: PyTree[Array], example: Example
+    ) -> tuple[Array, Any]:
+        fake: Any = recipe.generator.apply(generator, latent, example.condition)
         return _side_by_side(
-            (example.real, example.real_condition), (fake, example.condition)
+            (example.real, example.real_condition),
+            (image_of(fake), example.condition),
         )
 
     generator = _mean_statistics(
@@ -53,11 +56,14 @@ def recalibrate(
         [(latent(turn, each), each.condition) for turn, each in enumerate(batches)],
         key,
     )
-    generate = compiled(recipe.generator.apply)
+    both = compiled(judged)
     critic = _mean_statistics(
         recipe.critic,
         networks.critic,
-        [judged(turn, each) for turn, each in enumerate(batches)],
+        [
+            both(generator, latent(turn, each), each)
+            for turn, each in enumerate(batches)
+        ],
         key,
     )
     return networks._replace(generator=generator, critic=critic)
