@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
             _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value
         ):
             program = recipe.program(config)
+            processes.check_program(config)
             workdir = Path(_WORKDIR.value or Path("runs") / config.name)
             summary = program(config, workdir)
             for name, value in summary["metrics"].items():

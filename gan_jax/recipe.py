@@ -32,7 +32,6 @@ from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
 from gan_jax.losses import adversarial, reconstruction
 from gan_jax.names import look_up
-from gan_jax.programs.processes import several
 from gan_jax.tasks import colors, pixels, points, samples, wells
 from gan_jax.tasks.task import Task
 from gan_jax.training import terms
@@ -98,9 +97,6 @@ FEEDS: Mapping[str, Callable[..., feed.Feed]] = {
     "resident": feed.resident,
     "streamed": feed.streamed,
 }
-
-TOGETHER = ("train", "colorize")
-"""Programs that several processes run as one, on the devices of all."""
 
 PROGRAMS: Mapping[str, str] = {
     "train": "gan_jax.programs.train",
@@ -177,16 +173,9 @@ def program(config: ConfigDict) -> Callable[[ConfigDict, Path], dict[str, Any]]:
     """Find the program that a config names.
 
     Raises:
-        InputError: there is no such program, or none that several processes run.
+        InputError: there is no such program.
     """
     module = look_up(PROGRAMS, "program", config.program)
-    applied = bool(config.get("images", ""))
-    if several() and (applied or config.program not in TOGETHER):
-        what = "a folder of images" if applied else f"program '{config.program}'"
-        raise InputError(
-            f"{what} is the work of one process, and there are {jax.process_count()}: "
-            "start one; python -m launch.latent_search shares out images"
-        )
     run: Callable[[ConfigDict, Path], dict[str, Any]]
     run = importlib.import_module(module).run
     return run

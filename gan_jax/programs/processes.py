@@ -15,12 +15,15 @@ import flax.serialization
 import jax
 import numpy as np
 from jaxtyping import Array, PyTree
+from ml_collections import ConfigDict
 
 from gan_jax.errors import EXPECTED, DivergedError, InputError, Interrupted, explain
 from gan_jax.report.terminal import silence
 
 _SECONDS = 30  # without a sign of life from a process, after which it is lost
 _JOINING = 300  # until all processes must have come
+
+_TOGETHER = ("train", "colorize")
 
 LOST = (
     "another process of this run has ended, or its machine cannot be reached: the same "
@@ -125,6 +128,21 @@ def several() -> bool:
 def leads() -> bool:
     """Whether this process writes the files and tells the user."""
     return jax.process_index() == 0
+
+
+def check_program(config: ConfigDict) -> None:
+    """Refuse several processes where they would not work as one.
+
+    Raises:
+        InputError: the program does not train one run.
+    """
+    applied = bool(config.get("images", ""))
+    if several() and (applied or config.program not in _TOGETHER):
+        what = "a folder of images" if applied else f"program '{config.program}'"
+        raise InputError(
+            f"{what} is the work of one process, and there are {jax.process_count()}: "
+            "start one; python -m launch.latent_search shares out images"
+        )
 
 
 def own(tree: PyTree[Array]) -> PyTree[Array]:

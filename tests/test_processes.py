@@ -1,0 +1,207 @@
+"""One run in several processes: the same numbers, and what happens when one ends."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gan_jax.errors import InputError
+from gan_jax.programs import processes
+from tests.test_main import ROOT, losses, run, summary
+
+STEPS = 40
+TINY = (
+    f"--config.steps={STEPS}",
+    "--config.checkpoint_every=10",
+    "--config.evaluation.every=20",
+    "--config.evaluation.count=100",
+    "--config.evaluation.final_count=100",
+    "--config.sample_every=0",
+)
+
+
+def command(workdir, *flags, layout, config):
+    count, devices = layout
+    return [
+        sys.executable,
+        "-m",
+        "launch.processes",
+        f"--processes={count}",
+        f"--devices={devices}",
+        "--",
+        f"--config=configs/{config}.py:smoke",
+        f"--workdir={workdir}",
+        *TINY,
+        *flags,
+    ]
+
+
+def launch(workdir, *flags, layout=(2, 2), config="wgan_gp"):
+    return subprocess.run(
+        command(workdir, *flags, layout=layout, config=config),
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+
+
+def trained(workdir, *flags, **how):
+    finished = launch(workdir, *flags, **how)
+    assert finished.returncode == 0, finished.stderr
+    return finished
+
+
+def started(workdir, layout=(2, 2), config="wgan_gp"):
+    return subprocess.Popen(
+        command(workdir, layout=layout, config=config),
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(folder, process):
+    deadline = time.monotonic() + 240
+    while not folder.is_dir():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def children(process):
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(each) for each in listed.split()]
+
+
+def assert_same(one, other, tolerance=1e-3):
+    """Every addend of every loss in the first 20 steps, to a relative difference."""
+    pairs = [*zip(losses(one), losses(other), strict=True)]
+    assert len(pairs) > 20
+    for mine, theirs in pairs[:20]:
+        assert mine["step"] == theirs["step"]
+        named = [name for name in mine if name.endswith(("/loss", "/adversarial"))]
+        assert len(named) == 4
+        for name in named:
+            assert mine[name] == pytest.approx(theirs[name], rel=tolerance), name
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Give an uninterrupted run of 2 processes with 2 devices each."""
+    workdir = tmp_path_factory.mktemp("processes") / "whole"
+    finished = trained(workdir)
+    # The first process alone speaks.
+    assert finished.stdout.count("report: ") == 1
+    return workdir
+
+
+def test_two_processes_train_as_one(whole, tmp_path):
+    alone = run(
+        tmp_path / "alone",
+        *TINY,
+        config="--config=configs/wgan_gp.py:smoke",
+        devices=4,
+    )
+    assert alone.returncode == 0, alone.stderr
+    assert_same(whole, tmp_path / "alone")
+    ours, theirs = summary(whole), summary(tmp_path / "alone")
+    assert ours["environment"]["count"] == theirs["environment"]["count"] == 4
+    assert ours["dataset"] == theirs["dataset"]
+    # Each process has made its share of the images that are measured.
+    for name in ("fid", "diversity"):
+        assert ours["metrics"][name] == pytest.approx(theirs["metrics"][name], rel=1e-2)
+    assert {path.name for path in whole.iterdir()} == {
+        path.name for path in (tmp_path / "alone").iterdir()
+    }
+
+
+def test_a_killed_process_ends_the_run_and_the_same_command_continues(whole, tmp_path):
+    workdir = tmp_path / "killed"
+    process = started(workdir)
+    wait_for(workdir / "checkpoints" / "10", process)
+    os.kill(children(process)[1], signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGKILL
+    assert "process 1 of 2 has ended (SIGKILL)" in said
+    assert "the same command continues at the last checkpoint" in said
+    assert not (workdir / "summary.json").exists()
+    # On one process with the devices of both it continues too, to rounding.
+    shutil.copytree(workdir, tmp_path / "elsewhere")
+    trained(workdir)
+    assert summary(workdir)["parameters_sha256"] == summary(whole)["parameters_sha256"]
+    assert losses(workdir) == losses(whole)
+    alone = run(
+        tmp_path / "elsewhere",
+        *TINY,
+        config="--config=configs/wgan_gp.py:smoke",
+        devices=4,
+    )
+    assert alone.returncode == 0, alone.stderr
+    assert "continues at step" in alone.stdout
+    assert_same(whole, tmp_path / "elsewhere")
+
+
+def test_a_signal_ends_all_processes_at_one_step(tmp_path):
+    workdir = tmp_path / "stopped"
+    process = started(workdir)
+    wait_for(workdir / "checkpoints" / "10", process)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "stopped at step" in said
+    steps = [int(path.name) for path in (workdir / "checkpoints").iterdir()]
+    assert 10 <= max(steps) < STEPS
+    assert losses(workdir)[-1]["step"] == max(steps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ["gan", "wgan_gp", "pixelcgan"])
+def test_any_layout_gives_the_same_losses(config, tmp_path):
+    layouts = [(1, 4), (2, 2), (4, 1)]
+    places = [tmp_path / f"{count}x{devices}" for count, devices in layouts]
+    for place, layout in zip(places, layouts, strict=True):
+        trained(place, layout=layout, config=config)
+    for place in places[1:]:
+        assert_same(places[0], place)
+
+
+def test_refuses_what_processes_cannot_share(tmp_path):
+    finished = launch(tmp_path, "--config.batch_size=15", layout=(2, 1))
+    assert finished.returncode == 2
+    assert "batch_size 15 cannot be laid over 2 devices" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--processes=2"], "--processes=2 without --coordinator=HOST:PORT"),
+        (
+            ["--coordinator=localhost:1", "--processes=2", "--process=2"],
+            "give each process its own number, from 0",
+        ),
+        (["--coordinator=localhost", "--processes=2"], "names no port"),
+    ],
+)
+def test_flags_that_do_not_fit(tmp_path, flags, said):
+    finished = run(tmp_path, *flags)
+    assert finished.returncode == 2
+    assert said in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+
+
+def test_a_process_alone_agrees_with_itself():
+    assert processes.largest(3) == 3
+    assert processes.leads() and not processes.several()
+    assert processes.of_first(lambda: {"a": 1}) == {"a": 1}
+    processes.check_same("00", "nothing")
+    with pytest.raises(InputError, match="mine"), processes.agreed():
+        raise InputError("mine")
