@@ -28,18 +28,18 @@ def main(arguments: list[str]) -> int:
         # What Orbax and Grain log as errors, tracebacks in all, they also raise.
         logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
         from gan_jax import recipe  # JAX starts here, after the flags are known good
-        from gan_jax.programs import processes
+        from gan_jax.programs import cluster
         from gan_jax.programs.cache import keep_compiled
         from gan_jax.programs.memory import keep_memory
         from gan_jax.report.terminal import say
 
         keep_compiled()
         keep_memory()
-        with processes.joined(
+        with cluster.joined(
             _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value
         ):
             program = recipe.program(config)
-            processes.check_program(config)
+            cluster.check_program(config)
             workdir = Path(_WORKDIR.value or Path("runs") / config.name)
             summary = program(config, workdir)
             for name, value in summary["metrics"].items():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gan_jax.errors import InputError
-from gan_jax.programs import processes
+from gan_jax.training import processes
 from tests.test_main import ROOT, losses, run, summary
 
 STEPS = 40
@@ -127,16 +127,20 @@ def test_two_processes_train_as_one(whole, tmp_path):
 def test_a_killed_process_ends_the_run_and_the_same_command_continues(whole, tmp_path):
     workdir = tmp_path / "killed"
     process = started(workdir)
-    wait_for(workdir / "checkpoints" / "10", process)
+    wait_for(workdir / "checkpoints" / "20", process)
     os.kill(children(process)[1], signal.SIGKILL)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGKILL
     assert "process 1 of 2 has ended (SIGKILL)" in said
     assert "the same command continues at the last checkpoint" in said
     assert not (workdir / "summary.json").exists()
+    # What one process cannot read none of them takes.
+    for file in (workdir / "checkpoints" / "20").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
     # On one process with the devices of both it continues too, to rounding.
     shutil.copytree(workdir, tmp_path / "elsewhere")
-    trained(workdir)
+    assert "set aside" in trained(workdir).stdout
     assert summary(workdir)["parameters_sha256"] == summary(whole)["parameters_sha256"]
     assert losses(workdir) == losses(whole)
     alone = run(

@@ -18,12 +18,12 @@ from gan_jax.data.sources import Official, Skipped, fingerprint, in_memory
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
 from gan_jax.names import look_up
-from gan_jax.programs.processes import several
 from gan_jax.programs.teacher import Teacher, open_teacher
 from gan_jax.report.terminal import say
 from gan_jax.tasks.colors import TEACHER
 from gan_jax.tasks.task import Task
 from gan_jax.training.method import Recipe
+from gan_jax.training.processes import several
 
 RESIDENT_LIMIT = 4 * 2**30
 """With `data.feed` on auto, training images beyond this many bytes are streamed."""

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int, PyTree
 
-from gan_jax.programs.processes import gathered
+from gan_jax.training.processes import gathered
 
 
 def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:

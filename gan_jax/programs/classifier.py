@@ -24,7 +24,6 @@ from gan_jax.networks.classifier import Classifier, fitting
 from gan_jax.networks.compilation import compiled, run_once
 from gan_jax.programs.cache import cache_folder
 from gan_jax.programs.chunks import chunks, in_chunks
-from gan_jax.programs.processes import of_first
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
@@ -35,6 +34,7 @@ from gan_jax.training.classification import (
     shifted,
     turned,
 )
+from gan_jax.training.processes import of_first
 from gan_jax.training.state import Player, Variables, digest
 
 _VERSION = 3  # to be raised with any change to how a classifier is trained

@@ -10,9 +10,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.stages import image_of
 from gan_jax.programs.chunks import in_chunks, taken
-from gan_jax.programs.processes import own
 from gan_jax.tasks.task import Players, Samples, Task
 from gan_jax.training.method import Recipe
+from gan_jax.training.processes import own
 from gan_jax.training.state import Trained, Variables
 
 _CHUNK = 100  # images generated at once

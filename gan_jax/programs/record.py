@@ -10,13 +10,13 @@ import numpy as np
 from gan_jax.errors import DivergedError
 from gan_jax.programs.assembly import Run
 from gan_jax.programs.evaluation import Evaluation
-from gan_jax.programs.processes import leads
 from gan_jax.programs.results import conclude, no_timing
 from gan_jax.programs.selection import Epochs, epoch_row
 from gan_jax.report import files
 from gan_jax.report.journal import Journal
 from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.processes import leads
 from gan_jax.training.state import TrainState, Variables, trained
 from gan_jax.training.updates import CAUSES, Log
 

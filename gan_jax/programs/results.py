@@ -13,11 +13,11 @@ from gan_jax.keys import flatten
 from gan_jax.programs.assembly import Run
 from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.prior import keep_prior
-from gan_jax.programs.processes import leads
 from gan_jax.programs.selection import Epochs
 from gan_jax.report import files, training
 from gan_jax.report.journal import Journal
 from gan_jax.report.terminal import say
+from gan_jax.training.processes import leads
 from gan_jax.training.state import TrainState, digest, trained
 
 

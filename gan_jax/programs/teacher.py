@@ -15,7 +15,7 @@ from gan_jax.programs.classifier import (
     read_classifier,
     write_classifier,
 )
-from gan_jax.programs.processes import leads
+from gan_jax.training.processes import leads
 
 _FILE = "teacher.msgpack"
 

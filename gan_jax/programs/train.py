@@ -17,12 +17,12 @@ from gan_jax.errors import DivergedError, Interrupted
 from gan_jax.networks.compilation import run_once
 from gan_jax.programs.assembly import Run, prepare
 from gan_jax.programs.crew import Crew
-from gan_jax.programs.processes import agreed, check_same, largest
 from gan_jax.programs.record import Record, due
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.teacher import keep_teacher
 from gan_jax.programs.workdir import check_shared, check_workdir, claimed
 from gan_jax.report.progress import Progress
+from gan_jax.training.processes import agreed, check_same, largest
 from gan_jax.training.state import TrainState
 from gan_jax.training.step import initial_state
 

@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
 from gan_jax.keys import difference, flatten
-from gan_jax.programs.processes import leads
 from gan_jax.report import files
+from gan_jax.training.processes import leads
 
 _OWN = (
     "checkpoints",

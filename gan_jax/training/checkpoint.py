@@ -17,6 +17,7 @@ from jaxtyping import Array, PyTree
 from orbax.checkpoint import checkpoint_managers
 
 from gan_jax.errors import InputError
+from gan_jax.training.processes import largest, leads
 
 State = TypeVar("State")
 
@@ -129,13 +130,16 @@ class Checkpoints:
                     restored: State = self._manager.restore(
                         step, args=ocp.args.StandardRestore(template)
                     )
+                reason = ""
             except MemoryError:
                 raise
             except Exception as error:  # whatever a damaged file leads to
                 if _is_transient(error):
                     raise
                 lines = str(error).splitlines() or [type(error).__name__]
-                reasons[step] = lines[0][:160]
+                reason = lines[0][:160]
+            if largest(bool(reason)):
+                reasons[step] = reason or "another process cannot read it"
                 continue
             for damaged, reason in reasons.items():
                 warn(
@@ -153,8 +157,10 @@ class Checkpoints:
 
     def _set_aside(self, step: int) -> Path:
         aside = self._directory.parent / "unreadable" / f"{step}-{time.time_ns()}"
-        aside.parent.mkdir(exist_ok=True)
-        (self._directory / str(step)).rename(aside)
+        if leads():
+            aside.parent.mkdir(exist_ok=True)
+            (self._directory / str(step)).rename(aside)
+        largest(0)  # the others look when it has been moved
         self._manager.reload()
         return aside
 
