@@ -196,8 +196,8 @@ def _by_platform(
 ) -> Callable[..., Array]:
     """Give a function that is computed in the fast forms for CPUs on those alone.
 
-    Elsewhere the plain ones are the fast ones; on a CPU they take up to 30 times as
-    long (64x64, DCGAN). What is chosen is known when the program is compiled.
+    Elsewhere the plain ones are the fast ones; on a CPU they take up to 25 times as
+    long (DCGAN, 64x64). What is chosen is known when the program is compiled.
     """
 
     def traced(platform: str) -> Callable[..., Array]:
@@ -240,7 +240,7 @@ def _describe(
         **facts,
         "use": snippet(portable),
         "needs": ["jax", "numpy", "flatbuffers"],
-        # Up to 4 times as fast, where the release of JAX knows them.
+        # 2 to 4 times as fast for a colorizer, where the release of JAX knows them.
         "cpu_compiler_options": CPU_OPTIONS,
         "platforms": list(program.platforms),
         "calling_convention": program.calling_convention_version,
