@@ -24,7 +24,7 @@ FLOORS = [
     {"recipe", "command"},
     {"searches"},
     {"programs"},
-    {"main"},
+    {"main", "export"},
 ]
 """From the ground up; rooms on one floor do not import each other."""
 SINGLE = [path.stem for path in sorted(PACKAGE.glob("*.py")) if path.stem[0] != "_"]

@@ -194,7 +194,7 @@ def test_options_of_the_compiler_change_no_value():
 
 
 def test_a_release_without_the_option_of_the_compiler(monkeypatch):
-    monkeypatch.setattr(compilation, "_CPU", {"xla_cpu_no_such_option": "1"})
+    monkeypatch.setattr(compilation, "CPU_OPTIONS", {"xla_cpu_no_such_option": "1"})
     compilation._options.cache_clear()
     try:
         assert float(compiled(lambda value: 2 * value)(1.5)) == 3.0

@@ -106,7 +106,7 @@ class Branches(nn.Module):
         for features in (16 * width, 8 * width, 4 * width):
             about = nn.relu(nn.Dense(features, dtype=flat.dtype)(about))
         named = flat
-        logits = jnp.zeros((len(flat), 0), flat.dtype)
+        logits = jnp.zeros((flat.shape[0], 0), flat.dtype)
         if self.classes:
             for _ in range(2):
                 named = nn.relu(nn.Dense(64 * width, dtype=flat.dtype)(named))

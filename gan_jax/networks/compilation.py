@@ -10,7 +10,7 @@ import jax
 # 1.5 to 4 times faster at our sizes (2 cores, jax 0.10: a kernel gradient of 14x14,
 # 128 to 256 channels, takes 26 ms against 95), but for sums over pixels YNNPACK is
 # the faster one.
-_CPU = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 
 
 def compiled(function: Callable[..., Any], **settings: Any) -> Any:
@@ -39,7 +39,7 @@ def _options() -> dict[str, str]:
     if jax.default_backend() != "cpu":
         return {}
     try:
-        jax.jit(lambda: 0, compiler_options=_CPU).lower().compile()
+        jax.jit(lambda: 0, compiler_options=CPU_OPTIONS).lower().compile()
     except jax.errors.JaxRuntimeError:  # another release, which knows no such option
         return {}
-    return _CPU
+    return CPU_OPTIONS

@@ -17,8 +17,10 @@ On GPU and TPU the vendor's libraries handle all of it: there the same functions
 `jax.lax` directly. The form is chosen once, when tracing.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -32,9 +34,26 @@ Padding = str | Sequence[tuple[int, int]]
 """`"SAME"`, `"VALID"` or (low, high) for height and width, as in `jax.lax`."""
 
 
+_platform: ContextVar[str] = ContextVar("platform", default="")
+
+
+@contextlib.contextmanager
+def traced_for(platform: str) -> Iterator[None]:
+    """Let what is traced meanwhile be meant for a platform, e.g. `cpu` or `cuda`.
+
+    Otherwise it is meant for the default backend, which is not where an exported
+    program runs.
+    """
+    token = _platform.set(platform)
+    try:
+        yield
+    finally:
+        _platform.reset(token)
+
+
 def runs_by_phases() -> bool:
-    """Whether convolutions take their fast forms for CPUs on the default backend."""
-    return jax.default_backend() == "cpu"
+    """Whether convolutions take their fast forms for CPUs."""
+    return (_platform.get() or jax.default_backend()) == "cpu"
 
 
 def convolve(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -17,13 +18,11 @@ from gan_jax.errors import InputError
 from gan_jax.keys import flatten, nested
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.chunks import chunks
-from gan_jax.programs.prior import Prior
+from gan_jax.programs.prior import Prior, blank_state, read_run
 from gan_jax.report import files
 from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.detection import (
-    Scale,
-)
+from gan_jax.training.detection import Scale
 from gan_jax.training.method import Recipe
 from gan_jax.training.state import Variables
 
@@ -54,6 +53,34 @@ class Detector(NamedTuple):
         """Give the score above which that share of validation images lies."""
         place = 1 - false_positive_rate
         return float(np.quantile(np.asarray(self.quantiles), place))
+
+
+class Detection(NamedTuple):
+    """What a run of `detect` is used as."""
+
+    workdir: Path
+    config: ConfigDict
+    summary: Mapping[str, Any]
+    gan: ConfigDict
+    """Of the GAN that the critic is of."""
+    recipe: Recipe
+    """Of the same."""
+    detector: Detector
+    channels: int
+
+
+def anomaly(
+    recipe: Recipe,
+    scale: Scale,
+    critic: Variables,
+    images: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch"]:
+    """Give how anomalous a critic finds images in [-1, 1], inside a compiled program.
+
+    What `Scorer.of` gives for many images, whatever their number.
+    """
+    scores: Any = recipe.critic.apply(critic, images)
+    return -scale(scores.reshape(scores.shape[0], -1).mean(axis=1))
 
 
 class Scorer:
@@ -117,6 +144,25 @@ def describe_run(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
         "config_name": summary["config_name"],
         "parameters_sha256": summary["parameters_sha256"],
     }
+
+
+def open_detection(path: str, commands: str) -> Detection:
+    """Open a run of `detect` for use.
+
+    Args:
+        path: its workdir.
+        commands: what to run instead where there is none.
+
+    Raises:
+        InputError: there is no such run, or it is not complete, or it is damaged.
+    """
+    workdir, config, summary = read_run(path, "prior", "detect", commands)
+    gan = read_gan_config(workdir)
+    channels = int(summary["dataset"]["shape"][-1])
+    recipe = recipes.recipe(gan, recipes.task(gan), channels)
+    like = jax.eval_shape(lambda: blank_state(gan, recipe, channels).critic.variables)
+    detector = open_detector(workdir, like)
+    return Detection(workdir, config, summary, gan, recipe, detector, channels)
 
 
 def open_detector(workdir: Path, like: Variables) -> Detector:

@@ -11,7 +11,7 @@ from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
-from gan_jax.data.feed import Images
+from gan_jax.data.feed import Batch, Images
 from gan_jax.errors import InputError
 from gan_jax.keys import nested
 from gan_jax.networks.compilation import compiled
@@ -116,12 +116,15 @@ def read_run(
 
 def blank_state(config: ConfigDict, recipe: Recipe, channels: int) -> TrainState:
     """Make the state of a run's step 0 without its data, for its structure."""
-    size = config.data.size
-    count = config.get("packing", 1)  # as few as the critic takes
+    return initial_state(recipe, jax.random.key(0), blank_batch(config, channels))
+
+
+def blank_batch(config: ConfigDict, channels: int) -> Batch:
+    """Make a batch of a run without its data: as few images as its critic takes."""
+    size, count = config.data.size, config.get("packing", 1)
     image = np.zeros((count, size, size, channels), np.uint8)
     roles = recipes.task(config).roles
-    batch = dict.fromkeys(roles, Images(image, np.zeros(count, np.int32)))
-    return initial_state(recipe, jax.random.key(0), batch)
+    return dict.fromkeys(roles, Images(image, np.zeros(count, np.int32)))
 
 
 def open_prior(path: str, commands: str, program: str = "train") -> Prior:

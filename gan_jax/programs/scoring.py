@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from gan_jax import recipe as recipes
 from gan_jax.data.decode import fit, with_channels
 from gan_jax.data.feed import to_float
 from gan_jax.evaluation.measure import Measured
@@ -19,12 +18,11 @@ from gan_jax.programs.application import Application, Conclusion, applied_to_ima
 from gan_jax.programs.chunks import chunks
 from gan_jax.programs.detector import (
     Detector,
+    anomaly,
     describe_run,
-    open_detector,
-    read_gan_config,
+    open_detection,
 )
 from gan_jax.programs.given import Image8
-from gan_jax.programs.prior import blank_state, read_run
 from gan_jax.report import detection as pages
 from gan_jax.report import files
 from gan_jax.report.page import Card, Figure, Table, picture
@@ -63,16 +61,10 @@ def score_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, 
     """
 
     def open_application() -> Application[Image8, Scored]:
-        place, _, summary = read_run(config.prior, "prior", "detect", commands)
-        gan = read_gan_config(place)
-        channels = int(summary["dataset"]["shape"][-1])
-        recipe = recipes.recipe(gan, recipes.task(gan), channels)
-        like = jax.eval_shape(
-            lambda: blank_state(gan, recipe, channels).critic.variables
-        )
-        detector = open_detector(place, like)
+        opened = open_detection(config.prior, commands)
+        detector, data = opened.detector, opened.gan.data
         threshold = detector.threshold(config.anomaly.false_positive_rate)
-        judge = _judge(recipe, detector)
+        judge = _judge(opened.recipe, detector)
 
         def apply(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
             images = np.stack(fitted)
@@ -88,9 +80,9 @@ def score_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, 
             ]
 
         return Application(
-            describe_run(place, summary),
+            describe_run(opened.workdir, opened.summary),
             lambda image: fit(
-                with_channels(image, channels), gan.data.size, gan.data.crop
+                with_channels(image, opened.channels), data.size, data.crop
             ),
             _CHUNK,
             apply,
@@ -109,9 +101,8 @@ def _judge(
     def score(
         critic: Variables, images: Float[Array, "batch height width channels"]
     ) -> tuple[Float[Array, ""], Float[Array, "batch"]]:
-        scores: Any = recipe.critic.apply(critic, images)
-        flat = -detector.scale(scores.reshape(scores.shape[0], -1).mean(axis=1))
-        return flat.sum(), flat
+        scores = anomaly(recipe, detector.scale, critic, images)
+        return scores.sum(), scores
 
     def both(critic: Variables, images: Array) -> tuple[Array, Array]:
         # One gradient of the sum holds every image's: they do not see each other.

@@ -67,8 +67,13 @@ def remove_temporaries(folder: Path) -> None:
         OSError: the folder cannot be written.
     """
     for path in folder.rglob(".*.tmp"):
-        if _TEMPORARY.fullmatch(path.name):
+        if is_temporary(path.name):
             path.unlink(missing_ok=True)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is of what a killed writer left."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,463 @@
+"""Artefacts of trained networks, run where this package cannot be imported."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib import import_module
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export as jax_export
+
+from gan_jax import export
+from gan_jax import recipe as recipes
+from gan_jax.data import color
+from gan_jax.data.masks import Known
+from gan_jax.errors import InputError
+from gan_jax.keys import flatten
+from gan_jax.networks.stages import image_of
+from gan_jax.programs.colorizer import Colorizer
+from gan_jax.programs.detector import (
+    QUANTILES,
+    Detector,
+    Scorer,
+    keep_detector,
+    open_detection,
+)
+from gan_jax.programs.players import make_players
+from gan_jax.programs.portable import open_portable
+from gan_jax.programs.prior import Prior, blank_state, open_prior
+from gan_jax.report import files
+from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.detection import Scale
+from gan_jax.training.state import digest, trained
+from tests.test_main import run
+
+
+def smoke(name, variant="smoke", **values):
+    config = import_module(f"configs.{name}").get_config(variant)
+    config.update_from_flattened_dict(values)
+    return config
+
+
+def drawn(tree):
+    """Give arrays for shapes: as after some training, when nothing is 0 or 1 any more.
+
+    Drawn by NumPy, because a network's own start takes seconds to compile.
+    """
+    draw = np.random.default_rng(0)
+
+    def leaf(place, like):
+        if not jnp.issubdtype(like.dtype, jnp.floating):
+            return jnp.zeros(like.shape, like.dtype)
+        about = 1.0 if place[-1].key in ("var", "scale") else 0.0
+        values = about + draw.uniform(-0.1, 0.1, like.shape)
+        return jnp.asarray(values, jnp.float32)
+
+    return jax.tree_util.tree_map_with_path(leaf, tree)
+
+
+def kept(workdir, config, channels=1, classes=0):
+    """Leave what a run leaves for use, without training."""
+    recipe = recipes.recipe(config, recipes.task(config), channels, classes)
+    shapes = jax.eval_shape(lambda: trained(blank_state(config, recipe, channels)))
+    networks = shapes._replace(
+        step=jnp.int32(0),
+        generator=drawn(shapes.generator),
+        critic=drawn(shapes.critic),
+        critic_optimizer=jax.tree.map(
+            lambda like: jnp.zeros(like.shape, like.dtype), shapes.critic_optimizer
+        ),
+    )
+    with Checkpoints(workdir / "prior", keep=None) as found:
+        found.save(0, networks._asdict())
+    weights = {"generator": networks.generator, "critic": networks.critic}
+    written(workdir, config, channels, classes)
+    return Prior(workdir, config, recipe, networks, channels, digest(weights))
+
+
+def written(workdir, config, channels, classes=0):
+    size = config.data.size
+    summary = {
+        "config_name": config.name,
+        "dataset": {"name": "digits", "shape": [size, size, channels]},
+        "teacher": {"classes": classes},
+        "timing": {},
+        "parameters_sha256": "0" * 64,
+    }
+    files.write_json(workdir / "config.json", flatten(config))
+    files.write_json(workdir / "summary.json", summary)
+
+
+def kept_detector(workdir, **values):
+    config = smoke("detect", **values)
+    gan = smoke("gan", **{k: v for k, v in flatten(config).items() if k in GAN})
+    prior = kept(workdir / "gan", gan)
+    quantiles = np.linspace(-1, 1, QUANTILES, dtype=np.float32)
+    detector = Detector(prior.networks.critic, Scale(0.3, -0.7), quantiles)
+    workdir.mkdir(exist_ok=True)
+    keep_detector(detector, prior, workdir)
+    written(workdir, config, 1)
+
+
+GAN = flatten(smoke("gan")).keys() - {"name", "program"}
+BATCHES = (3, 7)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Give a run of each kind, of networks that are all different from their start."""
+    folder = tmp_path_factory.mktemp("runs")
+    kept(folder / "generator", smoke("gan"))
+    kept(folder / "conditional", smoke("pixelcgan"))
+    kept(folder / "colorizer", smoke("colorize"), channels=3)
+    kept_detector(folder / "detector")
+    return folder
+
+
+KINDS = ("generator", "conditional", "colorizer", "detector")
+
+
+@pytest.fixture(scope="module")
+def artefacts(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    for kind in KINDS:
+        export.export(runs / kind, folder / kind)
+    return folder
+
+
+def expected(kind, workdir, count):
+    """Draw inputs, and give what the package makes of them: (inputs, output)."""
+    draw = np.random.default_rng(count)
+    if kind in ("generator", "conditional"):
+        prior = open_prior(str(workdir), "")
+        task = recipes.task(prior.config)
+        # As players draw it, who make 100 images at once.
+        key = jax.random.key(count)
+        latent = prior.recipe.latent(jax.random.fold_in(key, 0), 100)[:count]
+        maps = ()
+        if kind == "conditional":
+            mask = draw.integers(0, 2, (count, 28, 28, 1)).astype(np.float32)
+            values = mask * draw.uniform(-1, 1, mask.shape).astype(np.float32)
+            maps = (jnp.asarray(values), jnp.asarray(mask))
+        players = make_players(prior.recipe, task)(prior.networks)
+        told = Known(*maps) if maps else None
+        return (latent, *maps), players.generate(key, told, count)
+    if kind == "colorizer":
+        prior = open_prior(str(workdir), "", program="colorize")
+        task = recipes.task(prior.config)
+        images = draw.uniform(-1, 1, (count, 32, 32, 3)).astype(np.float32)
+        lightness, _ = color.split(images)
+        players = make_players(prior.recipe, task)(prior.networks)
+        return (images,), players.generate(jax.random.key(0), lightness, count)
+    opened = open_detection(str(workdir), "")
+    images = draw.uniform(-1, 1, (count, 28, 28, 1)).astype(np.float32)
+    score = Scorer(opened.recipe).of(opened.detector.critic, opened.detector.scale)
+    return (images,), score(images)
+
+
+ALONE = """
+import json, sys
+sys.modules["gan_jax"] = sys.modules["flax"] = None  # neither can be imported
+lines = json.load(open("metadata.json"))["use"]
+assert len(lines) == 5
+exec("\\n".join(lines))
+asked = np.load(sys.argv[1])
+call = jax.jit(program.call)
+made = {}
+for count in json.loads(sys.argv[2]):
+    names = sorted(name for name in asked if name.startswith(f"{count}_"))
+    made[str(count)] = call(weights, *(asked[name] for name in names))
+np.savez(sys.argv[1], **made)
+assert len(inputs[0]) == 4
+"""
+
+
+def run_alone(folder, asked, path):
+    """Run an artefact as its metadata says, in a process that has no gan_jax.
+
+    Args:
+        folder: the artefact's.
+        asked: inputs, by number of examples.
+        path: where inputs and outputs are exchanged.
+    """
+    arrays = {
+        f"{count}_{place}": array
+        for count, inputs in asked.items()
+        for place, array in enumerate(inputs)
+    }
+    np.savez(path, **arrays)
+    # -I: neither the working directory nor PYTHONPATH is looked at.
+    finished = subprocess.run(
+        [sys.executable, "-I", "-c", ALONE, str(path), json.dumps(list(asked))],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert finished.returncode == 0, finished.stderr
+    with np.load(path) as found:
+        return {int(count): found[count] for count in found}
+
+
+TOLERANCE = {"colorizer": 1e-4}  # the edge of what sRGB has is found by halving
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_artefact_gives_the_same_numbers_without_the_package(
+    runs, artefacts, kind, tmp_path
+):
+    pairs = {count: expected(kind, runs / kind, count) for count in BATCHES}
+    asked = {count: inputs for count, (inputs, _) in pairs.items()}
+    found = run_alone(artefacts / kind, asked, tmp_path / "arrays.npz")
+    for count, (_, output) in pairs.items():
+        assert output.std() > 1e-3  # it says something
+        tolerance = TOLERANCE.get(kind, 1e-5)
+        np.testing.assert_allclose(found[count], output, rtol=1e-5, atol=tolerance)
+
+
+def strict(path):
+    def refuse(text):
+        raise AssertionError(f"{text} is not strict JSON")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_metadata_say_what_goes_in_and_comes_out(artefacts, kind):
+    found = strict(artefacts / kind / "metadata.json")
+    assert found["kind"] == {"conditional": "generator"}.get(kind, kind)
+    program = load(artefacts / kind)
+    ports = [*found["inputs"], found["output"]]
+    # Weights come first, and there may be any number of them.
+    inputs = program.in_avals[-len(found["inputs"]) :]
+    shapes = [aval.shape for aval in (*inputs, *program.out_avals)]
+    for port, shape in zip(ports, shapes, strict=True):
+        assert [str(size) for size in port["shape"]] == [str(size) for size in shape]
+        assert port["dtype"] == "float32" and port["meaning"]
+    with np.load(artefacts / kind / "weights.npz", allow_pickle=False) as weights:
+        assert {name: list(weights[name].shape) for name in weights} == {
+            name: each["shape"] for name, each in found["weights"].items()
+        }
+    assert found["platforms"] == ["cpu", "cuda", "tpu"]
+    assert len(found["run"]["parameters_sha256"]) == 64
+    assert found["run"]["dataset"]["name"] == "digits"
+    assert found["versions"]["jax"] == jax.__version__
+
+
+def test_metadata_tell_what_a_kind_needs(artefacts):
+    by_kind = {kind: strict(artefacts / kind / "metadata.json") for kind in KINDS}
+    plain, told = by_kind["generator"], by_kind["conditional"]
+    assert plain["latent"] == {"size": 100, "prior": "normal"}
+    assert "known_in_training" not in plain
+    assert told["call"] == "images = program.call(weights, latent, values, mask)"
+    assert told["known_in_training"]["fraction"] == 0.005
+    scores = by_kind["detector"]
+    share = np.mean(np.array(scores["quantiles"]) > scores["threshold"])
+    assert share == pytest.approx(scores["false_positive_rate"], abs=2e-3)
+    assert by_kind["colorizer"]["colours_made_at"] == [32, 32]
+
+
+def load(folder):
+    return jax_export.deserialize((folder / "program.jax").read_bytes())
+
+
+def call(folder):
+    program, weights = load(folder), dict(np.load(folder / "weights.npz"))
+    return lambda *inputs: jax.jit(program.call)(weights, *inputs)
+
+
+def test_a_colorizer_takes_images_of_any_size(runs, artefacts):
+    prior = open_prior(str(runs / "colorizer"), "", program="colorize")
+    colorizer = Colorizer(prior)
+    draw = np.random.default_rng(0)
+    image = draw.integers(0, 256, (41, 23, 3), np.uint8)  # larger and smaller
+    wanted = colorizer(image).image
+    made = call(artefacts / "colorizer")(image[None].astype(np.float32) / 127.5 - 1)
+    levels = (np.asarray(made)[0] + 1) * 127.5
+    assert np.abs(levels - wanted).max() < 0.52  # it is rounded there
+
+
+def test_an_artefact_can_be_differentiated(runs, artefacts):
+    prior = open_prior(str(runs / "generator"), "")
+    latent = jax.random.normal(jax.random.key(0), (2, 100))
+    generate = call(artefacts / "generator")
+    slopes = [
+        jax.jit(jax.grad(lambda z, make=make: (make(z) ** 2).sum()))(latent)
+        for make in (
+            generate,
+            lambda z: prior.recipe.generator.apply(prior.networks.generator, z),
+        )
+    ]
+    np.testing.assert_allclose(*slopes, rtol=1e-4, atol=1e-5)
+
+
+def test_cpus_alone_get_the_forms_that_are_fast_there(runs, artefacts):
+    portable = open_portable(str(runs / "generator"), "")
+    dilated = "lhs_dilate = [2, 2]"  # of a transposed convolution as it stands
+    texts = {
+        platforms: export.lower(portable, platforms).mlir_module()
+        for platforms in (("cpu",), ("cuda",), ("cpu", "tpu"))
+    }
+    assert dilated not in texts[("cpu",)]
+    assert dilated in texts[("cuda",)] and dilated in texts[("cpu", "tpu")]
+    folder = artefacts / "generator"
+    program, weights = load(folder), dict(np.load(folder / "weights.npz"))
+    latent = jax.ShapeDtypeStruct((2, 100), np.float32)
+    compiled = jax.jit(program.call).lower(weights, latent).compile().as_text()
+    assert "convolution" in compiled and "lhs_dilate" not in compiled
+
+
+def test_an_artefact_does_not_tell_where_it_was_made(artefacts):
+    for kind in KINDS:
+        for path in (artefacts / kind).iterdir():
+            assert re.search(rb"/gan_jax/|site-packages", path.read_bytes()) is None
+
+
+NETWORKS = {
+    "residual": lambda: smoke("gan", **{"network.generator": "residual"}),
+    "points": lambda: smoke("gan", "gaussians8,smoke"),
+    "uniform": lambda: smoke("gan", **{"latent.prior": "uniform"}),
+    "wells": lambda: smoke("geostatistics"),
+    "packed": lambda: smoke("pixelcgan", **{"packing": 2}),
+    "bfloat16": lambda: smoke("gan", precision="bfloat16"),
+}
+
+
+def test_a_generator_that_names_classes_is_exported(tmp_path):
+    config = smoke("colorize", "chromagan,smoke", **{"network.width": 4})
+    kept(tmp_path / "run", config, channels=3, classes=2)
+    program = export.lower(open_portable(str(tmp_path / "run"), ""), ["cpu"])
+    assert str(program.out_avals[0].shape) == "(batch, height, width, 3)"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_generator_is_exported_for_any_number_of_images(name, tmp_path):
+    config = NETWORKS[name]()
+    prior = kept(tmp_path / "run", config, channels=2 if name == "points" else 1)
+    found = export.export(tmp_path / "run", tmp_path / "out", ["cpu"])
+    assert (found["output"]["interval"] is None) == (name == "points")
+    draw = np.random.default_rng(0)
+    inputs = [
+        jnp.asarray(draw.uniform(-1, 1, (5, *port["shape"][1:])), jnp.float32)
+        for port in found["inputs"]
+    ]
+    latent, *maps = inputs
+    told = Known(*maps) if maps else None
+    apply = jax.jit(prior.recipe.generator.apply)
+    made = apply(prior.networks.generator, latent, told)
+    tolerance = 2e-2 if name == "bfloat16" else 1e-5
+    generated = call(tmp_path / "out")(*inputs)
+    np.testing.assert_allclose(generated, made, atol=tolerance, rtol=1e-5)
+
+
+@pytest.mark.slow  # to compile
+def test_a_generator_that_names_classes_gives_its_colours(tmp_path):
+    config = smoke("colorize", "chromagan,smoke", **{"network.width": 4})
+    prior = kept(tmp_path / "run", config, channels=3, classes=2)
+    export.export(tmp_path / "run", tmp_path / "out", ["cpu"])
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype("float32")
+    lightness, _ = color.split(images)
+    made = jax.jit(prior.recipe.generator.apply)(
+        prior.networks.generator, None, lightness
+    )
+    np.testing.assert_allclose(
+        call(tmp_path / "out")(images),
+        color.merge(lightness, image_of(made)),
+        atol=TOLERANCE["colorizer"],
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"objective": "wgan", "network.critic": "patch", "network.critic_depth": 2},
+        {
+            "objective": "hinge",
+            "network.critic": "dcgan",
+            "network.critic_depth": 2,
+            "network.critic_normalisation": "spectral",
+        },
+    ],
+    ids=["patches", "spectral"],
+)
+def test_every_critic_is_exported_as_a_detector(values, tmp_path):
+    kept_detector(tmp_path / "run", **values)
+    export.export(tmp_path / "run", tmp_path / "out", ["cpu"])
+    (images,), scores = expected("detector", tmp_path / "run", 5)
+    found = call(tmp_path / "out")(images)
+    np.testing.assert_allclose(found, scores, rtol=1e-5, atol=1e-5)
+
+
+def test_what_a_user_may_get_wrong(runs, artefacts, tmp_path):
+    unfinished = tmp_path / "unfinished"
+    files.write_json(unfinished / "config.json", flatten(smoke("gan")))
+    study = tmp_path / "study"
+    files.write_json(study / "config.json", {"program": "study"})
+    file = tmp_path / "file"
+    file.write_text("")
+    other = tmp_path / "other"
+    files.write_json(other / "metadata.json", {"title": "mine"})
+    run = runs / "generator"
+    free = tmp_path / "free"
+    for prior, out, platforms, reason in (
+        (tmp_path / "none", free, ["cpu"], "no run's workdir.*gan_jax.export"),
+        (unfinished, free, ["cpu"], "not a complete run of 'train'"),
+        (study, free, ["cpu"], "run of 'study', which is not one network: name a run"),
+        (run, run, ["cpu"], "holds .*, which is of no artefact"),
+        (run, other, ["cpu"], "holds metadata.json, which is of no artefact"),
+        (run, file, ["cpu"], "is a file: name a folder"),
+        (run, free, ["gpu"], "platform 'gpu' is unknown; known: cpu, cuda, tpu"),
+        (run, free, [""], "platform '' is unknown"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            export.export(prior, out, platforms)
+    assert not free.exists()
+    assert json.loads((other / "metadata.json").read_text()) == {"title": "mine"}
+
+
+def test_an_artefact_is_written_over_by_another(runs, tmp_path):
+    out = tmp_path / "out"
+    export.export(runs / "detector", out, ["cpu"])
+    (out / ".weights.npz.0123abcd.tmp").write_bytes(b"left by a kill")
+    export.export(runs / "generator", out, ["cpu"])
+    assert strict(out / "metadata.json")["kind"] == "generator"
+    assert {path.name for path in out.iterdir()} == {
+        "program.jax",
+        "weights.npz",
+        "metadata.json",
+    }
+
+
+def test_the_command_line(runs, tmp_path, capsys):
+    flags = [f"--prior={runs / 'conditional'}", f"--out={tmp_path / 'out'}"]
+    assert export.main([*flags, "--platforms=cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "known pixels" in said and "generator: " in said
+    assert export.main([*flags, "--platforms=abacus"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("gan_jax: platform 'abacus'") and said.count("\n") == 1
+
+
+TRAINED = {
+    "gan": "generator",
+    "pixelcgan": "conditional",
+    "colorize": "colorizer",
+    "detect": "detector",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINED)
+def test_trained_runs_are_exported(name, tmp_path):
+    workdir, out, kind = tmp_path / name, tmp_path / "out", TRAINED[name]
+    trained = run(workdir, config=f"--config=configs/{name}.py:smoke")
+    assert trained.returncode == 0, trained.stderr
+    export.export(workdir, out)
+    inputs, output = expected(kind, workdir, 5)
+    found = run_alone(out, {5: inputs}, tmp_path / "arrays.npz")
+    tolerance = TOLERANCE.get(kind, 1e-5)
+    np.testing.assert_allclose(found[5], output, rtol=1e-5, atol=tolerance)
