@@ -3,43 +3,34 @@
 import sys
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
+from ml_collections import ConfigDict
 
 from gan_jax import command
-from gan_jax.errors import EXPECTED, explain
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's; runs/NAME by default.")
-flags.declare_key_flag("config")  # so that --help shows it too
-_VERBOSE = flags.DEFINE_bool("verbose", False, "Show the traceback of an error.")
+for _flag in ("config", "verbose"):
+    flags.declare_key_flag(_flag)  # so that --help shows it too
 
 
 def main(arguments: list[str]) -> int:
     """Run the program that a config names; returns the exit code."""
-    try:
-        config = command.parse(arguments)
-        # What Orbax and Grain log as errors, tracebacks in all, they also raise.
-        logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
-        from gan_jax import recipe  # JAX starts here, after the flags are known good
-        from gan_jax.programs.cache import keep_compiled
-        from gan_jax.programs.memory import keep_memory
+    return command.answer(arguments, _run)
 
-        keep_compiled()
-        keep_memory()
-        workdir = Path(_WORKDIR.value or Path("runs") / config.name)
-        summary = recipe.program(config)(config, workdir)
-        for name, value in summary["metrics"].items():
-            if not isinstance(value, dict):
-                print(f"{name:20s} {summary['metrics_failed'].get(name, value)}")
-        print(f"report: {workdir / 'report.html'}")
-        return 0
-    except EXPECTED as error:
-        if flags.FLAGS.is_parsed() and _VERBOSE.value:
-            raise
-        line, code = explain(error)
-        print(f"gan_jax: {line}", file=sys.stderr)
-        return code
-    except KeyboardInterrupt:
-        return 130
+
+def _run(config: ConfigDict) -> None:
+    from gan_jax import recipe  # JAX starts here, after the flags are known good
+    from gan_jax.programs.cache import keep_compiled
+    from gan_jax.programs.memory import keep_memory
+
+    keep_compiled()
+    keep_memory()
+    workdir = Path(_WORKDIR.value or Path("runs") / config.name)
+    summary = recipe.program(config)(config, workdir)
+    for name, value in summary["metrics"].items():
+        if not isinstance(value, dict):
+            print(f"{name:20s} {summary['metrics_failed'].get(name, value)}")
+    print(f"report: {workdir / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -61,44 +61,50 @@ def score_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, 
         OSError: the disk failed.
         Interrupted: by SIGINT or SIGTERM.
     """
+    return applied_to_images(
+        config, workdir, "score", lambda: open_scoring(config, workdir, commands)
+    )
 
-    def open_application() -> Application[Image8, Scored]:
-        place, _, summary = read_run(config.prior, "prior", "detect", commands)
-        gan = read_gan_config(place)
-        channels = int(summary["dataset"]["shape"][-1])
-        recipe = recipes.recipe(gan, recipes.task(gan), channels)
-        like = jax.eval_shape(
-            lambda: blank_state(gan, recipe, channels).critic.variables
-        )
-        detector = open_detector(place, like)
-        threshold = detector.threshold(config.anomaly.false_positive_rate)
-        judge = _judge(recipe, detector)
 
-        def apply(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
-            images = np.stack(fitted)
-            scores, slopes = judge(images)
-            for path, drawn in zip(outputs, pages.beside(images, slopes), strict=True):
-                files.write_image(path, drawn)
-            percentiles = detector.percentiles(scores)
-            return [
-                Scored(image, float(score), float(percentile), bool(score > threshold))
-                for image, score, percentile in zip(
-                    images, scores, percentiles, strict=True
-                )
-            ]
+def open_scoring(
+    config: ConfigDict, workdir: Path, commands: str
+) -> Application[Image8, Scored]:
+    """Open a trained detector for the images of a folder; otherwise as `score_images`.
 
-        return Application(
-            describe_run(place, summary),
-            lambda image: fit(
-                with_channels(image, channels), gan.data.size, gan.data.crop
-            ),
-            _CHUNK,
-            apply,
-            _line,
-            lambda done: _conclude(done, config, workdir, detector),
-        )
+    Raises:
+        InputError: there is no detector.
+    """
+    place, _, summary = read_run(config.prior, "prior", "detect", commands)
+    gan = read_gan_config(place)
+    channels = int(summary["dataset"]["shape"][-1])
+    recipe = recipes.recipe(gan, recipes.task(gan), channels)
+    like = jax.eval_shape(lambda: blank_state(gan, recipe, channels).critic.variables)
+    detector = open_detector(place, like)
+    threshold = detector.threshold(config.anomaly.false_positive_rate)
+    judge = _judge(recipe, detector)
 
-    return applied_to_images(config, workdir, "score", open_application)
+    def apply(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
+        images = np.stack(fitted)
+        scores, slopes = judge(images)
+        for path, drawn in zip(outputs, pages.beside(images, slopes), strict=True):
+            files.write_image(path, drawn)
+        percentiles = detector.percentiles(scores)
+        return [
+            Scored(image, float(score), float(percentile), bool(score > threshold))
+            for image, score, percentile in zip(
+                images, scores, percentiles, strict=True
+            )
+        ]
+
+    return Application(
+        describe_run(place, summary),
+        lambda image: fit(with_channels(image, channels), gan.data.size, gan.data.crop),
+        _CHUNK,
+        apply,
+        _line,
+        {"score": float, "percentile": float, "anomalous": bool},
+        lambda done: _conclude(done, config, workdir, detector),
+    )
 
 
 def _judge(
