@@ -5,20 +5,48 @@ Imports no JAX, so that `--help` and a mistyped flag are answered at once.
 
 import re
 import sys
+from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from gan_jax import limits
-from gan_jax.errors import InputError
+from gan_jax.errors import EXPECTED, InputError, explain
 from gan_jax.keys import flatten, unknown_key
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="configs/NAME.py[:variant[,variant]].", lock_config=True
 )
+_VERBOSE = flags.DEFINE_bool("verbose", False, "Show the traceback of an error.")
 _OVERRIDE = re.compile(r"--?config\.([\w.]+)")
 _EXAMPLES = "configs/ for files that can be named"
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number"}
+
+
+def answer(arguments: list[str], program: Callable[[ConfigDict], None]) -> int:
+    """Parse the flags, run a program on the config, and say in a line why it failed.
+
+    Args:
+        arguments: as in `sys.argv`.
+        program: what is run.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        config = parse(arguments)
+        # What Orbax and Grain log as errors, tracebacks in all, they also raise.
+        logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
+        program(config)
+        return 0
+    except EXPECTED as error:
+        if flags.FLAGS.is_parsed() and _VERBOSE.value:
+            raise
+        line, code = explain(error)
+        print(f"gan_jax: {line}", file=sys.stderr)
+        return code
+    except KeyboardInterrupt:
+        return 130
 
 
 def parse(arguments: list[str]) -> ConfigDict:

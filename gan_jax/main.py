@@ -3,14 +3,14 @@
 import sys
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
+from ml_collections import ConfigDict
 
 from gan_jax import command
-from gan_jax.errors import EXPECTED, explain
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's; runs/NAME by default.")
-flags.declare_key_flag("config")  # so that --help shows it too
-_VERBOSE = flags.DEFINE_bool("verbose", False, "Show the traceback of an error.")
+for _flag in ("config", "verbose"):
+    flags.declare_key_flag(_flag)  # so that --help shows it too
 _COORDINATOR = flags.DEFINE_string(
     "coordinator", "", "HOST:PORT of the first of several processes of this run."
 )
@@ -23,38 +23,29 @@ _DISTRIBUTED = flags.DEFINE_bool(
 
 def main(arguments: list[str]) -> int:
     """Run the program that a config names; returns the exit code."""
-    try:
-        config = command.parse(arguments)
-        # What Orbax and Grain log as errors, tracebacks in all, they also raise.
-        logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
-        from gan_jax import recipe  # JAX starts here, after the flags are known good
-        from gan_jax.programs import cluster
-        from gan_jax.programs.cache import keep_compiled
-        from gan_jax.programs.memory import keep_memory
-        from gan_jax.report.terminal import say
+    return command.answer(arguments, _run)
 
-        keep_compiled()
-        keep_memory()
-        with cluster.joined(
-            _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value
-        ):
-            program = recipe.program(config)
-            cluster.check_program(config)
-            workdir = Path(_WORKDIR.value or Path("runs") / config.name)
-            summary = program(config, workdir)
-            for name, value in summary["metrics"].items():
-                if not isinstance(value, dict):
-                    say(f"{name:20s} {summary['metrics_failed'].get(name, value)}")
-            say(f"report: {workdir / 'report.html'}")
-        return 0
-    except EXPECTED as error:
-        if flags.FLAGS.is_parsed() and _VERBOSE.value:
-            raise
-        line, code = explain(error)
-        print(f"gan_jax: {line}", file=sys.stderr)
-        return code
-    except KeyboardInterrupt:
-        return 130
+
+def _run(config: ConfigDict) -> None:
+    from gan_jax import recipe  # JAX starts here, after the flags are known good
+    from gan_jax.programs import cluster
+    from gan_jax.programs.cache import keep_compiled
+    from gan_jax.programs.memory import keep_memory
+    from gan_jax.report.terminal import say
+
+    keep_compiled()
+    keep_memory()
+    with cluster.joined(
+        _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value
+    ):
+        program = recipe.program(config)
+        cluster.check_program(config)
+        workdir = Path(_WORKDIR.value or Path("runs") / config.name)
+        summary = program(config, workdir)
+        for name, value in summary["metrics"].items():
+            if not isinstance(value, dict):
+                say(f"{name:20s} {summary['metrics_failed'].get(name, value)}")
+        say(f"report: {workdir / 'report.html'}")
 
 
 if __name__ == "__main__":

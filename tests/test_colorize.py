@@ -1,6 +1,7 @@
 """Colorization, as a user runs it: training, his own images, the comparison."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from gan_jax.data.color import split
 from gan_jax.errors import InputError
 from gan_jax.programs import colorize
 from gan_jax.programs.classifier import read_classifier, write_classifier
+from tests.test_batch import assert_a_batch_job_does_the_same
 from tests.test_inpaint import results
 from tests.test_main import losses, run, summary
 
@@ -93,6 +95,12 @@ def test_images_of_all_kinds_are_done_or_refused(colorized):
     assert "empty" in reasons["empty.jpg"] and "same name" in reasons["grey.tif"]
     page = (colorized / "report.html").read_text()
     assert "Change of lightness" in page and "<img" in page
+
+
+def test_a_batch_job_does_the_same(trained, colorized, tmp_path):
+    images = Path(results(colorized)[0]["input"]).parent
+    flags = (f"--config.prior={trained}", f"--config.images={images}")
+    assert_a_batch_job_does_the_same(colorized, tmp_path / "job", CONFIG, *flags)
 
 
 def test_an_output_has_the_size_and_the_lightness_of_its_input(colorized):

@@ -16,6 +16,7 @@ from gan_jax.keys import flatten
 from gan_jax.programs import detect
 from gan_jax.programs.signals import Signals
 from launch.anomalies import figures, table
+from tests.test_batch import assert_a_batch_job_does_the_same
 from tests.test_inpaint import results
 from tests.test_main import command, losses, run, signal_once, summary
 
@@ -116,6 +117,7 @@ def test_users_images_are_scored_and_broken_ones_reported(detected, tmp_path):
         picture = np.asarray(Image.open(tmp_path / "run" / line["output"]))
         assert picture.shape == (28, 56, 3)
     assert np.asarray(Image.open(tmp_path / "run" / "samples" / "sorted.png")).std() > 5
+    assert_a_batch_job_does_the_same(tmp_path / "run", tmp_path / "job", CONFIG, *flags)
 
 
 @pytest.mark.slow

@@ -29,6 +29,10 @@ _REFUSED_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 _PILLOW = re.compile(r"PIL\.")
 
 
+FILE_LIMIT = 2**30
+"""Files of more bytes are refused unread."""
+
+
 class BrokenImageError(Exception):
     """An image that cannot be used; the message is the reason, in one line.
 
@@ -57,15 +61,7 @@ def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
 
     _ignore_warnings()
     try:
-        if isinstance(data, Path):
-            if not data.exists():
-                raise BrokenImageError("the file does not exist")
-            if not data.is_file():  # opening a pipe would wait for ever
-                raise BrokenImageError("not a file")
-            empty = data.stat().st_size == 0
-        else:
-            empty = not data
-        if empty:
+        if not (_size(data) if isinstance(data, Path) else len(data)):
             raise BrokenImageError("the file is empty")
         opened = data if isinstance(data, Path) else io.BytesIO(data)
         with Image.open(opened, formats=_formats()) as image:
@@ -79,6 +75,28 @@ def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
         raise
     except Exception as error:  # Pillow's readers raise anything on broken bytes
         raise BrokenImageError(_reason(error, pixel_limit)) from None
+
+
+def content(file: Path) -> bytes:
+    """Read a whole file, for `decode`.
+
+    Raises:
+        BrokenImageError: it cannot be read, or it is over `FILE_LIMIT`.
+    """
+    try:
+        if _size(file) > FILE_LIMIT:
+            raise BrokenImageError(f"the file is over the limit of {FILE_LIMIT} bytes")
+        return file.read_bytes()
+    except OSError as error:
+        raise BrokenImageError(_reason(error, PIXEL_LIMIT)) from None
+
+
+def _size(file: Path) -> int:
+    if not file.exists():
+        raise BrokenImageError("the file does not exist")
+    if not file.is_file():  # opening a pipe would wait for ever
+        raise BrokenImageError("not a file")
+    return file.stat().st_size
 
 
 def suffixes() -> frozenset[str]:

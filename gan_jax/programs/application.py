@@ -4,19 +4,20 @@ import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ml_collections import ConfigDict
 
+from gan_jax.data.decode import content
 from gan_jax.data.files import given_images
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.evaluation.measure import Measured
 from gan_jax.keys import flatten
 from gan_jax.programs.assembly import make_mesh
-from gan_jax.programs.given import Image8, Prepared, decoded
+from gan_jax.programs.given import Given, Image8, Prepared, Read, decoded
 from gan_jax.programs.results import environment
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.workdir import check_workdir, claimed, write_results
@@ -55,6 +56,8 @@ class Application(Generic[Prepared, Outcome]):
     outcome."""
     line: Callable[[Outcome], Mapping[str, Any]]
     """What `results.jsonl` says of an image."""
+    columns: Mapping[str, Any]
+    """The types of what it says, by name."""
     conclude: Callable[[Sequence[tuple[Path, Outcome]]], Conclusion]
     """What the report says of all images, by the file that each was."""
 
@@ -107,15 +110,7 @@ def applied_to_images(
         seconds = time.monotonic() - start
         for path, reason in skipped:
             say(f"skipped {path}: {reason}")
-        lines = [
-            {
-                "input": str(file),
-                "done": True,
-                "output": str(_output(workdir, file).relative_to(workdir)),
-                **application.line(outcome),
-            }
-            for file, outcome in done
-        ]
+        lines = [said(application, workdir, *one) for one in done]
         write_results(workdir, skipped, lines)
         if not done:
             raise InputError(
@@ -168,17 +163,33 @@ def _apply(
     done: list[tuple[Path, Outcome]] = []
     skipped: list[Skipped] = []
     with Progress(len(found), 0, purpose, "image") as progress:
-        for given in decoded(found, application.prepare, application.together):
+        for given, outcomes in applied(application, found, workdir):
             skipped += given.skipped
-            if given.images:
-                outputs = [_output(workdir, file) for file in given.files]
-                outcomes = application.apply(outputs, given.images)
-                done += zip(given.files, outcomes, strict=True)
-                digest.update("".join(given.digests).encode())
+            done += zip(given.files, outcomes, strict=True)
+            digest.update("".join(given.digests).encode())
             progress.advance(len(done) + len(skipped))
             if signals.received:
                 raise Interrupted(signals.received, "the same command begins anew")
     return done, skipped
+
+
+def applied(
+    application: Application[Prepared, Outcome],
+    found: Sequence[Path],
+    workdir: Path,
+    read: Read = content,
+) -> Iterator[tuple[Given[Prepared], Sequence[Outcome]]]:
+    """Apply a run to files, some at a time, and write an image for each.
+
+    Args:
+        application: the run.
+        found: the files, each of a name of its own.
+        workdir: the images go into `<workdir>/images`.
+        read: gives the content of each file.
+    """
+    for given in decoded(found, application.prepare, application.together, read):
+        outputs = [output_of(workdir, file) for file in given.files]
+        yield given, application.apply(outputs, given.images) if outputs else ()
 
 
 def _report(
@@ -202,5 +213,21 @@ def _report(
     files.write_text(workdir / "report.html", text)
 
 
-def _output(workdir: Path, file: Path) -> Path:
+def output_of(workdir: Path, file: Path) -> Path:
+    """Tell where an input's output goes."""
     return workdir / "images" / f"{file.stem}.png"
+
+
+def said(
+    application: Application[Prepared, Outcome],
+    workdir: Path,
+    file: Path,
+    outcome: Outcome,
+) -> dict[str, Any]:
+    """Give the line of an image that was done."""
+    return {
+        "input": str(file),
+        "done": True,
+        "output": str(output_of(workdir, file).relative_to(workdir)),
+        **application.line(outcome),
+    }

@@ -45,7 +45,7 @@ from gan_jax.report.training import command
 from gan_jax.search.collaboration import Collaboration
 from gan_jax.training.state import digest
 
-_COMMANDS = (
+COMMANDS = (
     "Train one, then refine with it: python -m gan_jax.main --config=configs/gan.py "
     "--workdir=runs/gan; python -m gan_jax.main --config=configs/collaborate.py "
     "--config.prior=runs/gan"
@@ -67,7 +67,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     began = time.monotonic()
     check_workdir(config, workdir)
-    prior = open_prior(config.prior, _COMMANDS)
+    prior = open_prior(config.prior, COMMANDS)
     if prior.config.get("packing", 1) > 1:
         raise InputError(
             f"the critic of {prior.workdir} scores {prior.config.packing} images at "
@@ -183,7 +183,7 @@ class _Given(NamedTuple):
 
 
 def _gather(config: ConfigDict, prior: Prior) -> _Given:
-    check_prior(prior, _COMMANDS)
+    check_prior(prior, COMMANDS)
     (name, hole), *more = named_holes(config.masks).items()
     masks = config.shaping.masks or config.masks
     (training, training_hole), *others = named_holes(masks).items()

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from gan_jax.programs import train
 from gan_jax.programs.photographs import colorize_images
 
-_COMMANDS = (
+COMMANDS = (
     "Train one: python -m gan_jax.main --config=configs/colorize.py "
     "--workdir=runs/colorize; then colorize: python -m gan_jax.main "
     "--config=configs/colorize.py --config.prior=runs/colorize --config.images=DIR "
@@ -29,5 +29,5 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Interrupted: by SIGINT or SIGTERM; the same call continues training.
     """
     if config.prior or config.images:
-        return colorize_images(config, workdir, _COMMANDS)
+        return colorize_images(config, workdir, COMMANDS)
     return train.run(config, workdir)

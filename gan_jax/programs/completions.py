@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -27,6 +27,8 @@ from gan_jax.search.latent import Found, diverse
 _CHUNK = 100  # images generated or blended at once
 
 Images = Float[np.ndarray, "count height width channels"]
+Generate: TypeAlias = Callable[[np.ndarray], np.ndarray]
+"""Makes of `[count, restarts, latent]` as many images."""
 
 
 class Task(NamedTuple):
@@ -61,11 +63,38 @@ class Completion(NamedTuple):
     """Of the search, compilation included."""
 
 
+def generating(prior: Prior) -> Generate:
+    """Give a prior's generator, compiled once for many calls."""
+    run = compiled(prior.recipe.generator.apply)
+
+    def generate(
+        latents: Float[np.ndarray, "count restarts latent"],
+    ) -> Float[np.ndarray, "count restarts height width channels"]:
+        flat = latents.reshape(-1, latents.shape[-1])
+        images = [
+            np.asarray(run(prior.networks.generator, flat[at]))
+            for at in chunks(len(flat), _CHUNK)
+        ]
+        every = np.concatenate(images)[: len(flat)]
+        return every.reshape(*latents.shape[:2], *every.shape[1:])
+
+    return generate
+
+
 def complete(
-    prior: Prior, task: Task, loss: str, found: Found, blend: bool, seconds: float
+    generate: Generate, task: Task, loss: str, found: Found, blend: bool, seconds: float
 ) -> Completion:
-    """Make the images of the latents that a search has found."""
-    generated = _generate(prior, found.restarts.latent)
+    """Make the images of the latents that a search has found.
+
+    Args:
+        generate: as `generating` gives it.
+        task: what was completed.
+        loss: by its name.
+        found: what the search came to.
+        blend: whether images without a visible edge are made too.
+        seconds: that the search took.
+    """
+    generated = generate(found.restarts.latent)
     best = np.arange(len(generated)), found.restart
     every, pasted, blended = generated, generated[best], None
     if task.masks is not None:
@@ -74,19 +103,6 @@ def complete(
         if blend:
             blended = _blend(pasted, values, task.masks)
     return Completion(task, loss, found, every, every[best], pasted, blended, seconds)
-
-
-def _generate(
-    prior: Prior, latents: Float[np.ndarray, "count restarts latent"]
-) -> Float[np.ndarray, "count restarts height width channels"]:
-    flat = latents.reshape(-1, latents.shape[-1])
-    generate = compiled(prior.recipe.generator.apply)
-    variables = prior.networks.generator
-    images = [
-        np.asarray(generate(variables, flat[at])) for at in chunks(len(flat), _CHUNK)
-    ]
-    every = np.concatenate(images)[: len(flat)]
-    return every.reshape(*latents.shape[:2], *every.shape[1:])
 
 
 def _blend(generated: Images, known: Images, masks: Images) -> Images:

@@ -58,7 +58,7 @@ from gan_jax.report.training import command
 from gan_jax.training.state import digest
 
 _GAN = "gan"
-_COMMANDS = (
+COMMANDS = (
     "Train one, then score images with it: python -m gan_jax.main "
     "--config=configs/detect.py --workdir=runs/detect; python -m gan_jax.main "
     "--config=configs/detect.py --config.prior=runs/detect --config.images=DIR "
@@ -81,7 +81,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Interrupted: by SIGINT or SIGTERM, after saving; the same call continues.
     """
     if config.prior or config.images:
-        return score_images(config, workdir, _COMMANDS)
+        return score_images(config, workdir, COMMANDS)
     began = time.monotonic()
     check_workdir(config, workdir)
     check_anomalies(config)
@@ -104,7 +104,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             train.run(gan, place)
             signals.obey()
         trained = time.monotonic()
-        prior = open_prior(str(place), _COMMANDS)
+        prior = open_prior(str(place), COMMANDS)
         snapshots = open_snapshots(prior)
         say(
             f"history: {len(snapshots.steps)} snapshots of both networks, "
@@ -272,7 +272,7 @@ def _of_history(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
         InputError: its data are others than those that the detector is to learn from,
             or it generates under conditions.
     """
-    workdir, own, _ = read_run(path, "history_run", "train", _COMMANDS)
+    workdir, own, _ = read_run(path, "history_run", "train", COMMANDS)
     if recipes.task(own).conditional:
         raise InputError(
             f"history_run {path} generates under conditions: name a run of a plain GAN"

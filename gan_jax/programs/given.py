@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import UInt8
 
-from gan_jax.data.decode import BrokenImageError, decode
+from gan_jax.data.decode import BrokenImageError, content, decode
 from gan_jax.data.examples import threads
 from gan_jax.data.sources import Skipped
 
@@ -16,6 +16,8 @@ Image8 = UInt8[np.ndarray, "_ _ _"]
 """Height, width, channels: each image has its own."""
 
 Prepared = TypeVar("Prepared")
+Read = Callable[[Path], bytes]
+"""Gives the content of a file, or raises `BrokenImageError`."""
 
 
 class Given(NamedTuple, Generic[Prepared]):
@@ -29,7 +31,10 @@ class Given(NamedTuple, Generic[Prepared]):
 
 
 def decoded(
-    found: Sequence[Path], prepare: Callable[[Image8], Prepared], together: int
+    found: Sequence[Path],
+    prepare: Callable[[Image8], Prepared],
+    together: int,
+    read: Read = content,
 ) -> Iterator[Given[Prepared]]:
     """Decode files in threads, with the reasons why some cannot be used.
 
@@ -39,16 +44,16 @@ def decoded(
         found: the files.
         prepare: what is made of each image; it may raise `BrokenImageError`.
         together: files decoded at once, and given as one.
+        read: gives the content of each.
     """
     names: set[str] = set()
 
     def attempt(file: Path) -> tuple[Prepared, str] | BrokenImageError:
         try:
-            image = prepare(decode(file))
+            data = read(file)
+            return prepare(decode(data)), hashlib.sha256(data).hexdigest()
         except BrokenImageError as error:
             return error
-        with file.open("rb") as opened:
-            return image, hashlib.file_digest(opened, "sha256").hexdigest()
 
     with threads() as pool:
         for first in range(0, len(found), together):

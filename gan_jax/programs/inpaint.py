@@ -8,19 +8,19 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax import searches
-from gan_jax.data.degradations import Degradation
 from gan_jax.data.sources import Skipped
-from gan_jax.errors import InputError
 from gan_jax.keys import flatten
 from gan_jax.programs import targets
 from gan_jax.programs.assembly import make_mesh
 from gan_jax.programs.classifier import judge_of
 from gan_jax.programs.completions import (
     Completion,
+    Generate,
     Task,
     as_arm,
     complete,
     figures,
+    generating,
     write_images,
 )
 from gan_jax.programs.latents import Prepared, found_for, prepare_search
@@ -34,7 +34,7 @@ from gan_jax.report.inpainting import Arm, plate, report
 from gan_jax.report.terminal import say
 from gan_jax.report.training import command
 
-_COMMANDS = (
+COMMANDS = (
     "Train one, then complete images with it: python -m gan_jax.main "
     "--config=configs/wgan_gp.py --workdir=runs/wgan_gp; python -m gan_jax.main "
     "--config=configs/inpaint.py --config.prior=runs/wgan_gp"
@@ -58,12 +58,15 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     began = time.monotonic()
     check_workdir(config, workdir)
-    prior = open_prior(config.prior, _COMMANDS)
-    check_prior(prior, _COMMANDS)
+    prior = open_prior(config.prior, COMMANDS)
+    check_prior(prior, COMMANDS)
     text = config.degradation
     degradation = searches.degradation(text) if text else None
     prepared = {
-        name: _prepare(prior, config, degradation, name) for name in config.losses
+        name: prepare_search(
+            prior, settings, config.search, f"losses.{name}", degradation
+        )
+        for name, settings in config.losses.items()
     }
     found = [
         gather(config, prior, name, hole, degradation)
@@ -73,31 +76,19 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
     with claimed(config, workdir, skipped), Signals() as signals:
+        generate = generating(prior)
         completions = [
-            _complete(config, prior, task, name, search, workdir, signals)
+            _complete(config, prior, generate, task, name, search, workdir, signals)
             for task, _ in found
             for name, search in prepared.items()
         ]
         return conclude(config, prior, completions, skipped, workdir, began)
 
 
-def _prepare(
-    prior: Prior, config: ConfigDict, degradation: Degradation | None, name: str
-) -> Prepared:
-    """Make the search of a loss."""
-    settings = config.losses[name]
-    if settings.composite and degradation is not None:
-        raise InputError(
-            f"losses.{name}.composite puts known pixels into images, and "
-            f"degradation '{config.degradation}' leaves none: give "
-            f"--config.losses.{name}.composite=False"
-        )
-    return prepare_search(prior, settings, config.search, f"losses.{name}", degradation)
-
-
 def _complete(
     config: ConfigDict,
     prior: Prior,
+    generate: Generate,
     task: Task,
     name: str,
     prepared: Prepared,
@@ -108,7 +99,7 @@ def _complete(
     title = _title(task.hole, name)
     path = workdir / "searches" / f"{title}.npz"
     _, found, seconds = found_for(config, prior, task, prepared, path, title, signals)
-    return complete(prior, task, name, found, config.blend, seconds)
+    return complete(generate, task, name, found, config.blend, seconds)
 
 
 def _title(*parts: str) -> str:

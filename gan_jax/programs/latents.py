@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import searches
 from gan_jax.data.degradations import Degradation
+from gan_jax.errors import InputError
 from gan_jax.losses import inpainting
 from gan_jax.names import look_up
 from gan_jax.networks.compilation import compiled
@@ -25,10 +26,12 @@ from gan_jax.programs.signals import Signals
 from gan_jax.programs.targets import Target
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
-from gan_jax.search.completion import Terms, completion_loss, for_one
+from gan_jax.search.completion import Problem, Terms, completion_loss, for_one
 from gan_jax.search.latent import Found, Search, prepare
 
-Prepared: TypeAlias = tuple[Callable[[Array], Array], Callable[..., Found]]
+Weights: TypeAlias = Callable[[Array], Array]
+"""Gives known values their weights in a loss, from a mask."""
+Prepared: TypeAlias = tuple[Weights, Callable[..., Found]]
 """The weights, made from a mask, that a loss gives known values; and its search, which
 is compiled once for all kinds of holes."""
 
@@ -49,7 +52,23 @@ def prepare_search(
     key: str,
     degradation: Degradation | None = None,
 ) -> Prepared:
-    """Make the search of a loss, and the loss's weights.
+    """Make the search of a loss for many calls, and the loss's weights.
+
+    Raises:
+        InputError: as `make_search`.
+    """
+    weights, search = make_search(prior, settings, how, key, degradation)
+    return weights, prepare(search, how.length, compiled)
+
+
+def make_search(
+    prior: Prior,
+    settings: ConfigDict,
+    how: ConfigDict,
+    key: str,
+    degradation: Degradation | None = None,
+) -> tuple[Weights, Search]:
+    """Describe the search of a loss, and give the loss's weights.
 
     Args:
         prior: under which latents are searched.
@@ -59,8 +78,13 @@ def prepare_search(
         degradation: what images went through; None = nothing.
 
     Raises:
-        InputError: a name in the settings is unknown.
+        InputError: a name in the settings is unknown, or they do not fit together.
     """
+    if settings.composite and degradation is not None:
+        raise InputError(
+            f"{key}.composite puts known pixels into images, and a degradation leaves "
+            f"none: give --config.{key}.composite=False"
+        )
     recipe, networks = prior.recipe, prior.networks
     weights = look_up(inpainting.WEIGHTS, f"{key}.weights", settings.weights)
     terms = Terms(
@@ -83,7 +107,7 @@ def prepare_search(
         how.progress,
         how.tolerance,
     )
-    return weights, prepare(search, how.length, compiled)
+    return weights, search
 
 
 def _unchanged(image: Array) -> Array:
@@ -138,12 +162,6 @@ def _search(
     """Search a latent for every image of a task."""
     settings = config.search
     weights, search = prepared
-
-    def starts(target: Target) -> Float[Array, "restarts latent"]:
-        key = key_of(config.seed, target, START)
-        drawn = prior.recipe.latent(key, settings.restarts)
-        return jnp.clip(drawn, -settings.spread, settings.spread)
-
     every = len(task.targets) * settings.restarts
     done = 0
     with Progress(every, 0, title, "latent") as progress:
@@ -154,9 +172,29 @@ def _search(
             progress.advance(done)
             signals.obey()
 
-        return search(
-            jnp.stack([starts(target) for target in task.targets], axis=1),
-            task.known._replace(weights=jax.vmap(weights)(task.known.mask)),
-            settings.slots,
-            advanced,
-        )
+        asked = question(config, prior, task, weights)
+        return search(*asked, settings.slots, advanced)
+
+
+def question(
+    config: ConfigDict, prior: Prior, task: Task, weights: Weights
+) -> tuple[Float[Array, "restarts images latent"], Problem]:
+    """Give what a search is asked of a task: where it starts, and what is known.
+
+    Args:
+        config: `search` and `seed` of it.
+        prior: under which latents are searched.
+        task: the images.
+        weights: of the known values.
+    """
+    settings = config.search
+
+    def starts(target: Target) -> Float[Array, "restarts latent"]:
+        key = key_of(config.seed, target, START)
+        drawn = prior.recipe.latent(key, settings.restarts)
+        return jnp.clip(drawn, -settings.spread, settings.spread)
+
+    return (
+        jnp.stack([starts(target) for target in task.targets], axis=1),
+        task.known._replace(weights=jax.vmap(weights)(task.known.mask)),
+    )

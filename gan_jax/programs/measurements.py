@@ -80,31 +80,76 @@ def gather(
     Raises:
         InputError: none can be used.
     """
-    size = _size_measured(prior, degradation)
+    how = cuts(config, prior, hole, degradation)
     skipped: list[Skipped] = []
     if config.images:
-        masks = config.masks if hole is None else hole
-        rows, parts = size
-        given, skipped = targets.files(config.images, masks, rows, parts, config.seed)
+        given, skipped = targets.files(config.images, *how)
     elif hole is None:
         raise InputError("--config.masks is a folder: name one with --config.images")
     else:
         given = targets.of_data(prior, "test", config.count, hole, config.seed)
-        size = (prior.config.data.size, prior.channels)
         if len(given) < config.count:
             say(f"there are {len(given)} test images, less than count {config.count}")
+    task, more = measured(config, prior, name, hole, given, degradation)
+    return _some(task, [*skipped, *more]), [*skipped, *more]
+
+
+def _some(task: Task | None, skipped: Sequence[Skipped]) -> Task:
+    if task is None:
+        raise InputError(f"no image can be completed ({skipped[0].reason})")
+    return task
+
+
+def cuts(
+    config: ConfigDict,
+    prior: Prior,
+    hole: Hole | None,
+    degradation: Degradation | None = None,
+) -> tuple[str | Hole, int, int, int]:
+    """Give what `targets.cutter` takes, in its order; otherwise as `gather`.
+
+    Raises:
+        InputError: the prior's images do not fit the degradation.
+    """
+    rows, parts = _size_measured(prior, degradation)
+    masks = config.masks if hole is None else hole
+    return masks, rows, parts, config.seed
+
+
+def measured(
+    config: ConfigDict,
+    prior: Prior,
+    name: str,
+    hole: Hole | None,
+    given: Sequence[Target],
+    degradation: Degradation | None = None,
+) -> tuple[Task | None, list[Skipped]]:
+    """Bring images to the form in which latents are searched; otherwise as `gather`.
+
+    Args:
+        config: `images` and `seed` of it.
+        prior: at whose size they are searched.
+        name: of their holes.
+        hole: as `gather` takes it.
+        given: the images.
+        degradation: what they went through.
+
+    Returns:
+        The images, None where there is none, and those that cannot be used.
+    """
+    size = prior.config.data.size
+    if config.images:
+        size, _ = _size_measured(prior, degradation)
+    whole: list[Skipped] = []
     if degradation is None:
         given, whole = targets.with_holes(given)
-        skipped = [*skipped, *whole]
-    if not given:
-        raise InputError(f"no image can be completed ({skipped[0].reason})")
     # A user's file that has holes of its own hides what was there.
     has_truth = not config.images or (hole is not None and degradation is None)
     still = None if config.images else degradation
-    task, blank = as_task(
-        prior, name, given, size[0], degradation, still, config.seed, has_truth
+    task, blank = _as_task(
+        prior, name, given, size, degradation, still, config.seed, has_truth
     )
-    return task, [*skipped, *blank]
+    return task, [*whole, *blank]
 
 
 def _size_measured(prior: Prior, degradation: Degradation | None) -> tuple[int, int]:
@@ -121,14 +166,7 @@ def _size_measured(prior: Prior, degradation: Degradation | None) -> tuple[int, 
 
 
 def as_task(
-    prior: Prior,
-    name: str,
-    given: Sequence[Target],
-    size: int,
-    degradation: Degradation | None = None,
-    still: Degradation | None = None,
-    seed: int = 0,
-    has_truth: bool = True,
+    prior: Prior, name: str, given: Sequence[Target], size: int
 ) -> tuple[Task, list[Skipped]]:
     """Bring images with holes to the form in which latents are searched for them.
 
@@ -137,10 +175,6 @@ def as_task(
         name: of their holes.
         given: the images.
         size: at which they enter.
-        degradation: what they went through.
-        still: what they have still to go through.
-        seed: of noise.
-        has_truth: whether it is known what is in the holes.
 
     Returns:
         The images, and those of which nothing is known at this size.
@@ -148,6 +182,23 @@ def as_task(
     Raises:
         InputError: that is so of all.
     """
+    task, blank = _as_task(prior, name, given, size)
+    return _some(task, blank), blank
+
+
+def _as_task(
+    prior: Prior,
+    name: str,
+    given: Sequence[Target],
+    size: int,
+    degradation: Degradation | None = None,
+    still: Degradation | None = None,
+    seed: int = 0,
+    has_truth: bool = True,
+) -> tuple[Task | None, list[Skipped]]:
+    """Do so with images that went, or have still to go, through a degradation."""
+    if not given:
+        return None, []
     pairs = [targets.reduced(target, size) for target in given]
     images, masks, truth = (np.stack(side) for side in zip(*pairs, strict=True))
     values, known = jnp.asarray(images), jnp.asarray(masks)
@@ -161,7 +212,7 @@ def as_task(
     lost: list[int] = np.flatnonzero(~seen).tolist()
     blank = [Skipped(given[index].source, reason) for index in lost]
     if len(blank) == len(given):
-        raise InputError(f"no image can be completed ({reason})")
+        return None, blank
     return Task(
         name,
         [given[index] for index in np.flatnonzero(seen).tolist()],

@@ -22,6 +22,19 @@ from gan_jax.report.grids import to_uint8
 from gan_jax.report.page import Card, Table, picture
 
 _TOGETHER = 8  # images decoded at once
+_COLUMNS = {
+    "size": list[int],
+    **dict.fromkeys(
+        (
+            "lightness_change",
+            "colourfulness",
+            "psnr",
+            "ab_error",
+            "colourfulness_real",
+        ),
+        float,
+    ),
+}
 _SHOWN, _THUMBNAIL = 24, 128  # images in the report, and their size there
 
 
@@ -54,33 +67,43 @@ def colorize_images(config: ConfigDict, workdir: Path, commands: str) -> dict[st
         OSError: the disk failed.
         Interrupted: by SIGINT or SIGTERM.
     """
+    return applied_to_images(
+        config, workdir, "colorize", lambda: open_colorizing(config, workdir, commands)
+    )
 
-    def open_application() -> Application[Image8, Colorized]:
-        prior = open_prior(config.prior, commands, program="colorize")
-        colorizer = Colorizer(prior)
-        shown: list[dict[str, Image8]] = []
 
-        def apply(outputs: Sequence[Path], images: Sequence[Image8]) -> list[Colorized]:
-            done = []
-            # One by one: they may be large.
-            for path, image in zip(outputs, images, strict=True):
-                colored = colorizer(image)
-                files.write_image(path, colored.image)
-                done.append(_compared(image, colored, colorizer))
-                if len(shown) < _SHOWN:
-                    shown.append(_thumbnails(image, colored))
-            return done
+def open_colorizing(
+    config: ConfigDict, workdir: Path, commands: str
+) -> Application[Image8, Colorized]:
+    """Open a trained colorizer for photographs; otherwise as `colorize_images`.
 
-        return Application(
-            describe(prior),
-            lambda image: image,
-            _TOGETHER,
-            apply,
-            _line,
-            lambda done: _conclude(done, shown, workdir),
-        )
+    Raises:
+        InputError: there is no colorizer.
+    """
+    prior = open_prior(config.prior, commands, program="colorize")
+    colorizer = Colorizer(prior)
+    shown: list[dict[str, Image8]] = []
 
-    return applied_to_images(config, workdir, "colorize", open_application)
+    def apply(outputs: Sequence[Path], images: Sequence[Image8]) -> list[Colorized]:
+        done = []
+        # One by one: they may be large.
+        for path, image in zip(outputs, images, strict=True):
+            colored = colorizer(image)
+            files.write_image(path, colored.image)
+            done.append(_compared(image, colored, colorizer))
+            if len(shown) < _SHOWN:
+                shown.append(_thumbnails(image, colored))
+        return done
+
+    return Application(
+        describe(prior),
+        lambda image: image,
+        _TOGETHER,
+        apply,
+        _line,
+        _COLUMNS,
+        lambda done: _conclude(done, shown, workdir),
+    )
 
 
 def _compared(image: Image8, colored: Colored, colorizer: Colorizer) -> Colorized:

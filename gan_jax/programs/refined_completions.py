@@ -13,7 +13,13 @@ from gan_jax.evaluation.classes import inception_score
 from gan_jax.evaluation.judgement import Judge
 from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.programs.classifier import judge_of
-from gan_jax.programs.completions import Completion, complete, figures, write_images
+from gan_jax.programs.completions import (
+    Completion,
+    complete,
+    figures,
+    generating,
+    write_images,
+)
 from gan_jax.programs.latents import Searched
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.refined_samples import Outcome
@@ -57,7 +63,7 @@ def refine_completions(
     """
     task, found, seconds = searched
     judge = None if config.images else judge_of(prior.config)
-    proposals = complete(prior, task, "proposals", found, False, seconds)
+    proposals = complete(generating(prior), task, "proposals", found, False, seconds)
     problems = Problem(None, task.known.values, task.known.mask)
     key = jax.random.fold_in(jax.random.key(config.seed), 1_000_013)
     stages: dict[str, Completion] = {"proposals": proposals}
@@ -70,7 +76,7 @@ def refine_completions(
         )
         extra[stage] = {"steps": float(after.steps.mean())}
         kept = after.trusted
-        stages[f"{stage}, kept where trusted"] = _kept(proposals, after)
+        stages[f"{stage}, kept where trusted"] = kept_where_trusted(proposals, after)
         extra[f"{stage}, kept where trusted"] = {"kept": float(kept.mean())}
     measured = {name: figures(one, judge) for name, one in stages.items()}
     before = measured["proposals"].each
@@ -103,8 +109,13 @@ def refine_completions(
     ), lines
 
 
-def _kept(proposals: Completion, after: Refinements) -> Completion:
-    """Give the refined images that are trusted, and the proposals of the others."""
+def kept_where_trusted(proposals: Completion, after: Refinements) -> Completion:
+    """Give the refined images that are trusted, and the proposals of the others.
+
+    Args:
+        proposals: as they were completed.
+        after: what refinement made of them.
+    """
     trusted: Bool[np.ndarray, "count 1 1 1"] = after.trusted.reshape(-1, 1, 1, 1)
     return proposals._replace(
         composite=np.where(trusted, after.images, proposals.composite),

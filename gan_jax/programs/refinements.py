@@ -64,6 +64,7 @@ class Refiner:
         part: Part,
         slack: float = 0.0,
         signals: Signals | None = None,
+        together: int = _CHUNK,
     ):
         """Prepare.
 
@@ -74,8 +75,10 @@ class Refiner:
             slack: the part by which the jump between known and generated pixels may
                 grow in a sample that is trusted.
             signals: that interrupt it between chunks.
+            together: refined in one call.
         """
         self._prior, self._who, self._signals = prior, who, signals
+        self._together = together
         energies = architectures.gives_energies(prior.config)
         plain = inpainting.PRIORS["energy" if energies else "score"]
         bounded = prior.config.task != "points"
@@ -166,6 +169,7 @@ class Refiner:
         latents: np.ndarray,
         problems: Problem,
         key: PRNGKeyArray,
+        real_costs: Float[np.ndarray, " real"] | None = None,
     ) -> Refinements:
         """Refine the images of latents.
 
@@ -174,16 +178,17 @@ class Refiner:
             latents: whose images they are.
             problems: under which they are generated.
             key: of the lots, where stopping is probabilistic: by place.
+            real_costs: what `real()` costs the critic, if that is known.
 
         Raises:
             Interrupted: by a signal.
         """
-        ends = stops(
-            self._who, key, len(latents), jnp.asarray(self.costs(critic, *self.real()))
-        )
+        if real_costs is None:
+            real_costs = self.costs(critic, *self.real())
+        ends = stops(self._who, key, len(latents), jnp.asarray(real_costs))
         limits, threshold = np.asarray(ends.limits), ends.threshold
         parts = []
-        for at in chunks(len(latents), _CHUNK):
+        for at in chunks(len(latents), self._together):
             if self._signals and self._signals.received:
                 again = "the same command continues"
                 raise Interrupted(self._signals.received, again)

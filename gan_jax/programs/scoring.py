@@ -59,38 +59,46 @@ def score_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, 
         OSError: the disk failed.
         Interrupted: by SIGINT or SIGTERM.
     """
+    return applied_to_images(
+        config, workdir, "score", lambda: open_scoring(config, workdir, commands)
+    )
 
-    def open_application() -> Application[Image8, Scored]:
-        opened = open_detection(config.prior, commands)
-        detector, data = opened.detector, opened.gan.data
-        threshold = detector.threshold(config.anomaly.false_positive_rate)
-        judge = _judge(opened.recipe, detector)
 
-        def apply(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
-            images = np.stack(fitted)
-            scores, slopes = judge(images)
-            for path, drawn in zip(outputs, pages.beside(images, slopes), strict=True):
-                files.write_image(path, drawn)
-            percentiles = detector.percentiles(scores)
-            return [
-                Scored(image, float(score), float(percentile), bool(score > threshold))
-                for image, score, percentile in zip(
-                    images, scores, percentiles, strict=True
-                )
-            ]
+def open_scoring(
+    config: ConfigDict, workdir: Path, commands: str
+) -> Application[Image8, Scored]:
+    """Open a trained detector for the images of a folder; otherwise as `score_images`.
 
-        return Application(
-            describe_run(opened.workdir, opened.summary),
-            lambda image: fit(
-                with_channels(image, opened.channels), data.size, data.crop
-            ),
-            _CHUNK,
-            apply,
-            _line,
-            lambda done: _conclude(done, config, workdir, detector),
-        )
+    Raises:
+        InputError: there is no detector.
+    """
+    opened = open_detection(config.prior, commands)
+    detector, data = opened.detector, opened.gan.data
+    threshold = detector.threshold(config.anomaly.false_positive_rate)
+    judge = _judge(opened.recipe, detector)
 
-    return applied_to_images(config, workdir, "score", open_application)
+    def apply(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
+        images = np.stack(fitted)
+        scores, slopes = judge(images)
+        for path, drawn in zip(outputs, pages.beside(images, slopes), strict=True):
+            files.write_image(path, drawn)
+        percentiles = detector.percentiles(scores)
+        return [
+            Scored(image, float(score), float(percentile), bool(score > threshold))
+            for image, score, percentile in zip(
+                images, scores, percentiles, strict=True
+            )
+        ]
+
+    return Application(
+        describe_run(opened.workdir, opened.summary),
+        lambda image: fit(with_channels(image, opened.channels), data.size, data.crop),
+        _CHUNK,
+        apply,
+        _line,
+        {"score": float, "percentile": float, "anomalous": bool},
+        lambda done: _conclude(done, config, workdir, detector),
+    )
 
 
 def _judge(

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -89,8 +90,8 @@ def files(
 
     Args:
         images: their folder.
-        masks: the folder of their masks, of the same names and sizes, or a hole.
-        size: at which they will be searched; holes are cut at it.
+        masks: as `cutter` takes it, and the following too.
+        size: at which they will be searched.
         channels: at which they will be searched.
         seed: of holes that are drawn.
 
@@ -101,10 +102,62 @@ def files(
         InputError: there is no such folder, or no image in it.
     """
     found = given_images(images)
+    return read_files(found, cutter(masks, size, channels, seed))
+
+
+def cutter(
+    masks: str | Hole, size: int, channels: int, seed: int = 0
+) -> Callable[[Path, Image8], Target]:
+    """Give what makes targets of the user's images, by a mask file or a kind of hole.
+
+    Args:
+        masks: the folder of their masks, of the same names and sizes, or a hole.
+        size: at which they will be searched; holes are cut at it.
+        channels: at which they will be searched.
+        seed: of holes that are drawn.
+
+    Returns:
+        `cut(file, image)`, which raises `BrokenImageError` where that cannot be
+        completed.
+
+    Raises:
+        InputError: the folder of masks may not be read.
+    """
     by_stem: dict[str, list[Path]] = {}
     if isinstance(masks, str):
         for file in image_files(Path(masks).expanduser()):
             by_stem.setdefault(file.stem, []).append(file)
+
+    def cut(file: Path, image: Image8) -> Target:
+        if image.shape[-1] > channels:
+            raise BrokenImageError("in colour, and grey images are searched")
+        image = with_channels(image, channels)
+        known = (
+            _read_mask(by_stem.get(file.stem, []), image)
+            if isinstance(masks, str)
+            else _cover(masks, key_of(file.stem, seed), image, size)
+        )
+        _check(known)
+        return Target(file.stem, str(file), image, known)
+
+    return cut
+
+
+def read_files(
+    found: Sequence[Path],
+    cut: Callable[[Path, Image8], Target],
+    read: Callable[[Path], bytes | Path] = lambda file: file,
+) -> tuple[list[Target], list[Skipped]]:
+    """Read the user's images; a second file of a name is none that can be completed.
+
+    Args:
+        found: their files.
+        cut: makes targets of them, a `cutter`.
+        read: gives what `decode` takes; it may raise `BrokenImageError`.
+
+    Returns:
+        What can be completed, and what cannot, with the reason.
+    """
     targets: list[Target] = []
     skipped: list[Skipped] = []
     names: set[str] = set()
@@ -112,21 +165,11 @@ def files(
         try:
             if file.stem in names:
                 raise BrokenImageError("another image has the same name")
-            image = decode(file)
-            if image.shape[-1] > channels:
-                raise BrokenImageError("in colour, and grey images are searched")
-            image = with_channels(image, channels)
-            known = (
-                _read_mask(by_stem.get(file.stem, []), image)
-                if isinstance(masks, str)
-                else _cover(masks, key_of(file.stem, seed), image, size)
-            )
-            _check(known)
+            targets.append(cut(file, decode(read(file))))
         except BrokenImageError as error:
             skipped.append(Skipped(str(file), str(error)))
             continue
         names.add(file.stem)
-        targets.append(Target(file.stem, str(file), image, known))
     return targets, skipped
 
 
@@ -190,7 +233,7 @@ def with_holes(given: Sequence[Target]) -> tuple[list[Target], list[Skipped]]:
 
 def key_of(name: str, seed: int = 0) -> PRNGKeyArray:
     """Give a key that an image has whichever others are completed with it."""
-    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(os.fsencode(name)))
 
 
 class Reduced(NamedTuple):
@@ -272,6 +315,6 @@ def digest(targets: Sequence[Target]) -> str:
     """Hash the images and what is known of them (SHA-256)."""
     found = hashlib.sha256()
     for target in targets:
-        found.update(f"{target.name}{target.image.shape}".encode())
+        found.update(os.fsencode(f"{target.name}{target.image.shape}"))
         found.update(target.image.tobytes() + target.known.tobytes())
     return found.hexdigest()

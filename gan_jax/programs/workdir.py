@@ -21,14 +21,22 @@ _OWN = (
     "snapshots",
     "detector",
     "searches",
+    "results",
     "metrics.jsonl",
     "summary.json",
     "report.html",
 )
 
 
-def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
+def check_workdir(
+    config: ConfigDict, workdir: Path, flag: str = "--workdir"
+) -> dict[str, Any] | None:
     """Find whether a workdir is free or this config's; nothing is written yet.
+
+    Args:
+        config: whose it may be.
+        workdir: the folder.
+        flag: by which the user has named it.
 
     Returns:
         The summary of an earlier, complete run of the config there, if any.
@@ -39,15 +47,15 @@ def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     """
     path = workdir / "config.json"
     wanted = flatten(config)
-    _check_apart(wanted.get("images", ""), workdir)
+    _check_apart(wanted.get("images", ""), workdir, flag)
     if workdir.exists() and not workdir.is_dir():
-        raise InputError(f"workdir {workdir} is a file: choose another --workdir")
+        raise InputError(f"workdir {workdir} is a file: choose another {flag}")
     if not path.exists():
         others = [name for name in _OWN if (workdir / name).exists()]
         if others:
             raise InputError(
                 f"{workdir} holds {others[0]} but no config.json to tell whose it is: "
-                "choose another --workdir"
+                f"choose another {flag}"
             )
     try:
         if path.exists():
@@ -58,17 +66,17 @@ def check_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
             if changed:
                 raise InputError(
                     f"{workdir} was written with another config ({'; '.join(changed)}):"
-                    " choose another --workdir, or give the same values"
+                    f" choose another {flag}, or give the same values"
                 )
         return read_summary(workdir)
     except (OSError, ValueError) as error:
         raise InputError(
             f"workdir {workdir} cannot be used ({error}): remove the broken file "
-            "there, or choose another --workdir"
+            f"there, or choose another {flag}"
         ) from None
 
 
-def _check_apart(images: str, workdir: Path) -> None:
+def _check_apart(images: str, workdir: Path, flag: str) -> None:
     """Refuse a workdir around the user's images or among them.
 
     Outputs have the names of their inputs: they would lie over each other.
@@ -79,13 +87,16 @@ def _check_apart(images: str, workdir: Path) -> None:
     if given.is_relative_to(place) or place.is_relative_to(given):
         raise InputError(
             f"--config.images {images} and the workdir {workdir} lie in each other, "
-            "and results would be taken for images: choose another --workdir"
+            f"and results would be taken for images: choose another {flag}"
         )
 
 
 @contextlib.contextmanager
 def claimed(
-    config: ConfigDict, workdir: Path, skipped: Sequence[Skipped]
+    config: ConfigDict,
+    workdir: Path,
+    skipped: Sequence[Skipped],
+    flag: str = "--workdir",
 ) -> Iterator[None]:
     """Hold a workdir as this config's; entered once everything else was found good.
 
@@ -102,8 +113,8 @@ def claimed(
         yield
         return
     workdir.mkdir(parents=True, exist_ok=True)
-    with _locked(workdir):
-        check_workdir(config, workdir)  # another run may have come first
+    with _locked(workdir, flag):
+        check_workdir(config, workdir, flag)  # another run may have come first
         files.remove_temporaries(workdir)
         files.write_json(workdir / "config.json", flatten(config))
         if skipped or (workdir / "results.jsonl").exists():
@@ -140,7 +151,7 @@ def write_results(
 
 
 @contextlib.contextmanager
-def _locked(workdir: Path) -> Iterator[None]:
+def _locked(workdir: Path, flag: str) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:  # not on Windows
@@ -153,7 +164,7 @@ def _locked(workdir: Path) -> Iterator[None]:
         except BlockingIOError:
             raise InputError(
                 f"another run is at work in {workdir}: wait for it, or choose another "
-                "--workdir"
+                f"{flag}"
             ) from None
         except OSError:
             pass  # some network file systems have no locks

@@ -235,7 +235,7 @@ def prepare(
             )
         flat = jnp.asarray(starts).reshape(restarts * images, size)
         state = jax.vmap(functools.partial(begin, search))(flat[jnp.zeros(slots, int)])
-        ends = _Ends(len(flat), size, search.iterations)
+        ends = Ends(len(flat), size, search.iterations)
         waiting = iter(range(len(flat)))
         jobs = np.zeros(slots, np.int32)
         busy = np.zeros(slots, bool)
@@ -261,17 +261,30 @@ def as_tree(function: Callable[..., Any]) -> Callable[..., Any]:
     return function if isinstance(function, Partial) else Partial(function)
 
 
-class _Ends:
+class Ends:
     """What searches came to, as they end."""
 
     def __init__(self, jobs: int, size: int, iterations: int):
+        """Make room.
+
+        Args:
+            jobs: searches, all restarts of all images.
+            size: of a latent.
+            iterations: at most.
+        """
         self._latent = np.zeros((jobs, size), np.float32)
         self._loss, self._residual = np.zeros((2, jobs), np.float32)
         self._best_step, self._steps = np.zeros((2, jobs), np.int32)
         self._history = np.zeros((jobs, iterations), np.float32)
 
     def take(self, jobs: np.ndarray, slots: np.ndarray, state: Slot) -> None:
-        """Copy searches out of their slots."""
+        """Copy searches out of their slots.
+
+        Args:
+            jobs: which searches.
+            slots: where they are.
+            state: of all slots.
+        """
         for kept, leaf in (
             (self._latent, state.best_latent),
             (self._loss, state.best_loss),
@@ -284,7 +297,12 @@ class _Ends:
             kept[jobs] = np.asarray(leaf)[slots]
 
     def gather(self, restarts: int) -> Found:
-        """Choose each image's best restart."""
+        """Choose each image's best restart, once all have ended.
+
+        Args:
+            restarts: of each image; the jobs are those of the first restart of all
+                images, then those of the second, and so on.
+        """
 
         def by_image(leaf: np.ndarray) -> np.ndarray:
             return leaf.reshape(restarts, -1, *leaf.shape[1:]).swapaxes(0, 1)

@@ -1,0 +1,78 @@
+"""Apply a trained run to a collection of images of any size, as a batch job.
+
+python -m launch.latent_search --config=configs/inpaint.py:yeh --config.prior=runs/gan --images=DIR --out=runs/filled
+python -m launch.latent_search --config=configs/detect.py --config.prior=runs/detect --images=DIR --out=runs/scored
+python -m launch.latent_search --engine=ray --workers=2 --config=... --images=DIR --out=...
+python -m launch.latent_search --engine=ray --address=auto --config=... --images=DIR --out=...
+
+Of configs/inpaint.py, collaborate.py (completed images are refined), detect.py and
+colorize.py. Under `--out`: images/<stem>.png, results/part-*.parquet with a row for each
+image, summary.json. The same command does what is missing, whatever died before.
+"""  # noqa: E501
+
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from gan_jax import command
+from gan_jax.errors import InputError
+
+_IMAGES = flags.DEFINE_string("images", None, "A folder of images.")
+_OUT = flags.DEFINE_string("out", None, "Where the results go.")
+_ENGINE = flags.DEFINE_enum("engine", "local", ["local", "ray"], "Who does the work.")
+_WORKERS = flags.DEFINE_integer(
+    "workers", 0, "Actors of Ray; 0 = one for each GPU, else machine.", 0
+)
+_ADDRESS = flags.DEFINE_string("address", "", "A Ray cluster's; empty = this machine.")
+_BLOCK = flags.DEFINE_integer("block", 0, "Files at a time; 0 = what suits them.", 0)
+for _flag in ("config", "verbose"):
+    flags.declare_key_flag(_flag)  # so that --help shows it too
+
+
+def launch(config: ConfigDict) -> None:
+    """Do the job that the flags describe.
+
+    Args:
+        config: that they name.
+    """
+    from gan_jax.programs import batch
+    from gan_jax.programs.actors import on_ray
+    from gan_jax.programs.cache import keep_compiled
+    from gan_jax.programs.engines import Engine, local
+    from gan_jax.programs.memory import keep_memory
+
+    if _OUT.value is None:
+        raise InputError("where do the results go? e.g. --out=runs/filled")
+    if "images" not in config:
+        raise InputError(
+            f"{config.name} has no images to apply it to: name configs/inpaint.py, "
+            "collaborate.py, detect.py or colorize.py"
+        )
+    if _ENGINE.value == "local" and (_WORKERS.value or _ADDRESS.value):
+        raise InputError("--workers and --address are Ray's: give --engine=ray")
+    if _IMAGES.value is not None:
+        config.images = _IMAGES.value
+
+    keep_compiled()
+    keep_memory()
+
+    def started(config: ConfigDict, out: Path) -> AbstractContextManager[Engine]:
+        if _ENGINE.value == "local":
+            return local(config, out)
+        return on_ray(config, out, _WORKERS.value, _ADDRESS.value)
+
+    out = Path(_OUT.value)
+    found = batch.run(config, out, started, _BLOCK.value)
+    timing = found["timing"]
+    print(
+        f"{found['inputs']['done']} images done, {found['inputs']['failed']} failed; "
+        f"{timing['images']} now, {timing['images_per_second']:.1f} a second"
+    )
+    print(f"results: {out / 'results'}")
+
+
+if __name__ == "__main__":
+    sys.exit(command.answer(sys.argv, launch))

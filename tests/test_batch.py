@@ -1,0 +1,373 @@
+"""Batch jobs as a user runs them: whole, killed, started again, on Ray, misused."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import configs.collaborate as configs_of_collaborate
+import configs.inpaint as configs_of_inpaint
+from gan_jax.errors import InputError, Interrupted
+from gan_jax.programs import batch
+from gan_jax.programs.engines import Engine, local
+from gan_jax.programs.signals import Signals
+from tests.test_collaborate import train
+from tests.test_inpaint import results
+from tests.test_main import ROOT, environment, summary
+
+CONFIG = "--config=configs/inpaint.py:yeh,smoke"
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("prior"), "--config=configs/gan.py:smoke")
+
+
+def draw(folder, count):
+    folder.mkdir(exist_ok=True)
+    random = np.random.default_rng(0)
+    for index in range(count):
+        image = random.integers(0, 256, (28, 28), np.uint8)
+        Image.fromarray(image).save(folder / f"{index:03d}.png")
+    return folder
+
+
+def started(images, out, *flags, **variables):
+    """Start a job, of inpainting if `images` are given."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "launch.latent_search", f"--out={out}"),
+            *((CONFIG, f"--images={images}") if images else ()),
+            *flags,
+        ],
+        cwd=ROOT,
+        env=environment() | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def launch(images, out, *flags, **variables):
+    process = started(images, out, *flags, **variables)
+    output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+def rows(out):
+    """Read all rows, by the name of the input; each is there once."""
+    paths = sorted((out / "results").glob("part-*.parquet"))
+    found = [row for path in paths for row in pq.read_table(path).to_pylist()]
+    by_name = {Path(row["input"]).name: row for row in found}
+    assert len(by_name) == len(found)
+    return by_name
+
+
+def assert_a_batch_job_does_the_same(run, out, *flags):
+    """Do as a job what a run of the program has done."""
+    code, _, errors = launch(None, out, *flags)
+    assert code == 0, errors
+    found = rows(out)
+    assert len(found) == len(results(run))
+    for line in results(run):
+        row = found[Path(line["input"]).name]
+        assert {key: row[key] for key in line} == line
+        if line["done"]:
+            one, two = ((each / line["output"]).read_bytes() for each in (run, out))
+            assert one == two
+
+
+def stamps(out):
+    return {path.name: path.stat().st_mtime_ns for path in (out / "images").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def job(prior, tmp_path_factory):
+    """Give a job that has ended, of images some of which cannot be used."""
+    place = tmp_path_factory.mktemp("job")
+    images = draw(place / "images", 14)
+    (images / "broken.png").write_bytes(b"no image")
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(images / "colour.png")
+    shutil.copy(images / "003.png", images / "003.webp")
+    flags = (f"--config.prior={prior}", "--block=4")
+    code, output, errors = launch(images, place / "out", *flags)
+    assert code == 0, errors
+    assert "14 images done, 3 failed" in output and "image 17/17" in errors
+    return images, place / "out", flags
+
+
+def test_every_image_has_one_row_and_its_output(job):
+    images, out, _ = job
+    found = rows(out)
+    assert found.keys() == {path.name for path in images.iterdir()}
+    reasons = {name: row["reason"] for name, row in found.items() if not row["done"]}
+    assert reasons.keys() == {"broken.png", "colour.png", "003.webp"}
+    assert "not an image" in reasons["broken.png"]
+    assert "grey images" in reasons["colour.png"]
+    assert reasons["003.webp"] == "another image has the same name"
+    for name, row in found.items():
+        if not row["done"]:
+            assert row["output"] is None and row["latent"] is None
+            continue
+        given, made = (
+            np.asarray(Image.open(path))
+            for path in (images / name, out / row["output"])
+        )
+        assert Path(row["output"]).stem == Path(name).stem
+        hole = np.zeros((28, 28), bool)
+        hole[7:21, 7:21] = True
+        np.testing.assert_array_equal(made[~hole], given[~hole])
+        assert (made[hole] != given[hole]).any()
+        assert row["hole"] == "center" and row["loss"] == "yeh"
+        assert row["iterations"] == 2 * 20 and row["restart"] in (0, 1)
+        assert np.isfinite([row["loss_value"], row["residual"]]).all()
+    told = summary(out)
+    assert told["complete"] and told["inputs"] == {"done": 14, "failed": 3}
+    assert told["timing"]["images"] == 17
+
+
+def test_it_finds_what_the_program_does(job, prior, tmp_path):
+    """The outputs are those of gan_jax.main, to the bit."""
+    images, out, _ = job
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "gan_jax.main", CONFIG, f"--workdir={tmp_path}"),
+            *(f"--config.prior={prior}", f"--config.images={images}"),
+        ],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0
+    for path in (out / "images").iterdir():
+        assert path.read_bytes() == (tmp_path / "images" / path.name).read_bytes()
+
+
+def test_the_same_command_does_only_what_is_missing(job, tmp_path):
+    images, out, flags = job
+    images = shutil.copytree(images, tmp_path / "images")
+    config = (out / "config.json").read_text().replace(str(job[0]), str(images))
+    again = shutil.copytree(out, tmp_path / "out")
+    # As if the folder had been this one from the beginning.
+    (again / "config.json").write_text(config)
+    for path in (again / "results").iterdir():
+        table = pq.read_table(path)
+        inputs = [f"{images}/{Path(name).name}" for name in table["input"].to_pylist()]
+        pq.write_table(table.set_column(0, "input", [inputs]), path)
+    before = stamps(again)
+    code, output, errors = launch(images, again, *flags)
+    assert code == 0, errors
+    assert "17 images were done before" in output and "; 0 now" in output
+    assert stamps(again) == before
+    lost, *_ = sorted((again / "results").iterdir())
+    missing = [row for row in pq.read_table(lost).to_pylist() if row["done"]]
+    lost.write_bytes(lost.read_bytes()[:-50])
+    shutil.copy(images / "000.png", images / "new.png")
+    made = {Path(row["output"]).name for row in missing}
+    twin = Path(min(before.keys() - made)).with_suffix(".jpg")  # of a name that is done
+    shutil.copy(images / "000.png", images / twin)
+    code, output, errors = launch(images, again, *flags)
+    assert code == 0, errors
+    assert "part-000000.unreadable" in output
+    after = stamps(again)
+    done_now = {name for name, stamp in after.items() if before.get(name) != stamp}
+    assert 0 < len(made) < 14 and done_now == made | {"new.png"}
+    found = rows(again)
+    assert (
+        len(found) == 19
+        and found[str(twin)]["reason"] == "another image has the same name"
+    )
+    old = rows(out)
+    for name in ("000.png", "007.png", "013.png"):
+        assert found[name]["latent"] == old[name]["latent"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_was_whole_is_not_done_again(prior, tmp_path, number):
+    images, out = draw(tmp_path / "images", 24), tmp_path / "out"
+    flags = (
+        f"--config.prior={prior}",
+        *("--block=2", "--config.search.slots=4", "--config.search.iterations=2000"),
+    )
+    process = started(images, out, *flags)
+    wait_for_rows(out, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 143)
+    assert number == signal.SIGKILL or "the same command continues" in errors
+    before, first = stamps(out), rows(out)
+    assert 0 < len(first) < 24 and not (out / "summary.json").exists()
+    code, output, errors = launch(images, out, *flags)
+    assert code == 0, errors
+    assert f"{len(first)} images were done before" in output
+    after = stamps(out)
+    for name in first:
+        assert before[name] == after[name]
+    assert len(rows(out)) == len(after) == 24
+
+
+def wait_for_rows(out, process):
+    deadline = time.monotonic() + 240
+    while not list((out / "results").glob("part-*.parquet")):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_ray_does_the_same_though_an_actor_dies(prior, tmp_path):
+    images = draw(tmp_path / "images", 24)
+    (images / "broken.png").write_bytes(b"")
+    (images / "dangling.png").symlink_to("nowhere")
+    broken_name = images / os.fsdecode(b"\xe9.png")
+    shutil.copy(images / "000.png", broken_name)
+    flags = (f"--config.prior={prior}", "--block=4", "--config.search.slots=8")
+    flags += ("--config.search.iterations=500",)
+    threads = {"NPROC": "2"}  # how sums are rounded depends on their number
+    code, _, errors = launch(images, tmp_path / "local", *flags, **threads)
+    assert code == 0, errors
+    workers = min(2, os.cpu_count())
+    ray = (*flags, "--engine=ray", f"--workers={workers}")
+    process = started(images, tmp_path / "ray", *ray, **threads)
+    wait_for_rows(tmp_path / "ray", process)
+    actors = [
+        each
+        for each in psutil.Process(process.pid).children(recursive=True)
+        if "MapWorker" in "".join(each.cmdline()[:1])
+    ]
+    assert len(actors) == workers
+    actors[0].kill()
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert "25 images done, 2 failed" in output
+    assert "\\udce9.png" in rows(tmp_path / "local")
+    one, two = rows(tmp_path / "local"), rows(tmp_path / "ray")
+    for row in (*one.values(), *two.values()):
+        row["input"] = Path(row["input"]).name
+    assert one == two and "does not exist" in one["dangling.png"]["reason"]
+    for path in (tmp_path / "local" / "images").iterdir():
+        other = tmp_path / "ray" / "images" / path.name
+        assert path.read_bytes() == other.read_bytes()
+
+
+def inpainting(prior, images, /, **values):
+    config = configs_of_inpaint.get_config(values.pop("variants", "yeh,smoke"))
+    config.prior, config.images = str(prior), str(images)
+    config.update_from_flattened_dict(values)
+    return config
+
+
+def collaborating(prior, images, /, **values):
+    config = configs_of_collaborate.get_config("inpainting,smoke")
+    config.prior, config.images = str(prior), str(images)
+    config.update_from_flattened_dict(
+        {"shaping.epochs": 0.0, "shaping.snapshots": "", **values}
+    )
+    return config
+
+
+def test_completed_images_are_refined_by_the_priors_critic(prior, tmp_path):
+    images, out = draw(tmp_path / "images", 5), tmp_path / "out"
+    config = collaborating(prior, images, masks="squares:2")
+    told = batch.run(config, out, local, 3)
+    assert told["inputs"] == {"done": 5, "failed": 0}
+    for row in rows(out).values():
+        assert not row["refined"] or row["cost"] < row["cost_before"]
+        assert 0 <= row["steps"] <= 5 and len(row["latent"]) > 1
+    assert batch.run(config, out, local)["timing"]["images"] == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "values", "says"),
+    [
+        (inpainting, {"masks": "center,left"}, "one kind of hole"),
+        (inpainting, {"variants": "yeh,cooper,smoke"}, "one loss"),
+        (inpainting, {"masks": "centre"}, "known: none, center"),
+        (inpainting, {"prior": ""}, "configs/wgan_gp.py"),
+        (inpainting, {"images": ""}, "--images is empty"),
+        (inpainting, {"images": "nowhere"}, "is no folder"),
+        (collaborating, {"shaping.epochs": 1.0}, "shaping.epochs=0"),
+        (
+            collaborating,
+            {"refinement.stopping": "probabilistic"},
+            "stopping=deterministic",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused(job, prior, tmp_path, make, values, says):
+    images, *_ = job
+    with pytest.raises(InputError, match=says):
+        batch.run(make(prior, images, **values), tmp_path / "no", local)
+    assert not (tmp_path / "no").exists()
+
+
+def test_results_of_another_kind_are_left_alone(job, prior):
+    images, out, _ = job
+    before = stamps(out), rows(out)
+    for values, says in (
+        ({"seed": 1}, "seed: 0 -> 1.*choose another --out"),
+        ({"prior": str(out)}, "is the prior's"),
+    ):
+        with pytest.raises(InputError, match=says):
+            batch.run(inpainting(prior, images, **values), out, local)
+    assert (stamps(out), rows(out)) == before
+
+
+def test_a_prior_that_was_trained_anew_is_noticed(job, prior, tmp_path):
+    images, out, _ = job
+    again = shutil.copytree(out, tmp_path / "out")
+    for path in (again / "results").iterdir():
+        table = pq.read_table(path)
+        pq.write_table(table.replace_schema_metadata({"prior": "another"}), path)
+    with pytest.raises(InputError, match="another prior"):
+        batch.run(inpainting(prior, images), again, local)
+    (again / "results.jsonl").touch()
+    with pytest.raises(InputError, match=r"a run of gan_jax\.main"):
+        batch.run(inpainting(prior, images), again, local)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--engine=spark"], "engine"),
+        (["--workers=2"], "give --engine=ray"),
+        (["--workers=-1", "--engine=ray"], "workers"),
+        (["--config=configs/gan.py", "--out=x"], "name configs/inpaint.py"),
+        (["--config.search.slots=0"], "at least 1"),
+    ],
+)
+def test_flags_that_make_no_sense_are_answered_in_a_line(tmp_path, flags, says):
+    code, _, errors = launch("nowhere", tmp_path / "no", *flags)
+    assert code == 2 and says in errors and "Traceback" not in errors
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_signal_keeps_the_rows_that_have_come(job, prior, tmp_path):
+    """They are written, whoever does the work."""
+    images = job[0]
+
+    @contextlib.contextmanager
+    def stopping(config, out):
+        with local(config, out) as engine, Signals() as signals:
+
+            def rows(blocks):
+                yield engine.work.apply(next(blocks), lambda path: path.read_bytes())
+                os.kill(os.getpid(), signal.SIGTERM)
+                yield [{"input": str(images / "more.png"), "done": False}]
+
+            yield Engine(engine.work, {}, rows)
+        assert signals.received == signal.SIGTERM
+
+    with pytest.raises(Interrupted):
+        batch.run(inpainting(prior, images), tmp_path / "out", stopping, 2)
+    assert len(rows(tmp_path / "out")) == 2 + 1
