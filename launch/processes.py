@@ -5,7 +5,7 @@ python -m launch.processes --processes=4 -- --config=configs/pixelcgan.py --work
 
 What follows `--` are the arguments of `gan_jax.main`. The processes find each other
 at a free port and exchange gradients over gloo, as those of a cluster of CPUs do;
-each keeps to its share of the cores. Where one of them ends before its time, the
+each computes in its share of the threads. Where one of them ends before its time, the
 others are ended too, and the same command continues at the last checkpoint. A signal
 that ends this program ends them all, after they have saved.
 """
@@ -51,12 +51,13 @@ def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
         The exit code of the first process that failed, 128 + N for signal N; else 0.
     """
     coordinator = f"localhost:{free_port()}"
-    cores = sorted(os.sched_getaffinity(0))
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
+    threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    # Each would otherwise compute in as many threads as there are cores. They are not
+    # bound to cores: what exchanges messages would wait for what computes.
+    environment = {"NPROC": str(threads)} | os.environ
+    environment["JAX_NUM_CPU_DEVICES"] = str(devices)
 
     def start(process: int) -> subprocess.Popen[bytes]:
-        # Each would otherwise start as many threads as there are cores.
-        share = cores[process::processes] or [cores[process % len(cores)]]
         return subprocess.Popen(
             [
                 sys.executable,
@@ -68,7 +69,6 @@ def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
                 f"--process={process}",
             ],
             env=environment,
-            preexec_fn=lambda: os.sched_setaffinity(0, share),
         )
 
     started = [start(process) for process in range(processes)]
