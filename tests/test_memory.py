@@ -46,7 +46,7 @@ print(*plain, faults(), faults())
 @pytest.mark.slow
 @pytest.mark.skipif(not CELEBA.is_dir(), reason="no shared data")
 def test_streams_more_than_its_memory(tmp_path):
-    """3 GB of images in a process that may not have as much: its memory is flat."""
+    """5 GB of images in a process that may have half as much: its memory is flat."""
     folder = tmp_path / "images"
     folder.mkdir()
     given = sorted(CELEBA.glob("*.jpg"))
