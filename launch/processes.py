@@ -69,9 +69,10 @@ def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
                 f"--process={process}",
             ],
             env=environment,
+            process_group=0,  # a terminal's Ctrl-C comes through `pass_on`, once
         )
 
-    started = [start(process) for process in range(processes)]
+    started: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, frame: object) -> None:
         for one in started:
@@ -82,6 +83,8 @@ def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
+        for process in range(processes):
+            started.append(start(process))
         return _wait(started)
     finally:
         for number, handler in before.items():
@@ -108,6 +111,8 @@ def _wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
     killed = [at for at in failed if (codes[at] or 0) < 0]
     cause = (killed or failed)[0]
     code = codes[cause] or 0
+    if code == 2:  # what a user can mend: it has been said
+        return code
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     print(
         f"launch.processes: process {cause} of {len(started)} has ended ({how}), and "

@@ -176,7 +176,7 @@ def streamed(
     batch_size: int,
     seed: int,
     place: Callable[[PyTree], PyTree] = jax.device_put,
-    share: slice = slice(None),
+    share: slice | Int[np.ndarray, " own"] = slice(None),
     threads: int = 8,
 ) -> Feed:
     """Read the batches of `resident` through Grain, for sets that do not fit.
@@ -231,7 +231,11 @@ class _Batches:
     """The endless sequence of batches, as Grain reads: by step."""
 
     def __init__(
-        self, source: Source, batch_size: int, salts: np.ndarray, share: slice
+        self,
+        source: Source,
+        batch_size: int,
+        salts: np.ndarray,
+        share: slice | np.ndarray,
     ):
         self._source = source
         self._share = share

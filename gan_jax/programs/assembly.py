@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
@@ -152,12 +152,12 @@ def _placed(sharding: NamedSharding, tree: PyTree) -> PyTree[Array]:
     return jax.tree.map(lambda leaf: place(np.asarray(leaf)), tree)
 
 
-def _share(mesh: jax.sharding.Mesh, batch_size: int) -> slice:
-    """Tell which images of a batch lie on this process's devices, one after another."""
+def _share(mesh: jax.sharding.Mesh, batch_size: int) -> Int[np.ndarray, " own"]:
+    """Tell which images of a batch lie on this process's devices, in their order."""
     batched = NamedSharding(mesh, PartitionSpec("batch"))
     places = batched.addressable_devices_indices_map((batch_size,)).values()
-    own = [range(batch_size)[place] for (place,) in filter(None, places)]
-    return slice(min(one.start for one in own), max(one.stop for one in own))
+    own = [np.arange(batch_size)[place] for (place,) in filter(None, places)]
+    return np.unique(np.concatenate(own))
 
 
 def _bytes(official: Official) -> int:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int, PyTree
 
-from gan_jax.training.processes import gathered
+from gan_jax.training.processes import gathered, largest
 
 
 def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
@@ -37,7 +37,13 @@ def in_chunks(
     turns = -(-len(pieces) // jax.process_count())
     places = np.arange(turns) * jax.process_count() + jax.process_index()
     own = [pieces[place % len(pieces)] for place in places]
-    made = [jax.tree.map(np.asarray, make(at)) for at in own]
+    failure: Exception | None = None
+    try:
+        made = [jax.tree.map(np.asarray, make(at)) for at in own]
+    except Exception as error:  # the others must not wait for what never comes
+        failure = error
+    if largest(failure is not None):
+        raise failure or RuntimeError("another process has failed at this")
     every = gathered(jax.tree.map(lambda *parts: np.stack(parts), *made))
     return jax.tree.map(
         lambda leaf: leaf.swapaxes(0, 1).reshape(-1, *leaf.shape[3:])[:count], every

@@ -85,7 +85,8 @@ def _join(coordinator: str, processes: int, process: int) -> None:
                 f"--process={process} of --processes={processes}: give each process "
                 "its own number, from 0"
             )
-        if not coordinator.rpartition(":")[2].isdigit():
+        host, _, port = coordinator.rpartition(":")
+        if not (host and port.isdecimal()):
             raise InputError(f"--coordinator={coordinator} names no port: host:port")
         how = {
             "coordinator_address": coordinator,

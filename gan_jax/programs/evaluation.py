@@ -21,6 +21,7 @@ from gan_jax.programs.players import make_players
 from gan_jax.report.page import Figure
 from gan_jax.report.terminal import say
 from gan_jax.tasks.task import Asked, Samples
+from gan_jax.training.processes import agreed
 from gan_jax.training.state import Trained
 
 COLLAPSED = 0.2
@@ -191,7 +192,8 @@ class Evaluation:
 
     def _judge_real(self, part: str, count: int) -> Judgement:
         if (part, count) not in self._real:
-            images = _images(self._this.parts[part]["real"], count)
+            with agreed():
+                images = _images(self._this.parts[part]["real"], count)
             self._real[part, count] = self._open_judge()(images)
         return self._real[part, count]
 

@@ -66,7 +66,11 @@ class Parts:
         self._schema = schema(columns).with_metadata({_PRIOR: prior.encode()})
         self.done: dict[str, bool] = {}
         """Whether an image was made, by input."""
-        paths = sorted(folder.glob("part-*.parquet"))
+        paths = [
+            path
+            for path in sorted(folder.glob("part-*.parquet"))
+            if path.stem[5:].isdecimal()
+        ]
         for path in paths:
             self._read(path)
         self._next = 1 + max((int(path.stem[5:]) for path in paths), default=-1)
@@ -75,7 +79,11 @@ class Parts:
         try:
             part = pq.read_table(path, columns=["input", "done"], partitioning=None)
             prior = (part.schema.metadata or {})[_PRIOR]
-        except (pa.ArrowException, KeyError) as error:
+            inputs, done = (part[name].to_pylist() for name in ("input", "done"))
+        except (pa.ArrowException, KeyError, UnicodeDecodeError, OSError) as error:
+            # Of damage inside a file the library makes an error without a number.
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             aside = path.with_suffix(".unreadable")
             path.replace(aside)
             words = " ".join(str(error).split())
@@ -89,7 +97,6 @@ class Parts:
                 f"{path} holds results of another prior, which has been trained anew "
                 "since: choose another --out"
             )
-        inputs, done = (part[name].to_pylist() for name in ("input", "done"))
         self.done |= dict(zip(inputs, done, strict=True))
 
     def write(self, rows: Sequence[Row]) -> None:

@@ -16,7 +16,7 @@ from gan_jax.report import files
 from gan_jax.report.journal import Journal
 from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.processes import leads
+from gan_jax.training.processes import leads, of_first
 from gan_jax.training.state import TrainState, Variables, trained
 from gan_jax.training.updates import CAUSES, Log
 
@@ -105,7 +105,9 @@ class Record:
             measured = self._evaluation.measure(
                 trained(state), "validation", config.evaluation.count
             )
-            self._journal.write(step, epoch_row(measured.metrics))
+            # Of one process alone: by these all decide which epochs are kept.
+            row = of_first(lambda: epoch_row(measured.metrics))
+            self._journal.write(step, row)
             self._epochs.keep(self._journal.rows, state)
         if due(step, config.sample_every) or last:
             picture = self._evaluation.draw(trained(state))

@@ -160,9 +160,10 @@ class Continuous:
         self._thread.join()
 
     def _run(self) -> None:
-        while (fresh := self._fill()) is not None:
+        while not self._closed:
             try:
-                self._advance(fresh)
+                if (fresh := self._fill()) is not None:
+                    self._advance(fresh)
             except Exception as error:  # of the loss, the compiler, the device
                 self._give_up(error)
         self._give_up(CancelledError())
