@@ -20,6 +20,7 @@ import configs.inpaint as configs_of_inpaint
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.programs import batch
 from gan_jax.programs.engines import Engine, local
+from gan_jax.programs.parts import Parts
 from gan_jax.programs.signals import Signals
 from tests.test_collaborate import train
 from tests.test_inpaint import results
@@ -152,6 +153,21 @@ def test_it_finds_what_the_program_does(job, prior, tmp_path):
     assert finished.returncode == 0
     for path in (out / "images").iterdir():
         assert path.read_bytes() == (tmp_path / "images" / path.name).read_bytes()
+
+
+def test_a_part_that_is_damaged_inside_is_set_aside(tmp_path, capsys):
+    columns = {"input": str, "done": bool}
+    parts = Parts(tmp_path, columns, "prior")
+    for turn in range(2):
+        parts.write([{"input": f"{turn}-{at}", "done": True} for at in range(200)])
+    assert len(Parts(tmp_path, columns, "prior").done) == 400
+    damaged = tmp_path / "part-000000.parquet"
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:4] + bytes(300) + content[304:])
+    (tmp_path / "part-000001-copy.parquet").write_bytes(content)
+    left = Parts(tmp_path, columns, "prior").done
+    assert len(left) == 200 and all(name.startswith("1-") for name in left)
+    assert "part-000000.unreadable" in capsys.readouterr().out
 
 
 def test_the_same_command_does_only_what_is_missing(job, tmp_path):
