@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gan_jax.search.continuous import Continuous
 from gan_jax.search.latent import Search, minimise
-from tests.test_latent import SIZE, bowl, network_search, problems, starts
+from tests.test_latent import SIZE, bowl, counting, network_search, problems, starts
 
 COUNT, RESTARTS, SLOTS = 10, 2, 8
 
@@ -62,19 +62,9 @@ def test_results_are_those_of_all_at_once_bit_for_bit(searched, order, cuts):
 def test_a_slot_that_falls_free_is_taken_by_what_waits():
     given = jnp.zeros((24, SIZE)), jnp.where(jnp.arange(24) % 6 == 0, 0.01, 2.0)
     turns = []
-
-    def compiled(function):
-        inner = jax.jit(function)
-
-        def counted(*arguments):
-            turns.append(1)
-            return inner(*arguments)
-
-        return counted
-
     search = Search(bowl, optax.sgd(0.2), iterations=1000, patience=20)
     start = np.asarray(starts(1, 24))
-    with Continuous(search, 4, 10, compiled) as continuous:
+    with Continuous(search, 4, 10, counting(turns)) as continuous:
         futures = [
             continuous.submit(start[:, at], jax.tree.map(lambda leaf: leaf[at], given))  # noqa: B023
             for at in range(24)

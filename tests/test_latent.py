@@ -111,9 +111,8 @@ def test_a_search_that_is_not_finite_says_so_and_spoils_no_other():
     )
 
 
-def test_what_has_converged_leaves_and_the_queue_costs_the_mean():
-    given = jnp.zeros((12, SIZE)), jnp.where(jnp.arange(12) % 6 == 0, 0.01, 2.0)
-    turns = []
+def counting(turns):
+    """Give what compiles a function whose calls are counted in a list."""
 
     def compiled(function):
         inner = jax.jit(function)
@@ -124,9 +123,15 @@ def test_what_has_converged_leaves_and_the_queue_costs_the_mean():
 
         return counted
 
+    return compiled
+
+
+def test_what_has_converged_leaves_and_the_queue_costs_the_mean():
+    given = jnp.zeros((12, SIZE)), jnp.where(jnp.arange(12) % 6 == 0, 0.01, 2.0)
+    turns = []
     search = Search(bowl, optax.sgd(0.2), iterations=1000, patience=20)
     found = minimise(
-        search, starts(1, 12), given, slots=4, length=10, compiled=compiled
+        search, starts(1, 12), given, slots=4, length=10, compiled=counting(turns)
     )
     steps = found.restarts.steps[:, 0]
     assert steps.max() > 10 * np.median(steps) and found.loss.max() < 1e-3

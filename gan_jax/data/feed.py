@@ -37,6 +37,17 @@ Batch = dict[str, Images]
 """The images of one step, by role."""
 
 
+class Layout(NamedTuple):
+    """Where the arrays of a feed lie."""
+
+    whole: Callable[[PyTree], PyTree] = jax.device_put
+    """Puts arrays on the devices, replicated on a mesh."""
+    batches: Callable[[PyTree], PyTree] = jax.device_put
+    """Puts this process's share of some steps' batches there; steps come first."""
+    share: slice | Int[np.ndarray, " own"] = slice(None)
+    """The images of a batch that this process reads."""
+
+
 class Feed(NamedTuple):
     """Where training batches come from: two functions that go together."""
 
@@ -128,7 +139,7 @@ def resident(
     sources: Mapping[str, Source],
     batch_size: int,
     seed: int,
-    place: Callable[[PyTree], PyTree] = jax.device_put,
+    layout: Layout = Layout(),  # noqa: B008 - it never changes
 ) -> Feed:
     """Keep all images on the device as uint8 and gather batches there.
 
@@ -136,7 +147,7 @@ def resident(
         sources: the images by role; a batch draws from each independently.
         batch_size: images per role and step.
         seed: of the order.
-        place: puts arrays on the devices (replicated, on a mesh).
+        layout: where they are kept.
 
     Raises:
         InputError: where a source has fewer images than a batch.
@@ -144,7 +155,7 @@ def resident(
     _check(sources, batch_size)
     orders = _orders(sources, seed)
     loaded = {role: in_memory(source) for role, source in sources.items()}
-    arrays = place(
+    arrays = layout.whole(
         {
             role: _Shuffled(
                 Images(source.images, _labels(source.labels, len(source))),
@@ -175,8 +186,7 @@ def streamed(
     sources: Mapping[str, Source],
     batch_size: int,
     seed: int,
-    place: Callable[[PyTree], PyTree] = jax.device_put,
-    share: slice | Int[np.ndarray, " own"] = slice(None),
+    layout: Layout = Layout(),  # noqa: B008 - it never changes
     threads: int = 8,
 ) -> Feed:
     """Read the batches of `resident` through Grain, for sets that do not fit.
@@ -187,8 +197,7 @@ def streamed(
         sources: as of `resident`.
         batch_size: as of `resident`.
         seed: as of `resident`.
-        place: puts the batches of a stretch on the devices: steps come first.
-        share: the images of a batch that this process reads, all by default.
+        layout: where batches go, and which part of each is read here.
         threads: in which batches are read, as many ahead.
 
     Raises:
@@ -200,7 +209,7 @@ def streamed(
     reading: dict[str, tuple[int, Iterator[Any]]] = {}
 
     def open_at(role: str, step: int) -> Iterator[Any]:
-        batches = _Batches(sources[role], batch_size, orders[role], share)
+        batches = _Batches(sources[role], batch_size, orders[role], layout.share)
         return iter(
             grain.MapDataset.source(batches)
             .slice(slice(step, None))
@@ -218,7 +227,7 @@ def streamed(
 
     def stretch(first: int, count: int, room: int) -> PyTree:
         loaded = {role: read(role, first, count, room) for role in sources}
-        return np.int32(first), place(loaded)
+        return np.int32(first), layout.batches(loaded)
 
     def batch(arrays: PyTree, step: Int[Array, ""]) -> Batch:
         first, loaded = arrays

@@ -193,9 +193,17 @@ def _shares(workers: int) -> tuple[int, dict[str, int]]:
         raise InputError(
             f"--workers={workers}, and the cluster has {sum(cpus)} CPUs: give fewer"
         )
+    if 0 < sum(gpus) < workers:
+        raise InputError(
+            f"--workers={workers}, and the cluster has {sum(gpus)} GPUs: give fewer"
+        )
     # An actor lies on one machine.
-    own = max(1, min(sum(cpus) // workers, *(count for count in cpus if count)))
-    return workers, {"num_cpus": own, "num_gpus": int(sum(gpus) >= workers)}
+    own = max(
+        share
+        for share in range(1, max(cpus) + 1)
+        if sum(count // share for count in cpus) >= workers
+    )
+    return workers, {"num_cpus": own, "num_gpus": int(sum(gpus) > 0)}
 
 
 def _polled(source: Iterator[pa.Table]) -> Generator[pa.Table | None, None, None]:

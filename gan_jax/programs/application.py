@@ -66,7 +66,8 @@ def applied_to_images(
     config: ConfigDict,
     workdir: Path,
     purpose: str,
-    open_application: Callable[[], Application[Prepared, Outcome]],
+    open_application: Callable[[ConfigDict, Path, str], Application[Prepared, Outcome]],
+    commands: str,
 ) -> dict[str, Any]:
     """Apply a trained run to the images of a folder.
 
@@ -77,7 +78,8 @@ def applied_to_images(
         config: `prior` and `images` of it.
         workdir: where the results go.
         purpose: what is done to images, for messages: "colorize".
-        open_application: opens the run.
+        open_application: opens the run, of a config, a workdir and `commands`.
+        commands: what to run where there is none.
 
     Returns:
         The summary, as written to `summary.json`.
@@ -93,7 +95,7 @@ def applied_to_images(
             f"{workdir} is the prior's: choose another --workdir for the images"
         )
     check_workdir(config, workdir)
-    application = open_application()
+    application = open_application(config, workdir, commands)
     if not config.images:
         raise InputError(
             f"--config.images is empty: name a folder of images to {purpose}"

@@ -13,7 +13,7 @@ from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
-from gan_jax.data.feed import Feed
+from gan_jax.data.feed import Feed, Layout
 from gan_jax.data.sources import Official, Skipped, fingerprint, in_memory
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
@@ -86,14 +86,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         parts["train"],
         config.batch_size,
         config.seed,
-        **(
-            {"place": functools.partial(replicated, mesh)}
-            if kind == "resident"
-            else {
-                "place": functools.partial(_stretched, mesh),
-                "share": _share(mesh, config.batch_size),
-            }
-        ),
+        layout_over(mesh, config.batch_size),
     )
     digest = hashlib.sha256()
     for source in parts["train"].values():
@@ -132,6 +125,15 @@ def make_mesh(batch_size: int) -> jax.sharding.Mesh:
         ("batch",),
         axis_types=(jax.sharding.AxisType.Auto,),
         devices=devices[:count],
+    )
+
+
+def layout_over(mesh: jax.sharding.Mesh, batch_size: int) -> Layout:
+    """Lay the arrays of a feed over a mesh."""
+    return Layout(
+        functools.partial(replicated, mesh),
+        functools.partial(_stretched, mesh),
+        _share(mesh, batch_size),
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.programs import train
-from gan_jax.programs.photographs import colorize_images
+from gan_jax.programs.application import applied_to_images
+from gan_jax.programs.photographs import open_colorizing
 
 COMMANDS = (
     "Train one: python -m gan_jax.main --config=configs/colorize.py "
@@ -29,5 +30,5 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Interrupted: by SIGINT or SIGTERM; the same call continues training.
     """
     if config.prior or config.images:
-        return colorize_images(config, workdir, COMMANDS)
+        return applied_to_images(config, workdir, "colorize", open_colorizing, COMMANDS)
     return train.run(config, workdir)

@@ -11,7 +11,7 @@ from gan_jax.data import color
 from gan_jax.data.decode import to_numbers, with_channels
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.stages import image_of
-from gan_jax.programs.chunks import chunks
+from gan_jax.programs.chunks import in_chunks
 from gan_jax.programs.given import Image8
 from gan_jax.programs.prior import Prior
 from gan_jax.report.grids import to_uint8
@@ -80,11 +80,11 @@ class Colorizer:
         """Apply a compiled function of pixels in pieces of one size."""
         height, width, _ = images[0].shape
         flat = [image.reshape(height * width, -1) for image in images]
-        pieces = [
-            np.asarray(function(*(pixels[at] for pixels in flat)))
-            for at in chunks(height * width, _PIXELS)
-        ]
-        joined = np.concatenate(pieces)[: height * width]
+        joined: np.ndarray = in_chunks(
+            lambda at: function(*(pixels[at] for pixels in flat)),
+            height * width,
+            _PIXELS,
+        )
         return joined.reshape(height, width, -1)
 
 

@@ -14,13 +14,12 @@ from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.evaluation.restoration import restoration
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs import targets
-from gan_jax.programs.chunks import chunks
+from gan_jax.programs.chunks import in_chunks
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.targets import Target
 from gan_jax.report import files
 from gan_jax.report.grids import to_uint8
 from gan_jax.report.inpainting import Arm, spread_shown
-from gan_jax.search.blending import poisson_blend
 from gan_jax.search.completion import Problem
 from gan_jax.search.latent import Found, diverse
 
@@ -71,11 +70,9 @@ def generating(prior: Prior) -> Generate:
         latents: Float[np.ndarray, "count restarts latent"],
     ) -> Float[np.ndarray, "count restarts height width channels"]:
         flat = latents.reshape(-1, latents.shape[-1])
-        images = [
-            np.asarray(run(prior.networks.generator, flat[at]))
-            for at in chunks(len(flat), _CHUNK)
-        ]
-        every = np.concatenate(images)[: len(flat)]
+        every: np.ndarray = in_chunks(
+            lambda at: run(prior.networks.generator, flat[at]), len(flat), _CHUNK
+        )
         return every.reshape(*latents.shape[:2], *every.shape[1:])
 
     return generate
@@ -106,13 +103,12 @@ def complete(
 
 
 def _blend(generated: Images, known: Images, masks: Images) -> Images:
-    blend = compiled(poisson_blend)
-    images = [
-        np.asarray(blend(generated[at], known[at], masks[at]))
-        for at in chunks(len(generated), _CHUNK)
-    ]
+    blend = targets.blending()
+    images: Images = in_chunks(
+        lambda at: blend(generated[at], known[at], masks[at]), len(generated), _CHUNK
+    )
     # What lies outside the range of images can neither be shown nor written.
-    return np.concatenate(images)[: len(generated)].clip(-1, 1)
+    return images.clip(-1, 1)
 
 
 class Figures(NamedTuple):

@@ -23,6 +23,7 @@ from gan_jax.programs.anomalies import (
     check_anomalies,
     normal_images,
 )
+from gan_jax.programs.application import applied_to_images
 from gan_jax.programs.assembly import Run, prepare
 from gan_jax.programs.courses import (
     between_latents,
@@ -46,7 +47,7 @@ from gan_jax.programs.detector_training import check_detector, judge_of, train_d
 from gan_jax.programs.history import Snapshots, open_snapshots
 from gan_jax.programs.prior import Prior, describe, open_prior, read_run
 from gan_jax.programs.results import environment
-from gan_jax.programs.scoring import score_images
+from gan_jax.programs.scoring import open_scoring
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.workdir import check_workdir, claimed
 from gan_jax.report import detection as pages
@@ -81,7 +82,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Interrupted: by SIGINT or SIGTERM, after saving; the same call continues.
     """
     if config.prior or config.images:
-        return score_images(config, workdir, COMMANDS)
+        return applied_to_images(config, workdir, "score", open_scoring, COMMANDS)
     began = time.monotonic()
     check_workdir(config, workdir)
     check_anomalies(config)

@@ -17,7 +17,7 @@ from gan_jax.data.feed import to_float
 from gan_jax.errors import InputError
 from gan_jax.keys import flatten, nested
 from gan_jax.networks.compilation import compiled
-from gan_jax.programs.chunks import chunks
+from gan_jax.programs.chunks import in_chunks
 from gan_jax.programs.prior import Prior, blank_state, read_run
 from gan_jax.report import files
 from gan_jax.report.terminal import say
@@ -94,12 +94,11 @@ class Scorer:
         self, critic: Variables, images: np.ndarray
     ) -> Float[np.ndarray, " count"]:
         """Give a critic's raw scores of images in [-1, 1], or of 8 bits."""
-        scores = [
-            np.asarray(self._apply(critic, to_float(images[at])))
-            for at in chunks(len(images), CHUNK)
-        ]
-        flat = [one.reshape(len(one), -1).mean(axis=1) for one in scores]
-        return np.concatenate(flat)[: len(images)]
+        scores: np.ndarray = in_chunks(
+            lambda at: self._apply(critic, to_float(images[at])), len(images), CHUNK
+        )
+        mean: np.ndarray = scores.reshape(len(images), -1).mean(axis=1)
+        return mean
 
     def of(
         self, critic: Variables, scale: Scale

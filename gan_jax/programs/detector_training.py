@@ -21,7 +21,7 @@ from gan_jax.networks import perceptron
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.anomalies import normal_images, validation_images
 from gan_jax.programs.assembly import Run
-from gan_jax.programs.chunks import chunks, taken
+from gan_jax.programs.chunks import in_chunks, taken
 from gan_jax.programs.detector import CHUNK, QUANTILES, Detector, Scorer
 from gan_jax.programs.history import Snapshots
 from gan_jax.programs.prior import Prior
@@ -313,8 +313,7 @@ def of_history(
         )
     )
     key = jax.random.fold_in(jax.random.key(seed), 1_000_033)
-    images = [
-        np.asarray(draw(history, jax.random.fold_in(key, at[0])))
-        for at in chunks(count, CHUNK)
-    ]
-    return np.concatenate(images)[:count]
+    images: np.ndarray = in_chunks(
+        lambda at: draw(history, jax.random.fold_in(key, at[0])), count, CHUNK
+    )
+    return images

@@ -12,7 +12,7 @@ from gan_jax.data.decode import fit, to_numbers, with_channels
 from gan_jax.evaluation.color import colourfulness
 from gan_jax.evaluation.measure import measure
 from gan_jax.evaluation.restoration import psnr
-from gan_jax.programs.application import Application, Conclusion, applied_to_images
+from gan_jax.programs.application import Application, Conclusion
 from gan_jax.programs.colorizer import Colored, Colorizer
 from gan_jax.programs.given import Image8
 from gan_jax.programs.prior import describe, open_prior
@@ -50,32 +50,18 @@ class Colorized(NamedTuple):
     """PSNR, colour error and colourfulness, where the image had colours."""
 
 
-def colorize_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, Any]:
-    """Colorize the images of a folder with a trained colorizer.
-
-    Every image is written to `<workdir>/images` at its own size. What colours it had
-    are not looked at, but compared with afterwards. A broken one is reported, and the
-    rest are done.
-
-    Args:
-        config: `prior` and `images` of it.
-        workdir: where the results go.
-        commands: that make a colorizer.
-
-    Raises:
-        InputError: there is no colorizer, no folder, or no image that can be used.
-        OSError: the disk failed.
-        Interrupted: by SIGINT or SIGTERM.
-    """
-    return applied_to_images(
-        config, workdir, "colorize", lambda: open_colorizing(config, workdir, commands)
-    )
-
-
 def open_colorizing(
     config: ConfigDict, workdir: Path, commands: str
 ) -> Application[Image8, Colorized]:
-    """Open a trained colorizer for photographs; otherwise as `colorize_images`.
+    """Open a trained colorizer for photographs.
+
+    Every image is written at its own size. What colours it had are not looked at, but
+    compared with afterwards.
+
+    Args:
+        config: `prior` of it.
+        workdir: where the plate goes.
+        commands: that make a colorizer.
 
     Raises:
         InputError: there is no colorizer.

@@ -13,7 +13,7 @@ from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.results import conclude, no_timing
 from gan_jax.programs.selection import Epochs, epoch_row
 from gan_jax.report import files
-from gan_jax.report.journal import Journal
+from gan_jax.report.journal import Journal, Rows
 from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.processes import leads, of_first
@@ -75,8 +75,9 @@ class Record:
             say(f"{self.this.workdir} is trained to step {step}: evaluating it again")
         elif step:
             say(f"{self.this.workdir} continues at step {step} of {steps}")
+        books = Journal if leads() else Rows
         self._journal = self._stack.enter_context(
-            Journal(self.this.workdir, step if step else None, written=leads())
+            books(self.this.workdir, step if step else None)
         )
         return state
 
@@ -140,7 +141,7 @@ class Record:
         )
 
 
-def write_logs(journal: Journal, logs: Log, first: int, count: int, every: int) -> None:
+def write_logs(journal: Rows, logs: Log, first: int, count: int, every: int) -> None:
     """Write a stretch of steps into a journal: the first ones, then some.
 
     Args:

@@ -15,7 +15,7 @@ from gan_jax.data.splits import Part
 from gan_jax.errors import Interrupted
 from gan_jax.losses import inpainting
 from gan_jax.networks.compilation import compiled
-from gan_jax.programs.chunks import chunks, taken
+from gan_jax.programs.chunks import chunks, in_chunks, taken
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.signals import Signals
 from gan_jax.search.collaboration import (
@@ -126,11 +126,12 @@ class Refiner:
     def propose(self, latents: np.ndarray, problems: Problem) -> Images:
         """Give the images of latents as they are."""
         generator = self._prior.networks.generator
-        images = [
-            np.asarray(self._painted(generator, *taken((latents, problems), at)))
-            for at in chunks(len(latents), _CHUNK)
-        ]
-        return np.concatenate(images)[: len(latents)]
+        images: Images = in_chunks(
+            lambda at: self._painted(generator, *taken((latents, problems), at)),
+            len(latents),
+            _CHUNK,
+        )
+        return images
 
     def costs(
         self, critic: Variables, images: Images, condition: PyTree[Array] = None
@@ -157,11 +158,12 @@ class Refiner:
         images: Images,
         condition: PyTree[Array],
     ) -> Float[np.ndarray, " count"]:
-        found = [
-            np.asarray(judge(critic, *taken((images, condition), at)))
-            for at in chunks(len(images), _CHUNK)
-        ]
-        return np.concatenate(found)[: len(images)]
+        found: np.ndarray = in_chunks(
+            lambda at: judge(critic, *taken((images, condition), at)),
+            len(images),
+            _CHUNK,
+        )
+        return found
 
     def refine(
         self,

@@ -15,7 +15,7 @@ from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.prior import keep_prior
 from gan_jax.programs.selection import Epochs
 from gan_jax.report import files, training
-from gan_jax.report.journal import Journal
+from gan_jax.report.journal import Rows
 from gan_jax.report.terminal import say
 from gan_jax.training.processes import leads
 from gan_jax.training.state import TrainState, digest, trained
@@ -26,7 +26,7 @@ def conclude(
     state: TrainState,
     evaluation: Evaluation,
     epochs: Epochs,
-    journal: Journal,
+    journal: Rows,
     timing: Mapping[str, float],
     began: float,
 ) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from gan_jax.data.decode import fit, with_channels
 from gan_jax.data.feed import to_float
 from gan_jax.evaluation.measure import Measured
 from gan_jax.networks.compilation import compiled
-from gan_jax.programs.application import Application, Conclusion, applied_to_images
+from gan_jax.programs.application import Application, Conclusion
 from gan_jax.programs.chunks import chunks
 from gan_jax.programs.detector import (
     Detector,
@@ -43,31 +43,18 @@ class Scored(NamedTuple):
     anomalous: bool
 
 
-def score_images(config: ConfigDict, workdir: Path, commands: str) -> dict[str, Any]:
-    """Score the images of a folder with a trained detector.
-
-    Every image is written to `<workdir>/images` as the detector saw it, and beside it
-    where the score is sensitive. A broken one is reported, and the rest are scored.
-
-    Args:
-        config: `prior`, `images` and `anomaly.false_positive_rate` of it.
-        workdir: where the results go.
-        commands: that make a detector.
-
-    Raises:
-        InputError: there is no detector, no folder, or no image that can be used.
-        OSError: the disk failed.
-        Interrupted: by SIGINT or SIGTERM.
-    """
-    return applied_to_images(
-        config, workdir, "score", lambda: open_scoring(config, workdir, commands)
-    )
-
-
 def open_scoring(
     config: ConfigDict, workdir: Path, commands: str
 ) -> Application[Image8, Scored]:
-    """Open a trained detector for the images of a folder; otherwise as `score_images`.
+    """Open a trained detector for the images of a folder.
+
+    Every image is written as the detector saw it, and beside it where the score is
+    sensitive.
+
+    Args:
+        config: `prior` and `anomaly.false_positive_rate` of it.
+        workdir: where the sheet goes.
+        commands: that make a detector.
 
     Raises:
         InputError: there is no detector.

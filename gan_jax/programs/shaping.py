@@ -19,7 +19,7 @@ from gan_jax.errors import InputError, Interrupted
 from gan_jax.losses import adversarial
 from gan_jax.names import look_up
 from gan_jax.networks.compilation import compiled
-from gan_jax.programs.assembly import Run
+from gan_jax.programs.assembly import Run, layout_over
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.record import check, due
 from gan_jax.programs.signals import Signals
@@ -117,12 +117,12 @@ def searched_lessons(
 
 
 def _resident(this: Run, sources: dict[str, Any], seed: int) -> Feed:
-    everywhere = NamedSharding(this.mesh, PartitionSpec())
+    size = this.config.batch_size
     return resident(
         {role: in_memory(source) for role, source in sources.items()},
-        this.config.batch_size,
+        size,
         seed,
-        lambda tree: jax.device_put(tree, everywhere),
+        layout_over(this.mesh, size),
     )
 
 

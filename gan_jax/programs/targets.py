@@ -298,14 +298,14 @@ def restored(
     inside = unfit(pasted, side)
     if blend:
         floats = to_numbers(inside), to_numbers(image), known.astype(np.float32)
-        inside = to_uint8(np.asarray(_blend()(*floats)))
+        inside = to_uint8(np.asarray(blending()(*floats)))
     whole = target.image.copy()
     whole[place] = np.where(known, image, inside)
     return whole
 
 
 @functools.cache
-def _blend() -> Callable[..., Any]:
+def blending() -> Callable[..., Any]:
     """Give the compiled blending, one for all sizes."""
     blend: Callable[..., Any] = compiled(poisson_blend)
     return blend

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, SupportsFloat
+from typing import Any, Self, SupportsFloat
 
 import numpy as np
 from jaxtyping import UInt8
@@ -53,51 +53,33 @@ def _finite(text: str) -> float:
     return number
 
 
-class Journal:
-    """Keeps `metrics.jsonl` and TensorBoard's events of one run, step by step.
+class Rows:
+    """The rows of a run's `metrics.jsonl`, step by step, and no file.
 
-    Use it as a context manager. Opening drops every row after `resume_step` (the run
-    will write those steps again) and every half-written line. The file on disk is
-    whole at any moment; it gets the new rows at `flush`, at closing, and from `write`
-    once every few seconds.
+    For a process beside the one that has the `Journal`: it knows the same.
 
     Each step has one row: what is written for the last step again is merged into its
     row.
     """
 
     def __init__(
-        self,
-        workdir: str | os.PathLike[str],
-        resume_step: int | None = None,
-        written: bool = True,
+        self, workdir: str | os.PathLike[str], resume_step: int | None = None
     ) -> None:
-        """Opens the journal.
+        """Reads what a run goes on from.
 
         Args:
-            workdir: the run's folder; made if missing.
+            workdir: the run's folder.
             resume_step: the step of the checkpoint the run continues from, whose row
                 is the last one kept. None for a new run: nothing is kept.
-            written: False for a journal that has the same rows and writes nothing, of
-                a process beside the one that does.
 
         Raises:
-            OSError: the folder cannot be read or written.
+            OSError: the folder cannot be read.
         """
-        workdir = Path(workdir)
-        self._path = workdir / "metrics.jsonl"
-        kept = -1 if resume_step is None else resume_step
-        self._rows = [row for row in read_rows(self._path) if row["step"] <= kept]
-        self._lines = [encode_json(row) for row in self._rows]
-        self._changed = True
-        self._flush_after = 0.0
-        self._events: Events | None = None
-        if written:
-            events = workdir / "tensorboard"
-            continued = events.is_dir() and any(events.iterdir())
-            self._events = Events(events, kept + 1 if continued else None)
-        self.flush()
+        self._path = Path(workdir) / "metrics.jsonl"
+        self._kept = -1 if resume_step is None else resume_step
+        self._rows = [row for row in read_rows(self._path) if row["step"] <= self._kept]
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -124,26 +106,68 @@ class Journal:
         Raises:
             ValueError: the step lies before the last one written, or a value is named
                 `step`.
-            OSError: the file cannot be written.
         """
         if "step" in values:
             raise ValueError('"step" is the journal\'s own: name the value otherwise')
-        last = self._rows[-1]["step"] if self._rows else step
-        if step < last:
+        last = self._rows[-1]["step"] if self._rows else None
+        if last is not None and step < last:
             raise ValueError(f"step {step} comes after step {last} in the journal")
         numbers = {name: _plain(value) for name, value in values.items()}
-        if self._rows and step == last:
-            self._rows[-1].update(numbers)
-            self._lines[-1] = encode_json(self._rows[-1])
-        else:
-            self._rows.append({"step": int(step), **numbers})
-            self._lines.append(encode_json(self._rows[-1]))
+        if step != last:
+            self._rows.append({"step": int(step)})
+        self._rows[-1].update(numbers)
+
+    def image(
+        self, step: int, name: str, image: UInt8[np.ndarray, "height width channels"]
+    ) -> None:
+        """Shows an image of 1 or 3 channels, where there is a `Journal`."""
+
+    def flush(self) -> None:
+        """Brings everything written so far to the disk, where there is a `Journal`."""
+
+    def close(self) -> None:
+        """Ends the rows."""
+
+
+class Journal(Rows):
+    """Keeps `metrics.jsonl` and TensorBoard's events of one run.
+
+    Use it as a context manager. Opening drops every row after `resume_step` (the run
+    will write those steps again) and every half-written line. The file on disk is
+    whole at any moment; it gets the new rows at `flush`, at closing, and from `write`
+    once every few seconds.
+    """
+
+    def __init__(
+        self, workdir: str | os.PathLike[str], resume_step: int | None = None
+    ) -> None:
+        """Opens the journal, as `Rows`; the folder is made if missing.
+
+        Raises:
+            OSError: the folder cannot be read or written.
+        """
+        super().__init__(workdir, resume_step)
+        self._lines = [encode_json(row) for row in self._rows]
         self._changed = True
-        if self._events is None:
-            return
-        for name, number in numbers.items():
-            if number is not None:
-                self._events.scalar(step, name, number)
+        self._flush_after = 0.0
+        events = Path(workdir) / "tensorboard"
+        continued = events.is_dir() and any(events.iterdir())
+        self._events = Events(events, self._kept + 1 if continued else None)
+        self.flush()
+
+    def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
+        """Adds the values of one step, as `Rows`.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        super().write(step, values)
+        row = self._rows[-1]
+        self._lines[len(self._rows) - 1 :] = [encode_json(row)]
+        self._changed = True
+        for name in values:
+            if row[name] is not None:
+                self._events.scalar(step, name, row[name])
         if time.monotonic() >= self._flush_after:
             self.flush()
 
@@ -151,9 +175,8 @@ class Journal:
         self, step: int, name: str, image: UInt8[np.ndarray, "height width channels"]
     ) -> None:
         """Shows an image of 1 or 3 channels in TensorBoard."""
-        if self._events is not None:
-            colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
-            self._events.image(step, name, colour)
+        colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
+        self._events.image(step, name, colour)
 
     def flush(self) -> None:
         """Brings everything written so far to the disk.
@@ -164,8 +187,6 @@ class Journal:
         Raises:
             OSError: the file cannot be written.
         """
-        if self._events is None:
-            return
         began = time.monotonic()
         if self._changed:
             write_text(self._path, "".join(line + "\n" for line in self._lines))
@@ -184,8 +205,7 @@ class Journal:
         try:
             self.flush()
         finally:
-            if self._events is not None:
-                self._events.close()
+            self._events.close()
 
 
 def _plain(value: SupportsFloat) -> float | int | None:

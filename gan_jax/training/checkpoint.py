@@ -130,16 +130,13 @@ class Checkpoints:
                     restored: State = self._manager.restore(
                         step, args=ocp.args.StandardRestore(template)
                     )
-                reason = ""
             except MemoryError:
                 raise
             except Exception as error:  # whatever a damaged file leads to
                 if _is_transient(error):
                     raise
                 lines = str(error).splitlines() or [type(error).__name__]
-                reason = lines[0][:160]
-            if largest(bool(reason)):
-                reasons[step] = reason or "another process cannot read it"
+                reasons[step] = lines[0][:160]
                 continue
             for damaged, reason in reasons.items():
                 warn(
