@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 from jaxtyping import UInt8
@@ -79,7 +79,7 @@ class Rows:
         self._kept = -1 if resume_step is None else resume_step
         self._rows = [row for row in read_rows(self._path) if row["step"] <= self._kept]
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Rows":
         return self
 
     def __exit__(
