@@ -7,7 +7,7 @@ Images:   unseen test images of the prior's data, or your own:
           --config.images=DIR --config.masks=DIR, or a hole by name.
 Masks:    center, random:0.8, left, right, top, bottom, pattern:0.25, squares:4, joined
           by commas; or a folder of masks, white = known.
-Variants: yeh cooper ballester (default), joined by commas to be compared; adam and
+Variants: yeh cooper cooper_yeh ballester (default), joined by commas to be compared; adam and
           momentum search as published, exact for long and from everywhere; smoke.
 Cost:     200 digits, one loss, half a minute on two CPU cores.
 
@@ -26,13 +26,16 @@ def get_config(variant: str = ""):
 
 # alpha, beta and eta of the papers are `context`, `gradient` and `prior`.
 LOSSES = {
-    "yeh": {**configs.COMPLETION, "unlikely": "saturating"},
+    "yeh": configs.COMPLETION,
+    # By the critic alone: -f(M y + (1 - M) G) under a Wasserstein critic.
     "cooper": {
         **configs.COMPLETION,
-        "weights": "equal",
+        "context": 0.0,
         "prior": 1.0,
         "composite": True,
     },
+    # Yeh's loss with the critic f in D's place: the sum of M |G - y|, minus f(G).
+    "cooper_yeh": {**configs.COMPLETION, "weights": "equal", "prior": 1.0},
     "ballester": {
         **configs.COMPLETION,
         "context": 0.1,

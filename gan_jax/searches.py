@@ -7,11 +7,14 @@ import optax
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
+from gan_jax import architectures
 from gan_jax.data import degradations
 from gan_jax.data.holes import HOLES, Hole
+from gan_jax.errors import InputError
 from gan_jax.losses import inpainting
 from gan_jax.names import look_up, made
 from gan_jax.recipe import OBJECTIVES, OPTIMIZERS, Optimizer
+from gan_jax.search.completion import Terms
 from gan_jax.search.descent import natural_gradient
 
 DESCENTS: Mapping[str, Optimizer] = {
@@ -52,27 +55,61 @@ def support(config: ConfigDict) -> Callable[[Array], Array]:
     return lambda latent: latent
 
 
-def unlikely(config: ConfigDict) -> Callable[..., Array]:
-    """Give what a score costs: the loss that a run's generator was trained with.
-
-    A relativistic pair has no score of an image alone: the logistic loss stands in.
-    """
-    if config.objective == "relativistic":
-        return inpainting.PRIORS["nonsaturating"]
-    objective = look_up(OBJECTIVES, "objective", config.objective)(config)
-    return objective.generator
+_OF_ENERGIES = ("trained", "energy")
+"""Score losses that fit a critic of energies, which are low for real images."""
 
 
-def cost_of_scores(config: ConfigDict, key: str, name: str) -> Callable[..., Array]:
-    """Give what a score costs, by name; `trained`: as a run's generator was trained.
+def score_loss(config: ConfigDict, key: str, name: str) -> inpainting.ScoreLoss:
+    """Return what a run's critic scores cost in a search, by name.
+
+    Args:
+        config: of the training run.
+        key: under which the name stands.
+        name: `trained`, the loss that the run's generator was trained with, or one of
+            `inpainting.SCORE_LOSSES`.
 
     Raises:
-        InputError: the name is unknown.
+        InputError: the name is unknown, or does not fit what the critic gives.
     """
-    if name == "trained":
-        return unlikely(config)
-    cost: Callable[..., Array] = look_up(inpainting.PRIORS, key, name)
-    return cost
+    objective = look_up(OBJECTIVES, "objective", config.objective)(config)
+    named = inpainting.SCORE_LOSSES
+    if objective.paired:
+        named = {name: inpainting.relative(loss) for name, loss in named.items()}
+    known = {"trained": objective.generator, **named}
+    found: inpainting.ScoreLoss = look_up(known, key, name)
+    energies = architectures.gives_energies(config)
+    if (name not in _OF_ENERGIES) if energies else (name == "energy"):
+        gives = "energies, low for real images" if energies else "scores, high for them"
+        raise InputError(
+            f"{key} {name} does not fit the objective {config.objective} of the prior, "
+            f"whose critic gives {gives}: give --config.{key}=trained"
+        )
+    return found
+
+
+def terms(
+    prior: ConfigDict, settings: ConfigDict, key: str, real_score: float
+) -> Terms:
+    """Return the addends of a loss of a latent search.
+
+    Args:
+        prior: the config of the training run whose latents are searched.
+        settings: of the loss, as `config.COMPLETION` has them.
+        key: of the loss in its config.
+        real_score: the critic's median score of real images.
+
+    Raises:
+        InputError: as `score_loss`.
+    """
+    return Terms(
+        settings.context,
+        settings.gradient,
+        settings.prior,
+        score_loss(prior, f"{key}.unlikely", settings.unlikely),
+        settings.composite,
+        settings.mean,
+        real_score,
+    )
 
 
 def degradation(text: str) -> degradations.Degradation:

@@ -132,7 +132,10 @@ def searching(
             for_one(recipe.generator, networks.generator),
             for_one(recipe.critic, networks.critic),
             lambda image: image,
-            Terms(unlikely=searches.unlikely(prior.config)),
+            Terms(
+                score_loss=searches.score_loss(prior.config, "unlikely", "trained"),
+                real_score=prior.real_score,
+            ),
         ),
         optimizer,
         searches.support(prior.config),

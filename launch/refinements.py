@@ -25,7 +25,16 @@ from gan_jax import recipe as recipes
 from gan_jax.data.feed import read, to_float
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.prior import open_prior
-from gan_jax.search.collaboration import Collaboration, Stops, costs, improve, propose
+from gan_jax.search.collaboration import (
+    STOPPINGS,
+    Collaboration,
+    Standard,
+    improve,
+    propose,
+    scores,
+    standard,
+    stops,
+)
 from gan_jax.search.refinement import Problem, Refined
 from gan_jax.training.method import Example, Recipe
 from gan_jax.training.shaping import Lesson, shape
@@ -35,7 +44,7 @@ from launch.timing import line, time_in_turns
 
 Networks: TypeAlias = tuple[Variables, Variables]
 BATCH, EPOCH, STEPS = 64, 5000, 50
-NEVER = jnp.float32(-jnp.inf)
+NEVER = Standard(jnp.float32(0), jnp.float32(-jnp.inf))  # no sample is as good
 
 
 def main() -> None:
@@ -63,7 +72,9 @@ def main() -> None:
     for name, recipe, networks, real in given:
         for number in slots:
             who = Collaboration(*recipe[:2], steps=STEPS, slots=number)
-            good = jnp.median(costs(who, networks[1], real)) if options.prior else NEVER
+            good = NEVER
+            if options.prior:
+                good = standard(who.score_loss, scores(who, networks[1], real))
             row = time_refinement(
                 who, recipe, networks, real, good, options.images, options.repeats
             )
@@ -92,7 +103,7 @@ def time_refinement(
     recipe: Recipe,
     networks: Networks,
     real: Float[Array, "real height width channels"],
-    good: Float[Array, ""],
+    good: Standard,
     images: int,
     repeats: int,
 ) -> dict[str, float]:
@@ -103,7 +114,7 @@ def time_refinement(
         recipe: of the prior.
         networks: its generator's and its critic's variables.
         real: images that the critic learns from.
-        good: the cost at which a refinement ends.
+        good: what real images are to the critic: where a refinement ends.
         images: samples that are refined in a call.
         repeats: rounds, of which medians are taken.
 
@@ -113,13 +124,12 @@ def time_refinement(
     """
     generator, critic = networks
     latents = recipe.latent(jax.random.key(5), images)
-    by_lot = who._replace(probabilistic=True)
+    by_lot = who._replace(stopping=STOPPINGS["probabilistic"])
 
     def refined(generator: Variables, critic: Variables, latents: Array) -> Refined:
-        count = len(latents)
-        ends = Stops(jnp.full(count, STEPS, jnp.int32), good)
+        ends = stops(who, jax.random.key(0), len(latents), good)
         proposals = propose(who, generator, latents)
-        return improve(who, generator, critic, proposals, Problem(), ends)
+        return improve(who, generator, critic, proposals, Problem(), ends, good.score)
 
     statistics = {name: v for name, v in critic.items() if name != "params"}
     optimizer = recipe.critic_optimizer.init(critic["params"])

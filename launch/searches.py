@@ -196,7 +196,11 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
             for_one(recipe.generator, networks.generator),
             for_one(recipe.critic, networks.critic),
             lambda image: image,
-            Terms(prior=PRIOR, unlikely=searches.unlikely(prior.config)),
+            Terms(
+                prior=PRIOR,
+                score_loss=searches.score_loss(prior.config, "unlikely", "trained"),
+                real_score=prior.real_score,
+            ),
         ),
         optax.adam(RATE),
         searches.support(prior.config),

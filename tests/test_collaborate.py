@@ -204,8 +204,8 @@ def test_points_and_conditions_are_refined_too(tmp_path):
     [
         (CONFIG, None, "--config=configs/gan.py"),
         (CONFIG, "refinement.layer=4", "has 3 stages"),
-        (CONFIG, "refinement.stopping=so", "known: deterministic"),
-        (CONFIG, "refinement.unlikely=so", "known: saturating"),
+        (CONFIG, "refinement.stopping=so", "known: deterministic, best"),
+        (CONFIG, "refinement.unlikely=so", "known: trained"),
         (CONFIG, "shaping.start=so", "known: trained"),
         (CONFIG, "shaping.snapshots=7", "between 0 and"),
         (CONFIG, "shaping.batch_size=99999", "batch_size"),

@@ -7,19 +7,22 @@ import pytest
 
 from gan_jax.networks import dcgan, perceptron
 from gan_jax.search.collaboration import (
+    STOPPINGS,
     Collaboration,
     Stops,
-    costs,
     guarded,
     improve,
     paint,
     propose,
+    scores,
+    standard,
     stops,
 )
 from gan_jax.search.refinement import Problem, Refined
 from tests.weights import first_weights
 
 SIZE, COUNT = 8, 7
+NONE = np.nan  # the objective of these networks is not paired
 
 
 def wild(variables):
@@ -64,13 +67,12 @@ def test_every_stage_can_be_refined(conditional):
         proposals = propose(this, g, latents, condition)
         problems = Problem(condition)
         np.testing.assert_array_equal(paint(this, g, proposals, problems), whole)
-        found = improve(this, g, d, proposals, problems, ends(8))
+        found = improve(this, g, d, proposals, problems, ends(8), NONE)
         assert (found.cost <= found.proposed).all()
         assert found.cost.mean() < found.proposed.mean()
         images = paint(this, g, found.activation, problems)
-        np.testing.assert_allclose(
-            costs(this, d, images, condition), found.cost, rtol=1e-4
-        )
+        costs = jax.nn.softplus(-scores(this, d, images, condition))
+        np.testing.assert_allclose(costs, found.cost, rtol=1e-4)
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -84,12 +86,12 @@ def test_a_result_does_not_depend_on_its_batch(known):
         problems = Problem(None, values, mask)
     proposals = propose(who, g, latents)
     limits = jnp.arange(COUNT, dtype=jnp.int32) * 3 % 8
-    threshold = jnp.median(improve(who, g, d, proposals, problems, ends(4)).cost)
-    whole = improve(who, g, d, proposals, problems, Stops(limits, threshold))
+    threshold = jnp.median(improve(who, g, d, proposals, problems, ends(4), NONE).cost)
+    whole = improve(who, g, d, proposals, problems, Stops(limits, threshold), NONE)
     for chosen in (np.array([6, 2, 0, 5, 1, 4, 3]), np.array([5, 3, 1])):
         some = jax.tree.map(lambda leaf, at=chosen: leaf[at], problems)
         found = improve(
-            who, g, d, proposals[chosen], some, Stops(limits[chosen], threshold)
+            who, g, d, proposals[chosen], some, Stops(limits[chosen], threshold), NONE
         )
         for one, other in zip(found, whole, strict=True):
             np.testing.assert_array_equal(one, other[chosen])
@@ -102,7 +104,7 @@ def test_known_pixels_are_untouched():
     mask = jnp.ones_like(values).at[:, 2:6, 2:6].set(0)
     problems = Problem(None, values, mask)
     proposals = propose(who, g, latents)
-    found = improve(who, g, d, proposals, problems, ends(8))
+    found = improve(who, g, d, proposals, problems, ends(8), NONE)
     images = paint(who, g, found.activation, problems)
     known = np.asarray(mask) > 0
     np.testing.assert_array_equal(np.asarray(images)[known], np.asarray(values)[known])
@@ -120,16 +122,21 @@ def test_points_are_refined_in_the_plane():
     who = Collaboration(generator, critic, layer=len(generator.stages), rate=0.01)
     proposals = propose(who, g, z)
     assert proposals.shape == (5, 1, 1, 2)
-    found = improve(who, g, d, proposals, Problem(), ends(5, 5))
+    found = improve(who, g, d, proposals, Problem(), ends(5, 5), NONE)
     assert (found.cost <= found.proposed).all()
 
 
 def test_stops_by_the_median_real_image_or_by_lot():
     who, *_ = players()
-    real = jnp.array([3.0, 1.0, 2.0])
+    real = standard(who.score_loss, jnp.array([3.0, 1.0, -2.0]))
+    assert float(real.score) == 1
+    assert float(real.cost) == pytest.approx(np.log1p(np.exp(-1.0)))
     certain = stops(who, jax.random.key(0), 4, real)
-    assert certain.limits.tolist() == [50] * 4 and float(certain.threshold) == 2
-    drawn = stops(who._replace(probabilistic=True), jax.random.key(0), 4000, real)
+    assert certain.limits.tolist() == [50] * 4 and certain.threshold == real.cost
+    every = stops(who._replace(stopping=STOPPINGS["best"]), jax.random.key(0), 4, real)
+    assert every.limits.tolist() == [50] * 4 and float(every.threshold) == -np.inf
+    by_lot = who._replace(stopping=STOPPINGS["probabilistic"])
+    drawn = stops(by_lot, jax.random.key(0), 4000, real)
     assert int(drawn.limits.min()) == 0 and int(drawn.limits.max()) == 50
     assert float(drawn.limits.mean()) == pytest.approx(25, abs=1)
     assert float(drawn.threshold) == -np.inf

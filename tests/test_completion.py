@@ -37,22 +37,22 @@ def test_addends_by_hand():
     slopes = 1 * 0.0 + 1 * 0.75
     both, _ = loss_of(Terms(context=0.0, gradient=4.0, prior=0.0))
     assert float(both) == pytest.approx(4 * slopes)
-    unlikely = inpainting.PRIORS["saturating"]
-    prior, _ = loss_of(Terms(context=0.0, prior=2.0, unlikely=unlikely))
+    score_loss = inpainting.SCORE_LOSSES["saturating"]
+    prior, _ = loss_of(Terms(context=0.0, prior=2.0, score_loss=score_loss))
     assert float(prior) == pytest.approx(2 * np.log(0.5))
-    every, _ = loss_of(Terms(2.0, 4.0, 2.0, unlikely))
+    every, _ = loss_of(Terms(2.0, 4.0, 2.0, score_loss))
     assert float(every) == pytest.approx(float(alone + both + prior))
 
 
 def test_a_composite_is_what_the_critic_sees():
     """Known values .5, -.5 and .25, and the generated -1."""
-    terms = Terms(0.0, 0.0, 1.0, inpainting.PRIORS["score"])
+    terms = Terms(0.0, 0.0, 1.0, inpainting.SCORE_LOSSES["score"])
     assert float(loss_of(terms)[0]) == 0
     assert float(loss_of(terms._replace(composite=True))[0]) == pytest.approx(0.75)
 
 
 def test_a_mean_is_the_sum_over_the_number_of_known_values():
-    terms = Terms(1.0, 1.0, 0.5, inpainting.PRIORS["energy"])
+    terms = Terms(1.0, 1.0, 0.5, inpainting.SCORE_LOSSES["energy"])
     whole, part = (float(loss_of(terms._replace(mean=m))[0]) for m in (False, True))
     assert part == pytest.approx(whole / 3)
 

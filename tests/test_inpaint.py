@@ -144,7 +144,7 @@ def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, ble
         ),
         (["--config.prior={}", "--config.losses.yeh.prior=-1"], "at least 0"),
         (["--config.prior={}", "--config.search.slots=0"], "at least 1"),
-        (["--config.prior={}", "--config.losses.yeh.unlikely=so"], "known: saturating"),
+        (["--config.prior={}", "--config.losses.yeh.unlikely=so"], "known: trained"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(prior, tmp_path, flags, says):

@@ -95,7 +95,7 @@ def test_a_composite_keeps_known_values_to_the_bit():
     assert found[1, 2, 0] == 5.0
 
 
-def test_what_an_unlikely_image_costs():
+def test_score_losses_by_hand():
     score = jnp.array([0.0, 2.0])
     nothing = jnp.zeros(2)
     for name, wanted in {
@@ -105,7 +105,7 @@ def test_what_an_unlikely_image_costs():
         "score": [0.0, -2.0],
         "energy": [0.0, 2.0],
     }.items():
-        found = inpainting.PRIORS[name](score, nothing)
+        found = inpainting.SCORE_LOSSES[name](score, nothing)
         np.testing.assert_allclose(found, wanted, rtol=1e-6, err_msg=name)
 
 

@@ -85,7 +85,7 @@ def test_any_stage_can_be_refined_and_no_example_sees_another(stage):
         """A critic without training hardly tells images apart."""
         return 1e4 * critic.apply(d, image[None])[0]
 
-    cost = critic_cost(tail, score, inpainting.PRIORS["nonsaturating"])
+    cost = critic_cost(tail, score, inpainting.SCORE_LOSSES["nonsaturating"])
     walk = Refinement(cost)
     found = refine(walk, heads, Problem(), limits(6, 10))
     assert (found.cost < found.proposed).all()
@@ -101,7 +101,7 @@ def test_known_pixels_have_no_gradient():
     cost = critic_cost(
         lambda painted, condition: painted,
         lambda image, condition: critic.apply(d, image[None])[0],
-        inpainting.PRIORS["nonsaturating"],
+        inpainting.SCORE_LOSSES["nonsaturating"],
     )
     painted = generator.apply(g, latent[:1])[0]
     slope = np.asarray(jax.grad(cost)(painted, Problem(None, image, mask)))

@@ -10,7 +10,7 @@ from gan_jax.errors import InputError
 from gan_jax.losses import adversarial
 from gan_jax.networks import perceptron
 from gan_jax.programs.shaping import epochs_of
-from gan_jax.search.collaboration import Collaboration, paint, propose
+from gan_jax.search.collaboration import STOPPINGS, Collaboration, paint, propose
 from gan_jax.search.refinement import Problem
 from gan_jax.training.method import Example, Recipe
 from gan_jax.training.shaping import Lesson, shape
@@ -101,7 +101,10 @@ def test_the_critic_learns_to_refine(parts):
     player = player._replace(optimizer=recipe.critic_optimizer.init(player.parameters))
     layer = len(recipe.generator.stages)
     who = Collaboration(
-        recipe.generator, recipe.critic, layer, rate=0.05, steps=20, probabilistic=True
+        *(recipe.generator, recipe.critic, layer),
+        rate=0.05,
+        steps=20,
+        stopping=STOPPINGS["probabilistic"],
     )
     step = jax.jit(lambda player, key: shape(recipe, who, g, player, {}, lesson, key))
     keys = jax.random.split(jax.random.key(2), 200)

@@ -22,7 +22,11 @@ class Objective(NamedTuple):
     critic: Callable[[Scores, Scores], Scores]
     """`critic(real_scores, fake_scores)`."""
     generator: Callable[[Scores, Scores], Scores]
-    """`generator(fake_scores, real_scores)`; most generators ignore the second."""
+    """`generator(fake_scores, real_scores)`; only that of a paired objective reads the
+    second."""
+    paired: bool = False
+    """Whether the generator's loss compares with real scores: then a score alone means
+    nothing, and whoever uses the critic needs those of real images beside it."""
 
 
 def _logistic_critic(real_scores: Scores, fake_scores: Scores) -> Scores:
@@ -118,5 +122,5 @@ def _relativistic_generator(fake_scores: Scores, real_scores: Scores) -> Scores:
     return jax.nn.softplus(real_scores - fake_scores)
 
 
-relativistic = Objective(_relativistic_critic, _relativistic_generator)
+relativistic = Objective(_relativistic_critic, _relativistic_generator, paired=True)
 """R3GAN, with R1 and R2: Huang et al. 2024, eq. 2 (arXiv 2501.05441)."""

@@ -115,12 +115,44 @@ def _difference(generated: Values, known: Values, mask: Mask) -> Values:
     return jnp.abs(jnp.where(mask > 0, generated - known, 0))
 
 
-PRIORS: Mapping[str, Callable[..., Array]] = {
+Scores = Float[Array, "batch"]
+ScoreLoss = Callable[[Scores, Scores], Scores]
+"""`score_loss(scores, real_scores)`: what images cost by their critic scores, to be
+minimised; the generator's loss of an `adversarial.Objective`. Only a paired objective
+reads `real_scores`."""
+
+SCORE_LOSSES: Mapping[str, ScoreLoss] = {
     "saturating": adversarial.minimax.generator,
     "nonsaturating": adversarial.nonsaturating.generator,
     "least_squares": adversarial.lsgan.generator,
     "score": adversarial.wgan.generator,
     "energy": adversarial.ebgan(0.0).generator,
 }
-"""What an unlikely image costs, from its score: log(1 - s(D)) (Yeh 2017, eq. 5),
--log s(D), 1/2 (D - 1)^2, -D, and an energy E."""
+"""By name: log(1 - s(D)) (Yeh 2017, eq. 5), -log s(D), 1/2 (D - 1)^2, -D, and E."""
+
+
+def relative(score_loss: ScoreLoss) -> ScoreLoss:
+    """Return a loss of what a score has above that of real images.
+
+    The critic of a paired objective is known up to a constant, so the form of another
+    objective takes its scores as differences.
+    """
+    return lambda scores, real_scores: score_loss(scores - real_scores, real_scores)
+
+
+def score_cost(
+    score_loss: ScoreLoss,
+    scores: Float[Array, "..."],
+    real_score: Float[Array, ""] | float,
+) -> Float[Array, ""]:
+    """Return what one image costs by its critic score; a map counts by its mean.
+
+    Args:
+        score_loss: the loss of a score.
+        scores: the critic's output for the image.
+        real_score: the median score of real images, by the same critic. A paired
+            objective compares with it: softplus(-(D(G) - real_score)) where the
+            generator was trained by `adversarial.relativistic`.
+    """
+    score = jnp.mean(scores).reshape(1)
+    return score_loss(score, jnp.full_like(score, real_score)).sum()

@@ -137,23 +137,23 @@ def _refining(config: ConfigDict, out: Path) -> Work:
             "--config.shaping.epochs=0"
         )
     who = collaborate.collaboration(config, prior, "refinement")
-    if who.probabilistic:
+    if who.stopping.drawn:
         raise InputError(
             "lots are drawn for all images at once, and a batch job has some at a "
-            "time: give --config.refinement.stopping=deterministic"
+            "time: give --config.refinement.stopping=deterministic or best"
         )
     part = recipes.parts(prior.config)["validation"]
     slack = config.refinement.slack
     refiner = Refiner(prior, who, part, slack, together=_BLOCK)
     critic = prior.networks.critic
-    real_costs = refiner.costs(critic, *refiner.real())
+    real = refiner.standard(critic)
     generate, no_lots = generating(prior), jax.random.key(config.seed)
 
     def finish(loss: str, searched: Searched) -> list[Row]:
         task, found, seconds = searched
         proposals = complete(generate, task, loss, found, False, seconds)
         problems = Problem(None, task.known.values, task.known.mask)
-        after = refiner.refine(critic, found.latent, problems, no_lots, real_costs)
+        after = refiner.refine(critic, found.latent, problems, no_lots, real)
         rows = _written(kept_where_trusted(proposals, after), out)
         for row, before, cost, steps, trusted in zip(
             rows, after.proposed, after.cost, after.steps, after.trusted, strict=True

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import architectures, searches
+from gan_jax import searches
 from gan_jax.data.holes import Hole
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
@@ -42,7 +42,7 @@ from gan_jax.report import files
 from gan_jax.report.journal import read_rows
 from gan_jax.report.terminal import say
 from gan_jax.report.training import command
-from gan_jax.search.collaboration import Collaboration
+from gan_jax.search.collaboration import STOPPINGS, Collaboration, Stopping
 from gan_jax.training.state import digest
 
 COMMANDS = (
@@ -50,7 +50,6 @@ COMMANDS = (
     "--workdir=runs/gan; python -m gan_jax.main --config=configs/collaborate.py "
     "--config.prior=runs/gan"
 )
-STOPPING = {"deterministic": False, "probabilistic": True}
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -142,32 +141,25 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
     """
     settings, recipe = config.refinement, prior.recipe
     name = f"{key}.stopping"
-    probabilistic: bool = look_up(STOPPING, name, config[key].stopping)
+    stopping: Stopping = look_up(STOPPINGS, name, config[key].stopping)
     stages = len(recipe.generator.stages)
     if settings.layer > stages:
         raise InputError(
             f"refinement.layer {settings.layer}: the generator of {prior.workdir} has "
             f"{stages} stages; 0 is the latent, {stages} the image itself"
         )
-    energies = architectures.gives_energies(prior.config)
-    if energies != (settings.unlikely == "energy") and settings.unlikely != "trained":
-        raise InputError(
-            f"refinement.unlikely {settings.unlikely} does not fit the objective "
-            f"{prior.config.objective} of {prior.workdir}: an energy is low for real "
-            "images, a score high; give --config.refinement.unlikely=trained"
-        )
-    cost = searches.cost_of_scores(
+    score_loss = searches.score_loss(
         prior.config, "refinement.unlikely", settings.unlikely
     )
     return Collaboration(
         recipe.generator,
         recipe.critic,
         settings.layer,
-        cost,
+        score_loss,
         settings.rate,
         settings.momentum,
         settings.steps,
-        probabilistic,
+        stopping,
         settings.slots,
     )
 

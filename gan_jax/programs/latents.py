@@ -26,7 +26,7 @@ from gan_jax.programs.signals import Signals
 from gan_jax.programs.targets import Target
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
-from gan_jax.search.completion import Problem, Terms, completion_loss, for_one
+from gan_jax.search.completion import Problem, completion_loss, for_one
 from gan_jax.search.latent import Found, Search, prepare
 
 Weights: TypeAlias = Callable[[Array], Array]
@@ -87,14 +87,7 @@ def make_search(
         )
     recipe, networks = prior.recipe, prior.networks
     weights = look_up(inpainting.WEIGHTS, f"{key}.weights", settings.weights)
-    terms = Terms(
-        settings.context,
-        settings.gradient,
-        settings.prior,
-        searches.cost_of_scores(prior.config, f"{key}.unlikely", settings.unlikely),
-        settings.composite,
-        settings.mean,
-    )
+    terms = searches.terms(prior.config, settings, key, prior.real_score)
     generate = for_one(recipe.generator, networks.generator)
     score = for_one(recipe.critic, networks.critic)
     measure = _unchanged if degradation is None else degradation.apply
@@ -139,7 +132,10 @@ def found_for(
         OSError: what was found cannot be written.
     """
     images = targets.digest(task.targets)
-    identity = hashlib.sha256(f"{prior.digest}{images}".encode()).hexdigest()
+    text = f"{prior.digest}{images}"
+    if prior.recipe.objective.paired:
+        text += f"{prior.real_score:.9g}"
+    identity = hashlib.sha256(text.encode()).hexdigest()
     kept = read_found(path, identity)
     if kept is not None:
         say(f"{title}: searched before")

@@ -1,6 +1,9 @@
 """A trained run as it is used afterwards: two networks with fixed statistics."""
 
+import functools
 import json
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,21 +14,27 @@ from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax import recipe as recipes
-from gan_jax.data.feed import Batch, Images
+from gan_jax.data.feed import Batch, Images, read
+from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
 from gan_jax.keys import nested
 from gan_jax.networks.compilation import compiled
+from gan_jax.networks.packing import Packed
 from gan_jax.programs.assembly import Run
+from gan_jax.programs.chunks import in_chunks, taken
 from gan_jax.programs.workdir import read_summary
 from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.method import Example, Recipe
+from gan_jax.training.processes import own
 from gan_jax.training.recalibration import recalibrate
-from gan_jax.training.state import Trained, TrainState, digest, trained
+from gan_jax.training.state import Trained, TrainState, Variables, digest, trained
 from gan_jax.training.step import initial_state
 
 _FOLDER = "prior"
 _BATCHES = 20  # on which statistics are taken anew
+_REAL = 1000  # validation images whose median score is kept
+_CHUNK = 100  # scored at once
 
 
 class Prior(NamedTuple):
@@ -38,14 +47,20 @@ class Prior(NamedTuple):
     channels: int
     digest: str
     """Of these networks."""
+    real_score: float = math.nan
+    """The critic's median score of validation images; NaN where the objective is not
+    paired, since nothing reads it then."""
 
 
-def keep_prior(this: Run, chosen: Trained) -> None:
+def keep_prior(this: Run, chosen: Trained) -> float:
     """Leave the networks of a run for later use, under `<workdir>/prior`.
 
     Args:
         this: the run.
         chosen: its best epoch.
+
+    Returns:
+        `Prior.real_score` of these networks.
     """
     key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_003)
     arrays = this.feed.stretch(0, _BATCHES, _BATCHES)
@@ -61,6 +76,32 @@ def keep_prior(this: Run, chosen: Trained) -> None:
         for step in kept.steps:
             kept.delete(step)
         kept.save(int(networks.step), networks._asdict())
+    return _real_score(this.recipe, own(networks.critic), lambda: this.parts)
+
+
+def _real_score(
+    recipe: Recipe, critic: Variables, parts: Callable[[], Mapping[str, Part]]
+) -> float:
+    """Return a critic's median score of validation images, if anything is to read it.
+
+    Args:
+        recipe: of the run.
+        critic: its variables.
+        parts: opens the data of the run; not called where the objective is not paired.
+    """
+    if not recipe.objective.paired or isinstance(recipe.critic, Packed):
+        return math.nan
+    part = parts()["validation"]
+    count = min(_REAL, *(len(source) for source in part.values()))
+    batch = {role: read(source, np.arange(count)) for role, source in part.items()}
+    example = recipe.present(jax.random.key(0), batch)
+    score = compiled(recipe.critic.apply)
+    scores = in_chunks(
+        lambda at: score(critic, *taken((example.real, example.real_condition), at)),
+        count,
+        _CHUNK,
+    )
+    return float(np.median(scores.reshape(count, -1).mean(axis=1)))
 
 
 def describe(prior: Prior) -> dict[str, Any]:
@@ -157,4 +198,10 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
         raise InputError(f"prior {workdir} holds no networks. {commands}")
     networks = Trained(**restored)
     weights = {"generator": networks.generator, "critic": networks.critic}
-    return Prior(workdir, config, recipe, networks, channels, digest(weights))
+    real_score = summary.get("real_score")  # runs of before have none
+    if real_score is None:
+        parts = functools.partial(recipes.parts, config)
+        real_score = _real_score(recipe, networks.critic, parts)
+    return Prior(
+        workdir, config, recipe, networks, channels, digest(weights), real_score
+    )

@@ -241,7 +241,7 @@ def _pictures(
         return [picture("Samples", pages.strip(stages, "proposals"), caption)]
 
     def score(critic: Variables, points: Any) -> Any:
-        return -refiner.costs(critic, points.reshape(-1, 1, 1, 2))
+        return refiner.scores(critic, points.reshape(-1, 1, 1, 2))
 
     real = np.asarray(read(this.parts["test"]["real"], np.arange(_POINTS)).image)
     first = functools.partial(score, snapshots[0].critic)

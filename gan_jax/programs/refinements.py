@@ -1,7 +1,6 @@
 """Many samples refined: in chunks of one compiled program, whatever the method."""
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,12 +19,14 @@ from gan_jax.programs.prior import Prior
 from gan_jax.programs.signals import Signals
 from gan_jax.search.collaboration import (
     Collaboration,
+    Standard,
     Stops,
-    costs,
     guarded,
     improve,
     paint,
     propose,
+    scores,
+    standard,
     stops,
 )
 from gan_jax.search.refinement import Problem, Refined, pasted
@@ -79,8 +80,7 @@ class Refiner:
         """
         self._prior, self._who, self._signals = prior, who, signals
         self._together = together
-        energies = architectures.gives_energies(prior.config)
-        plain = inpainting.PRIORS["energy" if energies else "score"]
+        self._sign = -1.0 if architectures.gives_energies(prior.config) else 1.0
         bounded = prior.config.task != "points"
         count = min(_REAL, *(len(source) for source in part.values()))
         batch = {role: read(source, np.arange(count)) for role, source in part.items()}
@@ -92,9 +92,12 @@ class Refiner:
             latents: PyTree[Array],
             problems: Problem,
             stops: Stops,
+            real_score: Array,
         ) -> tuple[Array, Array, Refined, Array]:
             proposals = propose(who, generator, latents, problems.condition)
-            found = improve(who, generator, critic, proposals, problems, stops)
+            found = improve(
+                who, generator, critic, proposals, problems, stops, real_score
+            )
             bare = problems._replace(values=None, mask=None)
             after = paint(who, generator, found.activation, bare)
             if bounded:  # at the last stage nothing else keeps them in range
@@ -118,10 +121,7 @@ class Refiner:
                 problems,
             )
         )
-        self._costs = compiled(functools.partial(costs, who))
-        self._plain_costs = compiled(
-            functools.partial(costs, who._replace(unlikely=plain))
-        )
+        self._scores = compiled(functools.partial(scores, who))
 
     def propose(self, latents: np.ndarray, problems: Problem) -> Images:
         """Give the images of latents as they are."""
@@ -133,17 +133,17 @@ class Refiner:
         )
         return images
 
-    def costs(
-        self, critic: Variables, images: Images, condition: PyTree[Array] = None
-    ) -> Float[np.ndarray, " count"]:
-        """Give how unlikely images are to a critic."""
-        return self._judged(self._costs, critic, images, condition)
+    def standard(self, critic: Variables) -> Standard:
+        """Return what unseen real images are to a critic."""
+        return standard(
+            self._who.score_loss, jnp.asarray(self._raw(critic, *self.real()))
+        )
 
     def scores(
         self, critic: Variables, images: Images, condition: PyTree[Array] = None
     ) -> Float[np.ndarray, " count"]:
-        """Give a critic's own scores, high for real images."""
-        return -self._judged(self._plain_costs, critic, images, condition)
+        """Return a critic's scores, high for real images: of energies the negative."""
+        return self._sign * self._raw(critic, images, condition)
 
     def real(self) -> tuple[Images, Any]:
         """Give real images that no critic has learned from, and their conditions."""
@@ -151,15 +151,11 @@ class Refiner:
         real = jax.device_get((self._real.real, self._real.real_condition))
         return real
 
-    def _judged(
-        self,
-        judge: Callable[..., Array],
-        critic: Variables,
-        images: Images,
-        condition: PyTree[Array],
+    def _raw(
+        self, critic: Variables, images: Images, condition: PyTree[Array]
     ) -> Float[np.ndarray, " count"]:
         found: np.ndarray = in_chunks(
-            lambda at: judge(critic, *taken((images, condition), at)),
+            lambda at: self._scores(critic, *taken((images, condition), at)),
             len(images),
             _CHUNK,
         )
@@ -171,7 +167,7 @@ class Refiner:
         latents: np.ndarray,
         problems: Problem,
         key: PRNGKeyArray,
-        real_costs: Float[np.ndarray, " real"] | None = None,
+        real: Standard | None = None,
     ) -> Refinements:
         """Refine the images of latents.
 
@@ -180,14 +176,14 @@ class Refiner:
             latents: whose images they are.
             problems: under which they are generated.
             key: of the lots, where stopping is probabilistic: by place.
-            real_costs: what `real()` costs the critic, if that is known.
+            real: what real images are to the critic; None = it is measured.
 
         Raises:
             Interrupted: by a signal.
         """
-        if real_costs is None:
-            real_costs = self.costs(critic, *self.real())
-        ends = stops(self._who, key, len(latents), jnp.asarray(real_costs))
+        if real is None:
+            real = self.standard(critic)
+        ends = stops(self._who, key, len(latents), real)
         limits, threshold = np.asarray(ends.limits), ends.threshold
         parts = []
         for at in chunks(len(latents), self._together):
@@ -200,6 +196,7 @@ class Refiner:
                 self._prior.networks.generator,
                 *given,
                 Stops(jnp.asarray(limits[at]), threshold),
+                real.score,
             )
             images, generated, refined, trusted = jax.device_get(found)
             parts.append(

@@ -1,5 +1,6 @@
 """What a training run leaves: the summary and the report."""
 
+import math
 import subprocess
 import time
 from collections.abc import Mapping
@@ -47,16 +48,17 @@ def conclude(
         at: evaluation.measure(networks, "test", count)
         for at, networks in {last: trained(state), step: chosen}.items()
     }
-    keep_prior(this, chosen)
+    real_score = keep_prior(this, chosen)
     plate = evaluation.draw(chosen)
     train_part = this.parts["train"]
-    # Only what a task has: of most tasks neither.
+    # Only what a run has: most have none of them.
     more = {
         "baselines": {
             name: found.metrics | {"metrics_failed": found.failed}
             for name, found in evaluation.baselines("test", count).items()
         },
         "teacher": this.teacher and this.teacher.describe(),
+        "real_score": None if math.isnan(real_score) else real_score,
     }
     summary = {
         "program": this.config.program,
@@ -72,7 +74,7 @@ def conclude(
         "metrics_failed": measured[step].failed,
         "evaluation": {"split": "test", "count": count},
         "steps": last,
-        **{name: value for name, value in more.items() if value},
+        **{name: value for name, value in more.items() if value not in (None, {})},
         "best": {"step": step, "criterion": criterion},
         "last": {
             "step": last,

@@ -131,7 +131,13 @@ def report(
             Section("Pictures", pictures),
             Section(
                 "Shaping",
-                [Figure("Course of shaping", course, "Means over the batch.")],
+                [
+                    Figure(
+                        "Course of shaping",
+                        course,
+                        "Means over the batch; of real images the median.",
+                    )
+                ],
             ),
             Section("Reproduce", [Command("Command", text)]),
         ],

@@ -3,7 +3,7 @@
 Liu, Kothari & Alahi 2019 (arXiv 1902.00633), and with known pixels Mortiniera 2020.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -13,12 +13,12 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.losses import inpainting
 from gan_jax.search.refinement import (
+    Cost,
     Problem,
     Refined,
     Refinement,
     critic_cost,
     pasted,
-    price,
     refine,
 )
 
@@ -26,22 +26,41 @@ Images = Float[Array, "batch height width channels"]
 Activations = Float[Array, "batch ..."]
 
 
+class Stopping(NamedTuple):
+    """When the refinement of an example ends, and which activation it keeps."""
+
+    at_median: bool = True
+    """Whether it ends where the critic finds it as good as the median real image."""
+    drawn: bool = False
+    """Whether it ends after a number of steps that is drawn from 0 to the most."""
+    best: bool = True
+    """Whether the best activation seen is kept, or the last one."""
+
+
+STOPPINGS: Mapping[str, Stopping] = {
+    "deterministic": Stopping(),
+    "best": Stopping(at_median=False),
+    "probabilistic": Stopping(at_median=False, drawn=True, best=False),
+}
+"""By name: the text of Liu 2019 and Mortiniera 2020; what the code of both does, all
+steps and the best score of them; and steps drawn by lot, which keeps more diversity."""
+
+
 class Collaboration(NamedTuple):
-    """Who refines what, and how; no arrays."""
+    """Which networks refine, and how; no arrays."""
 
     generator: nn.Module
     critic: nn.Module
     layer: int = 1
     """The stage of the generator whose input is refined: 0 is the latent, the number
     of stages the image itself."""
-    unlikely: Callable[..., Array] = inpainting.PRIORS["nonsaturating"]
+    score_loss: inpainting.ScoreLoss = inpainting.SCORE_LOSSES["nonsaturating"]
+    """What an image's critic score costs."""
     rate: float = 0.1
     momentum: float = 0.9
     steps: int = 50
     """At most."""
-    probabilistic: bool = False
-    """Whether examples end after numbers of steps drawn for each, which keeps more
-    diversity, or where they are as good as the median real image, the best kept."""
+    stopping: Stopping = STOPPINGS["deterministic"]
     slots: int = 64
     """Refined at once."""
 
@@ -72,15 +91,36 @@ def paint(
     return pasted(images, problems)
 
 
-def costs(
+def scores(
     who: Collaboration,
     critic: PyTree[Array],
     images: Images,
     condition: PyTree[Array] = None,
 ) -> Float[Array, " batch"]:
-    """Give how unlikely each image is to a critic."""
-    scores: Any = who.critic.apply(critic, images, condition)
-    return jax.vmap(lambda one: price(who.unlikely, one))(scores)
+    """Return the critic's score of each image; a map counts by its mean."""
+    found: Any = who.critic.apply(critic, images, condition)
+    return found.reshape(len(found), -1).mean(axis=1)
+
+
+class Standard(NamedTuple):
+    """What real images are to a critic: medians over them."""
+
+    score: Float[Array, ""]
+    cost: Float[Array, ""]
+
+
+def standard(
+    score_loss: inpainting.ScoreLoss, real_scores: Float[Array, " real"]
+) -> Standard:
+    """Return the median score of real images and their median cost.
+
+    Args:
+        score_loss: what a score costs, beside the median score of real images.
+        real_scores: by the critic in use, since a critic's scores move as it learns.
+    """
+    score = jnp.median(real_scores)
+    costs = score_loss(real_scores, jnp.full_like(real_scores, score))
+    return Standard(score, jnp.median(costs))
 
 
 class Stops(NamedTuple):
@@ -92,25 +132,22 @@ class Stops(NamedTuple):
     """A cost that is good enough."""
 
 
-def stops(
-    who: Collaboration,
-    key: PRNGKeyArray,
-    count: int,
-    real_costs: Float[Array, " real"],
-) -> Stops:
-    """Choose where so many examples end.
+def stops(who: Collaboration, key: PRNGKeyArray, count: int, real: Standard) -> Stops:
+    """Return where so many examples end.
 
     Args:
-        who: whether by lot, or by what real images cost.
-        key: of the lots.
+        who: how they are refined.
+        key: of the drawn numbers of steps.
         count: of examples.
-        real_costs: what the critic that refines says of real images.
+        real: what real images are to the critic that refines.
     """
-    if who.probabilistic:
-        limits = jax.random.randint(key, (count,), 0, who.steps + 1)
-        return Stops(limits, jnp.float32(-jnp.inf))
-    limits = jnp.full(count, who.steps, jnp.int32)
-    return Stops(limits, jnp.median(real_costs).astype(jnp.float32))
+    limits = (
+        jax.random.randint(key, (count,), 0, who.steps + 1)
+        if who.stopping.drawn
+        else jnp.full(count, who.steps, jnp.int32)
+    )
+    threshold = real.cost if who.stopping.at_median else -jnp.inf
+    return Stops(limits, jnp.asarray(threshold, jnp.float32))
 
 
 def improve(
@@ -120,11 +157,37 @@ def improve(
     activations: Activations,
     problems: Problem,
     stops: Stops,
+    real_score: Float[Array, ""] | float,
 ) -> Refined:
     """Refine proposals at a stage of the generator.
 
     An example's result does not depend on those beside it.
+
+    Args:
+        who: how they are refined.
+        generator: its variables.
+        critic: its variables.
+        activations: the proposals.
+        problems: what is known of each.
+        stops: where each ends.
+        real_score: the median score of real images, by this critic.
     """
+    settings = Refinement(
+        cost_of_activation(who, generator, critic, real_score),
+        who.rate,
+        who.momentum,
+        who.stopping.best,
+    )
+    return refine(settings, activations, problems, *stops, who.slots)
+
+
+def cost_of_activation(
+    who: Collaboration,
+    generator: PyTree[Array],
+    critic: PyTree[Array],
+    real_score: Float[Array, ""] | float,
+) -> Cost:
+    """Return the cost that refinement descends, of one activation at its stage."""
 
     def tail(activation: Array, condition: PyTree[Array]) -> Array:
         return _of_one(who.generator, generator, activation, condition, start=who.layer)
@@ -132,9 +195,7 @@ def improve(
     def score(image: Array, condition: PyTree[Array]) -> Array:
         return _of_one(who.critic, critic, image, condition)
 
-    cost = critic_cost(tail, score, who.unlikely)
-    settings = Refinement(cost, who.rate, who.momentum, not who.probabilistic)
-    return refine(settings, activations, problems, *stops, who.slots)
+    return critic_cost(tail, score, who.score_loss, real_score)
 
 
 def _of_one(

@@ -5,6 +5,7 @@ et al. 2017 (arXiv 1607.07539); Vitoria, Sintes & Ballester 2019 (arXiv 1812.010
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +16,6 @@ from jaxtyping import Array, Float, PyTree
 
 from gan_jax.losses import inpainting
 from gan_jax.search.latent import Latent, Loss, as_tree
-from gan_jax.search.refinement import price
 
 Image = Float[Array, "height width channels"]
 Values = Float[Array, "rows columns parts"]
@@ -41,13 +41,16 @@ class Terms(NamedTuple):
     """beta, of the differences of neighbours' differences."""
     prior: float = 0.003
     """eta, of how unlikely the image is."""
-    unlikely: Callable[..., Array] = inpainting.PRIORS["saturating"]
-    """`unlikely(fake_scores, real_scores)`: what the score of an image costs."""
+    score_loss: inpainting.ScoreLoss = inpainting.SCORE_LOSSES["saturating"]
+    """What the critic score of an image costs."""
     composite: bool = False
     """Whether the image that is scored has the known pixels instead of generated."""
     mean: bool = False
     """Whether the whole is divided by the number of measured values: another unit for
     rates of plain gradient descent, the same minimum."""
+    real_score: float = math.nan
+    """The median score of real images. Only the score loss of a paired objective reads
+    it, and is NaN without it."""
 
 
 def for_one(module: nn.Module, variables: PyTree[Array]) -> Partial:
@@ -93,13 +96,17 @@ def _loss(
     image = generate(latent)
     measured = measure(image)
     known = problem.values, problem.mask, problem.weights
-    total = terms.context * inpainting.context_loss(measured, *known)
+    total = jnp.zeros(())
+    if terms.context:
+        total += terms.context * inpainting.context_loss(measured, *known)
     if terms.gradient:
         total += terms.gradient * inpainting.gradient_loss(measured, *known)
     if terms.prior:
         if terms.composite:
             image = inpainting.composite(image, problem.values, problem.mask)
-        total += terms.prior * price(terms.unlikely, score(image))
+        total += terms.prior * inpainting.score_cost(
+            terms.score_loss, score(image), terms.real_score
+        )
     if terms.mean:
         total /= jnp.maximum(problem.mask.sum() * measured.shape[-1], 1)
     return total, inpainting.residual(measured, *known[:2])

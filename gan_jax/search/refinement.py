@@ -6,6 +6,7 @@ function on plain functions of one example.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -182,9 +183,10 @@ class Problem(NamedTuple):
 def critic_cost(
     tail: Callable[[Activation, PyTree[Array]], Image],
     critic: Callable[[Image, PyTree[Array]], Float[Array, "..."]],
-    unlikely: Callable[..., Array],
+    score_loss: inpainting.ScoreLoss,
+    real_score: Float[Array, ""] | float = math.nan,
 ) -> Cost:
-    """Give the cost of one activation from a critic, as `refine` takes it.
+    """Return the cost of one activation by a critic, as `refine` takes it.
 
     Where pixels are known the critic sees the composite M y + (1 - M) G, and known
     pixels have no gradient (Mortiniera 2020).
@@ -192,14 +194,16 @@ def critic_cost(
     Args:
         tail: the generator from the activation on, for one example and its condition.
         critic: for one image and its condition; a map of scores counts by its mean.
-        unlikely: `unlikely(fake_scores, real_scores)`, what a score costs: in the
-            paper's text log(1 - s(D)), in its code -log s(D), which keeps its gradient
-            where the critic is sure.
+        score_loss: what a score costs: in the paper's text log(1 - s(D)), in its code
+            -log s(D), which keeps its gradient where the critic is sure.
+        real_score: the median score of real images. Only the score loss of a paired
+            objective reads it, and is NaN without it.
     """
 
     def cost(activation: Activation, problem: Problem) -> Float[Array, ""]:
         image = pasted(tail(activation, problem.condition), problem)
-        return price(unlikely, critic(image, problem.condition))
+        scores = critic(image, problem.condition)
+        return inpainting.score_cost(score_loss, scores, real_score)
 
     return cost
 
@@ -211,11 +215,3 @@ def pasted(
     if problem.values is None or problem.mask is None:
         return image
     return inpainting.composite(image, problem.values, problem.mask)
-
-
-def price(
-    unlikely: Callable[..., Array], scores: Float[Array, "..."]
-) -> Float[Array, ""]:
-    """Give what the scores of one image cost; a map counts by its mean."""
-    likely = jnp.mean(scores).reshape(1)
-    return unlikely(likely, jnp.zeros_like(likely)).sum()

@@ -13,10 +13,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from gan_jax.search.collaboration import (
     Collaboration,
-    costs,
     improve,
     paint,
     propose,
+    scores,
+    standard,
     stops,
 )
 from gan_jax.search.refinement import Problem
@@ -64,7 +65,8 @@ def shape(
     stop_key, term_key = jax.random.split(key)
     example, latents, problems = lesson
     proposals = propose(who, generator, latents, problems.condition)
-    real = costs(who, by, example.real, example.real_condition)
+    real_scores = scores(who, by, example.real, example.real_condition)
+    real = standard(who.score_loss, real_scores)
     refined = improve(
         who,
         generator,
@@ -72,6 +74,7 @@ def shape(
         proposals,
         problems,
         stops(who, stop_key, len(proposals), real),
+        real.score,
     )
     fake = paint(who, generator, refined.activation, problems)
     example = example._replace(condition=problems.condition)
@@ -79,7 +82,7 @@ def shape(
     course = {
         "refinement/proposed": refined.proposed,
         "refinement/refined": refined.cost,
-        "refinement/real": real,
+        "refinement/real": real.cost,
         "refinement/steps": refined.steps.astype(jnp.float32),
     }
     means = {name: values.mean() for name, values in course.items()}
