@@ -4,8 +4,8 @@ Papers:   Fabbri 2017, which compares the first six and measures nothing; Vitori
           & Ballester 2020, arXiv 1907.09837, table 2.
 Data:     as for configs/colorize.py. ChromaGAN's teacher wants labels (cifar10, svhn,
           or a --config.shared.data.path with labels), or
-          --config.shared.teacher.path=<run>/teacher.msgpack; without, its two arms that
-          ask a teacher are left out.
+          --config.shared.teacher.path=<run>/teacher.msgpack; without, the three arms
+          that ask a teacher are left out.
 Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas.
           --config.only=lsgan,regression for some of the arms.
 Cost:     cifar10,narrow with two seeds about an hour on two CPU cores.
@@ -23,6 +23,7 @@ _ARMS = (
     "wgan",
     "wgan_gp",
     "chromagan",
+    "chromagan_sum",
     "chromagan_no_class",
     "chromagan_no_adversarial",
 )

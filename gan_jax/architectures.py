@@ -24,7 +24,7 @@ from gan_jax.networks import (
 )
 from gan_jax.networks.normalisation import KINDS, OF_GENERATORS
 from gan_jax.networks.packing import Packed
-from gan_jax.networks.stages import Generator
+from gan_jax.networks.stages import Generator, smallest
 
 PRECISIONS: Mapping[str, DTypeLike] = {
     "float32": jnp.float32,
@@ -127,6 +127,20 @@ CRITICS: Mapping[str, Callable[..., nn.Module]] = {
 
 ENERGY_CRITICS = ("autoencoder", "dense_autoencoder", "linear_autoencoder")
 """Those whose score is an energy, low for real images; they make codes."""
+
+
+MAP_SCORES: Mapping[str, Callable[[ConfigDict], int]] = {
+    "patch": lambda config: (
+        smallest(config.data.size, _critic_depth(config.network)) ** 2
+    ),
+}
+"""How many scores the critics that give a map of them have for an image."""
+
+
+def map_scores(config: ConfigDict) -> int:
+    """Return how many scores a run's critic gives for one image."""
+    count = MAP_SCORES.get(config.network.critic)
+    return count(config) if count else 1
 
 
 def generator(

@@ -58,6 +58,9 @@ def training(name: str) -> ConfigDict:
                 "depth": 2,  # the smallest image is size / 2^depth
                 "critic_depth": 0,  # 0 = as the generator's
                 "kernel": 5,
+                # What a penalty takes for an image's score where the critic gives a map
+                # of scores: its mean, or its sum. Objectives take the mean.
+                "map": "mean",
                 # Of a dense autoencoder: values of its layers, 0 = critic_width; and of
                 # a code between them, 0 = none (of a linear one: critic_width).
                 "hidden": 0,
@@ -277,6 +280,9 @@ def colorization(name: str) -> ConfigDict:
     config.condition_critic = True
     config.latent.prior = "none"
     config.adversarial_weight = 1.0
+    # The reading of network.map that the weight belongs to; under the other one it is
+    # multiplied or divided by the number of scores in a map, to the same effect.
+    config.adversarial_map = "mean"
     # Of scaled ab, which lie in [-1, 1]: l1 or l2, each a mean over an image's values.
     config.reconstruction = ConfigDict({"name": "l1", "weight": 100.0})
     # Of the divergence between what the generator and a teacher take an image for.

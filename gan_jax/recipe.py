@@ -133,6 +133,9 @@ def _points(config: ConfigDict) -> Task:
     return points.task(look_up(mixtures.MIXTURES, "data.name", config.data.name))
 
 
+MAPS: Mapping[str, terms.OfMap] = {"mean": jnp.mean, "sum": jnp.sum}
+"""What a penalty takes for an image's score, of a critic's map of scores."""
+
 DISTANCES: Mapping[str, colors.Distance] = {
     "l1": reconstruction.l1,
     "l2": reconstruction.l2,
@@ -253,6 +256,8 @@ def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> R
         return prior(key, (count, config.latent.size))
 
     boost = config.critic_boost
+    reading = config.network.get("map", "mean")  # runs of before have none
+    of_map = look_up(MAPS, "network.map", reading)
     return Recipe(
         generator=generator,
         critic=architectures.critic(config),
@@ -267,17 +272,49 @@ def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> R
             **_weighted(pulling_away=(config.pulling_away, terms.pulling_away)),
         },
         critic_terms=_weighted(
-            real_penalty=(config.critic_penalty / 2, terms.real_penalty),
-            fake_penalty=(config.fake_penalty / 2, terms.fake_penalty),
-            gradient_penalty=(config.gradient_penalty, terms.gradient_penalty),
+            real_penalty=(
+                config.critic_penalty / 2,
+                partial(terms.real_penalty, of_map=of_map),
+            ),
+            fake_penalty=(
+                config.fake_penalty / 2,
+                partial(terms.fake_penalty, of_map=of_map),
+            ),
+            gradient_penalty=(
+                config.gradient_penalty,
+                partial(terms.gradient_penalty, of_map=of_map),
+            ),
         ),
         critic_steps=boosted(
             config.critic_steps, boost.steps, first=boost.first, every=boost.every
         ),
         critic_projection=_in_box(config.critic_clip),
         average_decay=config.average_decay,
-        adversarial_weight=config.get("adversarial_weight", 1.0),
+        adversarial_weight=_adversarial_weight(config, reading),
     )
+
+
+def _adversarial_weight(config: ConfigDict, reading: str) -> float:
+    """Return the weight of the mean of the critic's map in the generator's loss.
+
+    A penalty that holds the slope of the map's sum at 1 leaves the mean a slope of 1/N,
+    for N scores in a map. So a weight that belongs to one reading is worth 1/N or N of
+    it under the other.
+
+    Args:
+        config: of a training run.
+        reading: of the critic's map, by its penalties.
+    """
+    scores = jnp.ones((1, architectures.map_scores(config)))
+    own, other = (
+        float(look_up(MAPS, key, name)(scores, axis=1)[0])
+        for key, name in (
+            ("adversarial_map", config.get("adversarial_map", "mean")),
+            ("network.map", reading),
+        )
+    )
+    weight: float = config.get("adversarial_weight", 1.0)
+    return weight * other / own
 
 
 def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, Batch], Example]:

@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import configs.colorize as configs_of_colorize
@@ -15,7 +16,10 @@ from gan_jax.errors import InputError
 from gan_jax.networks import blind, chroma, classifier, unet
 from gan_jax.networks.stages import image_of
 from gan_jax.tasks import colors
+from gan_jax.training.method import Example
+from gan_jax.training.state import Player
 from gan_jax.training.step import initial_state, make_step
+from gan_jax.training.updates import critic_update, generator_update
 from tests.weights import first_weights
 
 CLASSES = 3
@@ -189,6 +193,7 @@ METHODS = (
     "wgan_gp",
     "regression",
     "chromagan",
+    "chromagan_sum",
     "chromagan_no_class",
     "chromagan_no_adversarial",
 )
@@ -214,12 +219,104 @@ def test_every_method_has_its_terms(variant):
     _, log = jax.eval_shape(step, jax.eval_shape(state), batch(), frozen)
     terms = {name for name in log.values if name.startswith("generator/")}
     wanted = {"generator/adversarial", "generator/loss", "generator/reconstruction"}
-    if variant in ("chromagan", "chromagan_no_adversarial"):
+    if variant in ("chromagan", "chromagan_sum", "chromagan_no_adversarial"):
         wanted |= {"generator/class_distribution"}
     assert terms == wanted
     assert ("critic/gradient_penalty" in log.values) == (
-        variant in ("wgan_gp", "chromagan", "chromagan_no_class")
+        variant in ("wgan_gp", "chromagan", "chromagan_sum", "chromagan_no_class")
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "weight"),
+    [
+        ({"data.size": 32, "network.critic_depth": 3}, 0.2318 / 16),
+        ({"data.size": 32, "network.critic_depth": 2}, 0.2318 / 64),
+        ({"data.size": 224, "network.critic_depth": 3}, 0.2318 / 784),
+    ],
+)
+def test_chromagans_weight_follows_the_size_of_the_map(values, weight):
+    """The published 0.1 belongs to the sum of the map, and to ab over 255."""
+    for variant, wanted in (("chromagan", weight), ("chromagan_sum", 0.2318)):
+        config = made(variant, **values)
+        this = recipes.recipe(config, recipes.task(config), 3, CLASSES)
+        assert this.adversarial_weight == pytest.approx(wanted, rel=1e-3)
+        shown = jnp.zeros((1, config.data.size, config.data.size, 2))
+        given = shown[..., :1]
+        scores, _ = jax.eval_shape(
+            this.critic.init_with_output, jax.random.key(0), shown, given
+        )
+        assert scores.shape[1] ** 2 == round(0.2318 / weight)
+
+
+def penalised_play(variant):
+    """Return a recipe, a critic of it in training, and random images with fakes."""
+    config = made(variant)
+    this = recipes.recipe(config, recipes.task(config), 3, CLASSES)
+    this = this._replace(critic_optimizer=optax.sgd(0.0))
+    keys = jax.random.split(jax.random.key(3), 4)
+    real, fake = (
+        jax.random.uniform(key, (4, 32, 32, 2), minval=-1.0) for key in keys[:2]
+    )
+    given = lightness()
+    parameters = this.critic.init(keys[2], real, given)["params"]
+    player = Player(parameters, {}, this.critic_optimizer.init(parameters))
+    return this, player, Example(real, given, given), fake, keys[3]
+
+
+def test_chromagans_critic_minimises_the_published_loss():
+    """(1/N) [W + 10 N (slope - 1)^2]: W and the slope are those of the map's sum."""
+    this, player, example, fake, key = penalised_play("chromagan_sum")
+    weights = {
+        name: jnp.float32(term.weight) for name, term in this.critic_terms.items()
+    }
+    _, log = critic_update(this, player, weights, example, fake, key)
+
+    def total(images):
+        given = example.real_condition
+        scores = this.critic.apply({"params": player.parameters}, images, given)
+        return scores.sum(axis=(1, 2))
+
+    count = 8 * 8
+    distance = total(fake) - total(example.real)
+    shares = jax.random.uniform(key, (4, 1, 1, 1))
+    between = shares * example.real + (1 - shares) * fake
+    slopes = jnp.sqrt(
+        jnp.square(jax.grad(lambda images: total(images).sum())(between)).sum((1, 2, 3))
+    )
+    wanted = (distance + 10 * count * jnp.square(slopes - 1)) / count
+    assert float(log.values["critic/loss"]) == pytest.approx(
+        float(wanted.mean()), rel=1e-4
+    )
+
+
+def test_a_critic_and_its_n_fold_lead_the_generator_alike():
+    """Under the mean a critic of slope 1 is N times the one of the sum."""
+    count, updated = 8 * 8, []
+    for variant, fold in (("chromagan_sum", 1.0), ("chromagan", float(count))):
+        config = made(variant, **{"class_weight": 0.0, "reconstruction.weight": 0.0})
+        this = recipes.recipe(config, recipes.task(config), 3)
+        this = this._replace(generator_optimizer=optax.sgd(1.0))
+        state = initial_state(this, jax.random.key(0), batch())
+        # The last layer of a critic is linear: its fold is that of the scores.
+        parameters = dict(state.critic.parameters)
+        last = max(parameters, key=lambda name: int(name.split("_")[-1]))
+        parameters[last] = optax.tree.scale(fold, parameters[last])
+        critic = state.critic._replace(parameters=parameters)
+        weights = state.weights["generator"]
+        example = this.present(jax.random.key(1), batch())
+        generator, _ = generator_update(
+            this, state.generator, critic, weights, example, jax.random.key(2)
+        )
+        updated.append((generator.parameters, state.generator.parameters))
+    moves = [jax.tree.map(jnp.subtract, *pair) for pair in updated]
+    lengths = [float(optax.tree.norm(move)) for move in moves]
+    assert min(lengths) > 0
+    for one, other in zip(*map(jax.tree.leaves, moves), strict=True):
+        np.testing.assert_allclose(
+            one / lengths[0], other / lengths[1], rtol=1e-3, atol=1e-6
+        )
+    assert lengths[0] == pytest.approx(lengths[1], rel=1e-3)
 
 
 def test_a_teachers_classifier_is_known_by_its_weights():
@@ -243,6 +340,8 @@ def test_a_teachers_classifier_is_known_by_its_weights():
         ("lsgan", {"latent.prior": "normal"}, "start from a condition"),
         ("lsgan", {"class_weight": 1.0}, "network.generator=chroma"),
         ("lsgan", {"reconstruction.name": "l3"}, "known: l1, l2"),
+        ("wgan_gp", {"network.map": "median"}, "known: mean, sum"),
+        ("wgan_gp", {"adversarial_map": "median"}, "known: mean, sum"),
         ("wgan_gp", {"network.critic_normalisation": "batch"}, "sees each image alone"),
     ],
 )

@@ -36,13 +36,15 @@ def test_each_sees_the_condition_of_its_images():
     np.testing.assert_allclose(terms.fake_penalty(play), [50, 200])
 
 
-def test_a_map_of_scores_counts_by_its_mean():
+def test_a_map_of_scores_counts_by_its_mean_or_its_sum():
     def patches(images, condition):
         """Two scores per image, of slopes x and 3 x: their mean has 2 x."""
         score = quadratic(images, None)
         return jnp.stack([score, 3 * score], axis=1)
 
     np.testing.assert_allclose(terms.real_penalty(cards(patches)), 8 * REAL**2)
+    summed = terms.real_penalty(cards(patches), jnp.sum)
+    np.testing.assert_allclose(summed, 32 * REAL**2)
 
 
 def test_a_gradient_penalty_lies_between_the_two():

@@ -1,29 +1,39 @@
-"""Addends of a loss as functions of a play: what a penalty sees of it."""
+"""Addends of a loss as functions of a play: what a penalty sees of it.
+
+A penalty is of one score for each image. Where the critic gives a map of scores,
+`of_map` makes one of it: `jnp.mean` or `jnp.sum`.
+"""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax.losses import penalties
 from gan_jax.training.method import Condition, Images, Play
 
+OfMap: TypeAlias = Callable[..., Array]
+"""`of_map(scores, axis)`: one score of all."""
 
-def real_penalty(play: Play) -> Float[Array, "batch"]:
+
+def real_penalty(play: Play, of_map: OfMap = jnp.mean) -> Float[Array, "batch"]:
     """R1: the critic's squared slope at real images."""
-    return penalties.zero_centred_penalty(_judge(play, play.real_condition), play.real)
+    critic = _judge(play, play.real_condition, of_map)
+    return penalties.zero_centred_penalty(critic, play.real)
 
 
-def fake_penalty(play: Play) -> Float[Array, "batch"]:
+def fake_penalty(play: Play, of_map: OfMap = jnp.mean) -> Float[Array, "batch"]:
     """R2: the critic's squared slope at generated images."""
-    return penalties.zero_centred_penalty(_judge(play, play.condition), play.fake)
+    critic = _judge(play, play.condition, of_map)
+    return penalties.zero_centred_penalty(critic, play.fake)
 
 
-def gradient_penalty(play: Play) -> Float[Array, "batch"]:
+def gradient_penalty(play: Play, of_map: OfMap = jnp.mean) -> Float[Array, "batch"]:
     """The critic's slope between real and generated images, held at 1."""
-    return penalties.gradient_penalty(
-        _judge(play, play.condition), play.real, play.fake, play.key
-    )
+    critic = _judge(play, play.condition, of_map)
+    return penalties.gradient_penalty(critic, play.real, play.fake, play.key)
 
 
 def pulling_away(play: Play) -> Float[Array, ""]:
@@ -32,12 +42,12 @@ def pulling_away(play: Play) -> Float[Array, ""]:
 
 
 def _judge(
-    play: Play, condition: Condition
+    play: Play, condition: Condition, of_map: OfMap
 ) -> Callable[[Images], Float[Array, "batch"]]:
-    """Give the critic as one score per image: the mean of its map, if it has one."""
+    """Return the critic as one score per image."""
 
     def judge(images: Images) -> Float[Array, "batch"]:
         scores = play.critic(images, condition)
-        return scores.reshape(scores.shape[0], -1).mean(axis=1)
+        return of_map(scores.reshape(scores.shape[0], -1), axis=1)
 
     return judge
