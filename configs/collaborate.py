@@ -35,12 +35,23 @@ VARIANTS = {
         "search.iterations": 300,
         "search.restarts": 1,
     },
-    # The authors' step sizes.
+    # As in the code of Liu et al.: all steps are made, and the best one is kept.
     "published": {
         "refinement.rate": 0.1,
         "refinement.steps": 50,
+        "refinement.stopping": "best",
         "shaping.learning_rate": 1e-5,
         "shaping.stopping": "probabilistic",
+    },
+    # As in Mortiniera's code, for a prior of configs/gan.py:fashion64.
+    "published64": {
+        "refinement.layer": 3,
+        "refinement.rate": 0.1,
+        "refinement.steps": 50,
+        "refinement.stopping": "best",
+        "shaping.learning_rate": 2e-4,
+        "shaping.stopping": "best",
+        **SEARCHES["adam"],
     },
     "points": {
         "refinement.layer": 4,

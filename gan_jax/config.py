@@ -193,8 +193,9 @@ def collaboration(name: str) -> ConfigDict:
                 "momentum": 0.9,
                 # As the authors' code; saturating is the paper's text.
                 "unlikely": "nonsaturating",
-                # Until as good as the median real image, the best kept; or
-                # probabilistic, after steps drawn by lot.
+                # Until as good as the median real image, the best kept (the papers'
+                # text); best: all steps, the best kept (their code); or probabilistic,
+                # after a number of steps that is drawn.
                 "stopping": "deterministic",
                 # The part by which the jump between known pixels and their generated
                 # neighbours may grow in an image that is kept as refined.

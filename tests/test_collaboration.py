@@ -17,6 +17,7 @@ from gan_jax.search.collaboration import (
     scores,
     standard,
     stops,
+    visits,
 )
 from gan_jax.search.refinement import Problem, Refined
 from tests.weights import first_weights
@@ -140,6 +141,26 @@ def test_stops_by_the_median_real_image_or_by_lot():
     assert int(drawn.limits.min()) == 0 and int(drawn.limits.max()) == 50
     assert float(drawn.limits.mean()) == pytest.approx(25, abs=1)
     assert float(drawn.threshold) == -np.inf
+
+
+def test_best_makes_all_steps_and_keeps_the_best_score():
+    """As the reference codes do, wherever real images score."""
+    who, g, d, latents, _ = players()
+    who = who._replace(stopping=STOPPINGS["best"], rate=30.0, steps=6)
+    proposals = propose(who, g, latents)
+    easy = standard(who.score_loss, jnp.full(3, -1e9))  # any image is as good
+    ends = stops(who, jax.random.key(0), COUNT, easy)
+    found = improve(who, g, d, proposals, Problem(), ends, NONE)
+    assert (found.steps == 6).all()
+    images = visits(who, g, d, proposals, Problem(), ends, NONE)
+    assert images.shape == (7, COUNT, SIZE, SIZE, 1)
+    np.testing.assert_allclose(
+        images[0], paint(who, g, proposals, Problem()), atol=1e-5
+    )
+    scored = jnp.stack([scores(who, d, each) for each in images])
+    kept = scores(who, d, paint(who, g, found.activation, Problem()))
+    np.testing.assert_allclose(kept, scored.max(axis=0), rtol=1e-4, atol=1e-5)
+    assert len(set(found.step.tolist())) > 1  # not all at the same step
 
 
 def test_only_what_all_agree_on_is_kept():

@@ -7,7 +7,7 @@ import pytest
 
 from gan_jax.losses import inpainting
 from gan_jax.networks import dcgan
-from gan_jax.search.refinement import Problem, Refinement, critic_cost, refine
+from gan_jax.search.refinement import Problem, Refinement, critic_cost, refine, visited
 from tests.weights import first_weights
 
 SIZE = 8
@@ -30,6 +30,8 @@ def test_the_steps_by_hand():
         velocity = 0.5 * velocity + place
         place -= 0.1 * velocity
     assert place == pytest.approx(0.614)
+    ways = visited(walk, jnp.ones((1, 2)), jnp.zeros((1, 2)), limits(1, 3), -np.inf, 3)
+    np.testing.assert_allclose(ways[:, 0, 0], [1, 0.9, 0.76, place], rtol=1e-6)
     np.testing.assert_allclose(found.activation, place, rtol=1e-6)
     assert float(found.proposed[0]) == 1 and int(found.steps[0]) == 3
     assert float(found.cost[0]) == pytest.approx(place**2)
@@ -43,6 +45,10 @@ def test_each_ends_where_it_is_good_enough():
     assert int(found.steps[0]) == 0 and found.activation[0] == starts[0]
     assert 0 < int(found.steps[1]) < 20 and float(found.cost[1]) <= 0.1
     assert int(found.steps[2]) == 20 and float(found.cost[2]) > 0.1
+    ways = visited(walk, starts, jnp.zeros((3, 1)), limits(3, 20), 0.1, 20)
+    assert ways.shape == (21, 3, 1)
+    np.testing.assert_array_equal(ways[-1], found.activation)
+    assert (ways[:, 0, 0] == starts[0, 0]).all()  # it has ended where it began
 
 
 def test_the_best_is_kept_or_the_last():

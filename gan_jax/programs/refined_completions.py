@@ -1,5 +1,6 @@
 """Completed images of a prior before and after refinement, and those to be trusted."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,14 @@ def refine_completions(
         line |= {f"proposal_{k}": v for k, v in own.items() if np.isfinite(v)}
     return Outcome(
         _tables(rows, has_truth=task.truth is not None),
-        _pictures(stages),
+        [
+            *_pictures(stages),
+            pages.every_step(
+                functools.partial(
+                    refiner.visits, snapshots[-1].critic, found.latent, problems, key
+                )
+            ),
+        ],
         metrics,
         failed,
         len(task.targets),

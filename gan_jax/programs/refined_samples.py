@@ -169,9 +169,13 @@ def refine_samples(
                 "of images, so it compares within a table.",
             )
         )
+    latents, problems, key = draw(0, config.count)
+    followed = functools.partial(
+        refiner.visits, snapshots[-1].critic, latents, problems, key
+    )
     return Outcome(
         tables,
-        _pictures(this, refiner, snapshots, stages),
+        _pictures(this, refiner, snapshots, stages, followed),
         {
             f"{stage}/{name}": value
             for stage, measured in found.items()
@@ -232,13 +236,17 @@ def _pictures(
     refiner: Refiner,
     snapshots: Sequence[Snapshot],
     stages: Mapping[str, Images],
+    followed: Callable[[int], Float[np.ndarray, "visits count height width channels"]],
 ) -> list[Figure]:
     if this.config.task != "points":
         caption = (
             "The same latents through the stages; change: mean absolute difference of "
             "the last stage from the proposals, brightest at a quarter of the range."
         )
-        return [picture("Samples", pages.strip(stages, "proposals"), caption)]
+        return [
+            picture("Samples", pages.strip(stages, "proposals"), caption),
+            pages.every_step(followed),
+        ]
 
     def score(critic: Variables, points: Any) -> Any:
         return refiner.scores(critic, points.reshape(-1, 1, 1, 2))

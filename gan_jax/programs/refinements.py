@@ -28,6 +28,7 @@ from gan_jax.search.collaboration import (
     scores,
     standard,
     stops,
+    visits,
 )
 from gan_jax.search.refinement import Problem, Refined, pasted
 from gan_jax.training.method import Example
@@ -113,6 +114,21 @@ class Refiner:
             return jax.vmap(inpainting.seam)(images, problems.mask)
 
         self._refined = compiled(refined)
+
+        def seen(
+            critic: Variables,
+            generator: Variables,
+            latents: PyTree[Array],
+            problems: Problem,
+            stops: Stops,
+            real_score: Array,
+        ) -> Array:
+            proposals = propose(who, generator, latents, problems.condition)
+            return visits(
+                who, generator, critic, proposals, problems, stops, real_score
+            )
+
+        self._visits = compiled(seen)
         self._painted = compiled(
             lambda generator, latents, problems: paint(
                 who,
@@ -160,6 +176,37 @@ class Refiner:
             _CHUNK,
         )
         return found
+
+    def visits(
+        self,
+        critic: Variables,
+        latents: np.ndarray,
+        problems: Problem,
+        key: PRNGKeyArray,
+        count: int,
+    ) -> Float[np.ndarray, "visits count height width channels"]:
+        """Return images of the first proposals and of every step of their refinement.
+
+        Args:
+            critic: with which.
+            latents: of all examples.
+            problems: under which they are generated.
+            key: as for `refine`.
+            count: of examples that are followed, at most.
+        """
+        real = self.standard(critic)
+        ends = stops(self._who, key, len(latents), real)
+        first = np.arange(min(count, len(latents)))
+        images: np.ndarray = jax.device_get(
+            self._visits(
+                critic,
+                self._prior.networks.generator,
+                *taken((latents, problems), first),
+                Stops(ends.limits[first], ends.threshold),
+                real.score,
+            )
+        )
+        return images
 
     def refine(
         self,

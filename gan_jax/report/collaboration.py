@@ -1,6 +1,6 @@
 """The report of refined samples and completions: plates, figures, and the course."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,23 @@ from jaxtyping import Float, UInt8
 from gan_jax.report import plots
 from gan_jax.report.grids import glow, rgb, tile, to_uint8
 from gan_jax.report.inpainting import chequered
-from gan_jax.report.page import Block, Command, Figure, Section, Table, Value, page
+from gan_jax.report.page import (
+    Block,
+    Command,
+    Figure,
+    Section,
+    Table,
+    Value,
+    page,
+    picture,
+)
 
 Images = Float[np.ndarray, "count height width channels"]
 Row = Mapping[str, Value]
 
 _SHOWN = 12  # images of a plate
+_FOLLOWED = 8  # examples that are shown at every step
+_STEP_SIDE = 56  # screen pixels of an image among those of every step
 _CHANGE = 0.5  # the change that is drawn brightest, in [-1, 1] units
 
 _PUBLISHED = (
@@ -61,6 +72,35 @@ def strip(
     rows = {name: rgb(to_uint8(images)) for name, images in stages.items()}
     last = list(stages.values())[-1]
     return _plate(rows | {"change": heat(stages[reference], last)})
+
+
+def steps(
+    visits: Float[np.ndarray, "visits count height width channels"],
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draw examples below each other, each from its proposal through every step.
+
+    Args:
+        visits: the images of proposals, then of each step.
+    """
+    images = rgb(to_uint8(visits.swapaxes(0, 1)))
+    scale = max(1, round(_STEP_SIDE / max(images.shape[2:4])))
+    titles = [str(step) for step in range(len(visits))]
+    return tile(images, scale, gap=2, column_titles=titles)
+
+
+def every_step(
+    visits: Callable[[int], Float[np.ndarray, "visits count height width channels"]],
+) -> Figure:
+    """Return the picture of each step, of a few examples.
+
+    Args:
+        visits: `visits(count)`, as `steps` draws them.
+    """
+    caption = (
+        "The first examples from their proposals on, through every step with the last "
+        "critic. One that has ended stays as it is."
+    )
+    return picture("Every step", steps(visits(_FOLLOWED)), caption)
 
 
 def _plate(

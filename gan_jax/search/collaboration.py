@@ -13,13 +13,13 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.losses import inpainting
 from gan_jax.search.refinement import (
-    Cost,
     Problem,
     Refined,
     Refinement,
     critic_cost,
     pasted,
     refine,
+    visited,
 )
 
 Images = Float[Array, "batch height width channels"]
@@ -172,22 +172,37 @@ def improve(
         stops: where each ends.
         real_score: the median score of real images, by this critic.
     """
-    settings = Refinement(
-        cost_of_activation(who, generator, critic, real_score),
-        who.rate,
-        who.momentum,
-        who.stopping.best,
-    )
-    return refine(settings, activations, problems, *stops, who.slots)
+    how = _refinement(who, generator, critic, real_score)
+    return refine(how, activations, problems, *stops, who.slots)
 
 
-def cost_of_activation(
+def visits(
+    who: Collaboration,
+    generator: PyTree[Array],
+    critic: PyTree[Array],
+    activations: Activations,
+    problems: Problem,
+    stops: Stops,
+    real_score: Float[Array, ""] | float,
+) -> Float[Array, "visits batch height width channels"]:
+    """Return the images of proposals, and of what `improve` makes of them step by step.
+
+    Takes what `improve` takes.
+    """
+    how = _refinement(who, generator, critic, real_score)
+    found = visited(how, activations, problems, *stops, who.steps)
+    images: Float[Array, "visits batch height width channels"]
+    images = jax.lax.map(lambda one: paint(who, generator, one, problems), found)
+    return images
+
+
+def _refinement(
     who: Collaboration,
     generator: PyTree[Array],
     critic: PyTree[Array],
     real_score: Float[Array, ""] | float,
-) -> Cost:
-    """Return the cost that refinement descends, of one activation at its stage."""
+) -> Refinement:
+    """Return how activations at the stage descend what the critic says of images."""
 
     def tail(activation: Array, condition: PyTree[Array]) -> Array:
         return _of_one(who.generator, generator, activation, condition, start=who.layer)
@@ -195,7 +210,8 @@ def cost_of_activation(
     def score(image: Array, condition: PyTree[Array]) -> Array:
         return _of_one(who.critic, critic, image, condition)
 
-    return critic_cost(tail, score, who.score_loss, real_score)
+    cost = critic_cost(tail, score, who.score_loss, real_score)
+    return Refinement(cost, who.rate, who.momentum, who.stopping.best)
 
 
 def _of_one(

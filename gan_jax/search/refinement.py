@@ -163,6 +163,38 @@ def refine(
     return ends
 
 
+def visited(
+    refinement: Refinement,
+    activations: Float[Array, "batch ..."],
+    problems: PyTree[Array],
+    limits: Int[Array, " batch"],
+    threshold: Float[Array, ""] | float,
+    steps: int,
+) -> Float[Array, "visits batch ..."]:
+    """Return every activation on the way of `refine`, to be looked at.
+
+    Args:
+        refinement: as for `refine`.
+        activations: the proposals.
+        problems: as for `refine`.
+        limits: steps at most, for each example.
+        threshold: a cost at which an example is good enough.
+        steps: how many are followed; an example that has ended stays where it is.
+
+    Returns:
+        The proposals, then the activations after each step.
+    """
+    go = jax.vmap(functools.partial(_go, refinement, threshold))
+
+    def turn(walks: _Walk, _: None) -> tuple[_Walk, Float[Array, "batch ..."]]:
+        return go(walks, problems, limits), walks.activation
+
+    begun = jax.vmap(_begin)(activations)
+    found: Float[Array, "visits batch ..."]
+    _, found = jax.lax.scan(turn, begun, length=steps + 1)
+    return found
+
+
 def _end(walks: _Walk) -> Refined:
     return Refined(
         walks.kept, walks.kept_cost, walks.proposed, walks.kept_step, walks.step
