@@ -42,6 +42,14 @@ PUBLISHED = Table(
     "Tiny ImageNet, 0.43 for CelebA. HistoryAD: Chatillon & Ballester 2019.",
 )
 
+SEPARATION = (
+    "between normal images and the history's, estimated by the detector on validation "
+    "images, in [0, 1]: the method needs the support of normal images to lie inside "
+    "the history's; a value near 1 says that the critic separates texture, real from "
+    "generated, and no longer shape."
+)
+"""What a total variation is of, and what it says."""
+
 
 class Course(NamedTuple):
     """Scores along a line: of many images at each place."""
