@@ -192,6 +192,7 @@ def _conclude(
     count, memory = len(source), snapshots.size / 2**20
     facts = {
         "normal images": f"{prior.config.data.name}, {count:,}",
+        "detector": f"{trained.kind}, start: {settings.start}",
         "anomalies": ", ".join(kinds),
         "history": f"{len(snapshots.steps)} snapshots, {memory:.0f} MiB",
         "density of t": f"exp(-{settings.beta:g} t) from {settings.alpha:g} to 1",

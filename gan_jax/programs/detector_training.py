@@ -53,6 +53,8 @@ class TrainedDetector(NamedTuple):
     """A detector, and how far apart the images are that it was trained to tell."""
 
     detector: Detector
+    kind: str
+    """Of its critic, as `network.critic` names it."""
     total_variation: float
     """Between normal images and the history's, in [0, 1]: this critic's estimate, the
     highest of all looks at validation images."""
@@ -201,7 +203,8 @@ def train_detector(
     places = np.linspace(0, 1, QUANTILES)
     quantiles = np.quantile(scores, places).astype(np.float32)
     detector = detector._replace(quantiles=quantiles)
-    return TrainedDetector(detector, float(course.best_value), len(normal))
+    kind = prior.config.network.critic
+    return TrainedDetector(detector, kind, float(course.best_value), len(normal))
 
 
 def _left(step: int, every: int) -> int:

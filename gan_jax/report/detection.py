@@ -39,7 +39,8 @@ PUBLISHED = Table(
     ["method, data", "AUPRC"],
     [list(pair) for pair in _PUBLISHED.items()],
     "A random score's AUPRC is the base rate: 0.10 for a digit, 0.28 for CIFAR-10 and "
-    "Tiny ImageNet, 0.43 for CelebA. HistoryAD: Chatillon & Ballester 2019.",
+    "Tiny ImageNet, 0.43 for CelebA. HistoryAD: Chatillon & Ballester 2019, with the "
+    "critic of the variant published; an autoencoder's figures are not HistoryAD's.",
 )
 
 SEPARATION = (
