@@ -248,13 +248,18 @@ def detection(name: str) -> ConfigDict:
     )
     config.detector = ConfigDict(
         {
-            "alpha": 0.3,  # share of the run before which no generator counts
-            "beta": 1.0,  # fall of the density of t over the run, as a logarithm
+            "alpha": 0.3,  # share of the run before which no generator is drawn
+            # Fall of the density of t over the run, as a logarithm: that of the
+            # generators that are drawn, and of the critics' weights in their mean.
+            "beta": 1.0,
             "margin": 0.15,  # energy of an autoencoder's where D_TV is -1; 0 is 1
             "bound": 10.0,  # lambda_b, weight of the distance to [-1, 1]
             # Of the saved critics; or last; or a new one, from scratch or between the
             # principal components of normal images (a linear autoencoder's).
             "start": "mean",
+            # Whether the scores of a saved critic are first brought into [-1, 1] by
+            # a fixed scale; False: the bound alone brings them there.
+            "rescale": True,
             "critic": "",  # of a new one: a kind, as network.critic; empty = that one
             "groups": 16,  # times t in a batch
             "learning_rate": 5e-4,  # falls to 0

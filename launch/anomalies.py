@@ -5,6 +5,8 @@ python -m launch.anomalies --labels=0,1,2 --seeds=3 --workdir=runs/digits -- --c
 What follows `--` goes to gan_jax.main. Every run lies in <workdir>/<label>/<seed>;
 those that the same arguments have completed are read and not repeated. AUPRC of every
 method, mean and standard deviation over the seeds; a random score's is the base rate.
+The total variation is between normal images and the history's, estimated on validation
+images: near 1 the detector separates texture, real from generated, and not shape.
 """  # noqa: E501
 
 import argparse
@@ -72,9 +74,11 @@ def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> in
 def figures(
     places: Mapping[tuple[str, int], Path], measure: str
 ) -> dict[str, dict[str, list[float]]]:
-    """Gather a measure by label and method, over the seeds that are complete.
+    """Return a measure by label and method, over the seeds that are complete.
 
-    Where a run has found several kinds of anomalies, each has a row of its own.
+    The base rate and the total variation between normal images and the history's are
+    columns beside the methods. Where a run has found several kinds of anomalies, each
+    has a row of its own.
     """
     found: dict[str, dict[str, list[float]]] = {}
     for (label, _), place in places.items():
@@ -87,11 +91,15 @@ def figures(
             *parts, figure = name.split("/")
             kind = "" if alone or not parts else parts.pop(0)
             method = parts[0] if parts else "D_TV"
+            columns = {method: value} if figure == measure else {}
             if figure == "base_rate" and method == "D_TV":
-                method, figure = "base rate", measure
-            if figure == measure and value is not None:
-                own = found.setdefault(f"{label} {kind}".strip(), {})
-                own.setdefault(method, []).append(value)
+                # Of a run, whatever its kinds of anomalies; older ones have none.
+                shared = metrics.get("total_variation")
+                columns = {"base rate": value, "total variation": shared}
+            for column, number in columns.items():
+                if number is not None:
+                    own = found.setdefault(f"{label} {kind}".strip(), {})
+                    own.setdefault(column, []).append(number)
     return found
 
 

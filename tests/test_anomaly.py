@@ -10,12 +10,19 @@ import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from ml_collections import ConfigDict
 from scipy import stats
 
 from gan_jax.data.feed import resident
 from gan_jax.data.sources import ArraySource
+from gan_jax.errors import InputError
 from gan_jax.losses import adversarial, anomaly
 from gan_jax.networks import perceptron
+from gan_jax.programs.assembly import Run
+from gan_jax.programs.courses import through_history
+from gan_jax.programs.detector import Scorer
+from gan_jax.programs.history import Snapshots
+from gan_jax.programs.prior import Prior
 from gan_jax.tasks.samples import present
 from gan_jax.training import history
 from gan_jax.training.detection import (
@@ -107,6 +114,66 @@ class Shift(nn.Module):
 
 def shifts(*by):
     return {"params": {"by": jnp.array(by)[:, None]}}
+
+
+def snapshots(epoch):
+    past = shifts(1.0, 2.0, 4.0, 8.0)
+    return Snapshots([10, 20, 30, 40], past, past, 40, epoch)
+
+
+def test_generators_count_from_alpha_and_critics_from_the_first_epoch_on():
+    """By hand: beta 2 at t = 1/4, 1/2, 3/4, 1, each e^(1/2) times less than before."""
+    falls = np.exp([0, -0.5, -1, -1.5])
+    kept = snapshots(epoch=20)
+    found = kept.generated(0.7, 2.0)
+    np.testing.assert_allclose(found.weights, falls[:2] / falls[:2].sum(), rtol=1e-6)
+    np.testing.assert_array_equal(found.generators["params"]["by"], [[4], [8]])
+    wanted = falls[:3] / falls[:3].sum()
+    np.testing.assert_allclose(kept.critic_weights(2.0), [0, *wanted])
+    mean = kept.mean_critic(2.0)["params"]["by"]
+    np.testing.assert_allclose(mean, [wanted @ [2, 4, 8]], rtol=1e-6)
+    # Late generators or early ones alone: the critics' mean is the same.
+    assert len(kept.generated(0.0, 2.0).weights) == 4
+    with pytest.raises(InputError, match=r"^detector.alpha: .* 1.1 or later"):
+        kept.generated(1.1, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "counted"), [(1, 4), (10, 4), (11, 3), (21, 2), (31, 1), (40, 1)]
+)
+def test_what_the_critic_was_before_an_epoch_is_not_in_the_mean(epoch, counted):
+    wanted = [0.0] * (4 - counted) + [1 / counted] * counted
+    np.testing.assert_allclose(snapshots(epoch).critic_weights(0.0), wanted)
+
+
+def test_where_nothing_was_kept_after_an_epoch_all_critics_count():
+    np.testing.assert_allclose(snapshots(41).critic_weights(0.0), [0.25] * 4)
+
+
+class Brightness(nn.Module):
+    """A critic whose score is linear in its parameter, as the mean's then is."""
+
+    @nn.compact
+    def __call__(self, image, condition=None, train=False):
+        by = self.param("by", nn.initializers.zeros, (1,))
+        return image.mean(axis=(1, 2, 3)) * by[0]
+
+
+def test_the_figure_sets_the_mean_critic_beside_the_same_mean_of_critics():
+    dark, bright = (np.full((3, 2, 2, 1), value, np.uint8) for value in (51, 255))
+    run, prior = (Blank(*[None] * len(Blank._fields)) for Blank in (Run, Prior))
+    found = through_history(
+        ConfigDict({"detector": {"alpha": 1.0, "beta": 0.0}}),
+        run._replace(parts={"test": {"real": ArraySource("dark", dark)}}),
+        prior._replace(config=ConfigDict({"network": {"critic": "dcgan"}})),
+        snapshots(epoch=11),
+        Scorer(recipe(Scale())._replace(critic=Brightness())),
+        bright,
+    )
+    mean = -(2 + 4 + 8) / 3 * np.repeat([-0.6, 1.0], 3)
+    np.testing.assert_allclose(found.mean_of_scores, mean, rtol=1e-5)
+    np.testing.assert_allclose(found.score_of_mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(found.anomalous[:, 0], [-1, -2, -4, -8], rtol=1e-5)
 
 
 def test_the_mean_of_a_history_is_weighted():

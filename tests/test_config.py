@@ -81,6 +81,8 @@ def test_every_plain_gan_has_its_variants_and_can_be_made(name, variant):
         "other,svhn,narrow",
         "wasserstein",
         "wasserstein,narrow,mnist",
+        "published",
+        "other,svhn,narrow,published",
         "photos",
     ],
 )
@@ -92,11 +94,30 @@ def test_every_detector_has_its_variants_and_can_be_made(variant):
     limits.check(config)
     assert set(CONTRACT) - {"pixel_weight"} <= set(keys.flatten(config))
     this = recipes.recipe(config, recipes.task(config), channels=1)
-    paper = any(name in variant for name in ("wasserstein", "svhn", "photos"))
+    names = ("wasserstein", "published", "svhn", "photos")
+    paper = any(name in variant for name in names)
     assert ("gradient_penalty" in this.critic_terms) == paper
     assert architectures.gives_energies(config) != paper
     assert config.history.every and config.steps % config.history.every == 0
     assert config.network.hidden == (64 if "smoke" in variant else 512)
+
+
+def test_the_papers_detector_is_its_critic_whatever_the_data():
+    """Saved critics, their mean, no rescaling; of colour sets as of grey ones."""
+    get_config = importlib.import_module("configs.detect").get_config
+    configs = [get_config(f"{data},published") for data in ("digits", "svhn", "celeba")]
+    for config in configs:
+        own, first = (
+            dict(one.detector) | {"margin": 0} for one in (config, configs[0])
+        )
+        assert own == first  # a margin is of energies, which it has not
+        assert config.gradient_penalty == 10 and config.objective == "wgan"
+        assert config.network.critic == "dcgan" and not config.detector.rescale
+        assert config.detector.start == "mean" and not config.detector.critic
+    other = get_config("svhn,wasserstein").unlock()
+    assert other.detector.rescale
+    other.detector.rescale = False
+    assert other.to_dict() == configs[1].to_dict()
 
 
 def layer_shape(generator, latent, stop):

@@ -5,6 +5,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,7 +15,12 @@ import configs.pixelcgan as configs_of_pixelcgan
 from gan_jax.errors import InputError, Interrupted
 from gan_jax.keys import flatten
 from gan_jax.programs import detect
+from gan_jax.programs.detector import open_detection
+from gan_jax.programs.history import open_snapshots
+from gan_jax.programs.prior import open_prior
 from gan_jax.programs.signals import Signals
+from gan_jax.report.formats import format_number
+from gan_jax.training.detection import Scale
 from launch.anomalies import figures, table
 from tests.test_batch import assert_a_batch_job_does_the_same
 from tests.test_inpaint import results
@@ -55,6 +61,9 @@ def test_the_detector_is_measured_beside_its_baselines(detected):
     }
     for name in ("auprc", "auroc", "base_rate", "false_positive_rate"):
         assert 0 <= metrics[name] <= 1
+    looks = [row.get("validation/total_variation", 0.0) for row in losses(detected)]
+    assert metrics["total_variation"] >= max(looks) > 0
+    assert found["validation"]["count"] == 161
     assert found["complete"] and found["history"]["snapshots"] == 10
     rows = [row for row in losses(detected) if "validation/total_variation" in row]
     assert [row["step"] for row in rows] == [20, 40, 60]
@@ -62,6 +71,8 @@ def test_the_detector_is_measured_beside_its_baselines(detected):
         assert (detected / "samples" / name).stat().st_size > 1000
     page = (detected / "report.html").read_text()
     assert "isolation forest" in page and page.count("<img") >= 7
+    assert "no longer shape" in page
+    assert page.count(format_number(metrics["total_variation"])) >= 2
 
 
 def test_the_gan_has_not_seen_the_anomalies(detected):
@@ -168,6 +179,7 @@ def test_the_other_protocols(protocol, tmp_path):
         ("detector.critic", "linear_autoencoder", "start from scratch or components"),
         ("detector.critic", "nothing", "known: dcgan"),
         ("detector.groups", 7, "do not divide batch_size"),
+        ("detector.rescale", False, "dense_autoencoder has energies"),
         ("history_run", "nowhere", "is no run's workdir"),
         ("prior", "nowhere", "is no run's workdir"),
         ("images", "nowhere", "--config.prior is empty"),
@@ -192,12 +204,32 @@ def test_classes_and_seeds_are_tabled(tmp_path):
     for seed, value in enumerate((0.4, 0.6)):
         place = tmp_path / str(seed)
         place.mkdir()
-        metrics = {"auprc": value, "base_rate": 0.1, "last critic/auprc": 0.2}
+        metrics = {
+            "total_variation": value / 2,
+            "auprc": value,
+            "base_rate": 0.1,
+            "last critic/auprc": 0.2,
+        }
         (place / "summary.json").write_text(json.dumps({"metrics": metrics}))
     places = {("3", seed): tmp_path / str(seed) for seed in range(3)}
     text = table(figures(places, "auprc"))
-    assert "| 3 | 0.500 ± 0.141 | 0.100 ± 0.000 | 0.200 ± 0.000 |" in text
-    assert "| mean | 0.500 | 0.100 | 0.200 |" in text
+    assert "| class | D_TV | base rate | total variation | last critic |" in text
+    row = "| 3 | 0.500 ± 0.141 | 0.100 ± 0.000 | 0.250 ± 0.071 | 0.200 ± 0.000 |"
+    assert row in text
+    assert "| mean | 0.500 | 0.100 | 0.250 | 0.200 |" in text
+
+
+def test_every_kind_of_a_run_has_its_total_variation(tmp_path):
+    metrics = {"total_variation": 0.8, "noise_rank_correlation": 1.0}
+    for kind, value in (("noise", 0.9), ("photos", 0.7)):
+        metrics |= {f"{kind}/auroc": value, f"{kind}/base_rate": 0.3}
+        metrics |= {f"{kind}/last critic/auroc": None}
+    (tmp_path / "summary.json").write_text(json.dumps({"metrics": metrics}))
+    beside = {"base rate": [0.3], "total variation": [0.8]}
+    assert figures({("", 0): tmp_path}, "auroc") == {
+        "noise": {"D_TV": [0.9], **beside},
+        "photos": {"D_TV": [0.7], **beside},
+    }
 
 
 def test_a_detectors_history_does_not_grow_under_it(detected):
@@ -252,6 +284,44 @@ def test_a_new_critic_begins_between_principal_components(detected, tmp_path):
     assert metrics["auroc"] != metrics["last critic/auroc"]
     with pytest.raises(InputError, match="784 at most"):
         detect.run(smoke(**values | {"network.code": 785}), tmp_path / "large")
+
+
+def test_the_papers_critic_starts_as_the_mean_of_all_from_the_first_epoch_on(tmp_path):
+    """And with the scores that it has; the project's own reading rescales them."""
+    values = {
+        "network.width": 4,
+        "network.critic_width": 4,
+        "steps": 20,
+        "critic_steps": 1,
+        "history.every": 5,
+        "batch_size": 256,
+        "detector.learning_rate": 1e-9,
+        "detector.steps": 20,
+        "baselines.searched": 0,
+        "baselines.shallow": False,
+    }
+    config = configs_of_detect.get_config("published,smoke").unlock()
+    config.update_from_flattened_dict(values)
+    run = detect.run(config, tmp_path / "run")
+    prior = open_prior(str(tmp_path / "run" / "gan"), "")
+    snapshots = open_snapshots(prior, run["dataset"]["count"])
+    assert snapshots.epoch == -(-run["dataset"]["count"] // 256) == 6
+    weights = snapshots.critic_weights(1.0)
+    wanted = np.exp([-0.5, -0.75, -1.0])
+    np.testing.assert_allclose(weights, [0, *wanted / wanted.sum()], rtol=1e-12)
+    opened = open_detection(str(tmp_path / "run"), "")
+    assert opened.detector.scale == Scale(0.0, 1.0)
+    jax.tree.map(
+        lambda found, leaf: np.testing.assert_allclose(
+            found, np.tensordot(weights, leaf, 1), atol=1e-5
+        ),
+        opened.detector.critic,
+        snapshots.critics,
+    )
+    config.detector.rescale, config.history_run = True, str(tmp_path / "run" / "gan")
+    detect.run(config, tmp_path / "rescaled")
+    rescaled = open_detection(str(tmp_path / "rescaled"), "").detector.scale
+    assert rescaled != Scale(0.0, 1.0) and rescaled.half > 0
 
 
 def test_a_history_under_conditions_is_refused(tmp_path):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.training.schedules import boosted
+from gan_jax.training.schedules import boosted, steps_until
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,16 @@ def test_a_constant_schedule_and_one_with_a_beginning_only():
     np.testing.assert_array_equal(boosted(5)(np.arange(3)), [5, 5, 5])
     found = boosted(2, boost=9, first=2)(np.arange(4))
     np.testing.assert_array_equal(found, [9, 9, 2, 2])
+
+
+@pytest.mark.parametrize(
+    ("turns", "steps"), [(1, 1), (100, 1), (101, 2), (200, 2), (201, 3), (206, 4)]
+)
+def test_how_many_steps_make_so_many_turns(turns, steps):
+    schedule = boosted(5, boost=100, first=2)
+    assert steps_until(turns, schedule, 4) == steps
+
+
+def test_turns_that_a_run_never_makes_are_beyond_its_end():
+    assert steps_until(20, boosted(5), 4) == 4
+    assert steps_until(21, boosted(5), 4) == 5

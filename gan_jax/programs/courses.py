@@ -16,7 +16,6 @@ from gan_jax.programs.detector import Scorer, plain_scale
 from gan_jax.programs.history import Snapshots
 from gan_jax.programs.prior import Prior
 from gan_jax.report.detection import Course, CriticsScores
-from gan_jax.training.history import weights
 
 _NOISE = tuple(np.linspace(0, 1, 11))  # standard deviations, of the range of 2
 _PAIRS, _STEPS = 200, 11  # latents that are joined, images on the way
@@ -70,14 +69,13 @@ def through_history(
             for at in range(len(snapshots.steps))
         ]
     )
-    settings = config.detector
-    shares = weights(snapshots.steps, snapshots.end, settings.alpha, settings.beta)
-    _, mean = snapshots.weighted(settings.alpha, settings.beta)
+    beta = config.detector.beta
+    mean = snapshots.mean_critic(beta)
     return CriticsScores(
         snapshots.steps,
         every[:, : len(normal)],
         every[:, len(normal) :],
-        shares @ every,
+        snapshots.critic_weights(beta) @ every,
         score.of(mean, scale)(both),
     )
 

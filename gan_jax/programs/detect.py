@@ -42,8 +42,13 @@ from gan_jax.programs.detections import (
     named,
     table,
 )
-from gan_jax.programs.detector import Detector, Scorer, keep_detector
-from gan_jax.programs.detector_training import check_detector, judge_of, train_detector
+from gan_jax.programs.detector import Scorer, keep_detector
+from gan_jax.programs.detector_training import (
+    TrainedDetector,
+    check_detector,
+    judge_of,
+    train_detector,
+)
 from gan_jax.programs.history import Snapshots, open_snapshots
 from gan_jax.programs.prior import Prior, describe, open_prior, read_run
 from gan_jax.programs.results import environment
@@ -106,7 +111,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             signals.obey()
         trained = time.monotonic()
         prior = open_prior(str(place), COMMANDS)
-        snapshots = open_snapshots(prior)
+        snapshots = open_snapshots(prior, len(this.parts["train"]["real"]))
         say(
             f"history: {len(snapshots.steps)} snapshots of both networks, "
             f"{snapshots.size / 2**20:.0f} MiB"
@@ -114,7 +119,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         judge = judge_of(config.detector, prior, _gan_config(config))
         theirs = Scorer(prior.recipe)
         score = theirs if judge is prior else Scorer(judge.recipe)
-        detector = train_detector(this, judge, snapshots, score, config, signals)
+        found = train_detector(this, judge, snapshots, score, config, signals)
+        detector = found.detector
         keep_detector(detector, judge, workdir)
         shaped = time.monotonic()
         ours = score.of(detector.critic, detector.scale)
@@ -135,7 +141,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             prior,
             this,
             snapshots,
-            detector,
+            found,
             (theirs, ours),
             kinds,
             rows,
@@ -149,7 +155,7 @@ def _conclude(
     prior: Prior,
     this: Run,
     snapshots: Snapshots,
-    detector: Detector,
+    trained: TrainedDetector,
     scorers: tuple[Scorer, Scoring],
     kinds: Mapping[str, Anomalies],
     rows: Sequence[Tested],
@@ -160,8 +166,8 @@ def _conclude(
 
     The two scorers are the GAN's critics' and the detector's.
     """
-    workdir = this.workdir
-    theirs, ours = scorers
+    workdir, (theirs, ours) = this.workdir, scorers
+    detector, total_variation = trained.detector, trained.total_variation
     noise = with_noise(ours, this, config.seed)
     path = between_latents(ours, prior, config.seed)
     first = next(iter(kinds.values())).images
@@ -174,20 +180,24 @@ def _conclude(
         name = picture.title.lower().replace(" ", "_")
         kind = "svg" if picture.image.lstrip().startswith(b"<") else "png"
         files.write_bytes(workdir / "samples" / f"{name}.{kind}", picture.image)
-    metrics = {
+    metrics = {"total_variation": total_variation} | {
         name: value
         for row in rows
         for name, value in named(row, alone=len(kinds) == 1).items()
-    } | trends(noise, path, history)
+    }
+    metrics |= trends(noise, path, history)
     found = measure({k: functools.partial(float, v) for k, v in metrics.items()})
     settings = config.detector
     source = this.parts["train"]["real"]
     count, memory = len(source), snapshots.size / 2**20
     facts = {
         "normal images": f"{prior.config.data.name}, {count:,}",
+        "detector": f"{trained.kind}, start: {settings.start}",
         "anomalies": ", ".join(kinds),
         "history": f"{len(snapshots.steps)} snapshots, {memory:.0f} MiB",
         "density of t": f"exp(-{settings.beta:g} t) from {settings.alpha:g} to 1",
+        "total variation": f"{total_variation:.3f}, on {trained.validated:,} "
+        "validation images and as many of the history",
         "seed": str(config.seed),
     }
     cards = [
@@ -200,12 +210,19 @@ def _conclude(
         for row in rows
         if row.method == DETECTOR
     ]
+    cards.append(
+        Card(
+            "Total variation",
+            total_variation,
+            "between normal images and the history's; near 1 the detector sees texture",
+        )
+    )
     page = pages.report(
         config.name,
         "Anomalies detected by the history of a generator's training.",
         facts,
         cards,
-        [table(rows), pages.PUBLISHED],
+        [table(rows, total_variation), pages.PUBLISHED],
         pictures,
         read_rows(workdir / "metrics.jsonl"),
         command(config.name, flatten(config)),
@@ -223,6 +240,7 @@ def _conclude(
         },
         "prior": describe(prior),
         "history": {"snapshots": len(snapshots.steps), "bytes": snapshots.size},
+        "validation": {"count": trained.validated},
         "metrics": found.metrics,
         "metrics_failed": found.failed,
         "timing": dict(timing),

@@ -26,6 +26,7 @@ from gan_jax.programs.measurements import as_task
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.signals import Signals
 from gan_jax.programs.targets import Target
+from gan_jax.report.detection import SEPARATION
 from gan_jax.report.page import Table
 from gan_jax.report.terminal import say
 
@@ -60,7 +61,7 @@ def methods(
     """
     scale = plain_scale(prior)
     last = taken(snapshots.critics, -1)
-    _, mean = snapshots.weighted(config.detector.alpha, config.detector.beta)
+    mean = snapshots.mean_critic(config.detector.beta)
     found: dict[str, Scoring] = {
         DETECTOR: ours,
         "last critic": score.of(last, scale),
@@ -191,13 +192,26 @@ def named(row: Tested, alone: bool) -> dict[str, float]:
     }
 
 
-def table(rows: Sequence[Tested]) -> Table:
-    """Set all rows as the table of the report."""
+def table(rows: Sequence[Tested], total_variation: float) -> Table:
+    """Return the table of the report: a row for each method and kind of anomalies.
+
+    Args:
+        rows: of all methods.
+        total_variation: between normal images and the history's, in [0, 1]; it stands
+            beside the detector's figures.
+    """
     names = [name.replace("_", " ") for name in Detection._fields]
     return Table(
         "Detection",
-        ["method", "anomalies", "images", *names],
-        [[row.method, row.anomalies, row.images, *row.figures] for row in rows],
+        ["method", "anomalies", "images", *names, "total variation"],
+        [
+            [
+                *(row.method, row.anomalies, row.images, *row.figures),
+                total_variation if row.method == DETECTOR else None,
+            ]
+            for row in rows
+        ],
         "A random score's AUPRC is the base rate. Rates are at the threshold that "
-        "each method's scores of validation images give; searches have none.",
+        "each method's scores of validation images give; searches have none. The total "
+        f"variation is that {SEPARATION}",
     )

@@ -49,6 +49,19 @@ from gan_jax.training.step import initial_state, make_stretch
 _VALIDATION = "validation/total_variation"
 
 
+class TrainedDetector(NamedTuple):
+    """A detector, and how far apart the images are that it was trained to tell."""
+
+    detector: Detector
+    kind: str
+    """Of its critic, as `network.critic` names it."""
+    total_variation: float
+    """Between normal images and the history's, in [0, 1]: this critic's estimate, the
+    highest of all looks at validation images."""
+    validated: int
+    """Validation images that it was estimated on, and as many of the history."""
+
+
 class _Course(NamedTuple):
     """What a checkpoint holds."""
 
@@ -67,7 +80,7 @@ def train_detector(
     score: Scorer,
     config: ConfigDict,
     signals: Signals,
-) -> Detector:
+) -> TrainedDetector:
     """Train D_TV, or go on with it; the loop, read top to bottom.
 
     Every `detector.every` steps the total variation is estimated on validation images
@@ -92,19 +105,19 @@ def train_detector(
         OSError: the disk failed.
     """
     settings = config.detector
-    history, mean = snapshots.weighted(settings.alpha, settings.beta)
+    history = snapshots.generated(settings.alpha, settings.beta)
     everywhere = NamedSharding(this.mesh, PartitionSpec())
     history = jax.device_put(history, everywhere)
     normal = validation_images(this)
     unseen = of_history(prior.recipe, history, len(normal), config.seed)
     start = STARTS[settings.start]
-    critic = start.begin(this, prior, snapshots, mean)
+    critic = start.begin(this, prior, snapshots, settings.beta)
     if architectures.gives_energies(prior.config):
         scale = scale_of_energies(settings.margin)
-    elif start.new:
-        scale = Scale()
-    else:
+    elif settings.rescale and not start.new:
         scale = scale_of(score(critic, normal), score(critic, unseen))
+    else:
+        scale = Scale()
     rate = optax.cosine_decay_schedule(settings.learning_rate, settings.steps)
     recipe = recipe_of_detector(
         prior.recipe, recipes.optimizer(config.optimizer, rate), settings.bound, scale
@@ -189,7 +202,9 @@ def train_detector(
     scores = score.of(detector.critic, scale)(normal)
     places = np.linspace(0, 1, QUANTILES)
     quantiles = np.quantile(scores, places).astype(np.float32)
-    return detector._replace(quantiles=quantiles)
+    detector = detector._replace(quantiles=quantiles)
+    kind = prior.config.network.critic
+    return TrainedDetector(detector, kind, float(course.best_value), len(normal))
 
 
 def _left(step: int, every: int) -> int:
@@ -200,25 +215,24 @@ def _left(step: int, every: int) -> int:
 class Start(NamedTuple):
     """Where a detector's critic begins."""
 
-    begin: Callable[[Run, Prior, Snapshots, Variables], Variables]
-    """`begin(this, prior, snapshots, mean)`, the last of the saved critics."""
+    begin: Callable[[Run, Prior, Snapshots, float], Variables]
+    """`begin(this, prior, snapshots, beta)` returns the initial critic; `beta` is how
+    fast the weights of the saved critics fall in their mean."""
     new: bool = False
     """Whether it is a new network, in place of one of the run's."""
     check: Callable[[str, ConfigDict, Run], None] = lambda critic, network, this: None
     """`check(critic, network, this)` refuses kinds of critics that it cannot begin."""
 
 
-def _fresh(this: Run, prior: Prior, snapshots: Snapshots, mean: Variables) -> Variables:
+def _fresh(this: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Variables:
     key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_019)
     batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
     return initial_state(prior.recipe, key, batch).critic.variables
 
 
-def _between(
-    this: Run, prior: Prior, snapshots: Snapshots, mean: Variables
-) -> Variables:
+def _between(this: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Variables:
     """Begin a linear autoencoder between principal components of normal images."""
-    fresh = _fresh(this, prior, snapshots, mean)
+    fresh = _fresh(this, prior, snapshots, beta)
     code, normal = fresh["params"]["Dense_0"]["bias"].size, normal_images(this, "train")
     fitted = leading_components(code, normal, this.config.seed)
     centre, axes = 2 * fitted.mean_ - 1, fitted.components_  # of values in [-1, 1]
@@ -244,8 +258,8 @@ def _check_components(critic: str, network: ConfigDict, this: Run) -> None:
 
 
 STARTS: Mapping[str, Start] = {
-    "mean": Start(lambda this, prior, snapshots, mean: mean),
-    "last": Start(lambda this, prior, snapshots, mean: taken(snapshots.critics, -1)),
+    "mean": Start(lambda this, prior, snapshots, beta: snapshots.mean_critic(beta)),
+    "last": Start(lambda this, prior, snapshots, beta: taken(snapshots.critics, -1)),
     "scratch": Start(_fresh, new=True),
     "components": Start(_between, new=True, check=_check_components),
 }
@@ -289,6 +303,13 @@ def check_detector(config: ConfigDict, this: Run) -> None:
         raise InputError(
             f"detector.critic {critic} is a new network, and detector.start "
             f"{settings.start} one that was trained: start from {new}"
+        )
+    kind = critic if start.new else this.config.network.critic  # the history's
+    if not settings.rescale and kind in architectures.ENERGY_CRITICS:
+        raise InputError(
+            f"detector.rescale False leaves scores as they are, and a {kind} has "
+            "energies, which become scores by detector.margin: leave it True, or "
+            "train a critic of scores (variant published)"
         )
     start.check(critic, config.network, this)
     batch = this.config.batch_size  # the history's

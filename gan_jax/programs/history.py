@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from gan_jax.errors import InputError
 from gan_jax.programs.prior import Prior, blank_state
@@ -13,6 +14,7 @@ from gan_jax.report.terminal import say
 from gan_jax.training import history
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.history import History
+from gan_jax.training.schedules import steps_until
 from gan_jax.training.state import Variables
 
 
@@ -27,9 +29,13 @@ class Snapshots(NamedTuple):
     """With a leading axis of snapshots."""
     end: int
     """The step at which the run ended."""
+    epoch: int
+    """The step at which the critic had seen as many images as train it."""
 
-    def weighted(self, alpha: float, beta: float) -> tuple[History, Variables]:
-        """Give the generators with the weights of their times, and the mean critic.
+    def generated(self, alpha: float, beta: float) -> History:
+        """Return the generators with the probabilities of their times.
+
+        The density of t is c exp(-beta t) on [alpha, 1], of the run.
 
         Raises:
             InputError: no snapshot is late enough.
@@ -40,10 +46,27 @@ class Snapshots(NamedTuple):
             raise InputError(f"detector.alpha: {error}") from None
         # Those that are never drawn need no place on the device.
         some = np.flatnonzero(weights)
-        both = (self.generators, self.critics)
-        chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf[some]), both)
-        found = jnp.asarray(weights[some], jnp.float32)
-        return History(chosen[0], found), history.mean(chosen[1], found)
+        chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf[some]), self.generators)
+        return History(chosen, jnp.asarray(weights[some], jnp.float32))
+
+    def critic_weights(self, beta: float) -> Float[np.ndarray, "snapshots"]:
+        """Return the weight of each critic in their mean: c exp(-beta t), summing to 1.
+
+        Over all times from the first epoch on, whatever the generators' alpha, as the
+        talk's integral of the mean begins at 1. A snapshot of before the critic had
+        seen as many images as train it has weight 0. In a run that kept none later,
+        all count.
+        """
+        since = self.epoch if self.steps[-1] >= self.epoch else 0
+        return history.weights(self.steps, self.end, since / self.end, beta)
+
+    def mean_critic(self, beta: float) -> Variables:
+        """Return the critic whose arrays are the weighted means of the saved critics'.
+
+        Chatillon & Ballester 2019: where D_TV starts.
+        """
+        weights = jnp.asarray(self.critic_weights(beta), jnp.float32)
+        return history.mean(self.critics, weights)
 
     @property
     def size(self) -> int:
@@ -53,8 +76,12 @@ class Snapshots(NamedTuple):
         )
 
 
-def open_snapshots(prior: Prior) -> Snapshots:
+def open_snapshots(prior: Prior, count: int) -> Snapshots:
     """Read what a run has kept.
+
+    Args:
+        prior: the run.
+        count: the images that it was trained on.
 
     Raises:
         InputError: it has kept nothing, or not all of it can be read.
@@ -81,7 +108,9 @@ def open_snapshots(prior: Prior) -> Snapshots:
         except InputError as error:
             raise InputError(_lost(prior, f"cannot be read ({error})")) from None
     both = jax.tree.map(lambda *leaves: np.stack(leaves), *found)
-    return Snapshots(wanted, both["generator"], both["critic"], end)
+    batches = -(-count // prior.config.batch_size)
+    epoch = steps_until(batches, prior.recipe.critic_steps, end)
+    return Snapshots(wanted, both["generator"], both["critic"], end, epoch)
 
 
 def _lost(prior: Prior, how: str) -> str:

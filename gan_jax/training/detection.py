@@ -46,7 +46,10 @@ def scale_of(
     real_scores: Float[Array | np.ndarray, "real"],
     fake_scores: Float[Array | np.ndarray, "fake"],
 ) -> Scale:
-    """Give the scale under which most of two sets of scores lie within the bound."""
+    """Return the scale under which most of two sets of scores lie within the bound.
+
+    It is no part of the paper, whose bound penalty alone brings scores into [-1, 1].
+    """
     means = real_scores.mean(), fake_scores.mean()
     spreads = real_scores.std(), fake_scores.std()
     half = max(float(abs(means[0] - means[1]) / 2), *map(float, spreads)) or 1.0

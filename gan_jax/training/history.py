@@ -31,7 +31,10 @@ class History(NamedTuple):
 def weights(
     steps: Sequence[int], end: int, alpha: float, beta: float
 ) -> Float[np.ndarray, "snapshots"]:
-    """Give the probability of each snapshot: exp(-beta t) for t >= alpha, scaled.
+    """Return the weight of each snapshot: c exp(-beta t) for t >= alpha, summing to 1.
+
+    Of generators these are the probabilities of being drawn, of critics their shares
+    of a mean.
 
     Args:
         steps: when each snapshot was taken.

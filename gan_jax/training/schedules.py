@@ -34,3 +34,18 @@ def boosted(steps: int, boost: int = 0, first: int = 0, every: int = 0) -> Sched
         return jnp.where(now, boost, steps)
 
     return schedule
+
+
+def steps_until(turns: int, schedule: Schedule, end: int) -> int:
+    """Return after how many generator updates the critic has moved `turns` times.
+
+    Args:
+        turns: critic updates, at least 1.
+        schedule: of them.
+        end: the generator updates of the run.
+
+    Returns:
+        Between 1 and `end`, or `end` + 1 where the critic moves less often in all.
+    """
+    done = np.cumsum(np.asarray(schedule(np.arange(end))), dtype=np.int64)
+    return 1 + int(np.searchsorted(done, turns))
