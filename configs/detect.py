@@ -28,7 +28,7 @@ python -m gan_jax.main --config=configs/detect.py --config.prior=runs/detect --c
 """  # noqa: E501
 
 from gan_jax import config as configs
-from gan_jax.variants import GENERATION, with_variants
+from gan_jax.variants import IMAGES, with_variants
 
 
 def get_config(variant: str = ""):
@@ -41,7 +41,7 @@ def get_config(variant: str = ""):
     config.network.code = 8
     config.history.every = 1000
     config.anomaly.label = "0"
-    config = with_variants(config, variant, "digits", GENERATION, VARIANTS)
+    config = with_variants(config, variant, "digits", IMAGES, VARIANTS)
     # The generator is a means here: no classifier is trained to judge it.
     config.evaluation.every = 0
     config.evaluation.final_count = 500

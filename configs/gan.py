@@ -4,18 +4,40 @@ Paper:    Goodfellow et al. 2014, arXiv 1406.2661; networks: 1511.06434.
 Data:     digits (default), photos, mnist, fashion_mnist, cifar10, svhn, celeba (TFDS,
           or --config.data.path), gaussians8, gaussians8_imbalanced, gaussians25, or
           your own folder of images.
-Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas.
-Cost:     digits about 3 minutes on two CPU cores.
+Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas. fashion64 is
+          the prior of Mortiniera 2020: Fashion-MNIST resized from 28x28 to 64x64, a
+          generator of 1024-512-256-128 filters, 24,000 steps of one critic update and
+          two generator updates.
+Cost:     digits about 3 minutes on two CPU cores. fashion64 a quarter of an hour on one
+          H100, 31 hours on two CPU cores (estimated from the measured rates of 64x64
+          networks, 22 TFLOP/s and 138 GFLOP/s; evaluations and plates come on top).
+Expected: fashion64, refined by the last command, on 2,000 test images with a central
+          hole of 32x32 (published): SSIM .813 to .834, PSNR 23.71 to 24.48 dB.
 
 python -m gan_jax.main --config=configs/gan.py --config.objective=minimax
 python -m gan_jax.main --config=configs/gan.py:fashion_mnist,narrow
-"""
+python -m gan_jax.main --config=configs/gan.py:fashion64 --workdir=runs/gan-fashion64
+python -m gan_jax.main --config=configs/collaborate.py:inpainting,published64 --config.prior=runs/gan-fashion64
+"""  # noqa: E501
 
 from gan_jax import config as configs
-from gan_jax.variants import GENERATION, with_variants
+from gan_jax.variants import GENERATION, LARGE, with_variants
 
 
 def get_config(variant: str = ""):
     config = configs.generation("gan")
     config.objective = "nonsaturating"
-    return with_variants(config, variant, "digits", GENERATION)
+    return with_variants(config, variant, "digits", GENERATION, VARIANTS)
+
+
+VARIANTS = {
+    "fashion64": {
+        **LARGE,
+        "data.name": "fashion_mnist",
+        "data.size": 64,
+        "network.depth": 4,
+        "network.width": 128,
+        "steps": 24_000,
+        "generator_steps": 2,
+    },
+}

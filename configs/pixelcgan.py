@@ -1,8 +1,9 @@
 """Generation under a handful of known pixels: the pixel-wise conditioned GAN.
 
 Paper:    Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689 (and 2002.01281).
-Data:     digits (default: scikit-learn's 1,797, no network needed), mnist,
-          fashion_mnist (TFDS, or --config.data.path), or your own folder of images.
+Data:     digits (default: scikit-learn's 1,797, no network needed), photos, mnist,
+          fashion_mnist, cifar10, svhn, celeba (TFDS, or --config.data.path), or your
+          own folder of images.
 Variants: digits mnist fashion_mnist photos cgan packed narrow smoke; joined by
           commas. cgan is the paper's baseline: the critic sees the pixels, lambda is
           0; packed its follow-up's critic of two images at once; narrow is short,

@@ -21,12 +21,15 @@ def training(name: str) -> ConfigDict:
             "program": "train",
             "task": "",
             "seed": 0,
-            "steps": 1000,  # generator updates
+            # Each is `critic_steps` updates of the critic, then `generator_steps`
+            # of the generator; published codes count iterations in the same way.
+            "steps": 1000,
             "batch_size": 64,
             "objective": "nonsaturating",
-            "critic_steps": 1,  # for each generator update
-            # Its updates at the first generator steps and at multiples of `every`.
+            "critic_steps": 1,  # updates of the critic in a step
+            # Its updates in the first steps and in multiples of `every`.
             "critic_boost": {"steps": 0, "first": 0, "every": 0},
+            "generator_steps": 1,  # updates of the generator in a step, after those
             "critic_clip": 0.0,  # its weights stay within +- this; 0 = anywhere
             "critic_penalty": 0.0,  # gamma of R1, the penalty on real images
             "fake_penalty": 0.0,  # gamma of R2, the same on generated ones

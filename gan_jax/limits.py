@@ -66,6 +66,7 @@ LIMITS: Mapping[str, Limits] = {
     "steps": _COUNT,
     "batch_size": _COUNT,
     "critic_steps": _COUNT,
+    "generator_steps": _COUNT,
     "critic_boost.steps": _EVERY,
     "critic_boost.first": _EVERY,
     "critic_boost.every": _EVERY,
@@ -182,7 +183,18 @@ def check(config: ConfigDict) -> None:
             raise InputError(
                 f"{key} is {value}: give a number {wanted} with --config.{key}"
             )
+    _check_updates(numbers)
     _check_images(numbers)
+
+
+def _check_updates(numbers: Mapping[str, int | float]) -> None:
+    """Refuse more updates of the generator than their counter holds."""
+    steps, each = (numbers.get(key, 1) for key in ("steps", "generator_steps"))
+    if steps * each > _WORD:
+        raise InputError(
+            f"steps {steps} * generator_steps {each} are more than the {_WORD} updates "
+            "of the generator that a run may make: lower one of them"
+        )
 
 
 def _check_images(numbers: Mapping[str, int | float]) -> None:

@@ -288,6 +288,7 @@ def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> R
         critic_steps=boosted(
             config.critic_steps, boost.steps, first=boost.first, every=boost.every
         ),
+        generator_steps=config.get("generator_steps", 1),
         critic_projection=_in_box(config.critic_clip),
         average_decay=config.average_decay,
         adversarial_weight=_adversarial_weight(config, reading),

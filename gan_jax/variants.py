@@ -1,10 +1,12 @@
 """Variants: named changes of a config's defaults, asked for as `config.py:a,b`.
 
-`DATA` belongs to every training config, `GENERATION` to all plain GANs; what only one
-config changes stands in its own file. Imports no JAX.
+`DATA` belongs to every training config, `IMAGES` to those of plain GANs, whatever they
+are used for, `GENERATION` to those that also learn points in the plane; what only one
+config changes stands in its own file. An entry under several names, e.g. `"a,b"`, holds
+where all of them are asked for. Imports no JAX.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -55,7 +57,7 @@ _DIGITS: Variant = {
 }
 
 NARROW = ("digits", "photos", "narrow")
-"""Variants of `GENERATION` whose networks are narrow."""
+"""Variants of `IMAGES` whose networks are narrow."""
 
 _PLANE: Variant = {
     "task": "points",
@@ -80,19 +82,19 @@ _PLANE: Variant = {
 POINTS = ("gaussians8", "gaussians8_imbalanced", "gaussians25")
 """Data that are points in the plane."""
 
-_LARGE: Variant = {
+LARGE: Variant = {
     "steps": 50_000,
     "evaluation.every": 1000,
     "fused_steps": 50,
     "log_every": 50,
 }
+"""For the networks of the papers, on an accelerator."""
 
-GENERATION: Mapping[str, Variant] = {
+IMAGES: Mapping[str, Variant] = {
     "digits": _DIGITS,
     "photos": {**_DIGITS, "data.size": 32, "network.depth": 3},
-    **dict.fromkeys(("mnist", "fashion_mnist", "cifar10", "svhn"), _LARGE),
-    "celeba": {**_LARGE, "steps": 75_000, "evaluation.every": 2500},
-    **{name: {**_PLANE, "data.name": name} for name in POINTS},
+    **dict.fromkeys(("mnist", "fashion_mnist", "cifar10", "svhn"), LARGE),
+    "celeba": {**LARGE, "steps": 75_000, "evaluation.every": 2500},
     "narrow": _NARROW,
     "smoke": {
         "steps": 100,
@@ -110,7 +112,13 @@ GENERATION: Mapping[str, Variant] = {
         "sample_every": 50,
     },
 }
-"""Variants that the configs of all plain GANs share, beside those of `DATA`."""
+"""Variants that the configs of all GANs of images share, beside those of `DATA`."""
+
+GENERATION: Mapping[str, Variant] = {
+    **IMAGES,
+    **{name: {**_PLANE, "data.name": name} for name in POINTS},
+}
+"""The same, and data that are points in the plane."""
 
 
 def with_variants(
@@ -129,11 +137,7 @@ def with_variants(
         InputError: a variant is unknown, or two name data sets.
     """
     tables = (DATA, *tables)
-    known = {name: None for table in tables for name in table}
-    chosen = [name for name in names.split(",") if name]
-    for name in chosen:
-        if name not in known:
-            raise _unknown(name, config.name, known)
+    chosen = _known(names, config.name, *tables)
     sets = [
         name
         for name in chosen
@@ -143,10 +147,7 @@ def with_variants(
         raise InputError(f"variants {' and '.join(sets)} name two data sets: take one")
     # The data first: what other variants change is changed knowingly.
     order = (sets or [data]) + [name for name in chosen if name not in sets]
-    for name in order:
-        for table in tables:
-            config.update_from_flattened_dict(dict(table.get(name, {})))
-    return config.lock()
+    return _applied(config, order, *tables)
 
 
 def with_choice(
@@ -168,14 +169,10 @@ def with_choice(
     Raises:
         InputError: a name is unknown.
     """
-    chosen = [name for name in names.split(",") if name]
-    for name in chosen:
-        if name not in losses and name not in variants:
-            raise _unknown(name, config.name, (*losses, *variants))
+    chosen = _known(names, config.name, losses, variants)
     for name in [name for name in chosen if name in losses] or [default]:
         config.losses[name] = ConfigDict(dict(losses[name]))
-    rest = ",".join(name for name in chosen if name in variants)
-    return with_named(config, rest, variants)
+    return _applied(config, [name for name in chosen if name not in losses], variants)
 
 
 def with_named(
@@ -191,15 +188,52 @@ def with_named(
     Raises:
         InputError: a name is unknown.
     """
-    for name in filter(None, names.split(",")):
-        if name not in variants:
-            raise _unknown(name, config.name, variants)
-        config.update_from_flattened_dict(dict(variants[name]))
+    return _applied(config, _known(names, config.name, variants), variants)
+
+
+def _known(names: str, config_name: str, *tables: Mapping[str, Any]) -> list[str]:
+    """Return the names that are asked for.
+
+    Raises:
+        InputError: one of them is in no key of the tables.
+    """
+    keys = (key.split(",") for table in tables for key in table)
+    known = {name: None for key in keys for name in key}  # in their order
+    chosen = [name for name in names.split(",") if name]
+    for name in chosen:
+        if name not in known:
+            raise InputError(
+                f"unknown variant '{name}' of {config_name}{closest(name, known)}; "
+                f"known: {', '.join(known)}"
+            )
+    return chosen
+
+
+def _applied(
+    config: ConfigDict, chosen: Sequence[str], *tables: Mapping[str, Variant]
+) -> ConfigDict:
+    """Change a config by variants in turn, then lock it."""
+    for variant in _in_effect(chosen, *tables):
+        config.update_from_flattened_dict(dict(variant))
     return config.lock()
 
 
-def _unknown(name: str, config_name: str, known: Collection[str]) -> InputError:
-    return InputError(
-        f"unknown variant '{name}' of {config_name}{closest(name, known)}; "
-        f"known: {', '.join(known)}"
-    )
+def _in_effect(
+    chosen: Sequence[str], *tables: Mapping[str, Variant]
+) -> Iterator[Variant]:
+    """Yield the entries of tables that names choose, in their order.
+
+    An entry under several names takes effect where the last of them stands, after the
+    entry of that name alone; names that follow may change it.
+    """
+    entries = [
+        ({*key.split(",")}, variant)
+        for table in tables
+        for key, variant in table.items()
+    ]
+    entries.sort(key=lambda entry: len(entry[0]))  # stable: later tables stay later
+    for place, name in enumerate(chosen):
+        asked = {*chosen[: place + 1]}
+        for names, variant in entries:
+            if name in names and names <= asked:
+                yield variant

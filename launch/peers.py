@@ -228,10 +228,10 @@ def _penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
 def make_step(
     config: ConfigDict, images: np.ndarray, compiled: bool = False
 ) -> Callable[[], Tensor]:
-    """Make the train step: one critic update, one generator update.
+    """Return the train step: one critic update, one generator update.
 
     Args:
-        config: of the pixel GAN or of a plain one, with one critic step.
+        config: of the pixel GAN or of a plain one, with one update of each network.
         images: 8-bit, count x height x width x channels; each batch is drawn from them,
             and under the pixel GAN another one as the source of the known pixels.
         compiled: by `torch.compile`, which cannot differentiate twice.
@@ -242,8 +242,10 @@ def make_step(
     other = ("critic_penalty", "fake_penalty", "critic_clip")
     if any(config.get(key) for key in (*other, "condition_critic")):
         raise ValueError("the peer has no box, one penalty, no condition in its critic")
-    if config.critic_steps != 1 or config.objective not in _OBJECTIVES:
-        raise ValueError(f"the peer has one critic step and {', '.join(_OBJECTIVES)}")
+    if (config.critic_steps, config.generator_steps) != (1, 1):
+        raise ValueError("the peer updates each network once in a step")
+    if config.objective not in _OBJECTIVES:
+        raise ValueError(f"the peer's objectives are {', '.join(_OBJECTIVES)}")
     if compiled and config.gradient_penalty:
         raise ValueError("torch.compile does not differentiate twice")
     generator, critic = networks(config, images.shape[-1])

@@ -1,10 +1,14 @@
 """Configs: variants, what they change, and what may change on resuming."""
 
 import importlib
+import re
+from pathlib import Path
 
 import pytest
+from ml_collections import ConfigDict
 
-from gan_jax import architectures, keys
+import configs
+from gan_jax import architectures, keys, variants
 from gan_jax.errors import InputError
 
 CONTRACT = [
@@ -120,37 +124,6 @@ def test_the_papers_detector_is_its_critic_whatever_the_data():
     assert other.to_dict() == configs[1].to_dict()
 
 
-def layer_shape(generator, latent, stop):
-    """Size and channels of the activation after some stages."""
-    import jax
-
-    shape = jax.eval_shape(
-        lambda z: generator.init_with_output(jax.random.key(1), z, stop=stop)[0], latent
-    ).shape
-    return shape[1], shape[3]
-
-
-def test_cooper_and_the_64_pixel_prior_have_the_published_layers():
-    import jax
-    import jax.numpy as jnp
-
-    from gan_jax import recipe as recipes
-
-    config = importlib.import_module("configs.wgan").get_config("celeba").unlock()
-    for width, shapes in (
-        (64, [(4, 512), (8, 256), (16, 128), (32, 64), (64, 3)]),
-        (128, [(4, 1024), (8, 512), (16, 256), (32, 128), (64, 3)]),
-    ):
-        config.network.width = width
-        this = recipes.recipe(config, recipes.task(config), channels=3)
-        latent = this.latent(jax.random.key(0), 2)
-        assert float(jnp.abs(latent).max()) <= 1 and latent.shape == (2, 100)
-        found = [layer_shape(this.generator, latent, stop) for stop in range(1, 6)]
-        assert found == shapes
-    turns = this.critic_steps
-    assert [int(turns(n)) for n in (0, 24, 25, 499, 500)] == [100, 100, 5, 5, 100]
-
-
 def test_variants_combine_data_first():
     config = pixelcgan("smoke,photos")
     assert config.data.name == "photos" and config.data.size == 32
@@ -167,6 +140,61 @@ def test_variants_combine_data_first():
 def test_wrong_variants_are_explained(variant, says):
     with pytest.raises(InputError, match=says):
         pixelcgan(variant)
+
+
+TABLE = {
+    "small": {"size": 8, "rate": 1},
+    "slow": {"rate": 2},
+    "small,slow": {"rate": 3, "time": 4},
+    "tiny": {"size": 2, "time": 5},
+}
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        ("", (0, 0, 0)),
+        ("small", (8, 1, 0)),
+        ("slow", (0, 2, 0)),
+        ("small,slow", (8, 3, 4)),
+        ("slow,small", (8, 3, 4)),
+        ("slow,small,tiny", (2, 3, 5)),
+        ("tiny,slow,small", (8, 3, 4)),
+        ("slow,tiny,small", (8, 3, 4)),
+    ],
+)
+def test_an_entry_under_several_names_holds_where_all_are_asked_for(names, wanted):
+    config = ConfigDict({"name": "any", "size": 0, "rate": 0, "time": 0})
+    found = variants.with_named(config, names, TABLE)
+    assert (found.size, found.rate, found.time) == wanted
+    assert found.is_locked
+
+
+def test_a_name_that_stands_only_beside_others_is_known():
+    config = ConfigDict({"name": "any", "size": 0})
+    table = {"small": {}, "small,round": {"size": 8}}
+    assert variants.with_named(config, "round,small", table).size == 8
+    with pytest.raises(InputError, match=r"known: small, round$"):
+        variants.with_named(ConfigDict({"name": "any"}), "square", table)
+
+
+CONFIGS = sorted(path.stem for path in Path(configs.__path__[0]).glob("*.py"))
+
+
+def header(name):
+    """Words of a config's docstring, and of those whose data it says it shares."""
+    text = importlib.import_module(f"configs.{name}").__doc__
+    others = re.findall(r"as for configs/(\w+)\.py", text)
+    return {*re.findall(r"\w+", text)}.union(*map(header, others))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_header_names_the_variants_that_an_unknown_one_is_answered_with(name):
+    with pytest.raises(InputError, match="unknown variant 'unheard_of'") as error:
+        importlib.import_module(f"configs.{name}").get_config("unheard_of")
+    known = str(error.value).rpartition("known: ")[2].split(", ")
+    assert len(known) >= 1
+    assert set(known) <= header(name)
 
 
 def test_only_length_and_logging_may_change_on_resuming():

@@ -99,6 +99,12 @@ def test_a_run_sees_no_more_images_than_it_can_count():
         limits.check(config(steps=2**20, batch_size=2**10, critic_steps=1, **boost))
 
 
+def test_a_run_makes_no_more_generator_updates_than_it_can_count():
+    limits.check(config(steps=2**20, generator_steps=2**11 - 1))
+    with pytest.raises(InputError, match=r"generator_steps 2048 are more than"):
+        limits.check(config(steps=2**20, generator_steps=2**11))
+
+
 @pytest.mark.parametrize("when", ["first", "every"])
 def test_a_boost_has_steps(when):
     with pytest.raises(InputError, match=r"--config\.critic_boost\.steps$"):

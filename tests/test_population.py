@@ -32,6 +32,7 @@ RECIPE = Recipe(
     critic_optimizer=optax.adam(1e-3),
     critic_terms={"gradient_penalty": Term(10.0, terms.gradient_penalty)},
     critic_steps=boosted(2, 4, every=3),
+    generator_steps=2,
 )
 
 

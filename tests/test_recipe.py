@@ -44,6 +44,15 @@ def test_every_config_has_the_published_addends():
         assert not this.critic_terms and not this.generator_terms
 
 
+def test_generator_steps_are_the_configs_and_one_in_older_runs():
+    assert recipe("gan").generator_steps == 1
+    assert recipe("gan", generator_steps=2).generator_steps == 2
+    older = config("gan")
+    del older.generator_steps
+    this = recipes.recipe(older, recipes.task(older), channels=1)
+    assert this.generator_steps == 1
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_only_the_clipped_critic_is_kept_in_a_box(name):
     far = {"kernel": jnp.array([-3.0, 0.002, 5.0])}

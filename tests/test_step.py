@@ -104,8 +104,72 @@ def test_critic_steps_follow_their_schedule(feed):
     assert int(state.critic_step) == 4
 
 
-def test_a_stretch_equals_single_steps_bit_by_bit_however_it_is_cut(feed):
-    this = recipe()
+@pytest.mark.parametrize("times", [1, 2])
+def test_generator_updates_draw_latents_of_their_own_and_are_averaged(feed, times):
+    """Against updates by hand: of step n they are number n * times and following."""
+    this = recipe(generator_steps=times, average_decay=0.5)
+    state, arrays = begin(this, feed)
+    step = jax.jit(make_step(this, feed.batch))
+    before, _ = step(state, arrays, None)
+    after, log = step(before, arrays, None)
+
+    def loss(parameters, statistics, example, key):
+        latent = this.latent(jax.random.split(key)[0], BATCH)
+        generator = {"params": parameters, **statistics}
+        mode = {"train": True, "mutable": ["batch_stats"]}
+        fake, changed = this.generator.apply(
+            generator, latent, example.condition, **mode
+        )
+        scores, _ = this.critic.apply(after.critic.variables, fake, **mode)
+        known, mask = example.condition
+        fidelity = (mask * (known - fake) ** 2).sum((1, 2, 3)) / 3
+        return (jax.nn.softplus(-scores) + 5.0 * fidelity).mean(), changed
+
+    @jax.jit
+    def by_hand(before, arrays):
+        fold, key = jax.random.fold_in, before.key
+        batch = feed.batch(arrays, jnp.int32(1))
+        example = this.present(fold(fold(key, 0), 1), batch)
+        parameters, statistics = before.generator[:2]
+        average = before.average
+        for number in range(times, 2 * times):
+            (total, statistics), slopes = jax.value_and_grad(loss, has_aux=True)(
+                parameters, statistics, example, fold(fold(key, 2), number)
+            )
+            parameters = jax.tree.map(lambda at, by: at - 0.1 * by, parameters, slopes)
+            now = {"params": parameters, **statistics}
+            rate = max(0.5, 9 / (10 + number))
+            average = jax.tree.map(
+                lambda old, new, rate=rate: (1 - rate) * old + rate * new, average, now
+            )
+        return now, average, total
+
+    found = after.generator.variables, after.average, log.values["generator/loss"]
+    close = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
+    jax.tree.map(close, found, by_hand(before, arrays))
+    assert int(after.step) == int(after.critic_step) == 2
+
+
+def test_what_is_not_finite_in_one_generator_update_is_found_after_the_next(feed):
+    def first_only(play):
+        first = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, 2), 0))[1]
+        same = jax.random.key_data(play.key) == jax.random.key_data(first)
+        return jnp.where(same.all(), jnp.nan, 0.0)
+
+    this = recipe(generator_steps=2, generator_terms={"bad": Term(1.0, first_only)})
+    state, arrays = begin(this, feed)
+    key = state.key
+    _, logs = jax.jit(make_stretch(make_step(this, feed.batch), 1))(
+        state, arrays, jnp.int32(1)
+    )
+    assert float(logs.values["generator/bad"][0]) == 0
+    with pytest.raises(DivergedError, match="step 1: generator term bad"):
+        check(jax.device_get(logs), 0, 1)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_stretch_equals_single_steps_bit_by_bit_however_it_is_cut(feed, times):
+    this = recipe(generator_steps=times)
     state, arrays = begin(this, feed)
     stretch = jax.jit(make_stretch(make_step(this, feed.batch), 5))
     whole, logs = stretch(state, arrays, jnp.int32(5))

@@ -162,7 +162,7 @@ def _conclude(
     facts = {"arms": ", ".join(figures), "seeds": str(config.seeds)}
     if finished:
         facts["data"] = finished[0]["dataset"]["name"]
-        facts["generator updates"] = f"{finished[0]['steps']:,}"
+        facts["steps"] = f"{finished[0]['steps']:,}"
         facts["device"] = finished[0]["environment"]["device"]
     title = config.name.replace("_", " ")
     files.write_text(

@@ -217,7 +217,7 @@ def pictures(
         ),
         Figure(
             "Through training",
-            bands(through, "generator updates"),
+            bands(through, "steps of training"),
             "What each saved critic says of test images, by minus its score.",
             half=True,
         ),

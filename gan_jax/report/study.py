@@ -179,7 +179,7 @@ def report(
     )
     return page(
         title,
-        "Several methods on the same data, for the same number of generator updates.",
+        "Several methods on the same data, for the same number of steps.",
         facts,
         [
             Section("Figures", [*along, *together, *tables(runs), *_failures(runs)]),
@@ -254,7 +254,7 @@ def _failures(runs: Sequence[StudyRun]) -> list[Block]:
 
 def _course(runs: Sequence[StudyRun]) -> list[Block]:
     """FID on the way against updates and against seconds."""
-    by_update: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    by_step: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     by_second: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for run in runs:
         pairs = [
@@ -265,7 +265,7 @@ def _course(runs: Sequence[StudyRun]) -> list[Block]:
         if not pairs:
             continue
         steps, values = np.array(pairs, np.float64).T
-        by_update.setdefault(run.arm, []).append((steps, values))
+        by_step.setdefault(run.arm, []).append((steps, values))
         speed = run.summary["timing"]["steps_per_second"] if run.summary else 0
         if speed:
             by_second.setdefault(run.arm, []).append((steps / speed, values))
@@ -277,7 +277,7 @@ def _course(runs: Sequence[StudyRun]) -> list[Block]:
             note + more,
         )
         for across, lines, more in (
-            ("generator updates", by_update, ""),
+            ("steps of training", by_step, ""),
             ("seconds of training", by_second, " At each run's mean speed."),
         )
         if lines

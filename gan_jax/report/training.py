@@ -262,7 +262,7 @@ def _gap(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
             "Mean score of real less mean score of generated images; for a Wasserstein "
             "critic it estimates the distance of the two (Arjovsky 2017, eq. 3). Thin: "
             f"as logged. Thick: its median over {window} values, {_span(gaps, window)} "
-            "generator updates.",
+            "steps.",
         )
     ]
 

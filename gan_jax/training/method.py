@@ -70,6 +70,8 @@ class Recipe(NamedTuple):
     generator_terms: Mapping[str, Term] = {}
     critic_terms: Mapping[str, Term] = {}
     critic_steps: Schedule = boosted(1)
+    generator_steps: int = 1
+    """Updates of the generator after the critic's updates of a step."""
     critic_projection: Callable[[PyTree[Array]], PyTree[Array]] = lambda parameters: (
         parameters
     )

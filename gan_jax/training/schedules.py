@@ -1,4 +1,4 @@
-"""How often the critic moves before each move of the generator."""
+"""How many updates of the critic a step has."""
 
 from collections.abc import Callable
 
@@ -8,20 +8,19 @@ from jaxtyping import Array, Int
 
 Steps = Int[Array | np.ndarray, "*steps"] | int
 Schedule = Callable[[Steps], Int[Array, "*steps"]]
-"""`schedule(step)`: critic updates before generator update `step`, which may be traced,
-or before each of several."""
+"""`schedule(step)`: critic updates of a step, whose number may be traced, or of each of
+several."""
 
 
 def boosted(steps: int, boost: int = 0, first: int = 0, every: int = 0) -> Schedule:
-    """Let a critic move `steps` times, and `boost` times now and then.
+    """Return a schedule of `steps` critic updates, and of `boost` now and then.
 
-    A Wasserstein critic is kept near its optimum so: 5 times, but 100 times before the
-    first 25 moves of the generator and before every 500th (Arjovsky's own code; Cooper
-    2017).
+    A Wasserstein critic is kept near its optimum so: 5 updates, but 100 in the first 25
+    steps and in every 500th (Arjovsky's own code; Cooper 2017).
 
     Args:
-        steps: at ordinary times.
-        boost: at generator steps below `first` and at multiples of `every`.
+        steps: in ordinary steps.
+        boost: in steps below `first` and in multiples of `every`.
         first: 0 = no such beginning.
         every: 0 = never.
     """

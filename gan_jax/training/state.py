@@ -30,7 +30,7 @@ class TrainState(NamedTuple):
     """The whole state of a run; everything else is a function of it and the config."""
 
     step: Int[Array, ""]
-    """Generator updates done."""
+    """Steps done: each a round of critic updates, then of generator updates."""
     critic_step: Int[Array, ""]
     """Critic updates done; the next one takes this batch of the feed."""
     key: PRNGKeyArray

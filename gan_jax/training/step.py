@@ -1,12 +1,12 @@
 """One training step for every objective and every task.
 
 What a method is, is a `Recipe`: networks and pure functions. The step makes fakes,
-updates the critic on them as often as the recipe says, then updates the generator
-once; it knows no method by name. Statics are closed over, arrays never are.
+updates the critic on them as often as the recipe says, then the generator; it knows no
+method by name. Statics are closed over, arrays never are.
 """
 
-import functools
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -27,10 +27,13 @@ from gan_jax.training.updates import (
 )
 
 # Shapes are looked up before a loop is built: what is traced for that serves the loop.
-_traced_once = functools.partial(jax.jit, inline=True)
+_traced_once = partial(jax.jit, inline=True)
 
 State = TypeVar("State")
 """What a step takes and gives: of a whole run, or of one network alone."""
+
+Updated = TypeVar("Updated")
+"""What an update takes and gives: a player, or more."""
 
 
 def initial_state(
@@ -75,7 +78,12 @@ def make_step(
     batch: Callable[[PyTree, Int[Array, ""]], Batch],
     shard: Callable[[PyTree], PyTree] = lambda tree: tree,
 ) -> Callable[[TrainState, PyTree, PyTree], tuple[TrainState, Log]]:
-    """Make the step: critic updates by the recipe's schedule, one generator update.
+    """Return the step: updates of the critic, then of the generator.
+
+    The critic makes as many as the recipe's schedule says, each on the next batch of
+    the feed; the generator makes `recipe.generator_steps`, all under the conditions of
+    the critic's last batch, each with latents of its own. The moving average follows
+    every one of them.
 
     Args:
         recipe: the method.
@@ -84,7 +92,7 @@ def make_step(
 
     Returns:
         `step(state, arrays, frozen) -> (state, log)`, pure and compilable. The log
-        holds the last critic update's numbers and the generator's.
+        holds the numbers of either player's last update, and what was finite in all.
     """
 
     def example_at(state: TrainState, arrays: PyTree, critic_step: Array) -> Example:
@@ -122,37 +130,52 @@ def make_step(
         )
         return critic, Log(log.values, finite("critic batch", example) | log.finite)
 
-    def step(
-        state: TrainState, arrays: PyTree, frozen: PyTree = None
-    ) -> tuple[TrainState, Log]:
-        given = state, arrays, frozen
-
-        def again(turn: Array, carry: tuple[Player, Log]) -> tuple[Player, Log]:
-            critic, before = carry
-            critic, log = update_critic(*given, critic, state.critic_step + turn)
-            sound = jax.tree.map(jnp.logical_and, before.finite, log.finite)
-            return critic, Log(log.values, sound)
-
-        turns = recipe.critic_steps(state.step)
-        _, shapes = jax.eval_shape(
-            update_critic, *given, state.critic, state.critic_step
-        )
-        blank = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
-        critic, log = jax.lax.fori_loop(0, turns, again, (state.critic, blank))
-        critic_step = state.critic_step + turns
-
-        # The generator plays on the last critic step's batch.
-        generator, generator_log = generator_update(
+    @_traced_once
+    def update_generator(
+        state: TrainState,
+        example: Example,
+        frozen: PyTree,
+        critic: Player,
+        learner: tuple[Player, Variables],
+        update: Array,
+    ) -> tuple[tuple[Player, Variables], Log]:
+        generator, average = learner
+        generator, log = generator_update(
             recipe,
-            state.generator,
+            generator,
             critic,
             state.weights["generator"],
-            example_at(state, arrays, critic_step - 1),
-            jax.random.fold_in(jax.random.fold_in(state.key, 2), state.step),
+            example,
+            jax.random.fold_in(jax.random.fold_in(state.key, 2), update),
             frozen,
         )
         average = moving_average(
-            state.average, generator.variables, state.step, recipe.average_decay
+            average, generator.variables, update, recipe.average_decay
+        )
+        return (generator, average), log
+
+    def step(
+        state: TrainState, arrays: PyTree, frozen: PyTree = None
+    ) -> tuple[TrainState, Log]:
+        turns = recipe.critic_steps(state.step)
+        critic, log = _repeated(
+            partial(update_critic, state, arrays, frozen),
+            state.critic,
+            state.critic_step,
+            turns,
+        )
+        critic_step = state.critic_step + turns
+        (generator, average), generator_log = _repeated(
+            partial(
+                update_generator,
+                state,
+                example_at(state, arrays, critic_step - 1),
+                frozen,
+                critic,
+            ),
+            (state.generator, state.average),
+            recipe.generator_steps * state.step,
+            recipe.generator_steps,
         )
         entered = {
             f"{name} {kind}": tree
@@ -178,6 +201,36 @@ def make_step(
         return state, Log(log.values | generator_log.values, sound)
 
     return step
+
+
+def _repeated(
+    update: Callable[[Updated, Array], tuple[Updated, Log]],
+    value: Updated,
+    first: Array,
+    times: Array | int,
+) -> tuple[Updated, Log]:
+    """Return a value after several updates of it, and their log.
+
+    Args:
+        update: `update(value, number) -> (value, log)`.
+        value: what is updated.
+        first: number of the first update; the following ones count on.
+        times: how many updates, at least one.
+
+    Returns:
+        The value, and a log with the last update's numbers in which a tensor is finite
+        where it was so in every update.
+    """
+
+    def again(turn: Array, carry: tuple[Updated, Log]) -> tuple[Updated, Log]:
+        value, before = carry
+        value, log = update(value, first + turn)
+        sound = jax.tree.map(jnp.logical_and, before.finite, log.finite)
+        return value, Log(log.values, sound)
+
+    _, shapes = jax.eval_shape(update, value, first)
+    blank = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.fori_loop(0, times, again, (value, blank))
 
 
 def make_stretch(
