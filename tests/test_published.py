@@ -333,7 +333,12 @@ def test_fabbris_colorizer_is_a_unet_of_256_pixels_and_a_critic_of_patches():
     )
 
 
-CHROMA = ("chromagan", "chromagan_no_class", "chromagan_no_adversarial")
+CHROMA = (
+    "chromagan",
+    "chromagan_sum",
+    "chromagan_no_class",
+    "chromagan_no_adversarial",
+)
 
 
 @pytest.mark.parametrize("name", CHROMA)
@@ -386,6 +391,7 @@ def test_chromagan_has_the_published_networks():
     assert not normalisations(made.critic) and [*made.critic] == ["params"]
     assert made.scores() == (2, 28, 28)  # 784 values
     assert made.recipe.critic_terms["gradient_penalty"].weight == 10
+    assert made.recipe.adversarial_weight == pytest.approx(0.1 * 255 / 110)
     assert critic_updates(made, 0, 500) == [1, 1]
     assert made.recipe.generator_steps == 1
     holds(
@@ -398,4 +404,5 @@ def test_chromagan_has_the_published_networks():
         optimizer__beta2=0.999,
         optimizer__warmup=0,
         reconstruction__name="l2",
+        network__map="sum",
     )
