@@ -61,12 +61,12 @@ def test_the_detector_is_measured_beside_its_baselines(detected):
     }
     for name in ("auprc", "auroc", "base_rate", "false_positive_rate"):
         assert 0 <= metrics[name] <= 1
-    looks = [row.get("validation/total_variation", 0.0) for row in losses(detected)]
-    assert metrics["total_variation"] >= max(looks) > 0
-    assert found["validation"]["count"] == 161
+    assert found["validation"]["count"] == 145  # a tenth of those to train on
     assert found["complete"] and found["history"]["snapshots"] == 10
     rows = [row for row in losses(detected) if "validation/total_variation" in row]
     assert [row["step"] for row in rows] == [20, 40, 60]
+    looks = [row["validation/total_variation"] for row in rows]
+    assert max(0, *looks) <= metrics["total_variation"] <= 1
     for name in ("extremes.png", "scores_of_test_images.svg", "noise.svg"):
         assert (detected / "samples" / name).stat().st_size > 1000
     page = (detected / "report.html").read_text()
@@ -303,6 +303,13 @@ def test_the_papers_critic_starts_as_the_mean_of_all_from_the_first_epoch_on(tmp
     config = configs_of_detect.get_config("published,smoke").unlock()
     config.update_from_flattened_dict(values)
     run = detect.run(config, tmp_path / "run")
+    (look,) = (
+        row["validation/total_variation"]
+        for row in losses(tmp_path / "run")
+        if "validation/total_variation" in row
+    )
+    estimate = pytest.approx(max(0, look), abs=1e-5)
+    assert run["metrics"]["total_variation"] == estimate
     prior = open_prior(str(tmp_path / "run" / "gan"), "")
     snapshots = open_snapshots(prior, run["dataset"]["count"])
     assert snapshots.epoch == -(-run["dataset"]["count"] // 256) == 6

@@ -57,7 +57,8 @@ class TrainedDetector(NamedTuple):
     """Of its critic, as `network.critic` names it."""
     total_variation: float
     """Between normal images and the history's, in [0, 1]: this critic's estimate, the
-    highest of all looks at validation images."""
+    highest of all looks at validation images; 0, which a constant critic gives, where
+    it is below."""
     validated: int
     """Validation images that it was estimated on, and as many of the history."""
 
@@ -203,8 +204,8 @@ def train_detector(
     places = np.linspace(0, 1, QUANTILES)
     quantiles = np.quantile(scores, places).astype(np.float32)
     detector = detector._replace(quantiles=quantiles)
-    kind = prior.config.network.critic
-    return TrainedDetector(detector, kind, float(course.best_value), len(normal))
+    kind, estimate = prior.config.network.critic, max(0.0, float(course.best_value))
+    return TrainedDetector(detector, kind, estimate, len(normal))
 
 
 def _left(step: int, every: int) -> int:
