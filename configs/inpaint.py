@@ -16,7 +16,7 @@ python -m gan_jax.main --config=configs/inpaint.py:yeh,cooper,ballester --config
 """  # noqa: E501
 
 from gan_jax import config as configs
-from gan_jax.variants import with_choice
+from gan_jax.variants import SEARCHES, with_choice
 
 
 def get_config(variant: str = ""):
@@ -41,32 +41,7 @@ LOSSES = {
     },
 }
 
-_PUBLISHED = {
-    "search.optimizer.learning_rate": 0.01,
-    "search.optimizer.beta1": 0.9,
-    "search.optimizer.beta2": 0.999,
-    "search.patience": 0,
-}
-
 VARIANTS = {
-    "adam": {
-        **_PUBLISHED,
-        "search.optimizer.name": "adam",
-        "search.optimizer.schedule": "constant",
-        "search.iterations": 1000,
-    },
-    "momentum": {
-        **_PUBLISHED,
-        "search.optimizer.name": "momentum",
-        "search.optimizer.schedule": "stairs",
-        "search.iterations": 1500,
-    },
-    # Of images in the generator's range, or nearly: the latent itself is found.
-    "exact": {
-        "search.iterations": 4000,
-        "search.restarts": 8,
-        "search.spread": 0.1,
-        "search.patience": 0,
-    },
+    **SEARCHES,
     "smoke": {"count": 8, "search.iterations": 20, "search.restarts": 2},
 }

@@ -1,7 +1,8 @@
 """Variants: named changes of a config's defaults, asked for as `config.py:a,b`.
 
-`DATA` belongs to every training config, `GENERATION` to all plain GANs; what only one
-config changes stands in its own file. Imports no JAX.
+`DATA` belongs to every training config, `GENERATION` to all plain GANs, `SEARCHES` to
+whatever searches latents; what only one config changes stands in its own file. Imports
+no JAX.
 """
 
 from collections.abc import Collection, Mapping
@@ -111,6 +112,38 @@ GENERATION: Mapping[str, Variant] = {
     },
 }
 """Variants that the configs of all plain GANs share, beside those of `DATA`."""
+
+
+# The rates of both published searches.
+_PUBLISHED: Variant = {
+    "search.optimizer.learning_rate": 0.01,
+    "search.optimizer.beta1": 0.9,
+    "search.optimizer.beta2": 0.999,
+    "search.patience": 0,
+}
+
+SEARCHES: Mapping[str, Variant] = {
+    "adam": {
+        **_PUBLISHED,
+        "search.optimizer.name": "adam",
+        "search.optimizer.schedule": "constant",
+        "search.iterations": 1000,
+    },
+    "momentum": {
+        **_PUBLISHED,
+        "search.optimizer.name": "momentum",
+        "search.optimizer.schedule": "stairs",
+        "search.iterations": 1500,
+    },
+    # Of images in the generator's range, or nearly: the latent itself is found.
+    "exact": {
+        "search.iterations": 4000,
+        "search.restarts": 8,
+        "search.spread": 0.1,
+        "search.patience": 0,
+    },
+}
+"""Variants of every config that searches latents: how they are searched."""
 
 
 def with_variants(

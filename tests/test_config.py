@@ -6,6 +6,7 @@ import pytest
 
 from gan_jax import architectures, keys
 from gan_jax.errors import InputError
+from gan_jax.variants import SEARCHES
 
 CONTRACT = [
     "program",
@@ -97,6 +98,23 @@ def test_every_detector_has_its_variants_and_can_be_made(variant):
     assert architectures.gives_energies(config) != paper
     assert config.history.every and config.steps % config.history.every == 0
     assert config.network.hidden == (64 if "smoke" in variant else 512)
+
+
+@pytest.mark.parametrize("name", ["adam", "momentum", "exact"])
+def test_whatever_searches_latents_knows_the_same_searches(name):
+    """Completing, collaborating and detecting; a later variant has the last word."""
+    wanted = dict(SEARCHES[name])
+    for config, before in (
+        ("inpaint", ""),
+        ("collaborate", "inpainting,"),
+        ("detect", ""),
+    ):
+        get_config = importlib.import_module(f"configs.{config}").get_config
+        found = keys.flatten(get_config(f"{before}{name}"))
+        assert {key: found[key] for key in wanted} == wanted
+        smoke = keys.flatten(get_config(f"{before}{name},smoke"))
+        assert smoke["search.iterations"] == 20
+        assert smoke["search.optimizer.name"] == found["search.optimizer.name"]
 
 
 def layer_shape(generator, latent, stop):
