@@ -188,6 +188,7 @@ def with_choice(
     default: str,
     losses: Mapping[str, Variant],
     variants: Mapping[str, Variant],
+    comparisons: Mapping[str, Mapping[str, Variant]],
 ) -> ConfigDict:
     """Put the losses that are named into a config, apply variants, and lock it.
 
@@ -197,16 +198,20 @@ def with_choice(
         default: the loss where none is named.
         losses: by name.
         variants: by name.
+        comparisons: several losses that one name stands for, each by a name of its
+            own; a variant of the same name is applied too.
 
     Raises:
         InputError: a name is unknown.
     """
+    groups = {name: {name: loss} for name, loss in losses.items()} | dict(comparisons)
     chosen = [name for name in names.split(",") if name]
     for name in chosen:
-        if name not in losses and name not in variants:
-            raise _unknown(name, config.name, (*losses, *variants))
-    for name in [name for name in chosen if name in losses] or [default]:
-        config.losses[name] = ConfigDict(dict(losses[name]))
+        if name not in groups and name not in variants:
+            raise _unknown(name, config.name, {**groups, **variants})
+    for group in [name for name in chosen if name in groups] or [default]:
+        for name, loss in groups[group].items():
+            config.losses[name] = ConfigDict(dict(loss))
     rest = ",".join(name for name in chosen if name in variants)
     return with_named(config, rest, variants)
 

@@ -28,6 +28,7 @@ from gan_jax.programs.measurements import check_prior, gather, named_holes
 from gan_jax.programs.prior import Prior, describe, open_prior
 from gan_jax.programs.results import environment
 from gan_jax.programs.signals import Signals
+from gan_jax.programs.sweeps import losses_of
 from gan_jax.programs.workdir import check_workdir, claimed, write_results
 from gan_jax.report import files
 from gan_jax.report.inpainting import Arm, plate, report
@@ -58,15 +59,14 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     began = time.monotonic()
     check_workdir(config, workdir)
+    losses = losses_of(config)
     prior = open_prior(config.prior, COMMANDS)
     check_prior(prior, COMMANDS)
     text = config.degradation
     degradation = searches.degradation(text) if text else None
     prepared = {
-        name: prepare_search(
-            prior, settings, config.search, f"losses.{name}", degradation
-        )
-        for name, settings in config.losses.items()
+        name: prepare_search(prior, settings, config.search, key, degradation)
+        for name, (key, settings) in losses.items()
     }
     found = [
         gather(config, prior, name, hole, degradation)
@@ -163,6 +163,8 @@ def conclude(
         "restarts": str(config.search.restarts),
         "iterations": f"at most {config.search.iterations:,}",
     }
+    if config.sweep.loss:
+        facts["numbers in names"] = config.sweep.key.replace(",", ", ")
     page = report(config.name, facts, arms, command(config.name, flatten(config)))
     files.write_text(workdir / "report.html", page)
     for hole in dict.fromkeys(arm.hole for arm in arms):
