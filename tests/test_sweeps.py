@@ -1,4 +1,4 @@
-"""Several settings of one loss in one run: which arms there are, and what is refused."""
+"""Several settings of one loss in one run: the arms, and what is refused."""
 
 import importlib
 
