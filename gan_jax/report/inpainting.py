@@ -110,13 +110,12 @@ def plate(arms: Sequence[Arm]) -> UInt8[np.ndarray, "height width 3"]:
         columns.append(("truth", first.truth))
     columns.append(("known", _known(first)))
     for arm in arms:
-        columns.append((arm.loss, arm.composite))
+        loss = arm.loss.replace("_", " ")  # titles break between words
+        columns.append((loss, arm.composite))
         if arm.blended is not None:
-            columns.append((f"{arm.loss} blended", arm.blended))
+            columns.append((f"{loss} blended", arm.blended))
         spread = spread_shown(arm.spread[..., None])
-        columns.append(
-            (f"{arm.loss} spread", np.broadcast_to(spread, arm.composite.shape))
-        )
+        columns.append((f"{loss} spread", np.broadcast_to(spread, arm.composite.shape)))
     cells = np.stack([images[:_SHOWN] for _, images in columns], axis=1)
     return tile(to_uint8(cells), column_titles=[name for name, _ in columns])
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from gan_jax.search.latent import Turns, empty_slots
 
-Jobs = Int[np.ndarray, " images"]
+Watched = Int[np.ndarray, " watched"]
 
 
 class Trace(NamedTuple):
@@ -18,9 +18,9 @@ class Trace(NamedTuple):
 
     steps: Int[np.ndarray, " marks"]
     """Iterations made: 0 first, last as many as the longest of the searches made."""
-    latent: Float[np.ndarray, "images marks latent"]
+    latent: Float[np.ndarray, "watched marks latent"]
     """After so many; where a search had ended, its last."""
-    ends: Jobs
+    ends: Watched
     """Iterations that each search made."""
 
 
@@ -46,8 +46,8 @@ def trace(
     turns: Turns,
     starts: Float[Array, "restarts images latent"],
     problems: PyTree[Array],
-    images: Jobs,
-    restarts: Jobs,
+    images: Watched,
+    restarts: Watched,
     slots: int = 64,
     turned: Callable[[int], None] = lambda step: None,
 ) -> Trace:
@@ -91,11 +91,11 @@ def _watched(
     turns: Turns,
     starts: Float[Array, "all latent"],
     problems: PyTree[Array],
-    jobs: Jobs,
+    jobs: Watched,
     looks: list[int],
     slots: int,
     turned: Callable[[int], None],
-) -> tuple[Float[np.ndarray, "images looks latent"], Jobs]:
+) -> tuple[Float[np.ndarray, "watched looks latent"], Watched]:
     """Return the latents of at most `slots` searches at every look, and at the end."""
     count = len(jobs)
     padded = np.zeros(slots, np.int32)
