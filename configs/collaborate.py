@@ -8,14 +8,16 @@ Images:   inpainting: unseen test images of the prior's data, or your own:
           --config.images=DIR --config.masks=DIR --config.shaping.masks=center.
 Variants: sampling (default), inpainting, published (the authors' steps and rates),
           points (for a prior of Gaussians in the plane), narrow (minutes on a CPU),
-          smoke; joined by commas.
+          smoke; joined by commas. After inpainting, adam, momentum or exact chooses
+          how latents are searched, as in configs/inpaint.py.
 
 python -m gan_jax.main --config=configs/collaborate.py --config.prior=runs/gan
 python -m gan_jax.main --config=configs/collaborate.py:inpainting,narrow --config.prior=runs/gan
+python -m gan_jax.main --config=configs/collaborate.py:inpainting,adam,narrow --config.prior=runs/gan
 """  # noqa: E501
 
 from gan_jax import config as configs
-from gan_jax.variants import with_named
+from gan_jax.variants import SEARCHES, with_named
 
 
 def get_config(variant: str = ""):
@@ -23,6 +25,7 @@ def get_config(variant: str = ""):
 
 
 VARIANTS = {
+    **SEARCHES,
     "sampling": {},
     "inpainting": {
         "masks": "center",

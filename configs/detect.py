@@ -19,7 +19,9 @@ Protocol: standard (default): one class is left out of the training images, and 
 Data:     digits (default), photos, mnist, fashion_mnist, cifar10, svhn, celeba (TFDS,
           or --config.data.path), or your own folder of images.
 Variants: the protocols, the data sets, published, wasserstein, narrow (short, for a
-          CPU), smoke; joined by commas.
+          CPU), smoke; joined by commas. adam, momentum or exact chooses how the
+          baseline searches latents (--config.baselines.searched), as in
+          configs/inpaint.py.
 Use:      --config.prior=<workdir of such a run> --config.images=DIR scores your images.
 Cost:     digits two minutes on two CPU cores, mnist,narrow four.
 
@@ -28,7 +30,7 @@ python -m gan_jax.main --config=configs/detect.py --config.prior=runs/detect --c
 """  # noqa: E501
 
 from gan_jax import config as configs
-from gan_jax.variants import IMAGES, with_variants
+from gan_jax.variants import IMAGES, SEARCHES, with_variants
 
 
 def get_config(variant: str = ""):
@@ -41,7 +43,7 @@ def get_config(variant: str = ""):
     config.network.code = 8
     config.history.every = 1000
     config.anomaly.label = "0"
-    config = with_variants(config, variant, "digits", IMAGES, VARIANTS)
+    config = with_variants(config, variant, "digits", IMAGES, SEARCHES, VARIANTS)
     # The generator is a means here: no classifier is trained to judge it.
     config.evaluation.every = 0
     config.evaluation.final_count = 500

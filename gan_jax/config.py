@@ -170,7 +170,12 @@ def inpainting(name: str) -> ConfigDict:
             "count": 200,  # test images
             "blend": True,  # Poisson blending beside the plain composite
             "completions": 4,  # different ones shown of each image
+            "along": 8,  # images drawn along their search; 0 = none
             "losses": {},
+            # Losses of which there is one for every setting: names of losses, and of
+            # their numbers, joined by commas; settings joined by commas, the numbers
+            # of each by colons.
+            "sweep": {"loss": "", "key": "", "over": ""},
             "search": dict(_SEARCH),
         }
     )

@@ -16,14 +16,15 @@ RESUMABLE = (
     "log_every",
     "checkpoint_every",
     "sample_every",
+    "along",
     "shaping.log_every",
     "shaping.checkpoint_every",
     "evaluation.every",
     "evaluation.final_count",
     "fused_steps",
 )
-"""Keys that may change when a run continues: length, logging, a study's extent; and
-those of its arms."""
+"""Keys that may change when a run continues: length, logging, the extent of a study or
+a sweep; and those of its arms."""
 
 _OF_ARMS = re.compile(r"(shared|arms\.[^.]+)\.")
 

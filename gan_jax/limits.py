@@ -124,6 +124,7 @@ LIMITS: Mapping[str, Limits] = {
     "reconstruction.prior": _WEIGHT,
     "count": _COUNT,
     "completions": _COUNT,
+    "along": _EVERY,
     "losses.*.context": _WEIGHT,
     "losses.*.gradient": _WEIGHT,
     "losses.*.prior": _WEIGHT,
@@ -165,6 +166,11 @@ LIMITS: Mapping[str, Limits] = {
 _OF_LOSSES = re.compile(r"losses\.[^.]+")
 
 
+def limits_of(key: str) -> Limits:
+    """Return which numbers a dotted key may hold."""
+    return LIMITS.get(_OF_LOSSES.sub("losses.*", key), Limits())
+
+
 def check(config: ConfigDict) -> None:
     """Refuse a config that holds a number which makes no sense.
 
@@ -177,7 +183,7 @@ def check(config: ConfigDict) -> None:
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     for key, value in numbers.items():
-        limits = LIMITS.get(_OF_LOSSES.sub("losses.*", key), Limits())
+        limits = limits_of(key)
         if not limits.hold(value):
             wanted = str(limits) if math.isfinite(value) else "that is finite"
             raise InputError(

@@ -1,9 +1,9 @@
 """Variants: named changes of a config's defaults, asked for as `config.py:a,b`.
 
 `DATA` belongs to every training config, `IMAGES` to those of plain GANs, whatever they
-are used for, `GENERATION` to those that also learn points in the plane; what only one
-config changes stands in its own file. An entry under several names, e.g. `"a,b"`, holds
-where all of them are asked for. Imports no JAX.
+are used for, `GENERATION` to those that also learn points in the plane, `SEARCHES` to
+whatever searches latents; what only one config changes stands in its own file. An
+entry under several names, e.g. `"a,b"`, holds where all are asked for. Imports no JAX.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -121,6 +121,38 @@ GENERATION: Mapping[str, Variant] = {
 """The same, and data that are points in the plane."""
 
 
+# The rates of both published searches.
+_PUBLISHED: Variant = {
+    "search.optimizer.learning_rate": 0.01,
+    "search.optimizer.beta1": 0.9,
+    "search.optimizer.beta2": 0.999,
+    "search.patience": 0,
+}
+
+SEARCHES: Mapping[str, Variant] = {
+    "adam": {
+        **_PUBLISHED,
+        "search.optimizer.name": "adam",
+        "search.optimizer.schedule": "constant",
+        "search.iterations": 1000,
+    },
+    "momentum": {
+        **_PUBLISHED,
+        "search.optimizer.name": "momentum",
+        "search.optimizer.schedule": "stairs",
+        "search.iterations": 1500,
+    },
+    # Of images in the generator's range, or nearly: the latent itself is found.
+    "exact": {
+        "search.iterations": 4000,
+        "search.restarts": 8,
+        "search.spread": 0.1,
+        "search.patience": 0,
+    },
+}
+"""Variants of every config that searches latents: how they are searched."""
+
+
 def with_variants(
     config: ConfigDict, names: str, data: str, *tables: Mapping[str, Variant]
 ) -> ConfigDict:
@@ -156,6 +188,7 @@ def with_choice(
     default: str,
     losses: Mapping[str, Variant],
     variants: Mapping[str, Variant],
+    comparisons: Mapping[str, Mapping[str, Variant]],
 ) -> ConfigDict:
     """Put the losses that are named into a config, apply variants, and lock it.
 
@@ -165,14 +198,18 @@ def with_choice(
         default: the loss where none is named.
         losses: by name.
         variants: by name.
+        comparisons: several losses that one name stands for, each by a name of its
+            own; a variant of the same name is applied too.
 
     Raises:
         InputError: a name is unknown.
     """
-    chosen = _known(names, config.name, losses, variants)
-    for name in [name for name in chosen if name in losses] or [default]:
-        config.losses[name] = ConfigDict(dict(losses[name]))
-    return _applied(config, [name for name in chosen if name not in losses], variants)
+    groups = {name: {name: loss} for name, loss in losses.items()} | dict(comparisons)
+    chosen = _known(names, config.name, groups, variants)
+    for group in [name for name in chosen if name in groups] or [default]:
+        for name, loss in groups[group].items():
+            config.losses[name] = ConfigDict(dict(loss))
+    return _applied(config, [name for name in chosen if name in variants], variants)
 
 
 def with_named(

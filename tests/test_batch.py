@@ -308,6 +308,11 @@ def test_completed_images_are_refined_by_the_priors_critic(prior, tmp_path):
     [
         (inpainting, {"masks": "center,left"}, "one kind of hole"),
         (inpainting, {"variants": "yeh,cooper,smoke"}, "one loss"),
+        (
+            inpainting,
+            {"sweep.loss": "yeh", "sweep.key": "gradient", "sweep.over": "0,1"},
+            "one setting in config.sweep",
+        ),
         (inpainting, {"masks": "centre"}, "known: none, center"),
         (inpainting, {"prior": ""}, "configs/wgan_gp.py"),
         (inpainting, {"images": ""}, "--images is empty"),

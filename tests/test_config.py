@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 import configs
 from gan_jax import architectures, keys, variants
 from gan_jax.errors import InputError
+from gan_jax.variants import SEARCHES
 
 CONTRACT = [
     "program",
@@ -122,6 +123,23 @@ def test_the_papers_detector_is_its_critic_whatever_the_data():
     assert other.detector.rescale
     other.detector.rescale = False
     assert other.to_dict() == configs[1].to_dict()
+
+
+@pytest.mark.parametrize("name", ["adam", "momentum", "exact"])
+def test_whatever_searches_latents_knows_the_same_searches(name):
+    """Completing, collaborating and detecting; a later variant has the last word."""
+    wanted = dict(SEARCHES[name])
+    for config, before in (
+        ("inpaint", ""),
+        ("collaborate", "inpainting,"),
+        ("detect", ""),
+    ):
+        get_config = importlib.import_module(f"configs.{config}").get_config
+        found = keys.flatten(get_config(f"{before}{name}"))
+        assert {key: found[key] for key in wanted} == wanted
+        smoke = keys.flatten(get_config(f"{before}{name},smoke"))
+        assert smoke["search.iterations"] == 20
+        assert smoke["search.optimizer.name"] == found["search.optimizer.name"]
 
 
 def test_variants_combine_data_first():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.report.inpainting import Along, Arm, along_plate, plates, report
 from tests.test_main import run, summary
 
 CONFIG = "--config=configs/inpaint.py:yeh,ballester,smoke"
@@ -23,7 +24,14 @@ def prior(tmp_path_factory):
 @pytest.fixture(scope="module")
 def completed(prior, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("inpaint")
-    flags = (f"--config.prior={prior}", "--config.masks=center,random:0.8")
+    flags = (
+        f"--config.prior={prior}",
+        "--config.masks=center,random:0.8",
+        "--config.search.iterations=11",
+        "--config.sweep.loss=ballester",
+        "--config.sweep.key=gradient,prior",
+        "--config.sweep.over=0.8:0.5",
+    )
     finished = run(workdir, *flags, config=CONFIG)
     assert finished.returncode == 0, finished.stderr
     return workdir, flags
@@ -39,7 +47,7 @@ def test_every_loss_completes_every_image_under_every_hole(completed):
     found = summary(workdir)
     assert found["inputs"] == {"done": 8, "failed": 0} and found["complete"]
     for hole, missing in (("center", 0.25), ("random:0.8", 0.8)):
-        for loss in ("yeh", "ballester"):
+        for loss in ("yeh", "ballester_0.8_0.5"):
             own = {
                 name: found["metrics"][f"{hole}/{loss}/{name}"]
                 for name in ("mse_hole", "mse_composite", "blended_psnr_hole", "kid")
@@ -53,13 +61,21 @@ def test_every_loss_completes_every_image_under_every_hole(completed):
     assert plate.std() > 5
     assert "too few" in found["metrics_failed"]["center/yeh/fid"]
     page = (workdir / "report.html").read_text()
-    assert "Beside the published figures" in page and page.count("<img") >= 6
+    assert "Beside the published figures" in page and page.count("<img") >= 10
+    assert page.count("along the search") >= 4 and "gradient, prior" in page
+    plate = Image.open(workdir / "samples" / "center-ballester_0.8_0.5-along.png")
+    # Eight images: truth, known, after 0, 10 and 11 iterations, result.
+    assert plate.size[0] > 6 * 28 and plate.size[1] > 8 * 28
+    assert np.asarray(plate).std() > 5
 
 
 def test_the_same_command_finds_what_was_searched(completed):
     workdir, flags = completed
     before = summary(workdir)
-    kept = sorted((workdir / "searches").iterdir())
+    kept = sorted((workdir / "searches").glob("*.npz"))
+    along = sorted((workdir / "searches" / "along").iterdir())
+    assert [path.name for path in along] == [path.name for path in kept]
+    seen = [path.stat().st_mtime_ns for path in along]
     stamps = [path.stat().st_mtime_ns for path in kept]
     assert len(kept) == 4
     whole = [path.read_bytes() for path in kept]
@@ -72,6 +88,32 @@ def test_the_same_command_finds_what_was_searched(completed):
     assert finished.stdout.count("searched before") == 1
     assert summary(workdir)["metrics"] == before["metrics"]
     assert kept[3].stat().st_mtime_ns == stamps[3]
+    # What was found anew is the same, and so is the way to it.
+    assert [path.stat().st_mtime_ns for path in along] == seen
+
+
+def test_a_result_lies_on_the_way_that_is_drawn(completed):
+    """Where the best latent was visited when it was looked at, both are the same."""
+    workdir, _ = completed
+    for path in (workdir / "searches" / "along").iterdir():
+        with np.load(path) as seen, np.load(workdir / "searches" / path.name) as found:
+            assert seen["steps"].tolist() == [0, 10, 11]
+            met = found["best_step"] == 10
+            assert met.any() and (seen["ends"] == 11).all()
+            np.testing.assert_array_equal(seen["latent"][met, 1], found["latent"][met])
+
+
+def test_more_settings_and_no_drawing_need_no_new_search(completed):
+    workdir, flags = completed
+    before = {path: path.stat().st_mtime_ns for path in workdir.glob("searches/*.npz")}
+    more = ("--config.sweep.over=0.8:0.5,0:1", "--config.along=0")
+    finished = run(workdir, *flags, *more, config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.count("searched before") == 4
+    after = {path: path.stat().st_mtime_ns for path in workdir.glob("searches/*.npz")}
+    assert len(after) == 6 and before.items() <= after.items()
+    assert "along the search" not in (workdir / "report.html").read_text()
+    assert "center/ballester_0_1/psnr_hole" in summary(workdir)["metrics"]
 
 
 @pytest.mark.parametrize("blend", [pytest.param(True, marks=pytest.mark.slow), False])
@@ -144,6 +186,8 @@ def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, ble
         ),
         (["--config.prior={}", "--config.losses.yeh.prior=-1"], "at least 0"),
         (["--config.prior={}", "--config.search.slots=0"], "at least 1"),
+        (["--config.prior={}", "--config.sweep.over=1"], "sweep.loss is empty"),
+        (["--config.prior={}", "--config.along=-1"], "at least 0"),
         (["--config.prior={}", "--config.losses.yeh.unlikely=so"], "known: trained"),
     ],
 )
@@ -204,7 +248,7 @@ def test_a_prior_that_changed_is_searched_anew(prior, tmp_path):
     flags = (f"--config.prior={prior}", "--config.count=2")
     config = "--config=configs/inpaint.py:smoke"
     assert run(tmp_path / "run", *flags, config=config).returncode == 0
-    (path,) = (tmp_path / "run" / "searches").iterdir()
+    (path,) = (tmp_path / "run" / "searches").glob("*.npz")
     with np.load(path) as kept:
         arrays = dict(kept)
     np.savez(path, **arrays | {"identity": np.array("another")})
@@ -213,3 +257,55 @@ def test_a_prior_that_changed_is_searched_anew(prior, tmp_path):
     assert "of another prior or of other images" in finished.stdout
     with np.load(path) as kept:
         np.testing.assert_array_equal(kept["latent"], arrays["latent"])
+
+
+def arm(loss, iterations, along=None):
+    """Return an arm of random images whose searches made so many iterations."""
+    random = np.random.default_rng(iterations)
+    images = random.uniform(-1, 1, (3, 8, 8, 1))
+    masks = (random.random((3, 8, 8, 1)) < 0.5).astype(float)
+    return Arm(
+        data="any",
+        hole="center",
+        loss=loss,
+        truth=images,
+        masked=images * masks,
+        masks=masks,
+        composite=images,
+        blended=None,
+        spread=np.zeros((3, 8, 8)),
+        diverse=images[:, None],
+        metrics={"psnr_hole": 20.0},
+        history=np.linspace(2, 1, iterations),
+        along=along,
+    )
+
+
+def test_searches_of_unequal_length_are_one_report():
+    """The first may be the shortest, or the longest."""
+    for lengths in ((3, 9, 5, 4), (9, 3, 4, 5)):
+        arms = [arm(f"loss_{at}", length) for at, length in enumerate(lengths)]
+        page = report("inpaint", {}, arms, "command")
+        assert "Loss" in page and "along the search" not in page
+        # More losses than one plate can show have another one.
+        assert len(plates(arms)) == page.count('alt="Under center"') == 2
+
+
+def test_a_way_is_drawn_from_its_start_to_the_result():
+    generated = np.broadcast_to(
+        np.array([-1.0, 0.0, 1.0]).reshape(1, 3, 1, 1, 1), (2, 3, 8, 8, 1)
+    )
+    some = np.array([5, 10])
+    way = Along(np.array([0, 3, 10]), generated, some, some - 1)
+    this = arm("yeh", 10, way)
+    drawn = along_plate(this, way)
+    narrow = along_plate(this._replace(truth=None), way)
+    assert drawn.shape[0] == narrow.shape[0]
+    cell = 104 + 6
+    assert drawn.shape[1] == narrow.shape[1] + cell
+    # From the right: result, after 10, 3 and 0 iterations.
+    middle = drawn[drawn.shape[0] // 4, :, 0]
+    right = drawn.shape[1] - 12 - 52
+    found = [int(middle[right - place * cell]) for place in (1, 2, 3)]
+    assert found == [255, 128, 0]
+    assert "yeh: along the search" in report("inpaint", {}, [this], "command")

@@ -8,7 +8,8 @@ import pytest
 
 from gan_jax.networks import dcgan
 from gan_jax.search.descent import natural_gradient
-from gan_jax.search.latent import Search, diverse, minimise
+from gan_jax.search.diverse import diverse
+from gan_jax.search.latent import Search, minimise
 from tests.weights import first_weights
 
 SIZE = 3

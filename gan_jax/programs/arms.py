@@ -13,6 +13,7 @@ from gan_jax import recipe as recipes
 from gan_jax.data.sources import Official
 from gan_jax.errors import InputError
 from gan_jax.keys import flatten
+from gan_jax.programs.sweeps import arm_name, number
 from gan_jax.programs.teacher import teachable
 from gan_jax.report.terminal import say
 
@@ -59,7 +60,7 @@ def study_arms(config: ConfigDict) -> list[Arm]:
             own = plain.copy_and_resolve_references()
             with own.unlocked():
                 own.update_from_flattened_dict({config.sweep.key: value})
-            arms.append(Arm(f"{name}_{value!r}".removesuffix(".0"), name, own, value))
+            arms.append(Arm(arm_name(name, value), name, own, value))
     return arms
 
 
@@ -69,14 +70,7 @@ def swept(config: ConfigDict) -> list[float]:
     Raises:
         InputError: one is no number, or there is none.
     """
-    values: list[float] = []
-    for text in filter(None, config.sweep.over.split(",")):
-        try:
-            values.append(float(text))
-        except ValueError:
-            raise InputError(
-                f"sweep.over: '{text}' is no number; give numbers joined by commas"
-            ) from None
+    values = [number(text) for text in config.sweep.over.split(",") if text]
     if not values:
         raise InputError("sweep.over is empty: give numbers joined by commas")
     return sorted(set(values))

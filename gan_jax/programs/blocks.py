@@ -27,6 +27,7 @@ from gan_jax.programs.prior import Prior, describe, open_prior
 from gan_jax.programs.refined_completions import kept_where_trusted
 from gan_jax.programs.refinements import Refiner
 from gan_jax.programs.scoring import open_scoring
+from gan_jax.programs.sweeps import losses_of
 from gan_jax.search.continuous import Continuous
 from gan_jax.search.refinement import Problem
 
@@ -190,15 +191,14 @@ def _searching(
     One search is compiled and kept full by all blocks that are under way.
     """
     (name, hole), *more = named_holes(config.masks).items()
-    (loss, settings), *others = config.losses.items()
+    (loss, (key, settings)), *others = losses_of(config).items()
     if more or others:
         raise InputError(
             "a batch job has one kind of hole and one loss: name one in config.masks, "
-            "and one variant of losses, and give each other one an --out of its own"
+            "and one variant of losses with one setting in config.sweep, and give each "
+            "other one an --out of its own"
         )
-    weights, search = make_search(
-        prior, settings, config.search, f"losses.{loss}", degradation
-    )
+    weights, search = make_search(prior, settings, config.search, key, degradation)
     cut = targets.cutter(*cuts(config, prior, hole, degradation))
     continuous = Continuous(search, config.search.slots, config.search.length, compiled)
 

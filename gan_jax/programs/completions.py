@@ -19,9 +19,11 @@ from gan_jax.programs.prior import Prior
 from gan_jax.programs.targets import Target
 from gan_jax.report import files
 from gan_jax.report.grids import to_uint8
-from gan_jax.report.inpainting import Arm, spread_shown
+from gan_jax.report.inpainting import Along, Arm, spread_shown
 from gan_jax.search.completion import Problem
-from gan_jax.search.latent import Found, diverse
+from gan_jax.search.diverse import diverse
+from gan_jax.search.latent import Found
+from gan_jax.search.trace import Trace
 
 _CHUNK = 100  # images generated or blended at once
 
@@ -60,6 +62,8 @@ class Completion(NamedTuple):
     """Without a visible edge, where that was asked for."""
     seconds: float
     """Of the search, compilation included."""
+    along: Along | None = None
+    """Some of the images on the way; None where they are not drawn."""
 
 
 def generating(prior: Prior) -> Generate:
@@ -199,7 +203,20 @@ def as_arm(
         diverse=different(completion, count),
         metrics=metrics,
         history=_median(completion.found.history),
+        along=completion.along,
     )
+
+
+def along(generate: Generate, found: Found, trace: Trace) -> Along:
+    """Make the images of the latents that searches went through.
+
+    Args:
+        generate: as `generating` gives it.
+        found: what the searches came to.
+        trace: of the first images.
+    """
+    best = found.best_step[: len(trace.ends)]
+    return Along(trace.steps, generate(trace.latent), trace.ends, best)
 
 
 def spread(completion: Completion) -> Float[np.ndarray, "count height width"]:

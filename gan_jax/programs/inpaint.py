@@ -17,20 +17,27 @@ from gan_jax.programs.completions import (
     Completion,
     Generate,
     Task,
+    along,
     as_arm,
     complete,
     figures,
     generating,
     write_images,
 )
-from gan_jax.programs.latents import Prepared, found_for, prepare_search
+from gan_jax.programs.latents import (
+    Prepared,
+    found_for,
+    prepare_search,
+    traced_for,
+)
 from gan_jax.programs.measurements import check_prior, gather, named_holes
 from gan_jax.programs.prior import Prior, describe, open_prior
 from gan_jax.programs.results import environment
 from gan_jax.programs.signals import Signals
+from gan_jax.programs.sweeps import losses_of
 from gan_jax.programs.workdir import check_workdir, claimed, write_results
 from gan_jax.report import files
-from gan_jax.report.inpainting import Arm, plate, report
+from gan_jax.report.inpainting import Arm, along_plate, plates, report
 from gan_jax.report.terminal import say
 from gan_jax.report.training import command
 
@@ -58,15 +65,14 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     began = time.monotonic()
     check_workdir(config, workdir)
+    losses = losses_of(config)
     prior = open_prior(config.prior, COMMANDS)
     check_prior(prior, COMMANDS)
     text = config.degradation
     degradation = searches.degradation(text) if text else None
     prepared = {
-        name: prepare_search(
-            prior, settings, config.search, f"losses.{name}", degradation
-        )
-        for name, settings in config.losses.items()
+        name: prepare_search(prior, settings, config.search, key, degradation)
+        for name, (key, settings) in losses.items()
     }
     found = [
         gather(config, prior, name, hole, degradation)
@@ -97,9 +103,16 @@ def _complete(
 ) -> Completion:
     """Search the latents of a task, or read those found before; make the images."""
     title = _title(task.hole, name)
-    path = workdir / "searches" / f"{title}.npz"
-    _, found, seconds = found_for(config, prior, task, prepared, path, title, signals)
-    return complete(generate, task, name, found, config.blend, seconds)
+    folder = workdir / "searches"
+    path = folder / f"{title}.npz"
+    searched = found_for(config, prior, task, prepared, path, title, signals)
+    _, found, seconds = searched
+    completion = complete(generate, task, name, found, config.blend, seconds)
+    if not config.along:
+        return completion
+    path = folder / "along" / f"{title}.npz"
+    seen = traced_for(config, prior, searched, prepared, path, title, signals)
+    return completion._replace(along=along(generate, found, seen))
 
 
 def _title(*parts: str) -> str:
@@ -163,10 +176,19 @@ def conclude(
         "restarts": str(config.search.restarts),
         "iterations": f"at most {config.search.iterations:,}",
     }
+    if config.sweep.loss:
+        facts["numbers in names"] = config.sweep.key.replace(",", ", ")
     page = report(config.name, facts, arms, command(config.name, flatten(config)))
     files.write_text(workdir / "report.html", page)
     for hole in dict.fromkeys(arm.hole for arm in arms):
         own = [arm for arm in arms if arm.hole == hole]
-        files.write_image(workdir / "samples" / f"{_title(hole)}.png", plate(own))
+        for number, drawn in enumerate(plates(own), 1):
+            name = _title(hole) if number == 1 else f"{_title(hole)}-{number}"
+            files.write_image(workdir / "samples" / f"{name}.png", drawn)
+    for arm in arms:
+        if arm.along is not None:
+            name = f"{_title(arm.hole, arm.loss)}-along"
+            drawn = along_plate(arm, arm.along)
+            files.write_image(workdir / "samples" / f"{name}.png", drawn)
     files.write_json(workdir / "summary.json", summary)
     return summary

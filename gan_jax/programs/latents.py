@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
@@ -19,7 +20,12 @@ from gan_jax.names import look_up
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs import targets
 from gan_jax.programs.completions import Task
-from gan_jax.programs.findings import read_found, write_found
+from gan_jax.programs.findings import (
+    read_found,
+    read_trace,
+    write_found,
+    write_trace,
+)
 from gan_jax.programs.measurements import START, key_of
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.signals import Signals
@@ -27,11 +33,12 @@ from gan_jax.programs.targets import Target
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
 from gan_jax.search.completion import Problem, completion_loss, for_one
-from gan_jax.search.latent import Found, Search, prepare
+from gan_jax.search.latent import Found, Search, Turns, compile_turns, run
+from gan_jax.search.trace import Trace, trace
 
 Weights: TypeAlias = Callable[[Array], Array]
 """Gives known values their weights in a loss, from a mask."""
-Prepared: TypeAlias = tuple[Weights, Callable[..., Found]]
+Prepared: TypeAlias = tuple[Weights, Turns]
 """The weights, made from a mask, that a loss gives known values; and its search, which
 is compiled once for all kinds of holes."""
 
@@ -58,7 +65,7 @@ def prepare_search(
         InputError: as `make_search`.
     """
     weights, search = make_search(prior, settings, how, key, degradation)
-    return weights, prepare(search, how.length, compiled)
+    return weights, compile_turns(search, how.length, compiled)
 
 
 def make_search(
@@ -157,7 +164,7 @@ def _search(
 ) -> Found:
     """Search a latent for every image of a task."""
     settings = config.search
-    weights, search = prepared
+    weights, turns = prepared
     every = len(task.targets) * settings.restarts
     done = 0
     with Progress(every, 0, title, "latent") as progress:
@@ -169,7 +176,54 @@ def _search(
             signals.obey()
 
         asked = question(config, prior, task, weights)
-        return search(*asked, settings.slots, advanced)
+        return run(turns, *asked, settings.slots, advanced)
+
+
+def traced_for(
+    config: ConfigDict,
+    prior: Prior,
+    searched: Searched,
+    prepared: Prepared,
+    path: Path,
+    title: str,
+    signals: Signals,
+) -> Trace:
+    """Watch the first searches of a task, or read where their latents were before.
+
+    Of each image it is the search from the start that led to the best latent.
+
+    Args:
+        config: `along`, above 0, is how many; `search` and `seed` of it as before.
+        prior: under which latents were searched.
+        searched: what was found.
+        prepared: the search that found it.
+        path: where the latents are kept.
+        title: of the search, as it is shown.
+        signals: that interrupt it.
+
+    Raises:
+        Interrupted: by a signal; nothing is kept.
+        OSError: the latents cannot be written.
+    """
+    found, (weights, turns) = searched.found, prepared
+    some = np.arange(min(config.along, len(found.latent)))
+    parts = (prior.digest.encode(), found.latent.tobytes(), some.tobytes())
+    identity = hashlib.sha256(b"".join(parts)).hexdigest()
+    kept = read_trace(path, identity)
+    if kept is not None:
+        return kept
+    iterations = config.search.iterations
+    with Progress(iterations, 0, f"{title}, watched", "iteration") as progress:
+
+        def turned(step: int) -> None:
+            progress.advance(min(step, iterations))
+            signals.obey()
+
+        asked = question(config, prior, searched.task, weights)
+        restarts = found.restart[some]
+        seen = trace(turns, *asked, some, restarts, config.search.slots, turned)
+    write_trace(path, seen, identity)
+    return seen
 
 
 def question(

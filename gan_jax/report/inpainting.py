@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from gan_jax.report import plots
 from gan_jax.report.files import encode_png
 from gan_jax.report.grids import tile, to_uint8
-from gan_jax.report.page import Command, Figure, Section, Table, page
+from gan_jax.report.page import Command, Figure, Section, Table, page, picture
 
 Images = Float[np.ndarray, "count height width channels"]
 
 _SHOWN = 10  # images of a plate
+_TOGETHER = 3  # losses of a plate
 
 _SETS = ("CelebA, masks A", "SVHN, masks A", "CelebA, masks B", "SVHN, masks B")
 _PUBLISHED = {
@@ -58,6 +59,19 @@ _PUBLISHED = {
 by loss (alpha, beta, eta) and set MSE, PSNR and SSIM."""
 
 
+class Along(NamedTuple):
+    """Some images along their searches."""
+
+    steps: Int[np.ndarray, " marks"]
+    """Iterations made."""
+    generated: Float[np.ndarray, "some marks height width channels"]
+    """What the latent generated after so many; where a search had ended, its last."""
+    ends: Int[np.ndarray, " some"]
+    """Iterations that each search made."""
+    best: Int[np.ndarray, " some"]
+    """After so many the latent that is kept was visited."""
+
+
 class Arm(NamedTuple):
     """One loss under one kind of hole, as it is shown."""
 
@@ -78,6 +92,14 @@ class Arm(NamedTuple):
     metrics: Mapping[str, float | None]
     history: Float[np.ndarray, " iterations"]
     """Median loss over the images."""
+    along: Along | None
+    """The first images on the way; None where they are not drawn."""
+
+
+def plates(arms: Sequence[Arm]) -> list[UInt8[np.ndarray, "height width 3"]]:
+    """Draw images under one kind of hole, a plate for every few losses."""
+    groups = range(0, len(arms), _TOGETHER)
+    return [plate(arms[at : at + _TOGETHER]) for at in groups]
 
 
 def plate(arms: Sequence[Arm]) -> UInt8[np.ndarray, "height width 3"]:
@@ -88,13 +110,12 @@ def plate(arms: Sequence[Arm]) -> UInt8[np.ndarray, "height width 3"]:
         columns.append(("truth", first.truth))
     columns.append(("known", _known(first)))
     for arm in arms:
-        columns.append((arm.loss, arm.composite))
+        loss = arm.loss.replace("_", " ")  # titles break between words
+        columns.append((loss, arm.composite))
         if arm.blended is not None:
-            columns.append((f"{arm.loss} blended", arm.blended))
+            columns.append((f"{loss} blended", arm.blended))
         spread = spread_shown(arm.spread[..., None])
-        columns.append(
-            (f"{arm.loss} spread", np.broadcast_to(spread, arm.composite.shape))
-        )
+        columns.append((f"{loss} spread", np.broadcast_to(spread, arm.composite.shape)))
     cells = np.stack([images[:_SHOWN] for _, images in columns], axis=1)
     return tile(to_uint8(cells), column_titles=[name for name, _ in columns])
 
@@ -137,6 +158,22 @@ def several(arm: Arm) -> UInt8[np.ndarray, "height width 3"]:
     return tile(to_uint8(cells), column_titles=titles)
 
 
+def along_plate(arm: Arm, along: Along) -> UInt8[np.ndarray, "height width 3"]:
+    """Draw images on their way: truth, known pixels, G(z) after iterations, result."""
+    count = len(along.generated)
+    columns = {} if arm.truth is None else {"truth": arm.truth[:count]}
+    columns["known"] = _known(arm)[:count]
+    for mark, step in enumerate(along.steps):
+        columns[f"{step:,}" if step else "start"] = along.generated[:, mark]
+    columns["result"] = arm.composite[:count]
+    rows = [
+        f"best at {best:,} of {end:,}"
+        for best, end in zip(along.best, along.ends, strict=True)
+    ]
+    cells = np.stack(list(columns.values()), axis=1)
+    return tile(to_uint8(cells), column_titles=list(columns), row_titles=rows)
+
+
 def report(
     title: str, facts: Mapping[str, str], arms: Sequence[Arm], command: str
 ) -> str:
@@ -156,14 +193,15 @@ def report(
     pictures: list[Figure] = []
     for hole in dict.fromkeys(arm.hole for arm in arms):
         own = [arm for arm in arms if arm.hole == hole]
-        pictures.append(
-            Figure(
+        pictures += [
+            picture(
                 f"Under {hole}",
-                encode_png(plate(own)),
+                drawn,
                 "Missing pixels are chequered. Spread: standard deviation over the "
                 "restarts, white = a quarter of the range or more.",
             )
-        )
+            for drawn in plates(own)
+        ]
         pictures += [
             Figure(
                 f"{arm.loss}: different completions",
@@ -173,10 +211,26 @@ def report(
             for arm in own
             if arm.diverse.shape[1] > 1
         ]
+        pictures += [
+            picture(
+                f"{arm.loss}: along the search",
+                along_plate(arm, arm.along),
+                "What the latent generates after so many iterations; a search that has "
+                "ended stays where it was. Result: the best latent that was visited, "
+                "under the known pixels.",
+            )
+            for arm in own
+            if arm.along is not None
+        ]
     courses = {f"{arm.hole}, {arm.loss}": arm.history for arm in arms}
     rows = [
-        {"step": step, **{name: float(loss[step]) for name, loss in courses.items()}}
-        for step in range(len(arms[0].history))
+        {"step": step}
+        | {
+            name: float(loss[step])
+            for name, loss in courses.items()
+            if step < len(loss)
+        }
+        for step in range(max(map(len, courses.values())))
     ]
     groups = {name: [name] for name in courses}
     course = Figure("Loss", plots.curves(rows, groups), "Median over the images.")

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
-from gan_jax.search.latent import Ends, Found, Search, Slot, as_tree, begin, make_turn
+from gan_jax.search.latent import Ends, Found, Search, Slot, begin, compile_turns
 
 
 @dataclasses.dataclass
@@ -64,9 +64,7 @@ class Continuous:
                 "needs one of each"
             )
         self._search, self._slots = search, slots
-        self._turn = functools.partial(
-            compiled(make_turn(search, length)), as_tree(search.loss)
-        )
+        self._turn = compile_turns(search, length, compiled).turn
         self._waiting: collections.deque[tuple[_Image, int]] = collections.deque()
         self._changed = threading.Condition()
         self._closed = False

@@ -181,6 +181,30 @@ def make_turn(search: Search, length: int) -> Callable[..., tuple[Slot, Array]]:
     return turn
 
 
+class Turns(NamedTuple):
+    """A search, compiled for many calls."""
+
+    search: Search
+    length: int
+    """Iterations of a turn, between looks at what has ended."""
+    turn: Callable[..., tuple[Slot, Array]]
+    """As `make_turn` has it, of the search's loss."""
+
+
+def compile_turns(
+    search: Search, length: int = 50, compiled: Callable[..., Any] = jax.jit
+) -> Turns:
+    """Return a search that is compiled once for many calls.
+
+    Args:
+        search: what is minimised, and how.
+        length: iterations of a turn.
+        compiled: compiles a function, as `jax.jit` does.
+    """
+    turn = compiled(make_turn(search, length))
+    return Turns(search, length, functools.partial(turn, as_tree(search.loss)))
+
+
 def minimise(
     search: Search,
     starts: Float[Array, "restarts images latent"],
@@ -208,7 +232,8 @@ def minimise(
     Raises:
         ValueError: no images, no restarts, or less than one slot or iteration.
     """
-    return prepare(search, length, compiled)(starts, problems, slots, advanced)
+    turns = compile_turns(search, length, compiled)
+    return run(turns, starts, problems, slots, advanced)
 
 
 def prepare(
@@ -219,41 +244,50 @@ def prepare(
     Returns:
         `run(starts, problems, slots, advanced)`.
     """
-    turn = functools.partial(compiled(make_turn(search, length)), as_tree(search.loss))
+    return functools.partial(run, compile_turns(search, length, compiled))
 
-    def run(
-        starts: Float[Array, "restarts images latent"],
-        problems: PyTree[Array],
-        slots: int = 64,
-        advanced: Callable[[int], None] = lambda count: None,
-    ) -> Found:
-        restarts, images, size = starts.shape
-        if min(restarts, images, slots, length, search.iterations) < 1:
-            raise ValueError(
-                f"{images} images, {restarts} restarts, {slots} slots, {length} of "
-                f"{search.iterations} iterations: a search needs one of each"
-            )
-        flat = jnp.asarray(starts).reshape(restarts * images, size)
-        state = jax.vmap(functools.partial(begin, search))(flat[jnp.zeros(slots, int)])
-        ends = Ends(len(flat), size, search.iterations)
-        waiting = iter(range(len(flat)))
-        jobs = np.zeros(slots, np.int32)
-        busy = np.zeros(slots, bool)
-        while True:
-            fresh = np.zeros(slots, bool)
-            for slot, job in zip(np.flatnonzero(~busy), waiting, strict=False):
-                jobs[slot], fresh[slot] = job, True
-            busy |= fresh
-            if not busy.any():
-                return ends.gather(restarts)
-            state, over = turn(state, flat, problems, jobs, fresh)
-            leaving = np.flatnonzero(busy & np.asarray(over))
-            if len(leaving):
-                ends.take(jobs[leaving], leaving, state)
-                busy[leaving] = False
-            advanced(len(leaving))
 
-    return run
+def run(
+    turns: Turns,
+    starts: Float[Array, "restarts images latent"],
+    problems: PyTree[Array],
+    slots: int = 64,
+    advanced: Callable[[int], None] = lambda count: None,
+) -> Found:
+    """Search a latent for every image from every start; otherwise as `minimise`."""
+    search = turns.search
+    restarts, images, size = starts.shape
+    if min(restarts, images, slots, turns.length, search.iterations) < 1:
+        raise ValueError(
+            f"{images} images, {restarts} restarts, {slots} slots, {turns.length} of "
+            f"{search.iterations} iterations: a search needs one of each"
+        )
+    flat = jnp.asarray(starts).reshape(restarts * images, size)
+    state = empty_slots(search, flat, slots)
+    ends = Ends(len(flat), size, search.iterations)
+    waiting = iter(range(len(flat)))
+    jobs = np.zeros(slots, np.int32)
+    busy = np.zeros(slots, bool)
+    while True:
+        fresh = np.zeros(slots, bool)
+        for slot, job in zip(np.flatnonzero(~busy), waiting, strict=False):
+            jobs[slot], fresh[slot] = job, True
+        busy |= fresh
+        if not busy.any():
+            return ends.gather(restarts)
+        state, over = turns.turn(state, flat, problems, jobs, fresh)
+        leaving = np.flatnonzero(busy & np.asarray(over))
+        if len(leaving):
+            ends.take(jobs[leaving], leaving, state)
+            busy[leaving] = False
+        advanced(len(leaving))
+
+
+def empty_slots(
+    search: Search, starts: Float[Array, "jobs latent"], slots: int
+) -> Slot:
+    """Return places for searches; what is in them does not count."""
+    return jax.vmap(functools.partial(begin, search))(starts[jnp.zeros(slots, int)])
 
 
 def as_tree(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -324,28 +358,3 @@ class Ends:
                 *map(by_image, (self._latent, self._loss, self._residual, self._steps))
             ),
         )
-
-
-def diverse(
-    completions: Float[np.ndarray, "restarts height width channels"],
-    loss: Float[np.ndarray, " restarts"],
-    count: int,
-) -> Int[np.ndarray, " count"]:
-    """Choose completions of one image that differ: the best, then each the farthest.
-
-    The farthest from the nearest of those chosen, in mean squared difference.
-
-    Raises:
-        ValueError: there are fewer than `count`.
-    """
-    if not 0 < count <= len(completions):
-        raise ValueError(f"{count} of {len(completions)} completions")
-    flat = completions.reshape(len(completions), -1).astype(np.float64)
-    chosen = [int(loss.argmin())]
-    nearest = np.full(len(flat), np.inf)
-    for _ in range(count - 1):
-        distances = np.square(flat - flat[chosen[-1]]).mean(axis=1)
-        nearest = np.minimum(nearest, distances)
-        nearest[chosen] = -1.0
-        chosen.append(int(nearest.argmax()))
-    return np.array(chosen)
