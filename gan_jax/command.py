@@ -6,6 +6,7 @@ Imports no JAX, so that `--help` and a mistyped flag are answered at once.
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
@@ -69,6 +70,19 @@ def parse(arguments: list[str]) -> ConfigDict:
         raise InputError(f"{_place(arguments)} gives no ConfigDict: see {_EXAMPLES}")
     limits.check(config)
     return config
+
+
+def default_workdir(config: ConfigDict) -> Path:
+    """Return where a run goes that names no workdir: `runs/<config>[-<variants>]`.
+
+    Args:
+        config: as `parse` returned it; its variants are read from the flag.
+    """
+    given = config_flags.get_config_filename(flags.FLAGS[_CONFIG.name])
+    _, _, variants = given.partition(":")
+    names = [config.name, *filter(None, variants.split(","))]
+    # A config of the user's may take any text for a variant: it makes no folders.
+    return Path("runs") / re.sub(r"[/\\]", "_", "-".join(names))
 
 
 def _load(arguments: list[str]) -> ConfigDict:

@@ -8,7 +8,9 @@ from ml_collections import ConfigDict
 
 from gan_jax import command
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run's; runs/NAME by default.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The run's; runs/CONFIG-VARIANTS by default."
+)
 for _flag in ("config", "verbose"):
     flags.declare_key_flag(_flag)  # so that --help shows it too
 _COORDINATOR = flags.DEFINE_string(
@@ -26,6 +28,11 @@ def main(arguments: list[str]) -> int:
     return command.answer(arguments, _run)
 
 
+def workdir_of(config: ConfigDict) -> Path:
+    """Return the workdir that the flags name, or the default of their config."""
+    return Path(_WORKDIR.value or command.default_workdir(config))
+
+
 def _run(config: ConfigDict) -> None:
     from gan_jax import recipe  # JAX starts here, after the flags are known good
     from gan_jax.programs import cluster
@@ -40,7 +47,7 @@ def _run(config: ConfigDict) -> None:
     ):
         program = recipe.program(config)
         cluster.check_program(config)
-        workdir = Path(_WORKDIR.value or Path("runs") / config.name)
+        workdir = workdir_of(config)
         summary = program(config, workdir)
         for name, value in summary["metrics"].items():
             if not isinstance(value, dict):

@@ -5,7 +5,7 @@ are in `architectures`.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax import architectures
+from gan_jax import config as configs
 from gan_jax.architectures import ENERGY_CRITICS, GENERATORS, TRANSLATORS
 from gan_jax.data import (
     classes,
@@ -30,6 +31,7 @@ from gan_jax.data import (
 from gan_jax.data.feed import Batch
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
+from gan_jax.keys import flatten
 from gan_jax.losses import adversarial, reconstruction
 from gan_jax.names import look_up
 from gan_jax.tasks import colors, pixels, points, samples, wells
@@ -108,6 +110,16 @@ PROGRAMS: Mapping[str, str] = {
 }
 """Modules with `run(config, workdir) -> summary`, imported when they are needed."""
 
+_LIKE: Mapping[str, Callable[[str], ConfigDict]] = {
+    "train": configs.training,
+    "study": lambda name: configs.study(name, {name: configs.training(name)}),
+    "inpaint": configs.inpainting,
+    "collaborate": configs.collaboration,
+    "detect": configs.detection,
+    "colorize": configs.colorization,
+}
+"""By program, what makes a config with all keys that it reads."""
+
 
 def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
     """Give what draws known pixels: a pattern, or so many anywhere."""
@@ -129,6 +141,12 @@ def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
     return lambda key, batch: masks.random_pixels(key, batch, size, count, most)
 
 
+def _under_pixels(make: Callable[..., Task], config: ConfigDict) -> Task:
+    """Make a task whose conditions are known pixels."""
+    task = make(_draw_mask(config), config.pixel_weight)
+    return task._replace(training_conditions={"known_in_training": dict(config.mask)})
+
+
 def _points(config: ConfigDict) -> Task:
     return points.task(look_up(mixtures.MIXTURES, "data.name", config.data.name))
 
@@ -148,12 +166,20 @@ def _colors(config: ConfigDict) -> Task:
 
 
 TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
-    "pixels": lambda config: pixels.task(_draw_mask(config), config.pixel_weight),
-    "wells": lambda config: wells.task(_draw_mask(config), config.pixel_weight),
+    "pixels": lambda config: _under_pixels(pixels.task, config),
+    "wells": lambda config: _under_pixels(wells.task, config),
     "samples": lambda config: samples.task(),
     "points": _points,
     "colors": _colors,
 }
+
+_OF_PIXELS = ("mask.count", "mask.fraction", "mask.pattern", "pixel_weight")
+_NEEDED: Mapping[str, Sequence[str]] = {
+    "pixels": _OF_PIXELS,
+    "wells": _OF_PIXELS,
+    "colors": ("reconstruction.name", "reconstruction.weight", "class_weight"),
+}
+"""Keys that not every training config has, by the task that reads them."""
 
 
 def optimizer(
@@ -176,9 +202,11 @@ def program(config: ConfigDict) -> Callable[[ConfigDict, Path], dict[str, Any]]:
     """Find the program that a config names.
 
     Raises:
-        InputError: there is no such program.
+        InputError: there is no such program, or the config has not the keys that it
+            reads.
     """
     module = look_up(PROGRAMS, "program", config.program)
+    _check_keys(config, "program", _LIKE[config.program](""))
     run: Callable[[ConfigDict, Path], dict[str, Any]]
     run = importlib.import_module(module).run
     return run
@@ -229,9 +257,31 @@ def _published(data: ConfigDict) -> sources.Official:
 
 
 def task(config: ConfigDict) -> Task:
-    """Make the task that a config names."""
+    """Make the task that a config names.
+
+    Raises:
+        InputError: the task is unknown, or the config has not the keys that it reads.
+    """
     make: Callable[[ConfigDict], Task] = look_up(TASKS, "task", config.task)
+    _check_keys(config, "task", _NEEDED.get(config.task, ()))
     return make(config)
+
+
+def _check_keys(config: ConfigDict, kind: str, needed: Iterable[str]) -> None:
+    """Refuse a config without the keys that its program, or its task, reads.
+
+    Args:
+        config: to be checked.
+        kind: `program` or `task`.
+        needed: keys, dotted where they lie inside others.
+    """
+    known = {*config, *flatten(config)}
+    missing = [key for key in needed if key not in known]
+    if missing:
+        raise InputError(
+            f"{kind} {config[kind]} needs {', '.join(missing)}, which config "
+            f"{config.name} has not: take a config of that {kind} in configs/"
+        )
 
 
 def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> Recipe:

@@ -32,6 +32,29 @@ for _flag in ("config", "verbose"):
     flags.declare_key_flag(_flag)  # so that --help shows it too
 
 
+def asked(config: ConfigDict) -> Path:
+    """Put the images that the flags name into a config; return where results go.
+
+    Args:
+        config: that the flags name.
+
+    Raises:
+        InputError: the flags do not fit each other, or the config.
+    """
+    if _OUT.value is None:
+        raise InputError("where do the results go? e.g. --out=runs/filled")
+    if "images" not in config:
+        raise InputError(
+            f"{config.name} has no images to apply it to: name configs/inpaint.py, "
+            "collaborate.py, detect.py or colorize.py"
+        )
+    if _ENGINE.value == "local" and (_WORKERS.value or _ADDRESS.value):
+        raise InputError("--workers and --address are Ray's: give --engine=ray")
+    if _IMAGES.value is not None:
+        config.images = _IMAGES.value
+    return Path(_OUT.value)
+
+
 def launch(config: ConfigDict) -> None:
     """Do the job that the flags describe.
 
@@ -44,18 +67,7 @@ def launch(config: ConfigDict) -> None:
     from gan_jax.programs.engines import Engine, local
     from gan_jax.programs.memory import keep_memory
 
-    if _OUT.value is None:
-        raise InputError("where do the results go? e.g. --out=runs/filled")
-    if "images" not in config:
-        raise InputError(
-            f"{config.name} has no images to apply it to: name configs/inpaint.py, "
-            "collaborate.py, detect.py or colorize.py"
-        )
-    if _ENGINE.value == "local" and (_WORKERS.value or _ADDRESS.value):
-        raise InputError("--workers and --address are Ray's: give --engine=ray")
-    if _IMAGES.value is not None:
-        config.images = _IMAGES.value
-
+    out = asked(config)
     keep_compiled()
     keep_memory()
 
@@ -64,7 +76,6 @@ def launch(config: ConfigDict) -> None:
             return local(config, out)
         return on_ray(config, out, _WORKERS.value, _ADDRESS.value)
 
-    out = Path(_OUT.value)
     found = batch.run(config, out, started, _BLOCK.value)
     timing = found["timing"]
     print(

@@ -7,8 +7,10 @@
 #   launch/local.sh colorize photos --config.steps=3000
 #
 # First a config of configs/, with its variants after a colon; then, if it does not begin
-# with --, a folder of images; the rest are flags of the training run. Runs lie in $RUNS
-# (runs), artefacts in $EXPORTED (exported); $PYTHON is the interpreter (python).
+# with --, a folder of images; the rest are flags of the training run. The run lies
+# in $RUNS (runs) under the config's name and its variants, as runs/gan-narrow, the
+# artefact in $EXPORTED (exported) under the same name; $PYTHON is the interpreter
+# (python).
 #
 # Training that SIGTERM has ended (exit code 143, as where a machine is taken away for a
 # while) goes on after $PAUSE seconds (10), up to $ATTEMPTS times in all (100). Whatever
@@ -31,7 +33,8 @@ if [[ $# -gt 0 && $1 != --* ]]; then
 fi
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python}
-workdir=${RUNS:-runs}/$name
+own=$name${variants//[:,]/-}
+workdir=${RUNS:-runs}/$own
 pause=${PAUSE:-10}
 
 code=143
@@ -46,7 +49,7 @@ for ((attempt = 1; attempt <= ${ATTEMPTS:-100} && code == 143; attempt++)); do
 done
 ((code == 0)) || exit "$code"
 
-"$python" -m gan_jax.export --prior="$workdir" --out="${EXPORTED:-exported}/$name"
+"$python" -m gan_jax.export --prior="$workdir" --out="${EXPORTED:-exported}/$own"
 if [[ -n $images ]]; then
   case $name in
     detect | colorize) use=(--config="configs/$name.py") ;;

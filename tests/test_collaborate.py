@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.errors import InputError
+from gan_jax.programs import collaborate
+from tests.test_export import kept, smoke
 from tests.test_inpaint import results
 from tests.test_main import command, losses, run, signal_once, summary
 
@@ -197,6 +200,24 @@ def test_points_and_conditions_are_refined_too(tmp_path):
     assert "refined/pixel_mse" in summary(tmp_path / "b")["metrics"]
     finished = run(tmp_path / "c", f"--config.prior={workdir}", config=INPAINTING)
     assert finished.returncode == 2 and "under conditions" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, "draws no latents"),
+        (
+            {"network.generator": "latent_unet", "latent.prior": "normal"},
+            "makes 2 of 3 channels",
+        ),
+    ],
+)
+def test_a_prior_of_colours_is_refused(tmp_path, values, says):
+    kept(tmp_path / "run", smoke("colorize", program="train", **values), channels=3)
+    config = smoke("collaborate", prior=str(tmp_path / "run"))
+    with pytest.raises(InputError, match=says):
+        collaborate.run(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -354,6 +354,77 @@ def test_every_generator_is_exported_for_any_number_of_images(name, tmp_path):
     np.testing.assert_allclose(generated, made, atol=tolerance, rtol=1e-5)
 
 
+CONDITIONAL = {
+    "pixels, no latent": lambda: smoke(
+        "pixelcgan", **{"network.generator": "unet", "latent.prior": "none"}
+    ),
+    "wells": lambda: smoke("geostatistics"),
+    "colours": lambda: smoke("colorize", program="train"),
+    "colours, latent": lambda: smoke(
+        "colorize",
+        program="train",
+        **{"network.generator": "latent_unet", "latent.prior": "normal"},
+    ),
+    "colours, residual": lambda: smoke(
+        "colorize",
+        program="train",
+        **{"network.generator": "residual", "latent.prior": "uniform"},
+    ),
+    "colours and classes": lambda: smoke(
+        "colorize", "chromagan,smoke", program="train", **{"network.width": 4}
+    ),
+}
+"""What `train` may train under a condition, beside the pixel GAN."""
+SLOW = ("colours and classes",)  # to compile
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW))
+        for each in CONDITIONAL
+    ],
+)
+def test_a_generator_under_any_condition_gives_the_packages_images(name, tmp_path):
+    config, colours = CONDITIONAL[name](), name.startswith("colours")
+    channels = 3 if colours else 1
+    prior = kept(tmp_path / "run", config, channels, 2 if name in SLOW else 0)
+    found = export.export(tmp_path / "run", tmp_path / "out", ["cpu"])
+    latents = [port for port in found["inputs"] if port["name"] == "latent"]
+    assert len(latents) == (config.latent.prior != "none")
+    ports = found["inputs"][len(latents) :]
+    names = ["lightness"] if colours else ["values", "mask"]
+    assert [port["name"] for port in ports] == names
+    assert all(port["interval"] and port["meaning"] for port in ports)
+    assert ("known_in_training" in found) is not colours
+    draw = np.random.default_rng(0)
+    maps = [
+        jnp.asarray(draw.uniform(*port["interval"], (5, *port["shape"][1:])), "float32")
+        for port in ports
+    ]
+    told = maps[0] if colours else Known(*maps)
+    key = jax.random.key(5)  # players draw 100 latents at once
+    drawn = prior.recipe.latent(jax.random.fold_in(key, 0), 100)
+    inputs = [*(drawn[:5] for _ in latents), *maps]
+    task = recipes.task(config)
+    wanted = make_players(prior.recipe, task)(prior.networks).generate(key, told, 5)
+    assert wanted.shape[1:] == tuple(found["output"]["shape"][1:])
+    assert wanted.std() > 1e-3
+    np.testing.assert_allclose(
+        call(tmp_path / "out")(*inputs),
+        wanted,
+        rtol=1e-5,
+        atol=1e-4 if colours else 1e-5,
+    )
+
+
+def test_a_colorizer_that_draws_latents_is_refused(tmp_path):
+    values = {"network.generator": "latent_unet", "latent.prior": "normal"}
+    kept(tmp_path / "run", smoke("colorize", **values), channels=3)
+    with pytest.raises(InputError, match=r"starts from a latent.*latent.prior=none"):
+        export.export(tmp_path / "run", tmp_path / "out", ["cpu"])
+
+
 @pytest.mark.slow  # to compile
 def test_a_generator_that_names_classes_gives_its_colours(tmp_path):
     config = smoke("colorize", "chromagan,smoke", **{"network.width": 4})

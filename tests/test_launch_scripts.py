@@ -89,12 +89,12 @@ def test_a_run_that_was_stopped_goes_on_and_is_used(tmp_path):
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr.count("goes on") == 2
     *trained, exported, used = notes()
-    run = tmp_path / "runs" / "detect"
+    run = tmp_path / "runs" / "detect-narrow"
     assert trained == 3 * [
         f"-m gan_jax.main --config=configs/detect.py:narrow --workdir={run} "
         "--config.steps=9"
     ]
-    out = tmp_path / "exported" / "detect"
+    out = tmp_path / "exported" / "detect-narrow"
     assert exported == f"-m gan_jax.export --prior={run} --out={out}"
     assert used == (
         f"-m gan_jax.main --config=configs/detect.py --config.prior={run} "
@@ -123,8 +123,8 @@ def test_a_machine_trains_and_exports(tmp_path):
         "--config.evaluation.classifier.epochs=0",
     )
     assert finished.returncode == 0, finished.stderr
-    assert summary(tmp_path / "runs" / "gan")["steps"] == 3
-    names = {path.name for path in (tmp_path / "exported" / "gan").iterdir()}
+    assert summary(tmp_path / "runs" / "gan-smoke")["steps"] == 3
+    names = {path.name for path in (tmp_path / "exported" / "gan-smoke").iterdir()}
     assert names == {"program.jax", "weights.npz", "metadata.json"}
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from gan_jax.errors import InputError
 from gan_jax.networks.compilation import run_once
 from gan_jax.training.step import initial_state
 
+CONFIGS_FOLDER = Path(__file__).parents[1] / "configs"
 CONFIGS = ("gan", "lsgan", "ebgan", "wgan", "wgan_gp", "hinge", "r3gan")
 
 
@@ -136,3 +138,43 @@ def test_networks_that_fit_other_critics_are_taken():
     recipe("r3gan", "digits", **{"network.critic": "patch"})
     recipe("wgan_gp", "digits", **{"network.critic": "residual"})
     recipe("ebgan", "digits", **{"pulling_away": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "says"),
+    [
+        ("gan", {"task": "pixels"}, "task pixels needs mask.count, .*pixel_weight"),
+        ("gan", {"task": "wells"}, "which config gan has not"),
+        ("pixelcgan", {"task": "colors"}, "needs reconstruction.name"),
+        ("detect", {"task": "colors"}, "reconstruction.weight, class_weight"),
+    ],
+)
+def test_a_task_of_another_config_is_refused_in_a_line(name, values, says):
+    found = config(name, "", **values)
+    with pytest.raises(InputError, match=says):
+        recipes.task(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("gan", "study"),
+        ("gan", "inpaint"),
+        ("gan", "detect"),
+        ("pixelcgan", "colorize"),
+        ("inpaint", "collaborate"),
+        ("inpaint", "train"),
+        ("compare_objectives", "train"),
+    ],
+)
+def test_a_program_of_another_config_is_refused_in_a_line(name, program):
+    found = config(name, "", program=program)
+    with pytest.raises(InputError, match=f"program {program} needs .*config {name}"):
+        recipes.program(found)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(CONFIGS_FOLDER.glob("*.py")), ids=lambda path: path.stem
+)
+def test_every_config_has_what_its_program_reads(path):
+    assert callable(recipes.program(config(path.stem, "")))

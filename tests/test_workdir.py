@@ -1,13 +1,14 @@
 """Whose a workdir is: found before anything is written into it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
 
 from gan_jax.data.sources import Skipped
 from gan_jax.errors import InputError
-from gan_jax.programs.workdir import check_workdir, claimed
+from gan_jax.programs.workdir import another, check_workdir, claimed
 
 CONFIG = ConfigDict({"name": "some", "steps": 3})
 
@@ -33,6 +34,25 @@ def test_a_claimed_workdir_is_this_configs_alone(tmp_path):
     ):
         pass
     assert json.loads((workdir / "config.json").read_text())["name"] == "some"
+
+
+def test_a_taken_folder_inside_a_workdir_names_a_free_workdir(tmp_path):
+    inside = tmp_path / "run" / "gan"
+    with claimed(CONFIG, inside, []):
+        pass
+    other = ConfigDict({"name": "some", "steps": 3, "seed": 1})
+    with pytest.raises(InputError, match=f"seed.*--workdir={tmp_path}/run-2, or"):
+        check_workdir(other, inside, named=tmp_path / "run")
+
+
+def test_a_free_folder_is_counted_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("gan", "gan-2", "my gan"):
+        (tmp_path / name).mkdir()
+    asked = {"gan": "gan-3", "gan-2": "gan-3", ".": f"{tmp_path}-2"}
+    for taken, free in asked.items():
+        assert another(Path(taken)).endswith(f"e.g. --workdir={free}")
+    assert another(Path("my gan"), "--out").endswith("e.g. '--out=my gan-2'")
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "metrics.jsonl", "report.html"])

@@ -20,7 +20,7 @@ from gan_jax.programs.assembly import make_mesh
 from gan_jax.programs.given import Given, Image8, Prepared, Read, decoded
 from gan_jax.programs.results import environment
 from gan_jax.programs.signals import Signals
-from gan_jax.programs.workdir import check_workdir, claimed, write_results
+from gan_jax.programs.workdir import another, check_workdir, claimed, write_results
 from gan_jax.report import files
 from gan_jax.report.page import Block, Card, Command, Section, page
 from gan_jax.report.progress import Progress
@@ -92,7 +92,8 @@ def applied_to_images(
     began = time.monotonic()
     if config.prior and Path(config.prior).resolve() == workdir.resolve():
         raise InputError(
-            f"{workdir} is the prior's: choose another --workdir for the images"
+            f"{workdir} is the prior's, and the images need their own: "
+            f"{another(workdir)}"
         )
     check_workdir(config, workdir)
     application = open_application(config, workdir, commands)

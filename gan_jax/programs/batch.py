@@ -19,7 +19,7 @@ from gan_jax.programs.engines import Engine
 from gan_jax.programs.parts import Parts, printable
 from gan_jax.programs.results import environment
 from gan_jax.programs.signals import Signals
-from gan_jax.programs.workdir import check_workdir, claimed
+from gan_jax.programs.workdir import another, check_workdir, claimed
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
@@ -104,10 +104,13 @@ def _check(config: ConfigDict, out: Path) -> None:
     if not config.get("images", ""):
         raise InputError("--images is empty: name a folder of images")
     if Path(config.prior).resolve() == out.resolve():
-        raise InputError(f"{out} is the prior's: choose another --out for the results")
+        raise InputError(
+            f"{out} is the prior's, and the results need their own: "
+            f"{another(out, '--out')}"
+        )
     check_workdir(config, out, "--out")
     if (out / "results.jsonl").exists():
-        raise InputError(f"{out} holds a run of gan_jax.main: choose another --out")
+        raise InputError(f"{out} holds a run of gan_jax.main: {another(out, '--out')}")
 
 
 def to_do(found: Sequence[Path], done: dict[str, bool]) -> tuple[list[Path], list[Row]]:

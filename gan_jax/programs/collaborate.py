@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
+from gan_jax import recipe as recipes
 from gan_jax import searches
 from gan_jax.data.holes import Hole
 from gan_jax.data.sources import Skipped
@@ -67,12 +68,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.monotonic()
     check_workdir(config, workdir)
     prior = open_prior(config.prior, COMMANDS)
-    if prior.config.get("packing", 1) > 1:
-        raise InputError(
-            f"the critic of {prior.workdir} scores {prior.config.packing} images at "
-            "once, and a refinement needs a score of each: train one with "
-            "--config.packing=1"
-        )
+    _check_prior(prior)
     check_shaping(config.shaping)
     if config.images and not config.masks:
         raise InputError(
@@ -126,6 +122,31 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "parameters": digest(ended),
         }
         return _conclude(config, prior, this, outcome, skipped, timing, hashes)
+
+
+def _check_prior(prior: Prior) -> None:
+    """Refuse a prior whose samples cannot be refined.
+
+    Raises:
+        InputError: its critic scores several images at once, it draws no latents, or
+            it makes parts of images.
+    """
+    packing = prior.config.get("packing", 1)
+    if packing > 1:
+        raise InputError(
+            f"the critic of {prior.workdir} scores {packing} images at once, and a "
+            "refinement needs a score of each: train one with --config.packing=1"
+        )
+    made = recipes.task(prior.config).channels(prior.channels)
+    for wrong, what in (
+        (prior.config.latent.prior == "none", "draws no latents"),
+        (made != prior.channels, f"makes {made} of {prior.channels} channels"),
+    ):
+        if wrong:
+            raise InputError(
+                f"prior {prior.workdir} {what}: a refinement needs one that makes "
+                f"images from latents. {COMMANDS}"
+            )
 
 
 def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:

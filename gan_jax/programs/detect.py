@@ -54,7 +54,7 @@ from gan_jax.programs.prior import Prior, describe, open_prior, read_run
 from gan_jax.programs.results import environment
 from gan_jax.programs.scoring import open_scoring
 from gan_jax.programs.signals import Signals
-from gan_jax.programs.workdir import check_workdir, claimed
+from gan_jax.programs.workdir import another, check_workdir, claimed
 from gan_jax.report import detection as pages
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
@@ -95,7 +95,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     if config.history_run:
         gan, place = _of_history(gan, config.history_run)
     else:
-        check_workdir(gan, place)
+        check_workdir(gan, place, named=workdir)
         _check_history(config, workdir)
     this = prepare(gan, workdir)
     check_detector(config, this)
@@ -280,7 +280,7 @@ def _check_history(config: ConfigDict, workdir: Path) -> None:
         if before != steps:
             raise InputError(
                 f"{workdir} holds a detector of a history of {before} steps, not "
-                f"{steps}: choose another --workdir"
+                f"{steps}: {another(workdir)}"
             )
 
 

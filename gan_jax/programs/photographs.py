@@ -15,7 +15,7 @@ from gan_jax.evaluation.restoration import psnr
 from gan_jax.programs.application import Application, Conclusion
 from gan_jax.programs.colorizer import Colored, Colorizer
 from gan_jax.programs.given import Image8
-from gan_jax.programs.prior import describe, open_prior
+from gan_jax.programs.prior import describe, open_colorizer
 from gan_jax.report import files
 from gan_jax.report.colorization import plate
 from gan_jax.report.grids import to_uint8
@@ -66,7 +66,7 @@ def open_colorizing(
     Raises:
         InputError: there is no colorizer.
     """
-    prior = open_prior(config.prior, commands, program="colorize")
+    prior = open_colorizer(config.prior, commands)
     colorizer = Colorizer(prior)
     shown: list[dict[str, Image8]] = []
 

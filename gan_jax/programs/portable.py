@@ -13,8 +13,15 @@ from gan_jax.data import color
 from gan_jax.errors import InputError
 from gan_jax.networks.stages import image_of
 from gan_jax.programs.detector import anomaly, describe_run, open_detection
-from gan_jax.programs.prior import Prior, blank_batch, describe, open_prior
+from gan_jax.programs.prior import (
+    Prior,
+    blank_batch,
+    describe,
+    open_colorizer,
+    open_prior,
+)
 from gan_jax.programs.workdir import read_summary
+from gan_jax.tasks.task import Told
 from gan_jax.training.state import Variables
 
 _BATCH = "batch"
@@ -90,8 +97,7 @@ def _generator(path: str, commands: str) -> Portable:
         recipe.present, jax.random.key(0), blank_batch(config, prior.channels)
     )
     condition = example.condition if task.conditional else None
-    maps = jax.tree_util.tree_leaves_with_path(condition)
-    structure = jax.tree.structure(condition)
+    maps, structure = jax.tree.flatten(condition)
 
     def generate(variables: Variables, *inputs: Array) -> Array:
         latent = inputs[0] if drawn else None
@@ -101,8 +107,8 @@ def _generator(path: str, commands: str) -> Portable:
 
     latents = [_latent(config.latent.prior, config.latent.size)] if drawn else []
     conditions = [
-        _condition(jax.tree_util.keystr(place, simple=True), leaf.shape[1:])
-        for place, leaf in maps
+        _condition(told, leaf.shape[1:])
+        for told, leaf in zip(task.told, maps, strict=True)
     ]
     # Of all generators only perceptrons, whose points lie anywhere, end without tanh.
     bounded = config.network.generator != "perceptron"
@@ -123,7 +129,7 @@ def _generator(path: str, commands: str) -> Portable:
         _of_prior(prior),
         {
             "latent": dict(config.latent) if drawn else None,
-            "known_in_training": dict(config.mask) if conditions else None,
+            **task.training_conditions,
         },
     )
 
@@ -149,22 +155,13 @@ def _latent(prior: str, size: int) -> Port:
     return Port("latent", (_BATCH, size), interval, meaning, shown)
 
 
-_CONDITIONS: Mapping[str, tuple[tuple[float, float] | None, str]] = {
-    "values": (_SIGNED, "known pixels, as images have them; 0 where none is known"),
-    "mask": ((0.0, 1.0), "1 where a pixel is known, 0 elsewhere"),
-}
-"""By name: interval, meaning."""
-
-
-def _condition(name: str, shape: tuple[int, ...]) -> Port:
-    name = name or "condition"
-    interval, meaning = _CONDITIONS.get(name, (None, "what the generator is told"))
+def _condition(told: Told, shape: tuple[int, ...]) -> Port:
     example = f"np.zeros({(_EXAMPLES, *shape)}, np.float32)"
-    return Port(name, (_BATCH, *shape), interval, meaning, example)
+    return Port(told.name, (_BATCH, *shape), told.interval, told.meaning, example)
 
 
 def _colorizer(path: str, commands: str) -> Portable:
-    prior = open_prior(path, commands, program="colorize")
+    prior = open_colorizer(path, commands)
     size = prior.config.data.size
     task = recipes.task(prior.config)
 

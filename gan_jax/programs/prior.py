@@ -205,3 +205,24 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
     return Prior(
         workdir, config, recipe, networks, channels, digest(weights), real_score
     )
+
+
+def open_colorizer(path: str, commands: str) -> Prior:
+    """Open a prior that makes colours from lightness alone, of `colorize`.
+
+    Args:
+        path: the workdir of the run.
+        commands: what to run instead where no path is given.
+
+    Raises:
+        InputError: there is no such run, it is not complete, or its generator starts
+            from a latent.
+    """
+    prior = open_prior(path, commands, program="colorize")
+    if prior.config.latent.prior != "none":
+        raise InputError(
+            f"prior {prior.workdir} starts from a latent, so a grey image has no one "
+            "colouring: train one with --config.network.generator=unet or chroma, and "
+            "--config.latent.prior=none"
+        )
+    return prior

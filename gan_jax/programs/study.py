@@ -18,7 +18,7 @@ from gan_jax.programs import train
 from gan_jax.programs.arms import Arm, check_arm, study_arms, with_teachers
 from gan_jax.programs.players import make_players
 from gan_jax.programs.prior import open_prior
-from gan_jax.programs.workdir import check_workdir, claimed
+from gan_jax.programs.workdir import another, check_workdir, claimed
 from gan_jax.report import files, terminal
 from gan_jax.report import study as pages
 from gan_jax.report import sweep as sweeps
@@ -49,7 +49,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     for arm in arms:
         check_arm(config, arm, arms[0])
         for seed in range(config.seeds):
-            _finished(arm.seeded(seed), arm.folder(workdir, seed))
+            _finished(arm.seeded(seed), arm.folder(workdir, seed), workdir)
     arms = with_teachers(arms)
     with claimed(config, workdir, ()):
         runs = [run for arm in arms for run in _run_arm(arm, config.seeds, workdir)]
@@ -61,7 +61,9 @@ def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:
     name = arm.name
     configs = [arm.seeded(seed) for seed in range(seeds)]
     workdirs = [arm.folder(workdir, seed) for seed in range(seeds)]
-    summaries = [_finished(*each) for each in zip(configs, workdirs, strict=True)]
+    summaries = [
+        _finished(*each, workdir) for each in zip(configs, workdirs, strict=True)
+    ]
     missing = [seed for seed, summary in enumerate(summaries) if summary is None]
     failures = dict.fromkeys(range(seeds), "")
     if missing:
@@ -96,14 +98,20 @@ def _gathered(
     )
 
 
-def _finished(arm: ConfigDict, workdir: Path) -> dict[str, Any] | None:
-    """Read the summary of a run that needs no more training."""
-    summary = check_workdir(arm, workdir)
+def _finished(arm: ConfigDict, workdir: Path, named: Path) -> dict[str, Any] | None:
+    """Read the summary of a run that needs no more training.
+
+    Args:
+        arm: its config.
+        workdir: where it lies.
+        named: the workdir of the study.
+    """
+    summary = check_workdir(arm, workdir, named=named)
     steps = arm.steps if summary is None else summary.get("steps", 0)
     if steps > arm.steps:
         raise InputError(
             f"{workdir} is trained to step {steps} already: give "
-            f"--config.shared.steps={steps} or more, or another --workdir"
+            f"--config.shared.steps={steps} or more, or {another(named)}"
         )
     return summary if steps == arm.steps else None
 

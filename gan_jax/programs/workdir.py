@@ -1,8 +1,11 @@
 """The folder of one run: whose it is, and what it holds."""
 
 import contextlib
+import itertools
 import json
 import os
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,8 +31,29 @@ _OWN = (
 )
 
 
+def another(workdir: Path, flag: str = "--workdir") -> str:
+    """Return the advice to take another folder, with one that exists nowhere yet.
+
+    Args:
+        workdir: that is taken.
+        flag: by which the user has named it.
+    """
+    return f"choose another {flag}, e.g. {shlex.quote(f'{flag}={_free(workdir)}')}"
+
+
+def _free(workdir: Path) -> Path:
+    """Return the first of `runs/gan-2`, `runs/gan-3`, ... that does not exist."""
+    place = workdir if workdir.name.strip(".") else workdir.resolve()
+    stem = re.sub(r"-\d+$", "", place.name)
+    numbered = (place.parent / f"{stem}-{number}" for number in itertools.count(2))
+    return next(folder for folder in numbered if not os.path.lexists(folder))
+
+
 def check_workdir(
-    config: ConfigDict, workdir: Path, flag: str = "--workdir"
+    config: ConfigDict,
+    workdir: Path,
+    flag: str = "--workdir",
+    named: Path | None = None,
 ) -> dict[str, Any] | None:
     """Find whether a workdir is free or this config's; nothing is written yet.
 
@@ -37,6 +61,7 @@ def check_workdir(
         config: whose it may be.
         workdir: the folder.
         flag: by which the user has named it.
+        named: what the flag names, where the workdir lies inside that.
 
     Returns:
         The summary of an earlier, complete run of the config there, if any.
@@ -45,17 +70,17 @@ def check_workdir(
         InputError: another config wrote it (with the difference), or it cannot be
             read.
     """
-    path = workdir / "config.json"
+    path, advice = workdir / "config.json", another(named or workdir, flag)
     wanted = flatten(config)
     _check_apart(wanted.get("images", ""), workdir, flag)
     if workdir.exists() and not workdir.is_dir():
-        raise InputError(f"workdir {workdir} is a file: choose another {flag}")
+        raise InputError(f"workdir {workdir} is a file: {advice}")
     if not path.exists():
         others = [name for name in _OWN if (workdir / name).exists()]
         if others:
             raise InputError(
                 f"{workdir} holds {others[0]} but no config.json to tell whose it is: "
-                f"choose another {flag}"
+                f"{advice}"
             )
     try:
         if path.exists():
@@ -66,13 +91,13 @@ def check_workdir(
             if changed:
                 raise InputError(
                     f"{workdir} was written with another config ({'; '.join(changed)}):"
-                    f" choose another {flag}, or give the same values"
+                    f" {advice}, or give the same values"
                 )
         return read_summary(workdir)
     except (OSError, ValueError) as error:
         raise InputError(
             f"workdir {workdir} cannot be used ({error}): remove the broken file "
-            f"there, or choose another {flag}"
+            f"there, or {advice}"
         ) from None
 
 
@@ -163,8 +188,8 @@ def _locked(workdir: Path, flag: str) -> Iterator[None]:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                f"another run is at work in {workdir}: wait for it, or choose another "
-                f"{flag}"
+                f"another run is at work in {workdir}: wait for it, or "
+                f"{another(workdir, flag)}"
             ) from None
         except OSError:
             pass  # some network file systems have no locks

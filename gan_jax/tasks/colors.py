@@ -24,12 +24,15 @@ from gan_jax.networks import classifier
 from gan_jax.report.colorization import plate, published
 from gan_jax.report.page import Card
 from gan_jax.tasks.cards import fid_card
-from gan_jax.tasks.task import Asked, Players, Samples, Task
+from gan_jax.tasks.task import Asked, Players, Samples, Task, Told
 from gan_jax.training.method import Example, Play, Term
 
 TEACHER = "teacher"
 """Under which name a teacher's variables lie among what is frozen."""
 
+_LIGHTNESS = Told(
+    "lightness", (-1.0, 1.0), "CIE lightness L, from -1 for black to 1 for white"
+)
 _ROWS = 10  # images of a plate, one below the other
 _MEAN_OF = 2000  # training images whose mean colour is taken
 
@@ -55,7 +58,7 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
         terms["class_distribution"] = Term(class_weight, _class_distribution)
     return Task(
         roles={"real": 1.0},
-        conditional=True,
+        told=(_LIGHTNESS,),
         present=present,
         generator_terms=terms,
         ask=ask,

@@ -21,11 +21,17 @@ from gan_jax.losses.reconstruction import pixel_fidelity
 from gan_jax.report.constraints import constraint_grid
 from gan_jax.report.page import Card, Table
 from gan_jax.tasks.cards import diversity_card, fid_card
-from gan_jax.tasks.task import Asked, Players, Score, Task
+from gan_jax.tasks.task import Asked, Players, Score, Task, Told
 from gan_jax.training.method import Example, Play, Term
 
 CONSTRAINT_SHARE = 0.2
 """Share of every part of the data that is set aside for constraints (section 4)."""
+
+_TOLD = (
+    Told("values", (-1.0, 1.0), "known pixels, as images have them; 0 elsewhere"),
+    Told("mask", (0.0, 1.0), "1 where a pixel is known, 0 elsewhere"),
+)
+"""What a generator is told, in the order of `masks.Known`."""
 
 _ROWS = 6  # constraints of a plate
 
@@ -127,7 +133,7 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
 
     return Task(
         roles={"real": 1 - CONSTRAINT_SHARE, "constraint": CONSTRAINT_SHARE},
-        conditional=True,
+        told=_TOLD,
         present=present,
         generator_terms=(
             {"pixel_fidelity": Term(weight, _fidelity)} if weight > 0 else {}

@@ -27,7 +27,7 @@ def task() -> Task:
     """Make the task."""
     return Task(
         roles={"real": 1.0},
-        conditional=False,
+        told=(),
         present=present,
         generator_terms={},
         ask=lambda part, key, count: Asked(None, None),

@@ -34,6 +34,15 @@ class Asked(NamedTuple):
     """The real images that the conditions were taken from, where there are such."""
 
 
+class Told(NamedTuple):
+    """One array of a condition, as a user of the generator needs to know it."""
+
+    name: str
+    interval: tuple[float, float]
+    """In which its values lie."""
+    meaning: str
+
+
 Score = Callable[[Samples, Asked], float]
 """`score(generated, asked)`: a figure of merit on images made as they were asked for.
 """
@@ -49,8 +58,9 @@ class Task(NamedTuple):
     roles: Mapping[str, float]
     """The roles that images play and their shares of every part of the data; `real`
     are those that generated images are compared with."""
-    conditional: bool
-    """Whether the generator is told a condition."""
+    told: Sequence[Told]
+    """The arrays of a condition, in the order of its leaves; none where the generator
+    is told no condition."""
     present: Callable[[PRNGKeyArray, Batch], Example]
     """From a batch of the feed to real images and conditions, inside the step."""
     generator_terms: Mapping[str, Term]
@@ -79,6 +89,9 @@ class Task(NamedTuple):
     baselines: Mapping[str, Callable[[Asked, Part], Samples]] = {}
     """`baseline(asked, part)`: images made without a network, from what the training
     part alone tells."""
+    training_conditions: Mapping[str, Any] = {}
+    """How the conditions of training were drawn, by name, for those who use the
+    generator."""
     published_along: Callable[[str], Mapping[float, Mapping[str, float]]] = (
         lambda dataset: {}
     )
@@ -95,3 +108,8 @@ class Task(NamedTuple):
         | None
     ) = None
     """A plate of several generators' images side by side, by name."""
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the generator is told a condition."""
+        return bool(self.told)
