@@ -1,7 +1,8 @@
 """Colorization under every objective, and ChromaGAN's ablation, on the same data.
 
-Papers:   Fabbri 2017, which compares the first six and measures nothing; Vitoria, Raad
-          & Ballester 2020, arXiv 1907.09837, table 2.
+Papers:   Fabbri 2017, which compares the first six: its sections of results are empty,
+          and its claims are those of the report in its author's repository; Vitoria,
+          Raad & Ballester 2020, arXiv 1907.09837, table 2.
 Data:     as for configs/colorize.py. ChromaGAN's teacher wants labels (cifar10, svhn,
           or a --config.shared.data.path with labels), or
           --config.shared.teacher.path=<run>/teacher.msgpack; without, the three arms
