@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--verbose", action="store_true", help="show tracebacks")
     options = parser.parse_args(arguments)
-    out = Path(options.out or Path("exported") / Path(options.prior).name)
+    name = Path(options.prior).expanduser().resolve().name
+    out = Path(options.out or Path("exported") / name)
     try:
         found = export(options.prior, out, options.platforms.split(","))
     except EXPECTED as error:

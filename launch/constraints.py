@@ -31,6 +31,7 @@ from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.players import make_players
 from gan_jax.programs.prior import Prior, open_prior
 from gan_jax.report.constraints import constraint_grid
+from gan_jax.report.measures import measures
 from gan_jax.search.completion import Problem, Terms, completion_loss, for_one
 from gan_jax.search.descent import natural_gradient
 from gan_jax.search.latent import Search, prepare
@@ -39,7 +40,6 @@ from launch.timing import line
 
 _KEY = 20_191_100  # fixed: both ways get the same pixels
 _ROWS = 6
-_SHOWN = ("pixel_mse", "honoured", "fid", "precision", "recall", "diversity")
 
 
 def main() -> None:
@@ -59,7 +59,8 @@ def main() -> None:
     conditional = open_prior(options.conditional, "")
     prior = open_prior(options.prior, "")
     this = assemble(conditional.config, conditional.workdir)
-    if not this.task.conditional or prior.config.task != "samples":
+    told = [each.name for each in this.task.told]
+    if told != ["values", "mask"] or prior.config.task != "samples":
         parser.error("--conditional names a pixelcgan, --prior a plain GAN")
     if prior.config.data != conditional.config.data:
         parser.error("the two runs have different data")
@@ -90,7 +91,7 @@ def main() -> None:
             {
                 "name": name,
                 "ms_per_image": 1e3 * seconds / options.count,
-                **{key: found[key] for key in _SHOWN if key in found},
+                **measures(found),
             }
         )
         print(line(rows[-1]), flush=True)

@@ -43,8 +43,11 @@ def test_samples_of_every_stage_are_measured(sampled):
     assert {"proposals", "refined", "refined, 0.5 epochs", "refined, 1 epochs"} < stages
     assert {"proposals, rejection", "refined and shaped, Metropolis-Hastings"} < stages
     assert found["metrics"]["refined, 1 epochs/fid"] > 0 and found["complete"]
+    measured = {name.partition("/")[2] for name in found["metrics"]}
+    assert {"fid", "classes", "diversity", "diversity_real", "collapsed"} < measured
     assert np.asarray(Image.open(sampled / "samples" / "samples.png")).std() > 5
     page = (sampled / "report.html").read_text()
+    assert "<th>classes</th>" in page and "<th>fid_count</th>" not in page
     assert "Acceptance" in page and page.count("<img") >= 2
     rows = losses(sampled)
     assert rows[0]["refinement/refined"] < rows[0]["refinement/proposed"]

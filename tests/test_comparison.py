@@ -6,8 +6,15 @@ import numpy as np
 
 from gan_jax.report.colorization import plate
 from gan_jax.report.grids import to_uint8
+from gan_jax.report.measures import measures, of_real_images
 from gan_jax.report.page import Table
-from gan_jax.report.study import StudyRun, baselines, tables
+from gan_jax.report.study import (
+    StudyRun,
+    baselines,
+    figures,
+    gather_sweep,
+    tables,
+)
 from gan_jax.report.terminal import show
 
 
@@ -59,3 +66,61 @@ def test_baselines_of_a_study_are_counted_once_for_each_seed():
     quality, _ = tables(runs)
     assert [row[0] for row in quality.rows] == ["a", "b", "c", "grey", "real images"]
     assert quality.header == ["arm", "psnr", "colourfulness"]
+
+
+def finished(arm, seed, metrics, **more):
+    summary = {"metrics": metrics, "timing": {"steps_per_second": 2.0}, "steps": 10}
+    return StudyRun(arm, seed, {**summary, **more}, "", [], None, Path("none"))
+
+
+METRICS = {
+    "beauty": 0.25,  # no table knows it
+    "beauty_real": 0.5,
+    "fid": None,
+    "fid_count": 200,
+    "fid_real_count": 180,
+    "fid_features": {"network": "some"},
+    "collapsed": False,
+    "classes": 7,
+    "word_count": 3,  # it goes with nothing
+    "kid": 1.5,
+}
+
+
+def test_measures_are_numbers_that_say_something_of_images():
+    assert list(measures(METRICS).items()) == [
+        ("kid", 1.5),
+        ("classes", 7),
+        ("beauty", 0.25),
+        ("word_count", 3),
+    ]
+    assert of_real_images(METRICS) == {"beauty": 0.5}
+
+
+def test_a_measure_that_no_table_knows_is_a_column_of_the_study():
+    runs = [
+        finished("a", 0, METRICS, baselines={"grey": {"beauty": 0.1, "ugly": 1.0}}),
+        finished("a", 1, {**METRICS, "beauty": 0.75}),
+        finished("b", 0, {"fid": 3.0, "late": 4.0}),
+    ]
+    quality, cost = tables(runs)
+    columns = ["fid", "kid", "classes", "beauty", "word_count", "late"]
+    assert quality.header == ["arm", *columns]
+    rows = {row[0]: dict(zip(columns, row[1:], strict=True)) for row in quality.rows}
+    assert list(rows) == ["b", "a", "grey", "real images"]
+    assert rows["a"]["beauty"] == "0.5 ± 0.35" and rows["b"]["beauty"] is None
+    assert rows["a"]["fid"] is None and rows["b"]["late"] == 4
+    assert rows["grey"]["beauty"] == 0.1 and rows["real images"]["beauty"] == "0.5 ± 0"
+    assert cost.rows[0][1:3] == ["0:05", 500.0]
+    found = figures(runs)
+    assert found["a"].values["beauty"] == [0.25, 0.75]
+    assert found["a"].costs["seconds"] == [5.0, 5.0]
+    sweep = gather_sweep(runs, "weight", ("beauty",), {})
+    assert sweep.levels["a"]["beauty"] == [0.25, 0.75]
+
+
+def test_a_study_of_which_nothing_ran_has_a_table():
+    runs = [StudyRun("c", 0, None, "it diverged", [], None, Path("none"))]
+    quality, cost = tables(runs)
+    assert quality.header == ["arm"] and quality.rows == [["c"]]
+    assert cost.rows[0][-1] == "1 of 1"

@@ -120,8 +120,16 @@ class Figures(NamedTuple):
 
     each: Sequence[Mapping[str, float]]
     """By image."""
-    all: Measured
+    images: Measured
     """Means over the images, and distances of the whole set."""
+    search: Measured
+    """What the search of their latents came to."""
+
+    @property
+    def all(self) -> Measured:
+        """Both together."""
+        (metrics, failed), (more, others) = self.images, self.search
+        return Measured(metrics | more, failed | others)
 
 
 def figures(completion: Completion, judge: Judge | None) -> Figures:
@@ -157,7 +165,7 @@ def figures(completion: Completion, judge: Judge | None) -> Figures:
         "iterations": lambda: float(found.restarts.steps.mean()),
         "spread": lambda: float(spread(completion).mean()),
     }
-    return Figures(each, measure(means | distances | of_search))
+    return Figures(each, measure(means | distances), measure(of_search))
 
 
 def _distances(

@@ -132,7 +132,8 @@ def conclude(
     """Write an image for every input, and the report."""
     alone = len(completions) == 1
     judge = None if config.images else judge_of(prior.config)
-    data = Path(config.images).name or prior.config.data.name
+    given = Path(config.images).expanduser().resolve().name
+    data = given if config.images else prior.config.data.name
     lines: list[dict[str, Any]] = []
     arms: list[Arm] = []
     metrics: dict[str, float | None] = {}

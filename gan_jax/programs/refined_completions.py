@@ -27,18 +27,9 @@ from gan_jax.programs.refined_samples import Outcome
 from gan_jax.programs.refinements import Refinements, Refiner
 from gan_jax.programs.shaping import Snapshot
 from gan_jax.report import collaboration as pages
+from gan_jax.report.measures import measures
 from gan_jax.report.page import picture
 from gan_jax.search.refinement import Problem
-
-_MEASURES = (
-    "psnr_composite",
-    "ssim_composite",
-    "psnr_hole",
-    "ssim_hole",
-    "inception_score",
-    "fid",
-    "kid",
-)
 
 
 def refine_completions(
@@ -86,16 +77,13 @@ def refine_completions(
     failed: dict[str, str] = {}
     for name, one in measured.items():
         more = _more(stages[name], judge)
-        values = one.all.metrics | more.metrics | extra[name]
+        values = one.images.metrics | more.metrics | extra[name]
         if task.truth is not None and name != "proposals":
             values["worse"] = _share_worse(before, one.each)
-        chosen: dict[str, Any] = {
-            k: v for k, v in values.items() if k in (*_MEASURES, "worse", *extra[name])
-        }
-        rows.append({"images": name, **chosen})
-        metrics |= {f"{name}/{k}": v for k, v in chosen.items()}
-        reasons = one.all.failed | more.failed
-        failed |= {f"{name}/{k}": v for k, v in reasons.items() if k in _MEASURES}
+        rows.append({"images": name, **measures(values)})
+        metrics |= {f"{name}/{k}": v for k, v in values.items()}
+        reasons = one.images.failed | more.failed
+        failed |= {f"{name}/{k}": v for k, v in reasons.items()}
     name, last = list(stages.items())[-1]
     lines = write_images(last, measured[name].each, workdir / "images", workdir)
     for line, own, is_kept in zip(lines, before, kept.tolist(), strict=True):

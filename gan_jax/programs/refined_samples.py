@@ -17,6 +17,7 @@ from gan_jax.programs.evaluation import Evaluation
 from gan_jax.programs.refinements import Images, Refinements, Refiner
 from gan_jax.programs.shaping import Snapshot
 from gan_jax.report import collaboration as pages
+from gan_jax.report.measures import measures
 from gan_jax.report.page import Block, Figure, picture
 from gan_jax.report.planes import planes
 from gan_jax.report.terminal import say
@@ -24,20 +25,6 @@ from gan_jax.search.acceptance import calibrated, metropolis_hastings, rejection
 from gan_jax.search.refinement import Problem
 from gan_jax.tasks.task import Asked
 from gan_jax.training.state import Variables
-
-_MEASURES = (
-    "fid",
-    "kid",
-    "precision",
-    "recall",
-    "inception_score",
-    "modes",
-    "quality",
-    "balance",
-    "pixel_mse",
-    "diversity",
-)
-"""Columns of the tables, those of them that were measured."""
 
 _POINTS = 2000  # of a picture
 
@@ -53,8 +40,8 @@ class Outcome(NamedTuple):
     """Samples or images."""
 
 
-_Make = Callable[[int, int], tuple[Images, Any]]
-"""`make(use, number)`: images, and what they were made under."""
+_Make = Callable[[int, int], tuple[Images, Asked]]
+"""`make(use, number)`: images, and what was asked for."""
 
 
 class _Pool(NamedTuple):
@@ -63,7 +50,7 @@ class _Pool(NamedTuple):
     images: Images
     scores: Float[np.ndarray, " count"]
     """By the critic that tells them from real ones."""
-    condition: Any
+    asked: Asked
 
 
 def refine_samples(
@@ -87,40 +74,39 @@ def refine_samples(
     rows: list[pages.Row] = []
     found: dict[str, Measured] = {}
 
-    def draw(use: int, count: int) -> tuple[np.ndarray, Problem, PRNGKeyArray]:
+    def draw(use: int, count: int) -> tuple[np.ndarray, Asked, PRNGKeyArray]:
         key = jax.random.fold_in(jax.random.key(config.seed), 1_000_011 + use)
         keys = jax.random.split(key, 3)
-        condition = this.task.ask(this.parts["test"], keys[1], count).condition
-        return (
-            np.asarray(this.recipe.latent(keys[0], count)),
-            Problem(condition),
-            keys[2],
-        )
+        asked = this.task.ask(this.parts["test"], keys[1], count)
+        return np.asarray(this.recipe.latent(keys[0], count)), asked, keys[2]
 
-    def judge(stage: str, images: Images, condition: Any, **more: Any) -> None:
+    def judge(stage: str, images: Images, asked: Asked, **more: Any) -> None:
         say(f"measuring {stage}")
-        measured = evaluation.compare(
-            images, Asked(condition, None), "test", config.count
-        )
+        measured = evaluation.compare(images, asked, "test", config.count)
         found[stage] = measured
-        values = {k: measured.metrics[k] for k in _MEASURES if k in measured.metrics}
+        values = measures(measured.metrics)
         rows.append({"samples of": stage, "count": len(images), **values, **more})
 
-    def refined(critic: Variables, use: int, count: int) -> tuple[Refinements, Any]:
-        latents, problems, key = draw(use, count)
-        return refiner.refine(critic, latents, problems, key), problems.condition
+    def proposed(use: int, count: int) -> tuple[Images, Asked]:
+        latents, asked, _ = draw(use, count)
+        return refiner.propose(latents, Problem(asked.condition)), asked
 
-    latents, problems, _ = draw(0, config.count)
-    stages = {"proposals": refiner.propose(latents, problems)}
-    judge("proposals", stages["proposals"], problems.condition)
+    def refined(critic: Variables, use: int, count: int) -> tuple[Refinements, Asked]:
+        latents, asked, key = draw(use, count)
+        problems = Problem(asked.condition)
+        return refiner.refine(critic, latents, problems, key), asked
+
+    images, asked = proposed(0, config.count)
+    stages = {"proposals": images}
+    judge("proposals", images, asked)
     for epoch, critic in snapshots:
         stage = f"refined, {epoch:g} epochs" if epoch else "refined"
-        after, condition = refined(critic, 0, config.count)
+        after, asked = refined(critic, 0, config.count)
         stages[stage] = after.images
         judge(
             stage,
             after.images,
-            condition,
+            asked,
             steps=float(after.steps.mean()),
             cost=float(after.cost.mean()),
         )
@@ -138,9 +124,9 @@ def refine_samples(
 
         def accept(name: str, critic: Variables, make: _Make) -> None:
             def scored(use: int, number: int) -> _Pool:
-                images, condition = make(use, number)
-                scores = refiner.scores(critic, images, condition)
-                return _Pool(images, scores, condition)
+                images, asked = make(use, number)
+                scores = refiner.scores(critic, images, asked.condition)
+                return _Pool(images, scores, asked)
 
             pool = scored(1, count * config.acceptance.proposals)
             judge(f"{name}, {count}", *_some(pool, np.arange(count)))
@@ -149,15 +135,11 @@ def refine_samples(
             for rule, places in _accept(config, pool, others, real).items():
                 judge(f"{name}, {rule}", *_some(pool, places))
 
-        def plain(use: int, number: int) -> tuple[Images, Any]:
-            latents, problems, _ = draw(use, number)
-            return refiner.propose(latents, problems), problems.condition
+        def improved(use: int, number: int) -> tuple[Images, Asked]:
+            after, asked = refined(snapshots[-1].critic, use, number)
+            return after.images, asked
 
-        def improved(use: int, number: int) -> tuple[Images, Any]:
-            after, condition = refined(snapshots[-1].critic, use, number)
-            return after.images, condition
-
-        accept("proposals", tellers["proposals"], plain)
+        accept("proposals", tellers["proposals"], proposed)
         accept("refined and shaped", tellers["refined"], improved)
         tables.append(
             pages.table(
@@ -180,7 +162,6 @@ def refine_samples(
             f"{stage}/{name}": value
             for stage, measured in found.items()
             for name, value in measured.metrics.items()
-            if name in (*_MEASURES, "fid_count", "fid_features")
         },
         {
             f"{stage}/{name}": reason
@@ -191,8 +172,8 @@ def refine_samples(
     )
 
 
-def _some(pool: _Pool, places: Int[np.ndarray, " places"]) -> tuple[Images, Any]:
-    return pool.images[places], taken(pool.condition, places)
+def _some(pool: _Pool, places: Int[np.ndarray, " places"]) -> tuple[Images, Asked]:
+    return pool.images[places], taken(pool.asked, places)
 
 
 def _accept(

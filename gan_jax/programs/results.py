@@ -1,6 +1,7 @@
 """What a training run leaves: the summary and the report."""
 
 import math
+import os
 import subprocess
 import time
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 import flax
 import jax
 
+import gan_jax
 from gan_jax.keys import flatten
 from gan_jax.programs.assembly import Run
 from gan_jax.programs.evaluation import Evaluation
@@ -103,24 +105,48 @@ def conclude(
 
 
 def environment(mesh: jax.sharding.Mesh) -> dict[str, Any]:
-    """Tell what a run ran on; `git` is null outside a checkout."""
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = None
+    """Tell what a run ran on; `git` is the package's `commit`."""
     return {
         "jax": jax.__version__,
         "flax": flax.__version__,
         "device": mesh.devices.flat[0].device_kind,
         "count": mesh.devices.size,
-        "git": commit,
+        "git": commit(Path(gan_jax.__file__)),
     }
+
+
+def commit(file: Path) -> str | None:
+    """Return the commit of the checkout that a file belongs to.
+
+    A file may lie in another project's checkout without belonging to it, as an
+    installed package does in a virtual environment there.
+
+    Args:
+        file: whose.
+
+    Returns:
+        The commit's hash, with `-dirty` behind it where tracked files have changed
+        since; None where no checkout tracks the file, or there is no git.
+    """
+    # In a hook of git these name the repository that is at work, wherever one asks.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=file.parent,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "--", file.name)
+        # No tag stands for the commit.
+        return git("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def parameters_digest(state: TrainState) -> str:

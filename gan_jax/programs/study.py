@@ -129,11 +129,12 @@ def _conclude(
         "program": config.program,
         "config_name": config.name,
         "dataset": finished[0]["dataset"] if finished else None,
-        "metrics": {
-            f"{arm}/{name}": float(np.mean(values)) if values else None
+        "metrics": {f"{arm}/fid": None for arm in figures}
+        | {
+            f"{arm}/{name}": float(np.mean(values))
             for arm, own in figures.items()
-            for name, values in own.values.items()
-            if values or name == "fid"
+            for name, values in {**own.values, **own.costs}.items()
+            if values
         },
         "metrics_failed": {
             f"{run.arm}/fid": run.failure for run in runs if run.failure

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 
 from gan_jax.report import plots
 from gan_jax.report.formats import format_duration, format_number
+from gan_jax.report.measures import in_order, measures, of_real_images
 from gan_jax.report.page import (
     Block,
     Command,
@@ -21,27 +22,6 @@ from gan_jax.report.page import (
 )
 from gan_jax.report.sweep import Published, Sweep, blocks
 
-_MEASURES = (
-    "fid",
-    "kid",
-    "precision",
-    "recall",
-    "classes",
-    "diversity",
-    "diversity_within",
-    "modes",
-    "quality",
-    "balance",
-    "pixel_mse",
-    "honoured",
-    "variogram_error",
-    "psnr",
-    "psnr_pooled",
-    "ssim",
-    "ab_error",
-    "colourfulness",
-)
-"""Columns of the table, those of them that were measured."""
 _ARMS = "With the variants that were named; config.json holds every value of every arm."
 
 
@@ -71,45 +51,51 @@ class ArmFigures(NamedTuple):
     finished: int
     collapsed: int
     values: Mapping[str, Sequence[float]]
-    """Of every measure, by seed."""
+    """Of every measure that some run has, by seed."""
+    costs: Mapping[str, Sequence[float]]
+    """`milliseconds` of an update and `seconds` of training; and `tracking`."""
 
 
 def figures(runs: Sequence[StudyRun]) -> dict[str, ArmFigures]:
     """Gather the measures of each arm, in the order of the arms."""
+    every = [measures(run.summary["metrics"]) for run in runs if run.summary]
+    names = in_order(name for found in every for name in found)
     arms: dict[str, ArmFigures] = {}
     for arm in dict.fromkeys(run.arm for run in runs):
         own = [run for run in runs if run.arm == arm]
         done = [run.summary for run in own if run.summary is not None]
-        measures: dict[str, list[float]] = {
-            name: [
-                summary["metrics"][name]
-                for summary in done
-                if summary["metrics"].get(name) is not None
-            ]
-            for name in _MEASURES
+        found = [measures(summary["metrics"]) for summary in done]
+        values = {
+            name: [each[name] for each in found if name in each] for name in names
         }
-        speeds = [summary["timing"]["steps_per_second"] for summary in done]
-        measures["milliseconds"] = [1000 / speed for speed in speeds if speed]
-        measures["seconds"] = [
-            summary["steps"] / speed
-            for summary, speed in zip(done, speeds, strict=True)
-            if speed
-        ]
-        measures["tracking"] = [run.tracking for run in own if run.tracking is not None]
         collapsed = sum(summary["metrics"].get("collapsed") is True for summary in done)
-        arms[arm] = ArmFigures(len(own), len(done), collapsed, measures)
+        arms[arm] = ArmFigures(len(own), len(done), collapsed, values, _costs(own))
     return arms
 
 
+def _costs(runs: Sequence[StudyRun]) -> dict[str, list[float]]:
+    done = [run.summary for run in runs if run.summary is not None]
+    speeds = [
+        (summary["steps"], summary["timing"]["steps_per_second"])
+        for summary in done
+        if summary["timing"]["steps_per_second"]
+    ]
+    return {
+        "milliseconds": [1000 / speed for _, speed in speeds],
+        "seconds": [steps / speed for steps, speed in speeds],
+        "tracking": [run.tracking for run in runs if run.tracking is not None],
+    }
+
+
 def gather_sweep(
-    runs: Sequence[StudyRun], key: str, measures: Sequence[str], published: Published
+    runs: Sequence[StudyRun], key: str, criterion: Sequence[str], published: Published
 ) -> Sweep:
     """Gather the measures of the arms of a sweep, and of the others.
 
     Args:
         runs: all of them.
         key: that was swept.
-        measures: which.
+        criterion: the measures that the study is about.
         published: figures, by value.
     """
     along: dict[float, Mapping[str, Sequence[float]]] = {}
@@ -121,7 +107,7 @@ def gather_sweep(
             levels[arm] = own.values
         else:
             along[value] = own.values
-    return Sweep(key, measures, along, levels, published)
+    return Sweep(key, criterion, along, levels, published)
 
 
 def baselines(runs: Sequence[StudyRun]) -> dict[str, dict[str, list[float]]]:
@@ -133,20 +119,12 @@ def baselines(runs: Sequence[StudyRun]) -> dict[str, dict[str, list[float]]]:
     for run in runs:
         if run.summary is None:
             continue
-        metrics = run.summary["metrics"]
-        real = {
-            name: metrics[f"{name}_real"]
-            for name in _MEASURES
-            if metrics.get(f"{name}_real") is not None
-        }
-        for row, values in {
-            **run.summary.get("baselines", {}),
-            "real images": real,
-        }.items():
-            for name in _MEASURES:
-                if values.get(name) is not None:
-                    place = found.setdefault(row, {}).setdefault(name, {})
-                    place[run.seed] = values[name]
+        plain = run.summary.get("baselines", {})
+        rows = {name: measures(values) for name, values in plain.items()}
+        rows["real images"] = of_real_images(run.summary["metrics"])
+        for row, values in rows.items():
+            for name, value in values.items():
+                found.setdefault(row, {}).setdefault(name, {})[run.seed] = value
     return {
         row: {name: list(by_seed.values()) for name, by_seed in own.items()}
         for row, own in found.items()
@@ -194,11 +172,10 @@ def tables(runs: Sequence[StudyRun]) -> tuple[Table, Table]:
     """Give what the images are worth, and what they cost; the best FID first."""
     arms, plain = figures(runs), baselines(runs)
     order = sorted(
-        arms, key=lambda name: _mean(arms[name].values["fid"]) or float("inf")
+        arms,
+        key=lambda name: _mean(arms[name].values.get("fid", ())) or float("inf"),
     )
-    measured = [
-        name for name in _MEASURES if any(arm.values[name] for arm in arms.values())
-    ]
+    measured = list(next(iter(arms.values())).values) if arms else []
     worth = Table(
         "Quality",
         ["arm", *measured],
@@ -232,12 +209,12 @@ def tables(runs: Sequence[StudyRun]) -> tuple[Table, Table]:
 
 
 def _cost(name: str, arm: ArmFigures) -> list[str | float | None]:
-    seconds = _mean(arm.values["seconds"])
+    seconds = _mean(arm.costs["seconds"])
     return [
         name,
         None if seconds is None else format_duration(seconds),
-        _mean(arm.values["milliseconds"]),
-        _spread(arm.values["tracking"]),
+        _mean(arm.costs["milliseconds"]),
+        _spread(arm.costs["tracking"]),
         f"{arm.collapsed} of {arm.runs}",
         f"{arm.runs - arm.finished} of {arm.runs}",
     ]

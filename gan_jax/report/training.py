@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 
 from gan_jax.report import files, plots
 from gan_jax.report.formats import format_duration
+from gan_jax.report.measures import measures
 from gan_jax.report.page import (
     Block,
     Card,
@@ -146,11 +147,7 @@ def _baselines(summary: Mapping[str, Any]) -> list[Table]:
     """What is made without a network, beside the run's own, where a task has such."""
     found = summary.get("baselines", {})
     rows = {"this run": summary["metrics"], **found}
-    names = [
-        name
-        for name, value in summary["metrics"].items()
-        if isinstance(value, float) and not name.endswith("_real")
-    ]
+    names = list(measures(summary["metrics"]))
     if not found:
         return []
     return [

@@ -1,0 +1,84 @@
+"""Which of a run's metrics are measures of its images, and how tables order them."""
+
+import re
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any
+
+ORDER = (
+    "fid",
+    "kid",
+    "precision",
+    "recall",
+    "inception_score",
+    "classes",
+    "diversity",
+    "diversity_within",
+    "modes",
+    "quality",
+    "balance",
+    "pixel_mse",
+    "honoured",
+    "variogram_error",
+    "psnr",
+    "psnr_pooled",
+    "ssim",
+    "ab_error",
+    "colourfulness",
+    "psnr_composite",
+    "ssim_composite",
+    "mse_composite",
+    "psnr_hole",
+    "ssim_hole",
+    "mse_hole",
+)
+"""Measures that come first in a table, in this order; others follow as they come."""
+
+_BESIDE = re.compile(r"(_real)?(_count)?$")
+
+
+def measures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the measures among metrics, in the order of a table.
+
+    A measure is a number. Booleans are none, nor is what only goes with a measure: of
+    `fid`, its value for real images `fid_real` and the counts `fid_count` and
+    `fid_real_count`.
+
+    Args:
+        metrics: of a summary; those that failed are None.
+    """
+    return {
+        name: float(metrics[name])
+        for name in in_order(metrics)
+        if _is_number(metrics[name]) and not _goes_with_another(name, metrics)
+    }
+
+
+def of_real_images(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return what real images come to, by the name of the measure, in a table's order.
+
+    Args:
+        metrics: of a summary, where it stands as `<measure>_real`.
+    """
+    return {
+        name: float(metrics[f"{name}_real"])
+        for name in in_order(metrics)
+        if _is_number(metrics.get(f"{name}_real"))
+    }
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return different names in the order of a table's columns."""
+    found = dict.fromkeys(names)
+    return [name for name in ORDER if name in found] + [
+        name for name in found if name not in ORDER
+    ]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _goes_with_another(name: str, metrics: Mapping[str, Any]) -> bool:
+    measure = _BESIDE.sub("", name)
+    return measure != name and measure in metrics
