@@ -151,9 +151,13 @@ def refine_samples(
                 "of images, so it compares within a table.",
             )
         )
-    latents, problems, key = draw(0, config.count)
+    latents, asked, key = draw(0, config.count)
     followed = functools.partial(
-        refiner.visits, snapshots[-1].critic, latents, problems, key
+        refiner.visits,
+        snapshots[-1].critic,
+        latents,
+        Problem(asked.condition),
+        key,
     )
     return Outcome(
         tables,
