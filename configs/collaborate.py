@@ -6,6 +6,7 @@ Papers:   Liu, Kothari & Alahi 2019, arXiv 1902.00633; inpainting: Mortiniera 20
 Prior:    --config.prior=<workdir of a training run>, e.g. of configs/gan.py.
 Images:   inpainting: unseen test images of the prior's data, or your own:
           --config.images=DIR --config.masks=DIR --config.shaping.masks=center.
+          Holes by name as for configs/inpaint.py: center, center:16, squares:4:16, ...
 Variants: sampling (default), inpainting, published (the code of Liu et al.: all of 50
           steps, the best kept), published64 (Mortiniera's code, for a prior of
           configs/gan.py:fashion64), points (for a prior of Gaussians in the plane),

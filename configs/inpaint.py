@@ -5,8 +5,10 @@ Papers:   yeh: Yeh et al. 2017, arXiv 1607.07539; cooper: Cooper's Wasserstein s
 Prior:    --config.prior=<workdir of a training run>, e.g. of configs/wgan_gp.py.
 Images:   unseen test images of the prior's data, or your own:
           --config.images=DIR --config.masks=DIR, or a hole by name.
-Masks:    center, random:0.8, left, right, top, bottom, pattern:0.25, squares:4, joined
-          by commas; or a folder of masks, white = known.
+Masks:    center (the middle half of each side), left, right, top, bottom (a half),
+          random:0.8, pattern:0.25 (shares), squares:4 (a quarter in all); with a size
+          in pixels of the prior's images center:16, left:12, ..., squares:4:16 (four
+          of 16x16); joined by commas. Or a folder of masks, white = known.
 Variants: yeh cooper cooper_yeh ballester (default), joined by commas to be compared; adam and
           momentum search as published, exact for long and from everywhere; smoke.
           vitoria compares the nine rows of the published table in one run: Yeh's loss,

@@ -314,6 +314,7 @@ def test_completed_images_are_refined_by_the_priors_critic(prior, tmp_path):
             "one setting in config.sweep",
         ),
         (inpainting, {"masks": "centre"}, "known: none, center"),
+        (inpainting, {"masks": "squares:2:29"}, "'squares:2:29': a hole of 29x29"),
         (inpainting, {"prior": ""}, "configs/wgan_gp.py"),
         (inpainting, {"images": ""}, "--images is empty"),
         (inpainting, {"images": "nowhere"}, "is no folder"),

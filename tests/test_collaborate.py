@@ -241,6 +241,7 @@ def test_a_prior_of_colours_is_refused(tmp_path, values, says):
         (INPAINTING, "masks=center,left", "one kind"),
         (INPAINTING, "masks=tests", "shaping.masks"),
         (INPAINTING, "masks=none", "no image"),
+        (INPAINTING, "shaping.masks=top:30", "masks 'top:30': a hole of 30x28 pixels"),
         ("--config=configs/collaborate.py:narow", "seed=0", "did you mean narrow"),
     ],
 )

@@ -167,7 +167,12 @@ def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, ble
         (["--config.prior={}", "--config.masks=centre"], "known: none, center"),
         (["--config.prior={}", "--config.masks=random:7"], "makes no sense"),
         (["--config.prior={}", "--config.masks=random:1"], "nothing is known"),
-        (["--config.prior={}", "--config.masks=center:5"], "takes no number"),
+        (["--config.prior={}", "--config.masks=none:5"], "takes no number"),
+        (["--config.prior={}", "--config.masks=center:0"], "0 is not above 0"),
+        (
+            ["--config.prior={}", "--config.masks=center,left:28"],
+            "masks 'left:28': a hole of 28x28 pixels leaves nothing of 28x28",
+        ),
         (["--config.prior={}", "--config.masks=random:"], "makes no sense"),
         (["--config.prior={}", "--config.degradation=blur:inf"], "makes no sense"),
         (["--config.prior={}", "--config.degradation=noise:nan"], "makes no sense"),

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
+from gan_jax import searches
 from gan_jax.data import degradations, holes
+from gan_jax.errors import InputError
 from gan_jax.losses import inpainting
+from gan_jax.programs.measurements import check_fits
 
 
 def image(*rows):
@@ -147,6 +151,103 @@ def test_holes_lie_where_their_names_say():
     }.items():
         mask = np.asarray(make(name)(key, 8, 8))[..., 0]
         assert (mask[part] == 0).all() and mask.sum() == 32
+
+
+def missing(text, height, width, seed=0):
+    (hole,) = searches.holes(text)
+    mask = np.asarray(hole(jax.random.key(seed), height, width))
+    assert mask.shape == (height, width, 1) and set(np.unique(mask)) <= {0, 1}
+    return mask[..., 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "place"),
+    [
+        ("center:16", (64, 64), np.s_[24:40, 24:40]),
+        ("center:5", (8, 8), np.s_[1:6, 1:6]),  # half a pixel up and to the left
+        ("center:4", (9, 7), np.s_[2:6, 1:5]),
+        ("center:3", (9, 7), np.s_[3:6, 2:5]),
+        ("center:1", (1, 2), np.s_[0:1, 0:1]),
+        ("center:27", (28, 28), np.s_[0:27, 0:27]),
+        ("left:12", (28, 28), np.s_[:, :12]),
+        ("right:1", (5, 7), np.s_[:, 6:]),
+        ("top:3", (5, 7), np.s_[:3, :]),
+        ("bottom:4", (5, 7), np.s_[1:, :]),
+    ],
+)
+def test_a_hole_with_a_size_lies_exactly_there(text, shape, place):
+    wanted = np.zeros(shape, bool)
+    wanted[place] = True
+    np.testing.assert_array_equal(missing(text, *shape), wanted)
+
+
+@pytest.mark.parametrize(("size", "half"), [(28, 14), (32, 16), (64, 32)])
+def test_half_of_a_side_is_what_is_left_out_without_a_size(size, half):
+    for name in ("center", "left", "right", "top", "bottom"):
+        plain, sized = (missing(text, size, size) for text in (name, f"{name}:{half}"))
+        np.testing.assert_array_equal(plain, sized)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_squares_with_a_size_are_squares_of_that_size(seed):
+    one = missing("squares:1:16", 64, 40, seed)
+    rows, columns = (np.flatnonzero(one.any(axis=axis)) for axis in (1, 0))
+    assert one.sum() == 16**2
+    assert np.ptp(rows) == np.ptp(columns) == 15
+    several = missing("squares:4:5", 21, 19, seed)
+    assert 25 <= several.sum() <= 100
+    labels, count = ndimage.label(several)
+    assert 1 <= count <= 4
+    for place in ndimage.find_objects(labels):
+        assert min(several[place].shape) >= 5  # whole squares, none cut by the border
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("center:0", "0 is not above 0"),
+        ("center:-3", "-3 is not above 0"),
+        ("center:", "'' is no whole number"),
+        ("center:nan", "'nan' is no whole number"),
+        ("center:0.5", "'0.5' is no whole number"),
+        ("center:4:4", "'4:4' is no whole number"),
+        ("left:inf", "'inf' is no whole number"),
+        ("bottom:-1", "-1 is not above 0"),
+        ("squares:0", "0 is not above 0"),
+        ("squares:4:0", "0 is not above 0"),
+        ("squares:4:", "'' is no whole number"),
+        ("squares::4", "'' is no whole number"),
+        ("squares:4:5:6", "'5:6' is no whole number"),
+        ("random:nan", "share of nan"),
+        ("none:4", "takes no number"),
+    ],
+)
+def test_a_size_that_makes_no_sense_is_one_line(text, says):
+    with pytest.raises(
+        InputError, match=f"^masks '{text}' makes no sense.*{says}"
+    ) as e:
+        searches.holes(f"center,{text}")
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "center:28",
+        "center:29",
+        "left:28",
+        "top:40",
+        "squares:1:28",
+        "squares:900",
+        "right:99",
+    ],
+)
+def test_a_hole_that_leaves_nothing_is_refused_where_the_size_is_known(text):
+    (hole,) = searches.holes(text)
+    with pytest.raises(InputError, match=f"^masks '{text}': ") as error:
+        check_fits(text, hole, 28)
+    assert "\n" not in str(error.value)
+    check_fits(text, hole, 128)
 
 
 def test_drawn_holes_differ_by_key_and_patterns_are_patches():

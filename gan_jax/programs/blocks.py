@@ -199,7 +199,7 @@ def _searching(
             "other one an --out of its own"
         )
     weights, search = make_search(prior, settings, config.search, key, degradation)
-    cut = targets.cutter(*cuts(config, prior, hole, degradation))
+    cut = targets.cutter(*cuts(config, prior, name, hole, degradation))
     continuous = Continuous(search, config.search.slots, config.search.length, compiled)
 
     def apply(block: Sequence[Path], read: Read) -> list[Row]:

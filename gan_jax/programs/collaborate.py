@@ -22,7 +22,13 @@ from gan_jax.programs.assembly import Run, prepare
 from gan_jax.programs.cache import cache_folder
 from gan_jax.programs.completions import Task
 from gan_jax.programs.latents import Prepared, Searched, found_for, prepare_search
-from gan_jax.programs.measurements import as_task, check_prior, gather, named_holes
+from gan_jax.programs.measurements import (
+    as_task,
+    check_fits,
+    check_prior,
+    gather,
+    named_holes,
+)
 from gan_jax.programs.prior import Prior, describe, open_prior
 from gan_jax.programs.refined_completions import refine_completions
 from gan_jax.programs.refined_samples import Outcome, refine_samples
@@ -210,6 +216,7 @@ def _gather(config: ConfigDict, prior: Prior) -> _Given:
             f"{masks} is a folder: name the holes of the training images with "
             "--config.shaping.masks, e.g. center"
         )
+    check_fits(training, training_hole, prior.config.data.size)
     if 0 < config.shaping.images < config.shaping.batch_size:
         raise InputError(
             f"shaping.images {config.shaping.images} are fewer than shaping.batch_size "

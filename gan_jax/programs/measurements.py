@@ -56,6 +56,23 @@ def named_holes(masks: str) -> dict[str, Hole | None]:
     return dict(zip(names, searches.holes(masks), strict=True))
 
 
+def check_fits(name: str, hole: Hole, size: int) -> None:
+    """Refuse a hole that is too large, before anything is done.
+
+    Args:
+        name: by which the user has named it.
+        hole: to be cut into images.
+        size: of their sides, in pixels.
+
+    Raises:
+        InputError: nothing would be known of them.
+    """
+    try:
+        hole(jax.random.key(0), size, size)
+    except ValueError as error:
+        raise InputError(f"masks '{name}': {error}") from None
+
+
 def gather(
     config: ConfigDict,
     prior: Prior,
@@ -80,7 +97,7 @@ def gather(
     Raises:
         InputError: none can be used.
     """
-    how = cuts(config, prior, hole, degradation)
+    how = cuts(config, prior, name, hole, degradation)
     skipped: list[Skipped] = []
     if config.images:
         given, skipped = targets.files(config.images, *how)
@@ -103,15 +120,19 @@ def _some(task: Task | None, skipped: Sequence[Skipped]) -> Task:
 def cuts(
     config: ConfigDict,
     prior: Prior,
+    name: str,
     hole: Hole | None,
     degradation: Degradation | None = None,
 ) -> tuple[str | Hole, int, int, int]:
     """Give what `targets.cutter` takes, in its order; otherwise as `gather`.
 
     Raises:
-        InputError: the prior's images do not fit the degradation.
+        InputError: the prior's images do not fit the degradation, or the hole is too
+            large for them.
     """
     rows, parts = _size_measured(prior, degradation)
+    if hole is not None:
+        check_fits(name, hole, rows if config.images else prior.config.data.size)
     masks = config.masks if hole is None else hole
     return masks, rows, parts, config.seed
 
