@@ -33,6 +33,26 @@ def get_config(variant: str = ""):
     return with_named(configs.collaboration("collaborate"), variant, VARIANTS)
 
 
+# As in the code of Liu et al.: all steps are made, and the best one is kept.
+_LIU = {
+    "refinement.rate": 0.1,
+    "refinement.steps": 50,
+    "refinement.stopping": "best",
+    "shaping.learning_rate": 1e-5,
+    "shaping.stopping": "probabilistic",
+}
+
+# As in Mortiniera's code, for a prior of configs/gan.py:fashion64.
+_MORTINIERA = {
+    "refinement.layer": 3,
+    "refinement.rate": 0.1,
+    "refinement.steps": 50,
+    "refinement.stopping": "best",
+    "shaping.learning_rate": 2e-4,
+    "shaping.stopping": "best",
+    **SEARCHES["adam"],
+}
+
 VARIANTS = {
     **SEARCHES,
     "sampling": {},
@@ -47,24 +67,10 @@ VARIANTS = {
         "search.iterations": 300,
         "search.restarts": 1,
     },
-    # As in the code of Liu et al.: all steps are made, and the best one is kept.
-    "published": {
-        "refinement.rate": 0.1,
-        "refinement.steps": 50,
-        "refinement.stopping": "best",
-        "shaping.learning_rate": 1e-5,
-        "shaping.stopping": "probabilistic",
-    },
-    # As in Mortiniera's code, for a prior of configs/gan.py:fashion64.
-    "published64": {
-        "refinement.layer": 3,
-        "refinement.rate": 0.1,
-        "refinement.steps": 50,
-        "refinement.stopping": "best",
-        "shaping.learning_rate": 2e-4,
-        "shaping.stopping": "best",
-        **SEARCHES["adam"],
-    },
+    "published": _LIU,
+    "inpainting,published": _LIU,
+    "published64": _MORTINIERA,
+    "inpainting,published64": _MORTINIERA,
     "points": {
         "refinement.layer": 4,
         "refinement.rate": 0.02,

@@ -22,6 +22,7 @@ Cost:     photos five minutes on two CPU cores, cifar10,narrow as long. publishe
 Expected: chromagan,published on ImageNet, PSNR (published): 24.98, without the class
           term 25.04, without a critic 25.57. Fabbri measured nothing.
 
+python -m gan_jax.main --config=configs/colorize.py
 python -m gan_jax.main --config=configs/colorize.py:cifar10,narrow,wgan_gp
 python -m gan_jax.main --config=configs/colorize.py:published --config.data.path=DIR --workdir=runs/colorize-published
 python -m gan_jax.main --config=configs/colorize.py:chromagan,published --config.data.path=DIR --workdir=runs/colorize-chromagan-published
@@ -121,6 +122,19 @@ _CHROMA_PUBLISHED = {
     "evaluation.every": 20_000,
 }
 
+# Where a rate of 3e-4 gives a lower FID on the 700 validation images of the CIFAR-10
+# sample than the 1e-3 of all narrow networks, in 800 steps under seed 0: gan 9.0 to
+# 9.8, wgan_gp 8.8 to 8.9, chromagan 10.6 to 13.1. (lsgan 11.4 to 11.1, ebgan 17.5 to
+# 16.9.)
+_SLOW = (
+    "gan",
+    "wgan_gp",
+    "chromagan",
+    "chromagan_sum",
+    "chromagan_no_class",
+    "chromagan_no_adversarial",
+)
+
 VARIANTS = {
     "photos": {**_SHORT, "network.depth": 4},
     "narrow": _SHORT,
@@ -144,9 +158,11 @@ VARIANTS = {
         "network.critic": "autoencoder",
         "network.critic_depth": 3,
     },
+    # In the published box of 0.01 it is too flat to be heard beside an L1 term of
+    # weight 100: FID on validation images of CIFAR-10 17.8, in one of 0.03 17.7.
     "wgan": {
         **_WASSERSTEIN,
-        "critic_clip": 0.01,
+        "critic_clip": 0.1,
         "optimizer.name": "rmsprop",
         "optimizer.beta2": 0.99,
     },
@@ -155,6 +171,7 @@ VARIANTS = {
         **_NO_ADVERSARIAL,
         "reconstruction.name": "l2",
     },
+    **{f"narrow,{name}": {"optimizer.learning_rate": 3e-4} for name in _SLOW},
     "chromagan": _CHROMA,
     "chromagan_sum": {**_CHROMA, "network.map": "sum"},
     "chromagan_no_class": {**_CHROMA, "class_weight": 0.0},

@@ -25,7 +25,7 @@ Variants: the protocols, the data sets, published, wasserstein, narrow (short, f
 Use:      --config.prior=<workdir of such a run> --config.images=DIR scores your images.
 Cost:     digits two minutes on two CPU cores, mnist,narrow four.
 
-python -m gan_jax.main --config=configs/detect.py:standard,mnist,narrow --config.anomaly.label=3
+python -m gan_jax.main --config=configs/detect.py:standard,mnist,narrow --config.anomaly.label=3 --workdir=runs/detect
 python -m gan_jax.main --config=configs/detect.py --config.prior=runs/detect --config.images=DIR --workdir=runs/scored
 """  # noqa: E501
 
@@ -103,6 +103,8 @@ VARIANTS = {
     "standard": {},
     "holdout": {"data.held_out": 0.2},
     "other": _UNLABELLED,
+    "smoke,wasserstein": {"detector.steps": 60},
+    "smoke,published": {"detector.steps": 60},
     "smoke": {
         "network.hidden": 64,
         "history.every": 10,

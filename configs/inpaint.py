@@ -11,8 +11,9 @@ Masks:    center (the middle half of each side), left, right, top, bottom (a hal
           of 16x16); joined by commas. Or a folder of masks, white = known.
 Variants: yeh cooper cooper_yeh ballester (default), joined by commas to be compared; adam and
           momentum search as published, exact for long and from everywhere; smoke.
-          vitoria compares the nine rows of the published table in one run: Yeh's loss,
-          and with gradients (yeh_gradient) and Ballester's at four weights each. There
+          vitoria compares the nine rows of the published table in one run: Yeh's loss
+          in its published form (yeh_saturating), and with gradients (yeh_gradient) and
+          Ballester's at four weights each. There
           Yeh's rows have a DCGAN (configs/gan.py), Ballester's configs/wgan_gp.py: read
           each under its own prior.
 Sweeps:   --config.sweep.loss=ballester --config.sweep.key=context,gradient,prior
@@ -22,7 +23,7 @@ Cost:     200 digits, one loss, half a minute on two CPU cores.
 python -m gan_jax.main --config=configs/inpaint.py --config.prior=runs/wgan_gp
 python -m gan_jax.main --config=configs/inpaint.py:yeh,cooper,ballester --config.prior=runs/wgan_gp --config.masks=center,random:0.8
 python -m gan_jax.main --config=configs/inpaint.py:vitoria --config.prior=runs/wgan_gp
-python -m gan_jax.main --config=configs/inpaint.py --config.prior=runs/wgan_gp --config.sweep.loss=ballester --config.sweep.key=gradient --config.sweep.over=0,0.3,0.9
+python -m gan_jax.main --config=configs/inpaint.py --config.prior=runs/wgan_gp --config.sweep.loss=ballester --config.sweep.key=gradient --config.sweep.over=0,0.3,0.9 --workdir=runs/weights
 """  # noqa: E501
 
 from gan_jax import config as configs
@@ -59,7 +60,7 @@ LOSSES = {
 # form log(1 - s(D)); Ballester's have the one that the prior was trained with.
 COMPARISONS = {
     "vitoria": {
-        "yeh": {**LOSSES["yeh"], "unlikely": "saturating"},
+        "yeh_saturating": {**LOSSES["yeh"], "unlikely": "saturating"},
         "yeh_gradient": {**LOSSES["ballester"], "unlikely": "saturating"},
         "ballester": LOSSES["ballester"],
     },

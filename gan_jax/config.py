@@ -294,8 +294,9 @@ def colorization(name: str) -> ConfigDict:
     config.condition_critic = True
     config.latent.prior = "none"
     config.adversarial_weight = 1.0
-    # The reading of network.map that the weight belongs to; under the other one it is
-    # multiplied or divided by the number of scores in a map, to the same effect.
+    # The reading of network.map that the weight belongs to. Where a gradient penalty
+    # has the other one, the weight is multiplied or divided by the number of scores
+    # in a map, to the same effect.
     config.adversarial_map = "mean"
     # Of scaled ab, which lie in [-1, 1]: l1 or l2, each a mean over an image's values.
     config.reconstruction = ConfigDict({"name": "l1", "weight": 100.0})

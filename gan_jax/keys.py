@@ -26,6 +26,18 @@ RESUMABLE = (
 """Keys that may change when a run continues: length, logging, the extent of a study or
 a sweep; and those of its arms."""
 
+ADDED: Mapping[str, Any] = {
+    "generator_steps": 1,
+    "network.map": "mean",
+    "adversarial_map": "mean",
+    "detector.rescale": True,
+    "sweep.loss": "",
+    "sweep.key": "",
+    "sweep.over": "",
+    "along": 8,
+}
+"""Keys that older configs do not have, with the value by which runs then went."""
+
 _OF_ARMS = re.compile(r"(shared|arms\.[^.]+)\.")
 
 
@@ -59,13 +71,19 @@ def unknown_key(config: ConfigDict, key: str) -> str:
 
 
 def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """List the keys in which two flat configs differ such that a run cannot go on."""
+    """List the keys in which two flat configs differ such that a run cannot go on.
+
+    A key that a config of an older version does not have counts with what it was then.
+    """
     plain = json.loads(json.dumps(dict(wanted)))
-    return [
-        f"{key}: {written.get(key)!r} -> {plain.get(key)!r}"
-        for key in sorted({*written, *plain})
-        if _OF_ARMS.sub("", key) not in RESUMABLE and written.get(key) != plain.get(key)
-    ]
+    found: list[str] = []
+    for key in sorted({*written, *plain}):
+        name = _OF_ARMS.sub("", key)
+        then = ADDED.get(name) if key in plain else None
+        before, now = written.get(key, then), plain.get(key)
+        if name not in RESUMABLE and before != now:
+            found.append(f"{key}: {before!r} -> {now!r}")
+    return found
 
 
 def closest(name: str, known: Collection[str]) -> str:

@@ -348,9 +348,10 @@ def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> R
 def _adversarial_weight(config: ConfigDict, reading: str) -> float:
     """Return the weight of the mean of the critic's map in the generator's loss.
 
-    A penalty that holds the slope of the map's sum at 1 leaves the mean a slope of 1/N,
-    for N scores in a map. So a weight that belongs to one reading is worth 1/N or N of
-    it under the other.
+    A gradient penalty that holds the slope of the map's sum at 1 leaves the mean a
+    slope of 1/N, for N scores in a map. So a weight that belongs to one reading is
+    worth 1/N or N of it under the other. Without that penalty the slope is not held,
+    and the weight is what it is.
 
     Args:
         config: of a training run.
@@ -365,7 +366,7 @@ def _adversarial_weight(config: ConfigDict, reading: str) -> float:
         )
     )
     weight: float = config.get("adversarial_weight", 1.0)
-    return weight * other / own
+    return weight * other / own if config.gradient_penalty else weight
 
 
 def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, Batch], Example]:

@@ -1,5 +1,6 @@
 """Where a name in the config of a search becomes an object, as in `recipe`."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
@@ -99,8 +100,13 @@ def terms(
         real_score: the critic's median score of real images.
 
     Raises:
-        InputError: as `score_loss`.
+        InputError: as `score_loss`, or all weights are 0.
     """
+    if not (settings.context or settings.gradient or settings.prior):
+        raise InputError(
+            f"{key} has no addend left to minimise: give a number above 0 for one of "
+            f"--config.{key}.context, .gradient and .prior"
+        )
     return Terms(
         settings.context,
         settings.gradient,
@@ -110,6 +116,25 @@ def terms(
         settings.mean,
         real_score,
     )
+
+
+def check(
+    search: ConfigDict, settings: ConfigDict, prior: ConfigDict, key: str
+) -> None:
+    """Refuse names of a search that are unknown or do not fit, before it is made.
+
+    Args:
+        search: of a config.
+        settings: of the loss.
+        prior: the config of the training run whose latents are to be searched.
+        key: of the loss in its config.
+
+    Raises:
+        InputError: names the key.
+    """
+    descent(search)
+    look_up(inpainting.WEIGHTS, f"{key}.weights", settings.weights)
+    terms(prior, settings, key, math.nan)
 
 
 def degradation(text: str) -> degradations.Degradation:

@@ -249,6 +249,13 @@ def test_chromagans_weight_follows_the_size_of_the_map(values, weight):
         assert scores.shape[1] ** 2 == round(0.2318 / weight)
 
 
+def test_only_a_gradient_penalty_makes_two_readings_of_a_weight():
+    for variant in ("lsgan", "wgan"):
+        config = made(variant, **{"network.map": "sum"})
+        this = recipes.recipe(config, recipes.task(config), 3)
+        assert this.adversarial_weight == 1
+
+
 def penalised_play(variant):
     """Return a recipe, a critic of it in training, and random images with fakes."""
     config = made(variant)

@@ -221,6 +221,10 @@ def test_only_length_and_logging_may_change_on_resuming():
     assert keys.difference(written, same) == []
     other = {**written, "data.size": 32}
     assert keys.difference(written, other) == ["data.size: 28 -> 32"]
+    older = {key: value for key, value in written.items() if key not in keys.ADDED}
+    assert older != written and keys.difference(older, same) == []
+    twice = dict(same, generator_steps=2)
+    assert keys.difference(older, twice) == ["generator_steps: 1 -> 2"]
     # Epochs measured with two classifiers, or on two counts, cannot be ranked.
     for key in ("evaluation.count", "evaluation.classifier.epochs"):
         other = {**written, key: written[key] + 1}

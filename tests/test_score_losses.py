@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from gan_jax import searches
 from gan_jax.data.feed import read, to_float
 from gan_jax.errors import InputError
 from gan_jax.losses import inpainting
+from gan_jax.programs.latents import make_search
 from gan_jax.programs.prior import open_prior
 from gan_jax.search.collaboration import standard
 from gan_jax.search.completion import Problem, completion_loss
@@ -126,6 +128,22 @@ def test_energies_take_no_form_of_scores(name, key):
         np.testing.assert_array_equal(found, energies)
 
 
+def test_a_loss_of_nothing_is_refused():
+    settings = ConfigDict({**LOSSES["cooper"], "prior": 0.0})
+    with pytest.raises(InputError, match=r"losses\.cooper has no addend left"):
+        searches.terms(prior("wgan"), settings, "losses.cooper", NONE)
+
+
+def test_a_search_is_checked_before_anything_is_trained():
+    config = configs.detection("detect")
+    config.objective, config.network.critic = "ebgan", "autoencoder"
+    for key, value in (("unlikely", "saturating"), ("weights", "so")):
+        settings = ConfigDict({**configs.COMPLETION, key: value})
+        with pytest.raises(InputError, match=f"reconstruction.{key}"):
+            searches.check(config.search, settings, config, "reconstruction")
+    searches.check(config.search, config.reconstruction, config, "reconstruction")
+
+
 def test_scores_are_no_energies():
     with pytest.raises(InputError, match="gives scores"):
         searches.score_loss(prior("wgan"), "losses.yeh.unlikely", "energy")
@@ -166,6 +184,24 @@ def test_the_real_score_is_kept_with_a_run_or_measured_when_it_is_opened(paired)
     assert written.pop("real_score") == opened.real_score
     path.write_text(json.dumps(written))
     assert open_prior(str(paired), "").real_score == opened.real_score
+
+
+def test_a_paired_prior_without_its_data_is_opened_and_not_searched(paired, tmp_path):
+    """Who exports it needs no median; who searches is told what is missing."""
+    moved = tmp_path / "moved"
+    shutil.copytree(paired, moved)
+    for name, change in (
+        ("config.json", lambda one: one | {"data.path": "gone", "data.name": "folder"}),
+        ("summary.json", lambda one: one | {"real_score": None}),
+    ):
+        path = moved / name
+        path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    opened = open_prior(str(moved), "")
+    assert np.isnan(opened.real_score)
+    config = configs.inpainting("inpaint")
+    settings = ConfigDict(dict(LOSSES["yeh"]))
+    with pytest.raises(InputError, match="has not kept the median score"):
+        make_search(opened, settings, config.search, "losses.yeh")
 
 
 def test_a_paired_prior_completes_images(paired, tmp_path):

@@ -48,7 +48,7 @@ def test_the_published_table_is_one_command():
     limits.check(config)
     found = losses_of(config)
     settings = [(0.1, 0.9, 1), (0.5, 0.5, 1), (0.1, 0.9, 0.5), (0.5, 0.5, 0.5)]
-    wanted = {"yeh": (1, 0, 0.003)}
+    wanted = {"yeh_saturating": (1, 0, 0.003)}
     for name in ("yeh_gradient", "ballester"):
         wanted |= {arm_name(name, *map(float, each)): each for each in settings}
     assert {name: weights(loss) for name, loss in found.items()} == wanted

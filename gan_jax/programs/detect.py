@@ -100,7 +100,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     this = prepare(gan, workdir)
     check_detector(config, this)
     if config.baselines.searched:
-        searches.descent(config.search)  # its names are known
+        searches.check(config.search, config.reconstruction, gan, "reconstruction")
     kinds, broken = anomalies(config, this)
     skipped = [*this.skipped, *broken]
     for path, reason in broken:

@@ -204,8 +204,8 @@ def train_detector(
     places = np.linspace(0, 1, QUANTILES)
     quantiles = np.quantile(scores, places).astype(np.float32)
     detector = detector._replace(quantiles=quantiles)
-    kind, estimate = prior.config.network.critic, max(0.0, float(course.best_value))
-    return TrainedDetector(detector, kind, estimate, len(normal))
+    kind, estimate = prior.config.network.critic, np.maximum(0, course.best_value)
+    return TrainedDetector(detector, kind, float(estimate), len(normal))
 
 
 def _left(step: int, every: int) -> int:

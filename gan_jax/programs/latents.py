@@ -1,6 +1,7 @@
 """The latents that explain what is known of images: searched once, then kept."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,11 @@ def make_search(
         )
     recipe, networks = prior.recipe, prior.networks
     weights = look_up(inpainting.WEIGHTS, f"{key}.weights", settings.weights)
+    if prior.recipe.objective.paired and math.isnan(prior.real_score):
+        raise InputError(
+            f"prior {prior.workdir} has not kept the median score of real images, and "
+            "its data cannot be read to measure it: put them back, or train it anew"
+        )
     terms = searches.terms(prior.config, settings, key, prior.real_score)
     generate = for_one(recipe.generator, networks.generator)
     score = for_one(recipe.critic, networks.critic)

@@ -49,7 +49,8 @@ class Prior(NamedTuple):
     """Of these networks."""
     real_score: float = math.nan
     """The critic's median score of validation images; NaN where the objective is not
-    paired, since nothing reads it then."""
+    paired, since nothing reads it then, or where the run has not kept it and its data
+    are not there."""
 
 
 def keep_prior(this: Run, chosen: Trained) -> float:
@@ -201,7 +202,10 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
     real_score = summary.get("real_score")  # runs of before have none
     if real_score is None:
         parts = functools.partial(recipes.parts, config)
-        real_score = _real_score(recipe, networks.critic, parts)
+        try:
+            real_score = _real_score(recipe, networks.critic, parts)
+        except InputError:  # whoever needs it says so; others do without the data
+            real_score = math.nan
     return Prior(
         workdir, config, recipe, networks, channels, digest(weights), real_score
     )

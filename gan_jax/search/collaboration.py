@@ -43,7 +43,8 @@ STOPPINGS: Mapping[str, Stopping] = {
     "probabilistic": Stopping(at_median=False, drawn=True, best=False),
 }
 """By name: the text of Liu 2019 and Mortiniera 2020; what the code of both does, all
-steps and the best score of them; and steps drawn by lot, which keeps more diversity."""
+steps and the lowest cost of them (for the logistic forms the best score); and steps
+drawn by lot, which keeps more diversity."""
 
 
 class Collaboration(NamedTuple):

@@ -36,12 +36,12 @@ def boosted(steps: int, boost: int = 0, first: int = 0, every: int = 0) -> Sched
 
 
 def steps_until(turns: int, schedule: Schedule, end: int) -> int:
-    """Return after how many generator updates the critic has moved `turns` times.
+    """Return after how many steps the critic has moved `turns` times.
 
     Args:
         turns: critic updates, at least 1.
         schedule: of them.
-        end: the generator updates of the run.
+        end: the steps of the run.
 
     Returns:
         Between 1 and `end`, or `end` + 1 where the critic moves less often in all.
