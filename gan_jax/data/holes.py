@@ -213,7 +213,7 @@ def _places(height: int, width: int) -> tuple[Array, Array]:
 
 
 def _within(size: int, first: int, count: int) -> Bool[Array, " size"]:
-    """Tell which of `size` places are among `count` from the `first` on."""
+    """Return which of `size` places are among `count` from the `first` on."""
     places = jnp.arange(size)
     return (places >= first) & (places < first + count)
 
