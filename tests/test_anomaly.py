@@ -21,6 +21,7 @@ from gan_jax.networks import perceptron
 from gan_jax.programs.assembly import Run
 from gan_jax.programs.courses import through_history
 from gan_jax.programs.detector import Scorer
+from gan_jax.programs.detector_training import first_scale
 from gan_jax.programs.history import Snapshots
 from gan_jax.programs.prior import Prior
 from gan_jax.tasks.samples import present
@@ -67,6 +68,7 @@ def test_the_objective_and_the_distance_by_hand():
     assert float(anomaly.distance(9 + real, fake - 9)) == 1
 
 
+@settings(deadline=None)
 @given(
     some.lists(some.integers(1, 10_000), min_size=1, unique=True),
     some.floats(0, 1),
@@ -117,7 +119,7 @@ def shifts(*by):
 
 
 def snapshots(epoch):
-    past = shifts(1.0, 2.0, 4.0, 8.0)
+    past = jax.tree.map(np.asarray, shifts(1.0, 2.0, 4.0, 8.0))  # as they are read
     return Snapshots([10, 20, 30, 40], past, past, 40, epoch)
 
 
@@ -199,6 +201,25 @@ def test_scales_bring_scores_into_the_bound():
     np.testing.assert_allclose(scale(fake), [-1.5, -0.5])
     energies = scale_of_energies(0.5)
     np.testing.assert_allclose(energies(np.array([0.0, 0.25, 0.5])), [1, 0, -1])
+
+
+@pytest.mark.parametrize(
+    ("critic", "start", "rescale", "wanted"),
+    [
+        ("dcgan", "mean", True, Scale(40.0, 2.0)),
+        ("dcgan", "last", True, Scale(40.0, 2.0)),
+        ("dcgan", "mean", False, Scale()),
+        ("dcgan", "scratch", True, Scale()),
+        ("autoencoder", "mean", True, Scale(0.25, -0.25)),
+        ("linear_autoencoder", "components", True, Scale(0.25, -0.25)),
+    ],
+)
+def test_which_scores_are_scaled(critic, start, rescale, wanted):
+    """A saved critic's, unless they are to stay as they are; energies always."""
+    settings = ConfigDict({"start": start, "rescale": rescale, "margin": 0.5})
+    sides = np.array([41.0, 43.0]), np.array([37.0, 39.0])
+    config = ConfigDict({"network": {"critic": critic}})
+    assert first_scale(config, settings, *sides) == wanted
 
 
 def recipe(scale):

@@ -21,9 +21,9 @@ from gan_jax.networks import perceptron
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.anomalies import normal_images, validation_images
 from gan_jax.programs.assembly import Run
-from gan_jax.programs.chunks import in_chunks, taken
-from gan_jax.programs.detector import CHUNK, QUANTILES, Detector, Scorer
-from gan_jax.programs.history import Snapshots
+from gan_jax.programs.chunks import taken
+from gan_jax.programs.detector import QUANTILES, Detector, Scorer
+from gan_jax.programs.history import Snapshots, of_history
 from gan_jax.programs.prior import Prior
 from gan_jax.programs.record import due, write_logs
 from gan_jax.programs.signals import Signals
@@ -40,8 +40,6 @@ from gan_jax.training.detection import (
     scale_of,
     scale_of_energies,
 )
-from gan_jax.training.history import History, sample
-from gan_jax.training.method import Recipe
 from gan_jax.training.population import Form
 from gan_jax.training.state import Variables
 from gan_jax.training.step import initial_state, make_stretch
@@ -113,12 +111,9 @@ def train_detector(
     unseen = of_history(prior.recipe, history, len(normal), config.seed)
     start = STARTS[settings.start]
     critic = start.begin(this, prior, snapshots, settings.beta)
-    if architectures.gives_energies(prior.config):
-        scale = scale_of_energies(settings.margin)
-    elif settings.rescale and not start.new:
-        scale = scale_of(score(critic, normal), score(critic, unseen))
-    else:
-        scale = Scale()
+    scale = first_scale(
+        prior.config, settings, score(critic, normal), score(critic, unseen)
+    )
     rate = optax.cosine_decay_schedule(settings.learning_rate, settings.steps)
     recipe = recipe_of_detector(
         prior.recipe, recipes.optimizer(config.optimizer, rate), settings.bound, scale
@@ -206,6 +201,27 @@ def train_detector(
     detector = detector._replace(quantiles=quantiles)
     kind, estimate = prior.config.network.critic, np.maximum(0, course.best_value)
     return TrainedDetector(detector, kind, float(estimate), len(normal))
+
+
+def first_scale(
+    config: ConfigDict,
+    settings: ConfigDict,
+    real_scores: Float[np.ndarray, "real"],
+    fake_scores: Float[np.ndarray, "fake"],
+) -> Scale:
+    """Return the scale under which a detector's scores are learned, and used.
+
+    Args:
+        config: of the run that its critic is of.
+        settings: `detector` of a config.
+        real_scores: of normal images, by the critic that training starts from.
+        fake_scores: of the history's images, by the same.
+    """
+    if architectures.gives_energies(config):
+        return scale_of_energies(settings.margin)
+    if settings.rescale and not STARTS[settings.start].new:
+        return scale_of(real_scores, fake_scores)
+    return Scale()
 
 
 def _left(step: int, every: int) -> int:
@@ -319,23 +335,3 @@ def check_detector(config: ConfigDict, this: Run) -> None:
             f"detector.groups {groups} do not divide batch_size {batch}: "
             "give as many times t as share its images evenly"
         )
-
-
-def of_history(
-    recipe: Recipe, history: History, count: int, seed: int
-) -> Float[np.ndarray, "count height width channels"]:
-    """Generate images of a history that nothing learns from."""
-    draw = compiled(
-        lambda history, key: sample(
-            recipe.generator,
-            history,
-            recipe.latent(jax.random.fold_in(key, 0), CHUNK),
-            jax.random.fold_in(key, 1),
-            CHUNK // 5,
-        )
-    )
-    key = jax.random.fold_in(jax.random.key(seed), 1_000_033)
-    images: np.ndarray = in_chunks(
-        lambda at: draw(history, jax.random.fold_in(key, at[0])), count, CHUNK
-    )
-    return images

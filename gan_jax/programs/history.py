@@ -8,12 +8,16 @@ import numpy as np
 from jaxtyping import Float
 
 from gan_jax.errors import InputError
+from gan_jax.networks.compilation import compiled
+from gan_jax.programs.chunks import in_chunks
+from gan_jax.programs.detector import CHUNK
 from gan_jax.programs.prior import Prior, blank_state
 from gan_jax.programs.record import HISTORY, snapshot
 from gan_jax.report.terminal import say
 from gan_jax.training import history
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.history import History
+from gan_jax.training.history import History, sample
+from gan_jax.training.method import Recipe
 from gan_jax.training.schedules import steps_until
 from gan_jax.training.state import Variables
 
@@ -111,6 +115,26 @@ def open_snapshots(prior: Prior, count: int) -> Snapshots:
     batches = -(-count // prior.config.batch_size)
     epoch = steps_until(batches, prior.recipe.critic_steps, end)
     return Snapshots(wanted, both["generator"], both["critic"], end, epoch)
+
+
+def of_history(
+    recipe: Recipe, history: History, count: int, seed: int
+) -> Float[np.ndarray, "count height width channels"]:
+    """Return images of a history, in [-1, 1], that nothing learns from."""
+    draw = compiled(
+        lambda history, key: sample(
+            recipe.generator,
+            history,
+            recipe.latent(jax.random.fold_in(key, 0), CHUNK),
+            jax.random.fold_in(key, 1),
+            CHUNK // 5,
+        )
+    )
+    key = jax.random.fold_in(jax.random.key(seed), 1_000_033)
+    images: np.ndarray = in_chunks(
+        lambda at: draw(history, jax.random.fold_in(key, at[0])), count, CHUNK
+    )
+    return images
 
 
 def _lost(prior: Prior, how: str) -> str:

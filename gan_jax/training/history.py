@@ -57,7 +57,7 @@ def weights(
 
 
 def mean(
-    snapshots: PyTree[Float[Array, "snapshots ..."]],
+    snapshots: PyTree[Float[Array | np.ndarray, "snapshots ..."]],
     weights: Float[Array, "snapshots"],
 ) -> PyTree[Array]:
     """Average networks' arrays over their snapshots."""
