@@ -24,7 +24,7 @@ def git(folder, *arguments):
 
 @pytest.fixture
 def project(tmp_path):
-    """Give a checkout of some project, in whose ignored folder packages lie."""
+    """Return a checkout of some project, in whose ignored folder packages lie."""
     installed = tmp_path / "venv" / "site-packages" / "gan_jax" / "__init__.py"
     installed.parent.mkdir(parents=True)
     installed.write_text("")

@@ -105,7 +105,7 @@ def conclude(
 
 
 def environment(mesh: jax.sharding.Mesh) -> dict[str, Any]:
-    """Tell what a run ran on; `git` is the package's `commit`."""
+    """Return what a run ran on; `git` is the package's `commit`."""
     return {
         "jax": jax.__version__,
         "flax": flax.__version__,
