@@ -36,6 +36,11 @@ def test_a_table_is_printed_whole(capsys):
     show(Table("Figures", [long, "value"], [["row", 0.123456], ["none", None]]))
     printed = capsys.readouterr().out
     assert long in printed and "0.1235" in printed and "none" in printed
+    cells = [f"{place}.123 ± 0.0{place}" for place in range(10, 40)]
+    show(Table("Many", ["arm", *map(str, range(30))], [["a method", *cells]]))
+    printed = capsys.readouterr().out
+    assert all(cell in printed for cell in cells) and "…" not in printed
+    assert max(map(len, printed.splitlines())) < 30 * 20
 
 
 def test_baselines_of_a_study_are_counted_once_for_each_seed():

@@ -31,6 +31,9 @@ def stream() -> TextIO:
     return Path(os.devnull).open("w") if _silent else sys.stderr
 
 
+_WIDEST = 10_000  # characters of a table
+
+
 def show(table: Table) -> None:
     """Print a table, as wide as it is: a narrow terminal breaks its lines."""
     from rich.console import Console
@@ -41,7 +44,8 @@ def show(table: Table) -> None:
         grid.add_column(name, justify="right" if place else "left", no_wrap=True)
     for row in table.rows:
         grid.add_row(*map(_cell, row))
-    Console(width=max(80, 14 * len(table.header))).print(grid)
+    # A grid takes what it needs of the width: cells are never cut.
+    Console(width=_WIDEST).print(grid)
 
 
 def _cell(value: Value) -> str:
