@@ -406,3 +406,32 @@ def test_chromagan_has_the_published_networks():
         reconstruction__name="l2",
         network__map="sum",
     )
+
+
+@pytest.mark.parametrize("order", ["inpainting,{}", "{},inpainting"])
+def test_collaboration_has_the_settings_of_both_codes_whatever_the_order(order):
+    get_config = importlib.import_module("configs.collaborate").get_config
+    every = {
+        "refinement.rate": 0.1,
+        "refinement.steps": 50,
+        "refinement.stopping": "best",
+        "refinement.momentum": 0.9,
+        "refinement.unlikely": "nonsaturating",
+        "losses.yeh.prior": 1e-4,
+        "search.restarts": 1,
+        "masks": "center",
+    }
+    liu = {"shaping.learning_rate": 1e-5, "shaping.stopping": "probabilistic"}
+    mortiniera = {
+        "refinement.layer": 3,
+        "shaping.learning_rate": 2e-4,
+        "shaping.stopping": "best",
+        "search.iterations": 1000,
+        "search.optimizer.name": "adam",
+        "search.optimizer.learning_rate": 0.01,
+        "count": 2000,
+    }
+    for name, own in (("published", liu), ("published64", mortiniera)):
+        found = flatten(get_config(order.format(name)))
+        wanted = every | own
+        assert {key: found[key] for key in wanted} == wanted
