@@ -75,7 +75,7 @@ def score_loss(config: ConfigDict, key: str, name: str) -> inpainting.ScoreLoss:
     objective = look_up(OBJECTIVES, "objective", config.objective)(config)
     named = inpainting.SCORE_LOSSES
     if objective.paired:
-        named = {name: inpainting.relative(loss) for name, loss in named.items()}
+        named = {form: inpainting.relative(loss) for form, loss in named.items()}
     known = {"trained": objective.generator, **named}
     found: inpainting.ScoreLoss = look_up(known, key, name)
     energies = architectures.gives_energies(config)
