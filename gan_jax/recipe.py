@@ -5,7 +5,7 @@ are in `architectures`.
 """
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,9 +16,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
-from gan_jax import architectures
-from gan_jax import config as configs
-from gan_jax.architectures import ENERGY_CRITICS, GENERATORS, TRANSLATORS
+from gan_jax import architectures, requirements
 from gan_jax.data import (
     classes,
     feed,
@@ -31,7 +29,6 @@ from gan_jax.data import (
 from gan_jax.data.feed import Batch
 from gan_jax.data.splits import Part
 from gan_jax.errors import InputError
-from gan_jax.keys import flatten
 from gan_jax.losses import adversarial, reconstruction
 from gan_jax.names import look_up
 from gan_jax.tasks import colors, pixels, points, samples, wells
@@ -110,16 +107,6 @@ PROGRAMS: Mapping[str, str] = {
 }
 """Modules with `run(config, workdir) -> summary`, imported when they are needed."""
 
-_LIKE: Mapping[str, Callable[[str], ConfigDict]] = {
-    "train": configs.training,
-    "study": lambda name: configs.study(name, {name: configs.training(name)}),
-    "inpaint": configs.inpainting,
-    "collaborate": configs.collaboration,
-    "detect": configs.detection,
-    "colorize": configs.colorization,
-}
-"""By program, what makes a config with all keys that it reads."""
-
 
 def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
     """Give what draws known pixels: a pattern, or so many anywhere."""
@@ -173,14 +160,6 @@ TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
     "colors": _colors,
 }
 
-_OF_PIXELS = ("mask.count", "mask.fraction", "mask.pattern", "pixel_weight")
-_NEEDED: Mapping[str, Sequence[str]] = {
-    "pixels": _OF_PIXELS,
-    "wells": _OF_PIXELS,
-    "colors": ("reconstruction.name", "reconstruction.weight", "class_weight"),
-}
-"""Keys that not every training config has, by the task that reads them."""
-
 
 def optimizer(
     settings: ConfigDict, rate: optax.ScalarOrSchedule | None = None
@@ -206,7 +185,7 @@ def program(config: ConfigDict) -> Callable[[ConfigDict, Path], dict[str, Any]]:
             reads.
     """
     module = look_up(PROGRAMS, "program", config.program)
-    _check_keys(config, "program", _LIKE[config.program](""))
+    requirements.check_program(config)
     run: Callable[[ConfigDict, Path], dict[str, Any]]
     run = importlib.import_module(module).run
     return run
@@ -263,25 +242,8 @@ def task(config: ConfigDict) -> Task:
         InputError: the task is unknown, or the config has not the keys that it reads.
     """
     make: Callable[[ConfigDict], Task] = look_up(TASKS, "task", config.task)
-    _check_keys(config, "task", _NEEDED.get(config.task, ()))
+    requirements.check_task(config)
     return make(config)
-
-
-def _check_keys(config: ConfigDict, kind: str, needed: Iterable[str]) -> None:
-    """Refuse a config without the keys that its program, or its task, reads.
-
-    Args:
-        config: to be checked.
-        kind: `program` or `task`.
-        needed: keys, dotted where they lie inside others.
-    """
-    known = {*config, *flatten(config)}
-    missing = [key for key in needed if key not in known]
-    if missing:
-        raise InputError(
-            f"{kind} {config[kind]} needs {', '.join(missing)}, which config "
-            f"{config.name} has not: take a config of that {kind} in configs/"
-        )
 
 
 def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> Recipe:
@@ -300,14 +262,13 @@ def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> R
     generator = architectures.generator(
         config, task.channels(channels), task.conditional, classes
     )
-    _check_combination(config, task)
+    requirements.check_combination(config, task)
 
     def latent(key: PRNGKeyArray, count: int) -> Float[Array, "count latent"] | None:
         return prior(key, (count, config.latent.size))
 
     boost = config.critic_boost
-    reading = config.network.get("map", "mean")  # runs of before have none
-    of_map = look_up(MAPS, "network.map", reading)
+    of_map = look_up(MAPS, "network.map", config.network.get("map", "mean"))
     return Recipe(
         generator=generator,
         critic=architectures.critic(config),
@@ -341,11 +302,11 @@ def recipe(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> R
         generator_steps=config.get("generator_steps", 1),
         critic_projection=_in_box(config.critic_clip),
         average_decay=config.average_decay,
-        adversarial_weight=_adversarial_weight(config, reading),
+        adversarial_weight=_adversarial_weight(config, of_map),
     )
 
 
-def _adversarial_weight(config: ConfigDict, reading: str) -> float:
+def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:
     """Return the weight of the mean of the critic's map in the generator's loss.
 
     A gradient penalty that holds the slope of the map's sum at 1 leaves the mean a
@@ -355,18 +316,15 @@ def _adversarial_weight(config: ConfigDict, reading: str) -> float:
 
     Args:
         config: of a training run.
-        reading: of the critic's map, by its penalties.
+        of_map: the score whose slope the penalty holds, of a map.
     """
-    scores = jnp.ones((1, architectures.map_scores(config)))
-    own, other = (
-        float(look_up(MAPS, key, name)(scores, axis=1)[0])
-        for key, name in (
-            ("adversarial_map", config.get("adversarial_map", "mean")),
-            ("network.map", reading),
-        )
-    )
     weight: float = config.get("adversarial_weight", 1.0)
-    return weight * other / own if config.gradient_penalty else weight
+    reading = config.get("adversarial_map", "mean")  # runs of before have none
+    own = look_up(MAPS, "adversarial_map", reading)
+    if own is of_map or not config.gradient_penalty:
+        return weight
+    ones = jnp.ones((1, architectures.map_scores(config)))
+    return weight * float((of_map(ones, axis=1) / own(ones, axis=1))[0])
 
 
 def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, Batch], Example]:
@@ -390,73 +348,6 @@ def _weighted(**addends: tuple[float, Callable[[Play], Array]]) -> dict[str, Ter
     return {
         name: Term(weight, value) for name, (weight, value) in addends.items() if weight
     }
-
-
-def _check_combination(config: ConfigDict, task: Task) -> None:
-    """Refuse what would train and mean nothing."""
-    network = config.network
-    if config.gradient_penalty and network.critic_normalisation == "batch":
-        raise InputError(
-            "a gradient penalty needs a critic that sees each image alone: choose "
-            "--config.network.critic_normalisation=layer, spectral or none"
-        )
-    energies = architectures.gives_energies(config)
-    if energies != (config.objective == "ebgan"):
-        raise InputError(
-            f"objective {config.objective} and network.critic {network.critic} do not "
-            f"fit: ebgan plays with energies, which {' and '.join(ENERGY_CRITICS)} "
-            "give, and no other objective does"
-        )
-    packing = config.get("packing", 1)
-    if packing > 1 and (config.get("condition_critic", False) or energies):
-        raise InputError(
-            f"packing {packing} is of critics of images alone that give scores: choose "
-            "--config.packing=1, or another critic"
-        )
-    if packing > 1 and config.gradient_penalty:
-        raise InputError(
-            f"packing {packing} and gradient_penalty do not fit: the slope would be "
-            "that of single images; choose --config.packing=1, or --config."
-            "critic_penalty"
-        )
-    if config.batch_size % packing:
-        raise InputError(
-            f"batch_size {config.batch_size} is no multiple of packing {packing}: "
-            "choose --config.packing=1, or another batch"
-        )
-    if config.pulling_away and not energies:
-        raise InputError(
-            "pulling_away needs a critic that makes codes: choose "
-            f"--config.network.critic={' or '.join(ENERGY_CRITICS)}, or 0"
-        )
-    translates = network.generator in TRANSLATORS
-    if translates != (config.latent.prior == "none"):
-        raise InputError(
-            f"network.generator {network.generator} and latent.prior "
-            f"{config.latent.prior} do not fit: {' and '.join(TRANSLATORS)} start from "
-            "a condition, with latent.prior=none; all others start from a latent"
-        )
-    needs_condition = translates or network.generator == "latent_unet"
-    if needs_condition and not task.conditional:
-        raise InputError(
-            f"network.generator {network.generator} makes an image of a condition, and "
-            f"the task {config.task} has none: choose {', '.join(GENERATORS)}"
-        )
-    if config.get("class_weight", 0) and network.generator != "chroma":
-        raise InputError(
-            "class_weight needs a generator that says what an image shows: choose "
-            "--config.network.generator=chroma, or 0"
-        )
-    if (config.data.name in mixtures.MIXTURES) != (config.task == "points"):
-        raise InputError(
-            f"data.name {config.data.name} does not fit the task {config.task}: choose "
-            "data by a variant, e.g. configs/gan.py:gaussians8 for points"
-        )
-    if config.task == "points" and config.data.path:
-        raise InputError(
-            f"data.path {config.data.path} is not read: the points of "
-            f"{config.data.name} are drawn"
-        )
 
 
 def _in_box(bound: float) -> Callable[[PyTree[Array]], PyTree[Array]]:

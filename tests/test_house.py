@@ -21,6 +21,7 @@ FLOORS = [
     {"config"},
     {"variants"},
     {"limits", "architectures"},
+    {"requirements"},
     {"recipe", "command"},
     {"searches"},
     {"programs"},

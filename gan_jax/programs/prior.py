@@ -33,7 +33,7 @@ from gan_jax.training.step import initial_state
 
 _FOLDER = "prior"
 _BATCHES = 20  # on which statistics are taken anew
-_REAL = 1000  # validation images whose median score is kept
+_REAL = 1000  # images that tell how a critic scores real ones
 _CHUNK = 100  # scored at once
 
 
@@ -92,10 +92,8 @@ def _real_score(
     """
     if not recipe.objective.paired or isinstance(recipe.critic, Packed):
         return math.nan
-    part = parts()["validation"]
-    count = min(_REAL, *(len(source) for source in part.values()))
-    batch = {role: read(source, np.arange(count)) for role, source in part.items()}
-    example = recipe.present(jax.random.key(0), batch)
+    example = unseen_example(recipe, parts()["validation"])
+    count = len(example.real)
     score = compiled(recipe.critic.apply)
     scores = in_chunks(
         lambda at: score(critic, *taken((example.real, example.real_condition), at)),
@@ -103,6 +101,13 @@ def _real_score(
         _CHUNK,
     )
     return float(np.median(scores.reshape(count, -1).mean(axis=1)))
+
+
+def unseen_example(recipe: Recipe, part: Part) -> Example:
+    """Return real images of a part of the data, 1,000 at most, and their conditions."""
+    count = min(_REAL, *(len(source) for source in part.values()))
+    batch = {role: read(source, np.arange(count)) for role, source in part.items()}
+    return recipe.present(jax.random.key(0), batch)
 
 
 def describe(prior: Prior) -> dict[str, Any]:

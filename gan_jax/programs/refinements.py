@@ -9,13 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax import architectures
-from gan_jax.data.feed import read
 from gan_jax.data.splits import Part
 from gan_jax.errors import Interrupted
 from gan_jax.losses import inpainting
 from gan_jax.networks.compilation import compiled
 from gan_jax.programs.chunks import chunks, in_chunks, taken
-from gan_jax.programs.prior import Prior
+from gan_jax.programs.prior import Prior, unseen_example
 from gan_jax.programs.signals import Signals
 from gan_jax.search.collaboration import (
     Collaboration,
@@ -31,11 +30,9 @@ from gan_jax.search.collaboration import (
     visits,
 )
 from gan_jax.search.refinement import Problem, Refined, pasted
-from gan_jax.training.method import Example
 from gan_jax.training.state import Variables
 
 _CHUNK = 500  # refined in one call
-_REAL = 1000  # images that tell what real ones cost
 
 Images = Float[np.ndarray, "count height width channels"]
 
@@ -83,9 +80,7 @@ class Refiner:
         self._together = together
         self._sign = -1.0 if architectures.gives_energies(prior.config) else 1.0
         bounded = prior.config.task != "points"
-        count = min(_REAL, *(len(source) for source in part.values()))
-        batch = {role: read(source, np.arange(count)) for role, source in part.items()}
-        self._real: Example = prior.recipe.present(jax.random.key(0), batch)
+        self._real = unseen_example(prior.recipe, part)
 
         def refined(
             critic: Variables,
