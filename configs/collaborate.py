@@ -25,8 +25,8 @@ python -m gan_jax.main --config=configs/collaborate.py:inpainting,narrow --confi
 python -m gan_jax.main --config=configs/collaborate.py:inpainting,adam,narrow --config.prior=runs/gan
 """  # noqa: E501
 
-from gan_jax import config as configs
-from gan_jax.variants import SEARCHES, with_named
+from gan_jax.config import defaults as configs
+from gan_jax.config.variants import SEARCHES, with_named
 
 
 def get_config(variant: str = ""):

@@ -29,8 +29,8 @@ python -m gan_jax.main --config=configs/colorize.py:chromagan,published --config
 python -m gan_jax.main --config=configs/colorize.py --config.prior=runs/colorize --config.images=DIR --workdir=runs/colorized
 """  # noqa: E501
 
-from gan_jax import config as configs
-from gan_jax.variants import IMAGES, with_variants
+from gan_jax.config import defaults as configs
+from gan_jax.config.variants import IMAGES, with_variants
 
 
 def get_config(variant: str = ""):

@@ -14,7 +14,7 @@ Cost:     cifar10,narrow with two seeds about an hour on two CPU cores.
 python -m gan_jax.main --config=configs/compare_colorization.py:cifar10,narrow
 """
 
-from gan_jax import config as configs
+from gan_jax.config import defaults as configs
 
 _ARMS = (
     "regression",

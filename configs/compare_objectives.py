@@ -11,7 +11,7 @@ python -m gan_jax.main --config=configs/compare_objectives.py:gaussians8
 python -m gan_jax.main --config=configs/compare_objectives.py:fashion_mnist,narrow
 """
 
-from gan_jax import config as configs
+from gan_jax.config import defaults as configs
 
 _FILES = {
     "minimax": "gan",

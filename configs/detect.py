@@ -29,8 +29,8 @@ python -m gan_jax.main --config=configs/detect.py:standard,mnist,narrow --config
 python -m gan_jax.main --config=configs/detect.py --config.prior=runs/detect --config.images=DIR --workdir=runs/scored
 """  # noqa: E501
 
-from gan_jax import config as configs
-from gan_jax.variants import IMAGES, SEARCHES, with_variants
+from gan_jax.config import defaults as configs
+from gan_jax.config.variants import IMAGES, SEARCHES, with_variants
 
 
 def get_config(variant: str = ""):

@@ -20,8 +20,8 @@ python -m gan_jax.main --config=configs/gan.py:fashion64 --workdir=runs/gan-fash
 python -m gan_jax.main --config=configs/collaborate.py:inpainting,published64 --config.prior=runs/gan-fashion64
 """  # noqa: E501
 
-from gan_jax import config as configs
-from gan_jax.variants import GENERATION, LARGE, with_variants
+from gan_jax.config import defaults as configs
+from gan_jax.config.variants import GENERATION, LARGE, with_variants
 
 
 def get_config(variant: str = ""):

@@ -11,8 +11,8 @@ Expected: more than 95% of all wells within 0.1 of the value range (`honoured`).
 python -m gan_jax.main --config=configs/geostatistics.py --config.data.path=FILE
 """
 
-from gan_jax import config as configs
-from gan_jax.variants import with_named
+from gan_jax.config import defaults as configs
+from gan_jax.config.variants import with_named
 
 
 def get_config(variant: str = ""):

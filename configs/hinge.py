@@ -11,8 +11,8 @@ python -m gan_jax.main --config=configs/hinge.py
 python -m gan_jax.main --config=configs/hinge.py:fashion_mnist,narrow
 """
 
-from gan_jax import config as configs
-from gan_jax.variants import GENERATION, POINTS, with_variants
+from gan_jax.config import defaults as configs
+from gan_jax.config.variants import GENERATION, POINTS, with_variants
 
 
 def get_config(variant: str = ""):

@@ -26,8 +26,8 @@ python -m gan_jax.main --config=configs/inpaint.py:vitoria --config.prior=runs/w
 python -m gan_jax.main --config=configs/inpaint.py --config.prior=runs/wgan_gp --config.sweep.loss=ballester --config.sweep.key=gradient --config.sweep.over=0,0.3,0.9 --workdir=runs/weights
 """  # noqa: E501
 
-from gan_jax import config as configs
-from gan_jax.variants import SEARCHES, with_choice
+from gan_jax.config import defaults as configs
+from gan_jax.config.variants import SEARCHES, with_choice
 
 
 def get_config(variant: str = ""):

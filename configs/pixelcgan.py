@@ -17,8 +17,8 @@ python -m gan_jax.main --config=configs/pixelcgan.py
 python -m gan_jax.main --config=configs/pixelcgan.py:fashion_mnist,cgan
 """
 
-from gan_jax import config as configs
-from gan_jax.variants import with_variants
+from gan_jax.config import defaults as configs
+from gan_jax.config.variants import with_variants
 
 
 def get_config(variant: str = ""):

@@ -13,8 +13,8 @@ python -m gan_jax.main --config=configs/r3gan.py
 python -m gan_jax.main --config=configs/r3gan.py:fashion_mnist,narrow
 """
 
-from gan_jax import config as configs
-from gan_jax.variants import GENERATION, NARROW, with_variants
+from gan_jax.config import defaults as configs
+from gan_jax.config.variants import GENERATION, NARROW, with_variants
 
 
 def get_config(variant: str = ""):

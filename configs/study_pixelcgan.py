@@ -14,7 +14,7 @@ Cost:     fashion_mnist,narrow about three minutes a run on two CPU cores. The p
 python -m gan_jax.main --config=configs/study_pixelcgan.py:fashion_mnist,narrow --config.seeds=3
 """  # noqa: E501
 
-from gan_jax import config as configs
+from gan_jax.config import defaults as configs
 
 _ARMS = {
     "pixelcgan": {},

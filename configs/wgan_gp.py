@@ -20,8 +20,8 @@ python -m gan_jax.main --config=configs/wgan_gp.py:svhn64 --workdir=runs/wgan_gp
 python -m gan_jax.main --config=configs/inpaint.py:ballester --config.prior=runs/wgan_gp-svhn64 --config.masks=center,random:0.8
 """  # noqa: E501
 
-from gan_jax import config as configs
-from gan_jax.variants import GENERATION, LARGE, POINTS, with_variants
+from gan_jax.config import defaults as configs
+from gan_jax.config.variants import GENERATION, LARGE, POINTS, with_variants
 
 
 def get_config(variant: str = ""):

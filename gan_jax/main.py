@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan_jax import command
+from gan_jax.config import flags as command
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The run's; runs/CONFIG-VARIANTS by default."
@@ -34,18 +34,18 @@ def workdir_of(config: ConfigDict) -> Path:
 
 
 def _run(config: ConfigDict) -> None:
-    from gan_jax import recipe  # JAX starts here, after the flags are known good
-    from gan_jax.programs import cluster
-    from gan_jax.programs.cache import keep_compiled
-    from gan_jax.programs.memory import keep_memory
+    # JAX starts here, after the flags are known good.
+    from gan_jax.apps.programs import program_of
     from gan_jax.report.terminal import say
+    from gan_jax.runs import cluster
+    from gan_jax.runs.startup import keep_compiled, keep_memory
 
     keep_compiled()
     keep_memory()
     with cluster.joined(
         _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value
     ):
-        program = recipe.program(config)
+        program = program_of(config)
         cluster.check_program(config)
         workdir = workdir_of(config)
         summary = program(config, workdir)

@@ -14,7 +14,7 @@
 # goes on from there. After a node has failed SLURM itself queues it again.
 #
 # Many images are searched in a job array (a folder of images for each of its jobs):
-#   sbatch --array=0-9 --wrap='.venv/bin/python -m launch.latent_search --engine=local
+#   sbatch --array=0-9 --wrap='.venv/bin/python -m launch.batch --engine=local
 #     --config=configs/inpaint.py:yeh --images=photos/$SLURM_ARRAY_TASK_ID
 #     --out=runs/searched/$SLURM_ARRAY_TASK_ID'
 # or all at once with --engine=ray, where a job has started a Ray cluster.

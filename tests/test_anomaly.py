@@ -13,20 +13,12 @@ from hypothesis import strategies as some
 from ml_collections import ConfigDict
 from scipy import stats
 
-from gan_jax.data.feed import resident
-from gan_jax.data.sources import ArraySource
-from gan_jax.errors import InputError
-from gan_jax.losses import adversarial, anomaly
-from gan_jax.networks import perceptron
-from gan_jax.programs.assembly import Run
-from gan_jax.programs.courses import through_history
-from gan_jax.programs.detector import Scorer
-from gan_jax.programs.detector_training import first_scale
-from gan_jax.programs.history import Snapshots
-from gan_jax.programs.prior import Prior
-from gan_jax.tasks.samples import present
-from gan_jax.training import history
-from gan_jax.training.detection import (
+from gan_jax.apps.detect import history
+from gan_jax.apps.detect.detector import Scorer
+from gan_jax.apps.detect.diagnostics import through_history
+from gan_jax.apps.detect.history import History
+from gan_jax.apps.detect.snapshots import Snapshots
+from gan_jax.apps.detect.total_variation import (
     Scale,
     initial_detector,
     make_detector_step,
@@ -34,8 +26,16 @@ from gan_jax.training.detection import (
     scale_of,
     scale_of_energies,
 )
-from gan_jax.training.history import History
-from gan_jax.training.method import Play, Recipe
+from gan_jax.apps.detect.training import first_scale
+from gan_jax.apps.train.setup import Run
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import ArraySource
+from gan_jax.data.feed import resident
+from gan_jax.losses import adversarial, anomaly
+from gan_jax.networks import perceptron
+from gan_jax.runs.prior import Prior
+from gan_jax.tasks.samples import present
+from gan_jax.training.method import LossInputs, Method
 from gan_jax.training.step import make_stretch
 from tests.weights import first_weights
 
@@ -169,7 +169,7 @@ def test_the_figure_sets_the_mean_critic_beside_the_same_mean_of_critics():
         run._replace(parts={"test": {"real": ArraySource("dark", dark)}}),
         prior._replace(config=ConfigDict({"network": {"critic": "dcgan"}})),
         snapshots(epoch=11),
-        Scorer(recipe(Scale())._replace(critic=Brightness())),
+        Scorer(method(Scale())._replace(critic=Brightness())),
         bright,
     )
     mean = -(2 + 4 + 8) / 3 * np.repeat([-0.6, 1.0], 3)
@@ -222,8 +222,8 @@ def test_which_scores_are_scaled(critic, start, rescale, wanted):
     assert first_scale(config, settings, *sides) == wanted
 
 
-def recipe(scale):
-    plain = Recipe(
+def method(scale):
+    plain = Method(
         Shift(),
         perceptron.critic(1, 64, 2),
         adversarial.wgan,
@@ -237,12 +237,12 @@ def recipe(scale):
 
 
 def test_energies_are_low_for_what_is_normal():
-    play = Play(None, None, jnp.array([0.1]), jnp.array([0.7]), *[None] * 6)
-    this = recipe(scale_of_energies(0.5))
-    loss = this.objective.critic(play.real_scores, play.fake_scores)
+    inputs = LossInputs(None, None, jnp.array([0.1]), jnp.array([0.7]), *[None] * 6)
+    this = method(scale_of_energies(0.5))
+    loss = this.objective.critic(inputs.real_scores, inputs.fake_scores)
     np.testing.assert_allclose(loss, [(1 - 2.8) - (1 - 0.4)], rtol=1e-5)
     np.testing.assert_allclose(
-        this.critic_terms["bound"].value(play), [0.64], rtol=1e-5
+        this.critic_terms["bound"].value(inputs), [0.64], rtol=1e-5
     )
 
 
@@ -256,7 +256,7 @@ def test_a_total_variation_that_is_known_is_recovered():
     mixed = 0.25 * stats.norm.pdf(grid, -1) + 0.75 * stats.norm.pdf(grid, 2)
     wanted = np.abs(stats.norm.pdf(grid) - mixed).sum() * 0.001 / 2
 
-    this = recipe(Scale())
+    this = method(Scale())
     step = make_detector_step(this, feed.batch, 16, "map")
     advance = jax.jit(make_stretch(step, 3000))
     variables = first_weights(this.critic, jax.random.key(1), jnp.zeros((1, 1, 1, 1)))

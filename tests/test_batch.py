@@ -17,11 +17,11 @@ from PIL import Image
 
 import configs.collaborate as configs_of_collaborate
 import configs.inpaint as configs_of_inpaint
-from gan_jax.errors import InputError, Interrupted
-from gan_jax.programs import batch
-from gan_jax.programs.engines import Engine, local
-from gan_jax.programs.parts import Parts
-from gan_jax.programs.signals import Signals
+from gan_jax.apps.batch import run as batch
+from gan_jax.apps.batch.local import Engine, local
+from gan_jax.apps.batch.table import Parts
+from gan_jax.config.errors import InputError, Interrupted
+from gan_jax.runs.signals import Signals
 from tests.test_collaborate import train
 from tests.test_inpaint import results
 from tests.test_main import ROOT, environment, summary
@@ -47,7 +47,7 @@ def started(images, out, *flags, **variables):
     """Start a job, of inpainting if `images` are given."""
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "launch.latent_search", f"--out={out}"),
+            *(sys.executable, "-m", "launch.batch", f"--out={out}"),
             *((CONFIG, f"--images={images}") if images else ()),
             *flags,
         ],

@@ -3,8 +3,9 @@
 import jax
 import pytest
 
-from launch import benchmark, steps
-from launch.timing import empty_cache, peak
+from launch.benchmark import __main__ as benchmark
+from launch.benchmark import steps
+from launch.benchmark.timing import empty_cache, peak
 
 TOY = {
     "data.size": 8,

@@ -9,17 +9,18 @@ import optax
 import pytest
 from ml_collections import ConfigDict
 
-from gan_jax.data.sources import ArraySource, Official, digits, select
-from gan_jax.errors import InputError
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import ArraySource, Dataset, select
+from gan_jax.data.datasets.loaders import digits
 from gan_jax.networks.classifier import Classifier, expects
-from gan_jax.programs import classifier
-from gan_jax.programs.cache import cache_folder, keep_compiled
-from gan_jax.programs.classifier import (
-    open_judge,
+from gan_jax.runs import feature_network as classifier
+from gan_jax.runs.classification import classifier_update, shifted, turned
+from gan_jax.runs.feature_network import (
+    open_feature_network,
     read_classifier,
     write_classifier,
 )
-from gan_jax.training.classification import classifier_update, shifted, turned
+from gan_jax.runs.startup import cache_folder, keep_compiled
 from gan_jax.training.state import Player
 from tests.weights import first_weights
 
@@ -28,12 +29,12 @@ SETTINGS = ConfigDict({"width": 4, "features": 16, "epochs": 12})
 
 @pytest.fixture(scope="module")
 def data():
-    return Official(select(digits(16).train, np.arange(600)), None)
+    return Dataset(select(digits(16).train, np.arange(600)), None)
 
 
 @pytest.fixture(scope="module")
 def trained(data):
-    """Train one as `open_judge` does."""
+    """Train one as `open_feature_network` does."""
     return classifier._train(Classifier(10, 4, 16), data, SETTINGS, True)
 
 
@@ -114,10 +115,10 @@ def test_an_update_descends_on_the_cross_entropy():
 
 
 def test_it_is_trained_once_and_kept(data, cache, capsys, training_is_instant):
-    first = open_judge(data, SETTINGS)
+    first = open_feature_network(data, SETTINGS)
     assert "training a classifier of digits" in capsys.readouterr().out
     assert len([*cache.iterdir()]) == 1
-    again = open_judge(data, SETTINGS)
+    again = open_feature_network(data, SETTINGS)
     assert capsys.readouterr().out == ""
     assert first.description == again.description
     assert first.description["accuracy"] > 0.5
@@ -132,31 +133,31 @@ def test_it_is_trained_once_and_kept(data, cache, capsys, training_is_instant):
 
 
 def test_other_images_or_settings_get_another_one(data, cache, training_is_instant):
-    open_judge(data, SETTINGS)
-    fewer = Official(select(data.train, np.arange(500)), None)
-    open_judge(fewer, SETTINGS)
-    open_judge(data, ConfigDict({**SETTINGS, "features": 8}))
+    open_feature_network(data, SETTINGS)
+    fewer = Dataset(select(data.train, np.arange(500)), None)
+    open_feature_network(fewer, SETTINGS)
+    open_feature_network(data, ConfigDict({**SETTINGS, "features": 8}))
     assert len([*cache.iterdir()]) == 3
 
 
 def test_a_damaged_one_is_trained_again(data, cache, capsys, training_is_instant):
-    first = open_judge(data, SETTINGS)
+    first = open_feature_network(data, SETTINGS)
     (path,) = cache.iterdir()
     path.write_bytes(path.read_bytes()[:-100])
     capsys.readouterr()
-    assert open_judge(data, SETTINGS).description == first.description
+    assert open_feature_network(data, SETTINGS).description == first.description
     assert "cannot be used" in capsys.readouterr().out
     whole = bytearray(path.read_bytes())
     place = whole.find(b"kernel") + 200
     whole[place] ^= 1  # one bit of a weight
     path.write_bytes(bytes(whole))
-    assert open_judge(data, SETTINGS).description == first.description
+    assert open_feature_network(data, SETTINGS).description == first.description
     assert "not what was written" in capsys.readouterr().out
 
 
 def test_without_labels_it_learns_quarter_turns(data, cache):
-    plain = Official(ArraySource("plain", data.train.images), None)
-    judge = open_judge(plain, SETTINGS)
+    plain = Dataset(ArraySource("plain", data.train.images), None)
+    judge = open_feature_network(plain, SETTINGS)
     (path,) = cache.iterdir()
     assert path.suffix == ".msgpack"
     assert "quarter turns" in judge.description["network"]
@@ -166,11 +167,11 @@ def test_without_labels_it_learns_quarter_turns(data, cache):
 
 
 def test_what_it_cannot_measure_is_said(data, cache):
-    tiny = Official(ArraySource("tiny", np.zeros((200, 4, 4, 1), np.uint8)), None)
+    tiny = Dataset(ArraySource("tiny", np.zeros((200, 4, 4, 1), np.uint8)), None)
     with pytest.raises(InputError, match="8x8"):
-        open_judge(tiny, SETTINGS)
+        open_feature_network(tiny, SETTINGS)
     with pytest.raises(InputError, match="epochs is 0"):
-        open_judge(data, ConfigDict({**SETTINGS, "epochs": 0}))
+        open_feature_network(data, ConfigDict({**SETTINGS, "epochs": 0}))
 
 
 def test_the_cache_lies_where_it_is_stated(monkeypatch, tmp_path):
@@ -188,7 +189,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_else(
     data, cache, capsys, monkeypatch, training_is_instant
 ):
     monkeypatch.setenv("GAN_JAX_CACHE", "/dev/null/nowhere")
-    judge = open_judge(data, SETTINGS)
+    judge = open_feature_network(data, SETTINGS)
     assert "it cannot be kept" in capsys.readouterr().out
     assert judge.description["accuracy"] >= 0
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.errors import InputError
-from gan_jax.programs import collaborate
+from gan_jax.apps.collaborate import run as collaborate
+from gan_jax.config.errors import InputError
 from tests.test_export import kept, smoke
 from tests.test_inpaint import results
 from tests.test_main import command, losses, run, signal_once, summary

@@ -19,7 +19,7 @@ from gan_jax.search.collaboration import (
     stops,
     visits,
 )
-from gan_jax.search.refinement import Problem, Refined
+from gan_jax.search.refinement import Observation, Refined
 from tests.weights import first_weights
 
 SIZE, COUNT = 8, 7
@@ -66,7 +66,7 @@ def test_every_stage_can_be_refined(conditional):
     for layer in range(stages + 1):
         this = who._replace(layer=layer, rate=0.003)
         proposals = propose(this, g, latents, condition)
-        problems = Problem(condition)
+        problems = Observation(condition)
         np.testing.assert_array_equal(paint(this, g, proposals, problems), whole)
         found = improve(this, g, d, proposals, problems, ends(8), NONE)
         assert (found.cost <= found.proposed).all()
@@ -80,11 +80,11 @@ def test_every_stage_can_be_refined(conditional):
 def test_a_result_does_not_depend_on_its_batch(known):
     who, g, d, latents, _ = players()
     who = who._replace(slots=3)
-    problems = Problem()
+    problems = Observation()
     if known:
         values = jax.random.uniform(jax.random.key(9), (COUNT, SIZE, SIZE, 1))
         mask = jnp.ones_like(values).at[:, 2:6, 2:6].set(0)
-        problems = Problem(None, values, mask)
+        problems = Observation(None, values, mask)
     proposals = propose(who, g, latents)
     limits = jnp.arange(COUNT, dtype=jnp.int32) * 3 % 8
     threshold = jnp.median(improve(who, g, d, proposals, problems, ends(4), NONE).cost)
@@ -103,7 +103,7 @@ def test_known_pixels_are_untouched():
     who, g, d, latents, _ = players()
     values = jax.random.uniform(jax.random.key(9), (COUNT, SIZE, SIZE, 1))
     mask = jnp.ones_like(values).at[:, 2:6, 2:6].set(0)
-    problems = Problem(None, values, mask)
+    problems = Observation(None, values, mask)
     proposals = propose(who, g, latents)
     found = improve(who, g, d, proposals, problems, ends(8), NONE)
     images = paint(who, g, found.activation, problems)
@@ -123,7 +123,7 @@ def test_points_are_refined_in_the_plane():
     who = Collaboration(generator, critic, layer=len(generator.stages), rate=0.01)
     proposals = propose(who, g, z)
     assert proposals.shape == (5, 1, 1, 2)
-    found = improve(who, g, d, proposals, Problem(), ends(5, 5), NONE)
+    found = improve(who, g, d, proposals, Observation(), ends(5, 5), NONE)
     assert (found.cost <= found.proposed).all()
 
 
@@ -150,15 +150,15 @@ def test_best_makes_all_steps_and_keeps_the_best_score():
     proposals = propose(who, g, latents)
     easy = standard(who.score_loss, jnp.full(3, -1e9))  # any image is as good
     ends = stops(who, jax.random.key(0), COUNT, easy)
-    found = improve(who, g, d, proposals, Problem(), ends, NONE)
+    found = improve(who, g, d, proposals, Observation(), ends, NONE)
     assert (found.steps == 6).all()
-    images = visits(who, g, d, proposals, Problem(), ends, NONE)
+    images = visits(who, g, d, proposals, Observation(), ends, NONE)
     assert images.shape == (7, COUNT, SIZE, SIZE, 1)
     np.testing.assert_allclose(
-        images[0], paint(who, g, proposals, Problem()), atol=1e-5
+        images[0], paint(who, g, proposals, Observation()), atol=1e-5
     )
     scored = jnp.stack([scores(who, d, each) for each in images])
-    kept = scores(who, d, paint(who, g, found.activation, Problem()))
+    kept = scores(who, d, paint(who, g, found.activation, Observation()))
     np.testing.assert_allclose(kept, scored.max(axis=0), rtol=1e-4, atol=1e-5)
     assert len(set(found.step.tolist())) > 1  # not all at the same step
 

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import rgb2lab
 
-from gan_jax.data import color, sources
-from gan_jax.errors import InputError
+from gan_jax.config.errors import InputError
+from gan_jax.data import color
+from gan_jax.data.datasets import loaders
+from gan_jax.data.datasets.dataset import Dataset, LazySource, take
 from gan_jax.evaluation.color import ab_error, colourfulness
 
 
@@ -62,27 +64,27 @@ def test_splitting_and_merging_are_inverses():
 
 
 def test_a_set_in_grey_is_its_lightness():
-    official = sources.photos(32, 20)
-    grey = color.grey(official)
+    dataset = loaders.photos(32, 20)
+    grey = color.grey(dataset)
     assert grey.train.shape == (32, 32, 1) and len(grey.train) == 20
-    wanted = rgb2lab(official.train.images[3] / 255.0)[..., 0] * 2.55
+    wanted = rgb2lab(dataset.train.images[3] / 255.0)[..., 0] * 2.55
     assert np.abs(grey.train.images[3][..., 0] - wanted).max() <= 0.51
     with pytest.raises(InputError, match="have no colours"):
-        color.grey(sources.digits(28))
+        color.grey(loaders.digits(28))
 
 
 def test_a_set_that_is_read_lazily_is_turned_grey_lazily():
-    official = sources.photos(32, 10)
+    dataset = loaders.photos(32, 10)
     reads = []
 
     def read(indices):
         reads.extend(indices)
-        return sources.take(official.train, indices)
+        return take(dataset.train, indices)
 
-    lazy = sources.LazySource("lazy", (32, 32, 3), 10, read)
-    grey = color.grey(sources.Official(lazy, None)).train
+    lazy = LazySource("lazy", (32, 32, 3), 10, read)
+    grey = color.grey(Dataset(lazy, None)).train
     assert not reads
-    np.testing.assert_array_equal(grey[7].image, color.grey(official).train.images[7])
+    np.testing.assert_array_equal(grey[7].image, color.grey(dataset).train.images[7])
     assert reads == [7]
 
 

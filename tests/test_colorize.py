@@ -9,10 +9,10 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 import configs.colorize as configs_of_colorize
+from gan_jax.apps.colorize import run as colorize
+from gan_jax.config.errors import InputError
 from gan_jax.data.color import split
-from gan_jax.errors import InputError
-from gan_jax.programs import colorize
-from gan_jax.programs.classifier import read_classifier, write_classifier
+from gan_jax.runs.feature_network import read_classifier, write_classifier
 from tests.test_batch import assert_a_batch_job_does_the_same
 from tests.test_inpaint import results
 from tests.test_main import losses, run, summary

@@ -9,11 +9,13 @@ import optax
 import pytest
 
 import configs.colorize as configs_of_colorize
-from gan_jax import recipe as recipes
-from gan_jax.data import color, sources
+from gan_jax.build import methods, tasks
+from gan_jax.config.errors import InputError
+from gan_jax.data import color
+from gan_jax.data.datasets import loaders
 from gan_jax.data.feed import Images
-from gan_jax.errors import InputError
-from gan_jax.networks import blind, chroma, classifier, unet
+from gan_jax.networks import chroma, classifier, unet
+from gan_jax.networks import constant as blind
 from gan_jax.networks.stages import image_of
 from gan_jax.tasks import colors
 from gan_jax.training.method import Example
@@ -32,7 +34,7 @@ def made(variant, **values):
 
 
 def batch(count=4, size=32):
-    images = sources.photos(size, count).train.images
+    images = loaders.photos(size, count).train.images
     return {"real": Images(images, np.zeros(count, np.int32))}
 
 
@@ -164,7 +166,7 @@ def test_a_blind_critic_teaches_nothing():
 
 def test_networks_see_lightness_and_the_critic_colours():
     config = made("lsgan")
-    this = recipes.recipe(config, recipes.task(config), 3)
+    this = methods.method(config, tasks.task(config), 3)
     example = this.present(jax.random.key(0), batch())
     assert example.real.shape == (4, 32, 32, 2)
     assert example.condition.shape == (4, 32, 32, 1)
@@ -203,7 +205,7 @@ def stepping(variant, **values):
     """Give a step of a method, and what it is called with."""
     config = made(variant, **values)
     classes = CLASSES if config.class_weight else 0
-    this = recipes.recipe(config, recipes.task(config), 3, classes)
+    this = methods.method(config, tasks.task(config), 3, classes)
     state = jax.jit(lambda: initial_state(this, jax.random.key(0), batch()))
     frozen = None
     if classes:
@@ -239,7 +241,7 @@ def test_chromagans_weight_follows_the_size_of_the_map(values, weight):
     """The published 0.1 belongs to the sum of the map, and to ab over 255."""
     for variant, wanted in (("chromagan", weight), ("chromagan_sum", 0.2318)):
         config = made(variant, **values)
-        this = recipes.recipe(config, recipes.task(config), 3, CLASSES)
+        this = methods.method(config, tasks.task(config), 3, CLASSES)
         assert this.adversarial_weight == pytest.approx(wanted, rel=1e-3)
         shown = jnp.zeros((1, config.data.size, config.data.size, 2))
         given = shown[..., :1]
@@ -252,14 +254,14 @@ def test_chromagans_weight_follows_the_size_of_the_map(values, weight):
 def test_only_a_gradient_penalty_makes_two_readings_of_a_weight():
     for variant in ("lsgan", "wgan"):
         config = made(variant, **{"network.map": "sum"})
-        this = recipes.recipe(config, recipes.task(config), 3)
+        this = methods.method(config, tasks.task(config), 3)
         assert this.adversarial_weight == 1
 
 
 def penalised_play(variant):
     """Return a recipe, a critic of it in training, and random images with fakes."""
     config = made(variant)
-    this = recipes.recipe(config, recipes.task(config), 3, CLASSES)
+    this = methods.method(config, tasks.task(config), 3, CLASSES)
     this = this._replace(critic_optimizer=optax.sgd(0.0))
     keys = jax.random.split(jax.random.key(3), 4)
     real, fake = (
@@ -302,7 +304,7 @@ def test_a_critic_and_its_n_fold_lead_the_generator_alike():
     count, updated = 8 * 8, []
     for variant, fold in (("chromagan_sum", 1.0), ("chromagan", float(count))):
         config = made(variant, **{"class_weight": 0.0, "reconstruction.weight": 0.0})
-        this = recipes.recipe(config, recipes.task(config), 3)
+        this = methods.method(config, tasks.task(config), 3)
         this = this._replace(generator_optimizer=optax.sgd(1.0))
         state = initial_state(this, jax.random.key(0), batch())
         # The last layer of a critic is linear: its fold is that of the scores.
@@ -355,19 +357,19 @@ def test_a_teachers_classifier_is_known_by_its_weights():
 def test_what_would_mean_nothing_is_refused(variant, values, reason):
     config = made(variant, **values)
     with pytest.raises(InputError, match=reason):
-        recipes.recipe(config, recipes.task(config), 3)
+        methods.method(config, tasks.task(config), 3)
 
 
 def test_grey_data_have_no_colours():
     config = made("lsgan")
     with pytest.raises(InputError, match="learns from colour images"):
-        recipes.recipe(config, recipes.task(config), 1)
+        methods.method(config, tasks.task(config), 1)
 
 
 def test_plain_baselines_have_the_lightness_of_the_truth():
     config = made("lsgan")
-    task = recipes.task(config)
-    part = {"real": sources.photos(32, 30).train}
+    task = tasks.task(config)
+    part = {"real": loaders.photos(32, 30).train}
     asked = task.ask(part, jax.random.key(0), 100)
     assert len(asked.truth) == 30  # each once
     truth, _ = color.split(asked.truth)

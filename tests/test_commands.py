@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.util
 import re
 import shlex
 import sys
@@ -10,12 +11,13 @@ from pathlib import Path
 import pytest
 from absl.testing import flagsaver
 
-from gan_jax import command, main
-from gan_jax.errors import InputError
-from gan_jax.keys import flatten
-from gan_jax.programs.workdir import check_workdir
+from gan_jax import main
+from gan_jax.config import flags as command
+from gan_jax.config.errors import InputError
+from gan_jax.config.keys import flatten
 from gan_jax.report import files
-from launch import latent_search
+from gan_jax.runs.workdir import check_workdir
+from launch import batch as latent_search
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -78,13 +80,14 @@ def parse_alone(module, arguments, monkeypatch):
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     with pytest.raises(Parsed):
-        importlib.import_module(module).main()
+        package = importlib.util.find_spec(module).submodule_search_locations
+        importlib.import_module(f"{module}.__main__" if package else module).main()
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", inner)
 
 
 # How ml_collections loads a config file.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
-CLAIMING = ("gan_jax.main", "launch.latent_search")
+CLAIMING = ("gan_jax.main", "launch.batch")
 README = printed(blocks((ROOT / "README.md").read_text()))
 
 
@@ -162,6 +165,6 @@ def test_a_workdir_that_is_taken_names_a_free_one(here, tmp_path):
 
 def test_a_batch_job_names_its_own_flag(here, tmp_path):
     flags = ["--config=configs/inpaint.py:yeh", "--images=photos", "--out=filled"]
-    claim("launch.latent_search", flags, tmp_path)
+    claim("launch.batch", flags, tmp_path)
     with pytest.raises(InputError, match=f"e.g. --out={tmp_path}/filled-2, or give"):
-        claim("launch.latent_search", [*flags, "--config.seed=1"], tmp_path)
+        claim("launch.batch", [*flags, "--config.seed=1"], tmp_path)

@@ -4,18 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_jax.report.colorization import plate
+from gan_jax.apps.study.report import StudyRun, baselines, figures, gather_sweep, tables
 from gan_jax.report.grids import to_uint8
 from gan_jax.report.measures import measures, of_real_images
 from gan_jax.report.page import Table
-from gan_jax.report.study import (
-    StudyRun,
-    baselines,
-    figures,
-    gather_sweep,
-    tables,
-)
 from gan_jax.report.terminal import show
+from gan_jax.tasks.plates.colors import plate
 
 
 def test_a_plate_of_versions_begins_again_beside_itself():

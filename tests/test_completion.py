@@ -6,11 +6,11 @@ import pytest
 
 from gan_jax.data import degradations
 from gan_jax.losses import inpainting
-from gan_jax.search.completion import Problem, Terms, completion_loss
+from gan_jax.search.completion import Observation, Terms, completion_loss
 
 VALUES = jnp.array([[0.5, -0.5], [0.25, 9.0]])[..., None]
 MASK = jnp.array([[1.0, 1.0], [1.0, 0.0]])[..., None]
-PROBLEM = Problem(VALUES, MASK, jnp.array([[1.0, 2.0], [3.0, 0.0]])[..., None])
+PROBLEM = Observation(VALUES, MASK, jnp.array([[1.0, 2.0], [3.0, 0.0]])[..., None])
 
 
 def generate(latent):
@@ -60,7 +60,7 @@ def test_a_mean_is_the_sum_over_the_number_of_known_values():
 def test_what_is_compared_is_what_was_measured():
     """Blocks of 2x2: the mean of the image is 0, and .75 was measured."""
     one = jnp.ones((1, 1, 1))
-    problem = Problem(0.75 * one, one, one)
+    problem = Observation(0.75 * one, one, one)
     measure = degradations.downsample(2).apply
     found, residual = loss_of(Terms(prior=0.0), measure, problem)
     assert float(found) == float(residual) == pytest.approx(0.75)

@@ -8,9 +8,10 @@ import pytest
 from ml_collections import ConfigDict
 
 import configs
-from gan_jax import architectures, keys, variants
-from gan_jax.errors import InputError
-from gan_jax.variants import SEARCHES
+from gan_jax.build import networks as architectures
+from gan_jax.config import keys, variants
+from gan_jax.config.errors import InputError
+from gan_jax.config.variants import SEARCHES
 
 CONTRACT = [
     "program",
@@ -63,13 +64,13 @@ def test_every_variant_has_the_keys_of_the_contract_and_is_locked(variant):
     ],
 )
 def test_every_plain_gan_has_its_variants_and_can_be_made(name, variant):
-    from gan_jax import limits
-    from gan_jax import recipe as recipes
+    from gan_jax.build import methods, tasks
+    from gan_jax.config import limits
 
     config = importlib.import_module(f"configs.{name}").get_config(variant)
     limits.check(config)
     assert set(CONTRACT) - {"pixel_weight"} <= set(keys.flatten(config))
-    this = recipes.recipe(config, recipes.task(config), channels=1)
+    this = methods.method(config, tasks.task(config), channels=1)
     assert set(this.critic_terms) == {
         "wgan_gp": {"gradient_penalty"},
         "r3gan": {"real_penalty", "fake_penalty"},
@@ -92,13 +93,13 @@ def test_every_plain_gan_has_its_variants_and_can_be_made(name, variant):
     ],
 )
 def test_every_detector_has_its_variants_and_can_be_made(variant):
-    from gan_jax import limits
-    from gan_jax import recipe as recipes
+    from gan_jax.build import methods
+    from gan_jax.config import limits
 
     config = importlib.import_module("configs.detect").get_config(variant)
     limits.check(config)
     assert set(CONTRACT) - {"pixel_weight"} <= set(keys.flatten(config))
-    this = recipes.recipe(config, recipes.task(config), channels=1)
+    this = methods.method(config, tasks.task(config), channels=1)
     names = ("wasserstein", "published", "svhn", "photos")
     paper = any(name in variant for name in names)
     assert ("gradient_penalty" in this.critic_terms) == paper
@@ -234,13 +235,13 @@ def test_only_length_and_logging_may_change_on_resuming():
 def test_uniform_and_normal_priors():
     import jax
 
-    from gan_jax import recipe as recipes
+    from gan_jax.build import methods
 
     config = pixelcgan("smoke").unlock()
     draws = {}
     for prior in ("normal", "uniform"):
         config.latent.prior = prior
-        this = recipes.recipe(config, recipes.task(config), channels=1)
+        this = methods.method(config, tasks.task(config), channels=1)
         draws[prior] = this.latent(jax.random.key(0), 500)
     assert draws["normal"].shape == (500, 100)
     assert float(abs(draws["uniform"]).max()) <= 1

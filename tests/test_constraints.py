@@ -21,7 +21,7 @@ def test_both_ways_answer_for_the_same_pixels(tmp_path):
     def compare(conditional, prior):
         return subprocess.run(
             [
-                *(sys.executable, "-m", "launch.constraints"),
+                *(sys.executable, "-m", "launch.benchmark.constraints"),
                 f"--conditional={tmp_path / conditional}",
                 f"--prior={tmp_path / prior}",
                 *("--count=40", "--iterations=25", "--slots=16"),

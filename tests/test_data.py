@@ -8,10 +8,10 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gan_jax.config.errors import InputError
 from gan_jax.data import feed, masks
-from gan_jax.data.sources import ArraySource, LazySource, Official
+from gan_jax.data.datasets.dataset import ArraySource, Dataset, LazySource
 from gan_jax.data.splits import partition
-from gan_jax.errors import InputError
 
 
 def numbered(count, size=4):
@@ -155,7 +155,7 @@ def everyone(parts):
 
 
 def test_parts_are_disjoint_complete_and_of_the_stated_shares():
-    found = everyone(partition(Official(numbered(1000), None), 0, ROLES))
+    found = everyone(partition(Dataset(numbered(1000), None), 0, ROLES))
     assert sum(map(len, found.values())) == 1000
     assert set().union(*found.values()) == set(range(1000))
     sizes = {place: len(images) for place, images in found.items()}
@@ -165,33 +165,33 @@ def test_parts_are_disjoint_complete_and_of_the_stated_shares():
 
 
 def test_the_official_test_part_stays_the_test_part():
-    parts = partition(Official(numbered(500), numbered(100)), 0, ROLES)
+    parts = partition(Dataset(numbered(500), numbered(100)), 0, ROLES)
     assert len(parts["test"]["real"]) + len(parts["test"]["constraint"]) == 100
     assert len(parts["train"]["real"]) + len(parts["train"]["constraint"]) == 450
 
 
 def test_a_seed_draws_the_same_parts_and_another_seed_others():
     draws = [
-        everyone(partition(Official(numbered(300), None), s, ROLES)) for s in (0, 0, 1)
+        everyone(partition(Dataset(numbered(300), None), s, ROLES)) for s in (0, 0, 1)
     ]
     assert draws[0] == draws[1] != draws[2]
 
 
 def test_too_few_images_are_refused():
     with pytest.raises(InputError, match="at least 100 images"):
-        partition(Official(numbered(20), None), 0, ROLES)
+        partition(Dataset(numbered(20), None), 0, ROLES)
 
 
 def test_the_first_images_of_a_part_stand_for_all_of_it():
     # A set as folders of classes give it: sorted by label.
     sets = [np.repeat(np.arange(10), count) for count in (600, 100)]
-    official = Official(
+    dataset = Dataset(
         *(
             ArraySource("sorted", np.zeros((len(labels), 4, 4, 1), np.uint8), labels)
             for labels in sets
         )
     )
-    for part in partition(official, 0, ROLES).values():
+    for part in partition(dataset, 0, ROLES).values():
         for source in part.values():
             first = [int(source[index].label) for index in range(len(source) // 3)]
             assert len(set(first)) >= 4

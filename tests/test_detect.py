@@ -12,15 +12,15 @@ from PIL import Image
 
 import configs.detect as configs_of_detect
 import configs.pixelcgan as configs_of_pixelcgan
-from gan_jax.errors import InputError, Interrupted
-from gan_jax.keys import flatten
-from gan_jax.programs import detect
-from gan_jax.programs.detector import open_detection
-from gan_jax.programs.history import open_snapshots
-from gan_jax.programs.prior import open_prior
-from gan_jax.programs.signals import Signals
+from gan_jax.apps.detect import run as detect
+from gan_jax.apps.detect.detector import open_detection
+from gan_jax.apps.detect.snapshots import open_snapshots
+from gan_jax.apps.detect.total_variation import Scale
+from gan_jax.config.errors import InputError, Interrupted
+from gan_jax.config.keys import flatten
 from gan_jax.report.formats import format_number
-from gan_jax.training.detection import Scale
+from gan_jax.runs.prior import open_prior
+from gan_jax.runs.signals import Signals
 from launch.anomalies import figures, table
 from tests.test_batch import assert_a_batch_job_does_the_same
 from tests.test_inpaint import results

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from gan_jax.data.classes import of_classes, together
-from gan_jax.data.sources import ArraySource, Official
-from gan_jax.errors import InputError
+from gan_jax.apps.detect.baselines import _tested
+from gan_jax.apps.detect.data import in_colours
+from gan_jax.apps.detect.detector import Detector
+from gan_jax.apps.detect.report import histograms
+from gan_jax.apps.detect.total_variation import Scale
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.classes import of_classes, together
+from gan_jax.data.datasets.dataset import ArraySource, Dataset
 from gan_jax.evaluation.detection import detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
-from gan_jax.programs.anomalies import in_colours
-from gan_jax.programs.detections import _tested
-from gan_jax.programs.detector import Detector
-from gan_jax.report.detection import histograms
-from gan_jax.training.detection import Scale
 
 
 def test_measures_by_hand():
@@ -98,10 +98,10 @@ def test_a_class_that_is_not_there():
 
 
 def test_all_images_of_a_set_become_one_part():
-    whole = together(Official(labelled(6), labelled(3)))
+    whole = together(Dataset(labelled(6), labelled(3)))
     assert whole.test is None and len(whole.train) == 9
     assert list(whole.train.labels) == [0, 1, 2, 0, 1, 2, 0, 1, 2]
-    alone = Official(labelled(6), None)
+    alone = Dataset(labelled(6), None)
     assert together(alone) is alone
 
 

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from gan_jax import recipe as recipes
-from gan_jax.errors import DivergedError
-from gan_jax.programs import train
+from gan_jax.apps.train import run as train
+from gan_jax.build import methods
+from gan_jax.config.errors import DivergedError
 
 ROOT = Path(__file__).parents[1]
 GOOD = 10
@@ -37,31 +37,31 @@ def small(steps):
     return config
 
 
-def spoil_gradient(recipe):
-    term = recipe.generator_terms["pixel_fidelity"]
-    spoiled = term._replace(value=lambda play: steep(term.value(play)))
-    return recipe._replace(generator_terms={"pixel_fidelity": spoiled})
+def spoil_gradient(method):
+    term = method.generator_terms["pixel_fidelity"]
+    spoiled = term._replace(value=lambda inputs: steep(term.value(inputs)))
+    return method._replace(generator_terms={"pixel_fidelity": spoiled})
 
 
-def spoil_batch(recipe):
+def spoil_batch(method):
     def present(key, batch):
-        example = recipe.present(key, batch)
+        example = method.present(key, batch)
         return example._replace(real=example.real.at[1, 2, 3, 0].set(jnp.nan))
 
-    return recipe._replace(present=present)
+    return method._replace(present=present)
 
 
-def spoil_update(recipe):
+def spoil_update(method):
     """Let the critic's last update before a checkpoint be infinite."""
 
     def update(gradients, state, parameters=None):
-        updates, state = recipe.critic_optimizer.update(gradients, state, parameters)
+        updates, state = method.critic_optimizer.update(gradients, state, parameters)
         count = state[0].count
         scale = jnp.where(count == GOOD + 5, jnp.inf, 1.0)
         return jax.tree.map(lambda leaf: leaf * scale, updates), state
 
-    optimizer = optax.GradientTransformation(recipe.critic_optimizer.init, update)
-    return recipe._replace(critic_optimizer=optimizer)
+    optimizer = optax.GradientTransformation(method.critic_optimizer.init, update)
+    return method._replace(critic_optimizer=optimizer)
 
 
 def contents(folder):
@@ -97,9 +97,9 @@ def workdir(trained, tmp_path):
     ],
 )
 def test_the_last_good_checkpoint_stays(monkeypatch, workdir, spoil, says):
-    good, checkpoints = recipes.recipe, workdir / "checkpoints"
+    good, checkpoints = methods.method, workdir / "checkpoints"
     before = contents(checkpoints)
-    monkeypatch.setattr(recipes, "recipe", lambda *inputs: spoil(good(*inputs)))
+    monkeypatch.setattr(methods, "method", lambda *inputs: spoil(good(*inputs)))
     with pytest.raises(DivergedError, match=says):
         train.run(small(GOOD + 10), workdir)
     assert contents(checkpoints) == before

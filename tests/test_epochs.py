@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.errors import InputError
-from gan_jax.programs.selection import Epochs, epoch_row
+from gan_jax.apps.train.epochs import Epochs, epoch_row
+from gan_jax.config.errors import InputError
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.state import Player, TrainState
 

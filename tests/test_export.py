@@ -12,27 +12,27 @@ import numpy as np
 import pytest
 from jax import export as jax_export
 
-from gan_jax import export
-from gan_jax import recipe as recipes
-from gan_jax.data import color
-from gan_jax.data.masks import Known
-from gan_jax.errors import InputError
-from gan_jax.keys import flatten
-from gan_jax.networks.stages import image_of
-from gan_jax.programs.colorizer import Colorizer
-from gan_jax.programs.detector import (
+from gan_jax.apps.colorize.colorizer import Colorizer
+from gan_jax.apps.detect.detector import (
     QUANTILES,
     Detector,
     Scorer,
     keep_detector,
     open_detection,
 )
-from gan_jax.programs.players import make_players
-from gan_jax.programs.portable import open_portable
-from gan_jax.programs.prior import Prior, blank_state, open_prior
+from gan_jax.apps.detect.total_variation import Scale
+from gan_jax.build import methods, tasks
+from gan_jax.config.errors import InputError
+from gan_jax.config.keys import flatten
+from gan_jax.data import color
+from gan_jax.data.masks import Known
+from gan_jax.export import __main__ as export
+from gan_jax.export.functions import open_portable
+from gan_jax.networks.stages import image_of
 from gan_jax.report import files
+from gan_jax.runs.inference import make_players
+from gan_jax.runs.prior import Prior, blank_state, open_prior
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.detection import Scale
 from gan_jax.training.state import digest, trained
 from tests.test_main import run
 
@@ -62,8 +62,8 @@ def drawn(tree):
 
 def kept(workdir, config, channels=1, classes=0):
     """Leave what a run leaves for use, without training."""
-    recipe = recipes.recipe(config, recipes.task(config), channels, classes)
-    shapes = jax.eval_shape(lambda: trained(blank_state(config, recipe, channels)))
+    method = methods.method(config, tasks.task(config), channels, classes)
+    shapes = jax.eval_shape(lambda: trained(blank_state(config, method, channels)))
     networks = shapes._replace(
         step=jnp.int32(0),
         generator=drawn(shapes.generator),
@@ -76,7 +76,7 @@ def kept(workdir, config, channels=1, classes=0):
         found.save(0, networks._asdict())
     weights = {"generator": networks.generator, "critic": networks.critic}
     written(workdir, config, channels, classes)
-    return Prior(workdir, config, recipe, networks, channels, digest(weights))
+    return Prior(workdir, config, method, networks, channels, digest(weights))
 
 
 def written(workdir, config, channels, classes=0):
@@ -134,28 +134,28 @@ def expected(kind, workdir, count):
     draw = np.random.default_rng(count)
     if kind in ("generator", "conditional"):
         prior = open_prior(str(workdir), "")
-        task = recipes.task(prior.config)
+        task = tasks.task(prior.config)
         # As players draw it, who make 100 images at once.
         key = jax.random.key(count)
-        latent = prior.recipe.latent(jax.random.fold_in(key, 0), 100)[:count]
+        latent = prior.method.latent(jax.random.fold_in(key, 0), 100)[:count]
         maps = ()
         if kind == "conditional":
             mask = draw.integers(0, 2, (count, 28, 28, 1)).astype(np.float32)
             values = mask * draw.uniform(-1, 1, mask.shape).astype(np.float32)
             maps = (jnp.asarray(values), jnp.asarray(mask))
-        players = make_players(prior.recipe, task)(prior.networks)
+        players = make_players(prior.method, task)(prior.networks)
         told = Known(*maps) if maps else None
         return (latent, *maps), players.generate(key, told, count)
     if kind == "colorizer":
         prior = open_prior(str(workdir), "", program="colorize")
-        task = recipes.task(prior.config)
+        task = tasks.task(prior.config)
         images = draw.uniform(-1, 1, (count, 32, 32, 3)).astype(np.float32)
         lightness, _ = color.split(images)
-        players = make_players(prior.recipe, task)(prior.networks)
+        players = make_players(prior.method, task)(prior.networks)
         return (images,), players.generate(jax.random.key(0), lightness, count)
     opened = open_detection(str(workdir), "")
     images = draw.uniform(-1, 1, (count, 28, 28, 1)).astype(np.float32)
-    score = Scorer(opened.recipe).of(opened.detector.critic, opened.detector.scale)
+    score = Scorer(opened.method).of(opened.detector.critic, opened.detector.scale)
     return (images,), score(images)
 
 
@@ -289,7 +289,7 @@ def test_an_artefact_can_be_differentiated(runs, artefacts):
         jax.jit(jax.grad(lambda z, make=make: (make(z) ** 2).sum()))(latent)
         for make in (
             generate,
-            lambda z: prior.recipe.generator.apply(prior.networks.generator, z),
+            lambda z: prior.method.generator.apply(prior.networks.generator, z),
         )
     ]
     np.testing.assert_allclose(*slopes, rtol=1e-4, atol=1e-5)
@@ -347,7 +347,7 @@ def test_every_generator_is_exported_for_any_number_of_images(name, tmp_path):
     ]
     latent, *maps = inputs
     told = Known(*maps) if maps else None
-    apply = jax.jit(prior.recipe.generator.apply)
+    apply = jax.jit(prior.method.generator.apply)
     made = apply(prior.networks.generator, latent, told)
     tolerance = 2e-2 if name == "bfloat16" else 1e-5
     generated = call(tmp_path / "out")(*inputs)
@@ -404,10 +404,10 @@ def test_a_generator_under_any_condition_gives_the_packages_images(name, tmp_pat
     ]
     told = maps[0] if colours else Known(*maps)
     key = jax.random.key(5)  # players draw 100 latents at once
-    drawn = prior.recipe.latent(jax.random.fold_in(key, 0), 100)
+    drawn = prior.method.latent(jax.random.fold_in(key, 0), 100)
     inputs = [*(drawn[:5] for _ in latents), *maps]
-    task = recipes.task(config)
-    wanted = make_players(prior.recipe, task)(prior.networks).generate(key, told, 5)
+    task = tasks.task(config)
+    wanted = make_players(prior.method, task)(prior.networks).generate(key, told, 5)
     assert wanted.shape[1:] == tuple(found["output"]["shape"][1:])
     assert wanted.std() > 1e-3
     np.testing.assert_allclose(
@@ -432,7 +432,7 @@ def test_a_generator_that_names_classes_gives_its_colours(tmp_path):
     export.export(tmp_path / "run", tmp_path / "out", ["cpu"])
     images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype("float32")
     lightness, _ = color.split(images)
-    made = jax.jit(prior.recipe.generator.apply)(
+    made = jax.jit(prior.method.generator.apply)(
         prior.networks.generator, None, lightness
     )
     np.testing.assert_allclose(

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_jax import config as configs
-from gan_jax import recipe as recipes
+from gan_jax.build import tasks
+from gan_jax.config import defaults as configs
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.training_images import crops, read_training_image
 from gan_jax.data.masks import random_pixels
-from gan_jax.data.training_images import crops, read_training_image
-from gan_jax.errors import InputError
 from gan_jax.evaluation.image import honoured
 from gan_jax.evaluation.variogram import variogram_error, variograms
 from tests.test_main import run, summary
@@ -145,11 +145,11 @@ def wells(**changes):
 )
 def test_numbers_of_wells_that_make_no_sense_are_refused(changes, reason):
     with pytest.raises(InputError, match=reason):
-        recipes.task(wells(**changes))
+        tasks.task(wells(**changes))
 
 
 def test_wells_are_of_grey_images():
-    task = recipes.task(wells())
+    task = tasks.task(wells())
     assert task.channels(1) == 1
     with pytest.raises(InputError, match="grey"):
         task.channels(3)

@@ -10,30 +10,39 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gan_jax"
 FLOORS = [
-    {"errors"},
-    {"names"},
+    {"config"},
     {"losses"},
+    {"networks.layers", "data.decode"},
+    {"data.datasets"},
     {"networks", "data"},
     {"search", "evaluation", "report"},
     {"training"},
+    {"tasks.plates"},
     {"tasks"},
-    {"keys"},
-    {"config"},
-    {"variants"},
-    {"limits", "architectures"},
-    {"requirements"},
-    {"recipe", "command"},
-    {"searches"},
-    {"programs"},
+    {"build"},
+    {"runs"},
+    {"apps.train"},
+    {"apps.inpaint", "apps.colorize"},
+    {"apps.collaborate", "apps.detect", "apps.study"},
+    {"apps.batch"},
+    {"apps"},
     {"main", "export"},
 ]
-"""From the ground up; rooms on one floor do not import each other."""
-SINGLE = [path.stem for path in sorted(PACKAGE.glob("*.py")) if path.stem[0] != "_"]
+"""From the ground up; rooms on one floor do not import each other.
+
+A room is a package, a sub-package, or a single module of `gan_jax`. A module belongs to
+the longest room that its dotted name begins with.
+"""
+ROOMS = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+LARGEST = 12
+"""Modules in one folder, without its `__init__`."""
 
 
 def room(module):
-    """The package or single module under gan_jax that a dotted name lies in."""
-    return module.split(".")[1] if "." in module else None
+    """The room that a dotted name under gan_jax lies in; None for gan_jax itself."""
+    parts = module.split(".")[1:]
+    names = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+    return next((name for name in names if name in ROOMS), None)
 
 
 def imports(path):
@@ -42,27 +51,29 @@ def imports(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            if node.module == "gan_jax":
-                yield from (f"gan_jax.{alias.name}" for alias in node.names)
+            if node.module and node.module.split(".")[0] == "gan_jax":
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
             elif node.module:
                 yield node.module
 
 
-def floor(name):
-    return next(level for level, rooms in enumerate(FLOORS) if name in rooms)
-
-
 @pytest.mark.parametrize(
     "path",
-    [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE]
-    + [PACKAGE / f"{name}.py" for name in SINGLE],
+    [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "__init__"],
     ids=lambda path: str(path.relative_to(PACKAGE)),
 )
 def test_modules_import_only_from_lower_floors(path):
-    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    own = room(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
+    assert own, f"{path} lies in no room"
     for module in imports(path):
         if module.split(".")[0] == "gan_jax" and room(module) not in (own, None):
-            assert floor(room(module)) < floor(own), f"{path} imports {module}"
+            assert ROOMS[room(module)] < ROOMS[own], f"{path} imports {module}"
+
+
+def test_no_folder_is_crowded():
+    for folder in [PACKAGE, *(path.parent for path in PACKAGE.rglob("__init__.py"))]:
+        modules = [each for each in folder.glob("*.py") if each.stem != "__init__"]
+        assert len(modules) <= LARGEST, f"{folder} has {len(modules)} modules"
 
 
 def test_losses_are_mathematics_alone():
@@ -88,7 +99,7 @@ def test_there_is_no_drawer_for_everything():
     [
         ("gan_jax", {"jax", "tensorflow", "matplotlib"}),
         ("gan_jax.main", {"jax", "tensorflow", "matplotlib"}),
-        ("gan_jax.recipe", {"tensorflow", "matplotlib"}),
+        ("gan_jax.build.methods", {"tensorflow", "matplotlib"}),
     ],
 )
 def test_importing_is_cheap(module, absent):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.report.inpainting import Along, Arm, along_plate, plates, report
+from gan_jax.apps.inpaint.report import Along, Arm, along_plate, plates, report
 from tests.test_main import run, summary
 
 CONFIG = "--config=configs/inpaint.py:yeh,ballester,smoke"

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from gan_jax import searches
+from gan_jax.apps.inpaint.observations import check_fits
+from gan_jax.build import searches
+from gan_jax.config.errors import InputError
 from gan_jax.data import degradations, holes
-from gan_jax.errors import InputError
 from gan_jax.losses import inpainting
-from gan_jax.programs.measurements import check_fits
 
 
 def image(*rows):

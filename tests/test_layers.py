@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gan_jax.networks import compilation, convolutions, layers
+from gan_jax.networks import compilation
 from gan_jax.networks.compilation import compiled
+from gan_jax.networks.layers import convolutions
+from gan_jax.networks.layers import modules as layers
 from tests.weights import first_weights
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")

@@ -5,8 +5,8 @@ import math
 import pytest
 from ml_collections import ConfigDict
 
-from gan_jax import limits
-from gan_jax.config import (
+from gan_jax.config import limits
+from gan_jax.config.defaults import (
     COMPLETION,
     collaboration,
     colorization,
@@ -15,9 +15,9 @@ from gan_jax.config import (
     study,
     training,
 )
-from gan_jax.errors import InputError
-from gan_jax.keys import flatten
-from gan_jax.limits import LIMITS, Limits
+from gan_jax.config.errors import InputError
+from gan_jax.config.keys import flatten
+from gan_jax.config.limits import LIMITS, Limits
 
 
 def config(**values):

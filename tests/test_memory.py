@@ -22,7 +22,7 @@ def test_memory_that_is_freed_is_used_again():
     text = """
 import resource
 import numpy as np
-from gan_jax.programs.memory import keep_memory
+from gan_jax.runs.startup import keep_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

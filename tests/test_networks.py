@@ -8,16 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.errors import InputError
-from gan_jax.networks import (
-    autoencoder,
-    dcgan,
-    normalisation,
-    patch,
-    perceptron,
-    residual,
-)
-from gan_jax.networks.normalisation import BatchNorm
+from gan_jax.config.errors import InputError
+from gan_jax.networks import autoencoder, dcgan, patch, perceptron, residual
+from gan_jax.networks.layers import normalisation
+from gan_jax.networks.layers.normalisation import BatchNorm
 from tests.weights import first_weights
 
 LATENT = 7

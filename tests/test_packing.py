@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import recipe as recipes
+from gan_jax.build import methods, tasks
+from gan_jax.config.errors import InputError
 from gan_jax.data.feed import Images
-from gan_jax.errors import InputError
 from gan_jax.losses.penalties import zero_centred_penalty
 from gan_jax.networks import dcgan
 from gan_jax.networks.packing import Packed
@@ -47,9 +47,9 @@ def test_a_slope_of_a_pack_is_that_in_all_of_its_images():
 
 def test_the_images_of_a_pack_are_made_under_one_condition():
     made = config("pixelcgan", "digits", packing=2)
-    task = recipes.task(made)
-    plain = recipes.recipe(config("pixelcgan", "digits"), task, channels=1)
-    packed = recipes.recipe(made, task, channels=1)
+    task = tasks.task(made)
+    plain = methods.method(config("pixelcgan", "digits"), task, channels=1)
+    packed = methods.method(made, task, channels=1)
     images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), np.uint8)
     batch = {
         role: Images(images, np.zeros(8, np.int32)) for role in ("real", "constraint")
@@ -75,4 +75,4 @@ def test_the_images_of_a_pack_are_made_under_one_condition():
 def test_packs_that_mean_nothing_are_refused(values, reason):
     made = config("pixelcgan", "digits", packing=2, **values)
     with pytest.raises(InputError, match=reason):
-        recipes.recipe(made, recipes.task(made), channels=1)
+        methods.method(made, tasks.task(made), channels=1)

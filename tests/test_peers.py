@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import recipe as recipes
+from gan_jax.build import methods, tasks
 from gan_jax.data.masks import known, random_pixels
-from launch import searches, steps
+from launch.benchmark import searches, steps
 from tests.weights import first_weights
 
 pytestmark = pytest.mark.skipif(
@@ -31,11 +31,11 @@ SETTINGS = {
 def test_our_weights_in_the_peers_give_our_outputs(name):
     import torch
 
-    from launch import peers
+    from launch.benchmark import peers
 
     config, channels = SETTINGS[name]
     size = config.data.size
-    ours = recipes.recipe(config, recipes.task(config), channels)
+    ours = methods.method(config, tasks.task(config), channels)
     keys = jax.random.split(jax.random.key(0), 5)
     images = jax.random.uniform(keys[0], (4, size, size, channels), minval=-1.0)
     condition = (
@@ -77,7 +77,7 @@ def test_our_weights_in_the_peers_give_our_outputs(name):
 
 
 def test_a_peer_searches_latents_that_explain_what_is_known():
-    from launch import peers
+    from launch.benchmark import peers
 
     config = searches.setting({"data.size": 8, "network.depth": 1, "network.width": 8})
     random = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def test_a_peer_searches_latents_that_explain_what_is_known():
 
 
 def test_a_peer_trains_under_every_objective():
-    from launch import peers
+    from launch.benchmark import peers
 
     small = {
         "data.size": 8,

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_jax.data.mixtures import MIXTURES, draw, grid, points, ring
+from gan_jax.data.datasets.mixtures import MIXTURES, draw, grid, points, ring
 from gan_jax.evaluation.modes import balance, mode_count, quality
-from gan_jax.tasks.points import MixtureJudge
+from gan_jax.tasks.points import MixtureFeatures
 
 CENTRES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 WEIGHTS = np.array([0.5, 0.3, 0.2])
@@ -43,14 +43,14 @@ def test_drawn_points_have_the_mixtures_moments_and_measures(name):
 
 
 def test_points_are_images_of_one_pixel_with_their_modes_as_labels():
-    official = points(ring("toy"), 500)
-    assert (len(official.train), len(official.test)) == (500, 100)
-    assert official.train.shape == (1, 1, 2)
-    example = official.train[3]
+    dataset = points(ring("toy"), 500)
+    assert (len(dataset.train), len(dataset.test)) == (500, 100)
+    assert dataset.train.shape == (1, 1, 2)
+    example = dataset.train[3]
     assert example.image.dtype == np.float32
     centre = ring("toy").centres[example.label]
     assert np.abs(example.image.reshape(2) - centre).max() < 0.5
-    assert (official.train.images[:100] != official.test.images).all()
+    assert (dataset.train.images[:100] != dataset.test.images).all()
 
 
 def test_measures_by_hand():
@@ -93,7 +93,7 @@ def test_no_points_are_refused(measure):
 
 def test_the_judge_gives_the_posterior_of_the_modes():
     mixture = grid("toy", 2)  # modes at (+-1, +-1)
-    judge = MixtureJudge(mixture)
+    judge = MixtureFeatures(mixture)
     assert judge.description["accuracy"] == 1
     between = np.array([[0, 1], [1, 1]], np.float32).reshape(2, 1, 1, 2)
     features, probabilities = judge(between)

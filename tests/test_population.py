@@ -8,21 +8,21 @@ import numpy as np
 import optax
 import pytest
 
+from gan_jax.data.datasets.dataset import ArraySource
 from gan_jax.data.feed import resident
-from gan_jax.data.sources import ArraySource
 from gan_jax.losses import adversarial
 from gan_jax.networks import dcgan
 from gan_jax.networks.compilation import run_once
 from gan_jax.tasks import samples
 from gan_jax.training import terms
-from gan_jax.training.method import Recipe, Term
+from gan_jax.training.method import Method, Term
 from gan_jax.training.population import gather, make_population, member, side_by_side
 from gan_jax.training.schedules import boosted
 from gan_jax.training.step import initial_state, make_step, make_stretch
 
 SIZE, BATCH, RUNS, STEPS = 8, 8, 8, 5
 
-RECIPE = Recipe(
+RECIPE = Method(
     generator=dcgan.generator(SIZE, 1, 4, 1, 3),
     critic=dcgan.critic(SIZE, 4, 2, 3, normalisation="layer"),
     objective=adversarial.wgan,

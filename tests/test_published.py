@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import limits
-from gan_jax import recipe as recipes
-from gan_jax.data.arrays import arrays
+from gan_jax.build import methods, tasks
+from gan_jax.config import limits
+from gan_jax.config.keys import flatten
+from gan_jax.data.datasets.arrays import arrays
 from gan_jax.data.feed import Images
-from gan_jax.keys import flatten
 from tests.weights import first_weights
 
 CLASSES = 1000  # of ImageNet, which ChromaGAN's teacher tells apart
@@ -27,26 +27,26 @@ class Made:
     def __init__(self, name, variant, channels):
         self.config = importlib.import_module(f"configs.{name}").get_config(variant)
         limits.check(self.config)
-        task = recipes.task(self.config)
+        task = tasks.task(self.config)
         classes = CLASSES if self.config.get("class_weight", 0) else 0
-        self.recipe = recipes.recipe(self.config, task, channels, classes)
+        self.method = methods.method(self.config, task, channels, classes)
         size = self.config.data.size
         pixels = jax.ShapeDtypeStruct((2, size, size, channels), jnp.uint8)
         labels = jax.ShapeDtypeStruct((2,), jnp.int32)
         key = jax.random.key(0)
-        self.latent = jax.eval_shape(lambda: self.recipe.latent(key, 2))
+        self.latent = jax.eval_shape(lambda: self.method.latent(key, 2))
         self.example = jax.eval_shape(
-            lambda image, label: self.recipe.present(
+            lambda image, label: self.method.present(
                 key, dict.fromkeys(task.roles, Images(image, label))
             ),
             pixels,
             labels,
         )
         self.generator = self._shapes(
-            self.recipe.generator, self.latent, self.example.condition
+            self.method.generator, self.latent, self.example.condition
         )
         self.critic = self._shapes(
-            self.recipe.critic, self.example.real, self.example.real_condition
+            self.method.critic, self.example.real, self.example.real_condition
         )
 
     def _shapes(self, network, *inputs):
@@ -59,19 +59,19 @@ class Made:
             jax.tree.map(
                 lambda leaf: leaf.shape[1:],
                 jax.eval_shape(
-                    partial(self.recipe.generator.apply, stop=stop),
+                    partial(self.method.generator.apply, stop=stop),
                     self.generator,
                     self.latent,
                     self.example.condition,
                 ),
             )
-            for stop in range(1, len(self.recipe.generator.stages) + 1)
+            for stop in range(1, len(self.method.generator.stages) + 1)
         ]
 
     def scores(self):
         """Shape of what the critic says of two images."""
         return jax.eval_shape(
-            self.recipe.critic.apply,
+            self.method.critic.apply,
             self.critic,
             self.example.real,
             self.example.real_condition,
@@ -113,11 +113,11 @@ def holds(made, **wanted):
 
 
 def critic_updates(made, *steps):
-    return [int(made.recipe.critic_steps(step)) for step in steps]
+    return [int(made.method.critic_steps(step)) for step in steps]
 
 
 def draws(made):
-    return np.asarray(made.recipe.latent(jax.random.key(3), 2000))
+    return np.asarray(made.method.latent(jax.random.key(3), 2000))
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_coopers_weights_begin_normal_with_a_deviation_of_002():
     """Of the same networks, narrower: their initialisers know no width."""
     config = importlib.import_module("configs.wgan").get_config("celeba").unlock()
     config.network.width = config.network.critic_width = 16
-    made = recipes.recipe(config, recipes.task(config), channels=3)
+    made = methods.method(config, tasks.task(config), channels=3)
     for network, given in (
         (made.generator, jnp.zeros((1, 100))),
         (made.critic, jnp.zeros((1, 64, 64, 3))),
@@ -186,11 +186,11 @@ def test_coopers_critic_is_clipped_whole_and_trained_by_rmsprop(cooper):
     spread = jax.tree.map(
         lambda leaf: jnp.linspace(-1.0, 1.0, 12), cooper.critic["params"]
     )
-    for leaf in jax.tree.leaves(cooper.recipe.critic_projection(spread)):
+    for leaf in jax.tree.leaves(cooper.method.critic_projection(spread)):
         np.testing.assert_allclose(np.abs(leaf), 0.01)
     for optimizer in (
-        cooper.recipe.critic_optimizer,
-        cooper.recipe.generator_optimizer,
+        cooper.method.critic_optimizer,
+        cooper.method.generator_optimizer,
     ):
         slope = {"x": jnp.array([3.0])}
         state = optimizer.init(slope)
@@ -236,7 +236,7 @@ def test_ballesters_wgan_gp_is_residual():
     }
     assert {name.split("_")[0] for name in normalisations(made.critic)} == {"LayerNorm"}
     assert "batch_stats" not in made.critic
-    assert made.recipe.critic_terms["gradient_penalty"].weight == 10
+    assert made.method.critic_terms["gradient_penalty"].weight == 10
     assert critic_updates(made, 0, 500) == [5, 5]
     holds(
         made,
@@ -264,7 +264,7 @@ def test_mortinieras_dcgan_is_wide_and_its_generator_moves_twice():
         (5, 5, 256, 512),
         (4 * 4 * 512, 1),
     }
-    assert made.recipe.generator_steps == 2
+    assert made.method.generator_steps == 2
     assert critic_updates(made, 0, 500) == [1, 1]
     holds(
         made,
@@ -306,7 +306,7 @@ def test_fabbris_colorizer_is_a_unet_of_256_pixels_and_a_critic_of_patches():
     assert [images[-1] for images in stages[7:]] == decoder
     for name, shape in kernels(made.generator).items():
         assert shape[:2] == (4, 4), name
-    assert [stage.first for stage in made.recipe.generator.stages[7:-1]] == [
+    assert [stage.first for stage in made.method.generator.stages[7:-1]] == [
         True,
         *[False] * 5,
     ]
@@ -390,10 +390,10 @@ def test_chromagan_has_the_published_networks():
     ]
     assert not normalisations(made.critic) and [*made.critic] == ["params"]
     assert made.scores() == (2, 28, 28)  # 784 values
-    assert made.recipe.critic_terms["gradient_penalty"].weight == 10
-    assert made.recipe.adversarial_weight == pytest.approx(0.1 * 255 / 110)
+    assert made.method.critic_terms["gradient_penalty"].weight == 10
+    assert made.method.adversarial_weight == pytest.approx(0.1 * 255 / 110)
     assert critic_updates(made, 0, 500) == [1, 1]
-    assert made.recipe.generator_steps == 1
+    assert made.method.generator_steps == 1
     holds(
         made,
         data__size=224,

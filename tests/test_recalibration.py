@@ -6,18 +6,18 @@ import numpy as np
 import optax
 import pytest
 
+from gan_jax.apps.train.recalibration import recalibrate
 from gan_jax.losses import adversarial
 from gan_jax.networks import dcgan
-from gan_jax.training.method import Example, Recipe
-from gan_jax.training.recalibration import recalibrate
+from gan_jax.training.method import Example, Method
 from gan_jax.training.state import Trained
 from tests.weights import first_weights
 
 SIZE, BATCH, LATENT = 8, 6, 5
 
 
-def recipe(normalisation="batch"):
-    return Recipe(
+def method(normalisation="batch"):
+    return Method(
         generator=dcgan.generator(SIZE, 1, 4, 1, 3),
         critic=dcgan.critic(SIZE, 4, 2, 3, normalisation=normalisation),
         objective=adversarial.nonsaturating,
@@ -46,7 +46,7 @@ def batches(count):
 
 
 def test_fixed_statistics_are_those_of_the_batch():
-    of, key = recipe(), jax.random.key(3)
+    of, key = method(), jax.random.key(3)
     (example,) = batches(1)
     before = networks(of)
     found = recalibrate(of, before, [example], key)
@@ -68,7 +68,7 @@ def test_fixed_statistics_are_those_of_the_batch():
 
 
 def test_several_batches_count_alike():
-    of, key = recipe(), jax.random.key(3)
+    of, key = method(), jax.random.key(3)
     before = networks(of)
     of_all = recalibrate(of, before, batches(3), key).generator["batch_stats"]
     alone = []
@@ -96,7 +96,7 @@ def test_several_batches_count_alike():
 
 @pytest.mark.parametrize("normalisation", ["spectral", "layer", "none"])
 def test_networks_without_batch_normalisation_stay_as_they_are(normalisation):
-    of = recipe(normalisation)
+    of = method(normalisation)
     before = networks(of)
     found = recalibrate(of, before, batches(2), jax.random.key(3))
     jax.tree.map(np.testing.assert_array_equal, found.critic, before.critic)

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import recipe as recipes
+from gan_jax.apps import programs
+from gan_jax.build import methods, tasks
+from gan_jax.config.errors import InputError
 from gan_jax.data.feed import Images
-from gan_jax.errors import InputError
 from gan_jax.networks.compilation import run_once
 from gan_jax.training.step import initial_state
 
@@ -25,9 +26,9 @@ def config(name, variant="fashion_mnist", **values):
     return found
 
 
-def recipe(name, variant="fashion_mnist", **values):
+def method(name, variant="fashion_mnist", **values):
     made = config(name, variant, **values)
-    return recipes.recipe(made, recipes.task(made), channels=1)
+    return methods.method(made, tasks.task(made), channels=1)
 
 
 def weights(terms):
@@ -39,26 +40,26 @@ def test_every_config_has_the_published_addends():
         "r3gan": {"real_penalty": 0.25, "fake_penalty": 0.25},  # gamma 0.5, halved
         "wgan_gp": {"gradient_penalty": 10.0},
     }.items():
-        assert weights(recipe(name).critic_terms) == critic
-    assert weights(recipe("ebgan").generator_terms) == {"pulling_away": 0.1}
+        assert weights(method(name).critic_terms) == critic
+    assert weights(method("ebgan").generator_terms) == {"pulling_away": 0.1}
     for name in ("gan", "lsgan", "wgan", "hinge"):
-        this = recipe(name)
+        this = method(name)
         assert not this.critic_terms and not this.generator_terms
 
 
 def test_generator_steps_are_the_configs_and_one_in_older_runs():
-    assert recipe("gan").generator_steps == 1
-    assert recipe("gan", generator_steps=2).generator_steps == 2
+    assert method("gan").generator_steps == 1
+    assert method("gan", generator_steps=2).generator_steps == 2
     older = config("gan")
     del older.generator_steps
-    this = recipes.recipe(older, recipes.task(older), channels=1)
+    this = methods.method(older, tasks.task(older), channels=1)
     assert this.generator_steps == 1
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_only_the_clipped_critic_is_kept_in_a_box(name):
     far = {"kernel": jnp.array([-3.0, 0.002, 5.0])}
-    kept = recipe(name).critic_projection(far)["kernel"]
+    kept = method(name).critic_projection(far)["kernel"]
     wanted = [-0.01, 0.002, 0.01] if name == "wgan" else far["kernel"]
     np.testing.assert_array_equal(kept, jnp.array(wanted))
 
@@ -68,7 +69,7 @@ def test_only_the_clipped_critic_is_kept_in_a_box(name):
     [("gan", 2e-4, 0.999), ("wgan_gp", 1e-4, 0.9), ("r3gan", 2e-4, 0.99)],
 )
 def test_adams_first_step(name, rate, second):
-    optimizer = recipe(name).critic_optimizer
+    optimizer = method(name).critic_optimizer
     slope = jnp.array([1e-3, -2.0])
     updates, state = optimizer.update(slope, optimizer.init(slope), slope)
     np.testing.assert_allclose(updates, [-rate, rate], rtol=1e-4)
@@ -77,7 +78,7 @@ def test_adams_first_step(name, rate, second):
 
 
 def test_rmsprop_does_not_damp_the_small_gradients_of_a_clipped_critic():
-    optimizer = recipe("wgan").generator_optimizer
+    optimizer = method("wgan").generator_optimizer
     slope = jnp.array([1e-6, -1e-3])
     updates, _ = optimizer.update(slope, optimizer.init(slope), slope)
     # 5e-5 g / (sqrt(0.01 g^2) + 1e-8): ten times the rate, less an eleventh.
@@ -88,7 +89,7 @@ def test_rmsprop_does_not_damp_the_small_gradients_of_a_clipped_critic():
 def test_bfloat16_computes_and_float32_is_kept(name):
     small = {"network.width": 8, "network.critic_width": 8}
     made = config(name, "digits", precision="bfloat16", **small)
-    this = recipes.recipe(made, recipes.task(made), channels=1)
+    this = methods.method(made, tasks.task(made), channels=1)
     assert this.generator.dtype == this.critic.dtype == jnp.bfloat16
     assert this.penalised is not None and this.penalised.dtype == jnp.float32
     images = Images(np.zeros((2, 28, 28, 1), np.uint8), np.zeros(2, np.int32))
@@ -131,13 +132,13 @@ def test_bfloat16_computes_and_float32_is_kept(name):
 )
 def test_what_does_not_fit_is_refused(name, variant, values, says):
     with pytest.raises(InputError, match=says):
-        recipe(name, variant, **values)
+        method(name, variant, **values)
 
 
 def test_networks_that_fit_other_critics_are_taken():
-    recipe("r3gan", "digits", **{"network.critic": "patch"})
-    recipe("wgan_gp", "digits", **{"network.critic": "residual"})
-    recipe("ebgan", "digits", **{"pulling_away": 0.0})
+    method("r3gan", "digits", **{"network.critic": "patch"})
+    method("wgan_gp", "digits", **{"network.critic": "residual"})
+    method("ebgan", "digits", **{"pulling_away": 0.0})
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_networks_that_fit_other_critics_are_taken():
 def test_a_task_of_another_config_is_refused_in_a_line(name, values, says):
     found = config(name, "", **values)
     with pytest.raises(InputError, match=says):
-        recipes.task(found)
+        tasks.task(found)
 
 
 @pytest.mark.parametrize(
@@ -170,11 +171,11 @@ def test_a_task_of_another_config_is_refused_in_a_line(name, values, says):
 def test_a_program_of_another_config_is_refused_in_a_line(name, program):
     found = config(name, "", program=program)
     with pytest.raises(InputError, match=f"program {program} needs .*config {name}"):
-        recipes.program(found)
+        programs.program(found)
 
 
 @pytest.mark.parametrize(
     "path", sorted(CONFIGS_FOLDER.glob("*.py")), ids=lambda path: path.stem
 )
 def test_every_config_has_what_its_program_reads(path):
-    assert callable(recipes.program(config(path.stem, "")))
+    assert callable(programs.program(config(path.stem, "")))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.programs.prior import open_prior
 from gan_jax.report.grids import to_uint8
+from gan_jax.runs.prior import open_prior
 from tests.test_main import run, summary
 
 
@@ -18,8 +18,8 @@ def test_images_in_the_range_of_a_prior_are_recovered(tmp_path):
     finished = run(tmp_path / "prior", config="--config=configs/gan.py", timeout=1500)
     assert finished.returncode == 0, finished.stderr
     prior = open_prior(str(tmp_path / "prior"), "")
-    latent = prior.recipe.latent(jax.random.key(5), 64)
-    made = prior.recipe.generator.apply(prior.networks.generator, latent)
+    latent = prior.method.latent(jax.random.key(5), 64)
+    made = prior.method.generator.apply(prior.networks.generator, latent)
     (tmp_path / "made").mkdir()
     for name, image in enumerate(to_uint8(np.asarray(made))):
         Image.fromarray(image[..., 0]).save(tmp_path / "made" / f"{name}.png")

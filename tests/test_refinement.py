@@ -7,7 +7,13 @@ import pytest
 
 from gan_jax.losses import inpainting
 from gan_jax.networks import dcgan
-from gan_jax.search.refinement import Problem, Refinement, critic_cost, refine, visited
+from gan_jax.search.refinement import (
+    Observation,
+    Refinement,
+    critic_cost,
+    refine,
+    visited,
+)
 from tests.weights import first_weights
 
 SIZE = 8
@@ -93,10 +99,10 @@ def test_any_stage_can_be_refined_and_no_example_sees_another(stage):
 
     cost = critic_cost(tail, score, inpainting.SCORE_LOSSES["nonsaturating"])
     walk = Refinement(cost)
-    found = refine(walk, heads, Problem(), limits(6, 10))
+    found = refine(walk, heads, Observation(), limits(6, 10))
     assert (found.cost < found.proposed).all()
     order = jnp.array([3, 1, 5, 0, 2, 4])
-    other = refine(walk, heads[order], Problem(), limits(6, 10))
+    other = refine(walk, heads[order], Observation(), limits(6, 10))
     np.testing.assert_array_equal(found.activation[order], other.activation)
 
 
@@ -110,7 +116,7 @@ def test_known_pixels_have_no_gradient():
         inpainting.SCORE_LOSSES["nonsaturating"],
     )
     painted = generator.apply(g, latent[:1])[0]
-    slope = np.asarray(jax.grad(cost)(painted, Problem(None, image, mask)))
+    slope = np.asarray(jax.grad(cost)(painted, Observation(None, image, mask)))
     assert not slope[np.asarray(mask) > 0].any()
     assert slope[np.asarray(mask) == 0].any()
 

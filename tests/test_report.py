@@ -19,17 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_jax import errors
-from gan_jax.report import (
-    constraints,
-    files,
-    formats,
-    grids,
-    journal,
-    page,
-    plots,
-    progress,
-)
+from gan_jax.config import errors
+from gan_jax.report import files, formats, grids, journal, page, plots, progress
+from gan_jax.tasks.plates import constraints
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

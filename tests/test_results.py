@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gan_jax
-from gan_jax.programs.results import commit
+from gan_jax.runs.summary import commit
 
 
 def git(folder, *arguments):

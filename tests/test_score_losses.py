@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from gan_jax import config as configs
-from gan_jax import recipe as recipes
-from gan_jax import searches
+from gan_jax.apps.inpaint.search import make_search
+from gan_jax.build import datasets, methods, searches
+from gan_jax.config import defaults as configs
+from gan_jax.config.errors import InputError
 from gan_jax.data.feed import read, to_float
-from gan_jax.errors import InputError
 from gan_jax.losses import inpainting
-from gan_jax.programs.latents import make_search
-from gan_jax.programs.prior import open_prior
+from gan_jax.runs.prior import open_prior
 from gan_jax.search.collaboration import standard
-from gan_jax.search.completion import Problem, completion_loss
+from gan_jax.search.completion import Observation, completion_loss
 from tests.test_main import run, summary
 
 LOSSES = runpy.run_path("configs/inpaint.py")["LOSSES"]
@@ -54,7 +53,7 @@ def loss_by_name(name, config, image, truth, mask):
         lambda latent: latent.reshape(SHAPE), critic, lambda image: image, terms
     )
     weights = inpainting.WEIGHTS[settings.weights](mask)
-    return loss(image.reshape(-1), Problem(truth, mask, weights))[0]
+    return loss(image.reshape(-1), Observation(truth, mask, weights))[0]
 
 
 def test_coopers_loss_is_the_critic_of_the_composite_alone():
@@ -108,7 +107,7 @@ def test_every_loss_wants_likely_images_under_every_critic(name):
     """An unlikely image costs more: a low score, or a high energy."""
     settings = ConfigDict(dict(LOSSES[name]))
     likely, unlikely = jnp.array([1.0]), jnp.array([0.1])
-    for objective in recipes.OBJECTIVES:
+    for objective in methods.OBJECTIVES:
         energies = objective == "ebgan"
         config = prior(objective, "autoencoder" if energies else "dcgan")
         loss = searches.terms(config, settings, name, 1.0).score_loss
@@ -174,9 +173,9 @@ def paired(tmp_path_factory):
 
 def test_the_real_score_is_kept_with_a_run_or_measured_when_it_is_opened(paired):
     opened = open_prior(str(paired), "")
-    images = recipes.parts(opened.config)["validation"]["real"]
+    images = datasets.parts(opened.config)["validation"]["real"]
     real = to_float(read(images, np.arange(len(images))).image)
-    scores = opened.recipe.critic.apply(opened.networks.critic, real)
+    scores = opened.method.critic.apply(opened.networks.critic, real)
     median = float(np.median(scores))
     assert opened.real_score == pytest.approx(median, rel=1e-5, abs=1e-6)
     path = paired / "summary.json"

@@ -3,7 +3,7 @@
 import pytest
 
 from gan_jax.search.collaboration import Collaboration
-from launch import refinements, searches
+from launch.benchmark import refinements, searches
 
 SMALL = {
     "data.size": 8,
@@ -23,9 +23,9 @@ def test_rates_and_their_ratio():
 def test_times_of_refinement(monkeypatch):
     monkeypatch.setitem(refinements.ROWS, "toy", SMALL)
     monkeypatch.setattr(refinements, "STEPS", 3)
-    _, recipe, networks, real = refinements.random_networks("toy")
-    who = Collaboration(recipe.generator, recipe.critic, steps=3, slots=2)
+    _, method, networks, real = refinements.random_networks("toy")
+    who = Collaboration(method.generator, method.critic, steps=3, slots=2)
     row = refinements.time_refinement(
-        who, recipe, networks, real, refinements.NEVER, images=4, repeats=1
+        who, method, networks, real, refinements.NEVER, images=4, repeats=1
     )
     assert row["steps"] == 3 and all(value > 0 for value in row.values())

@@ -6,13 +6,13 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax.errors import InputError
+from gan_jax.apps.collaborate.shaping import epochs_of
+from gan_jax.config.errors import InputError
 from gan_jax.losses import adversarial
 from gan_jax.networks import perceptron
-from gan_jax.programs.shaping import epochs_of
 from gan_jax.search.collaboration import STOPPINGS, Collaboration, paint, propose
-from gan_jax.search.refinement import Problem
-from gan_jax.training.method import Example, Recipe
+from gan_jax.search.refinement import Observation
+from gan_jax.training.method import Example, Method
 from gan_jax.training.shaping import Lesson, shape
 from gan_jax.training.state import Player
 from gan_jax.training.updates import critic_update
@@ -31,7 +31,7 @@ def parts():
         first_weights(generator, keys[2], latents),
         first_weights(critic, keys[3], real),
     )
-    recipe = Recipe(
+    method = Method(
         generator,
         critic,
         adversarial.nonsaturating,
@@ -40,18 +40,18 @@ def parts():
         optax.sgd(0.1),
         optax.sgd(0.1),
     )
-    player = Player(d["params"], {}, recipe.critic_optimizer.init(d["params"]))
-    lesson = Lesson(Example(real, None, None), latents, Problem())
-    return recipe, g, player, lesson
+    player = Player(d["params"], {}, method.critic_optimizer.init(d["params"]))
+    lesson = Lesson(Example(real, None, None), latents, Observation())
+    return method, g, player, lesson
 
 
 def test_without_refinement_it_is_the_update_of_training(parts):
-    recipe, g, player, lesson = parts
-    who = Collaboration(recipe.generator, recipe.critic, steps=0)
-    found, log = shape(recipe, who, g, player, {}, lesson, jax.random.key(1))
-    fake = recipe.generator.apply(g, lesson.latents)
+    method, g, player, lesson = parts
+    who = Collaboration(method.generator, method.critic, steps=0)
+    found, log = shape(method, who, g, player, {}, lesson, jax.random.key(1))
+    fake = method.generator.apply(g, lesson.latents)
     wanted, _ = critic_update(
-        recipe, player, {}, lesson.example, fake, jax.random.key(1)
+        method, player, {}, lesson.example, fake, jax.random.key(1)
     )
     for one, other in zip(*map(jax.tree.leaves, (found, wanted)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6)
@@ -60,14 +60,14 @@ def test_without_refinement_it_is_the_update_of_training(parts):
 
 def test_refined_fakes_are_what_the_critic_learns(parts):
     """The fake score in the log is that of points moved uphill by hand."""
-    recipe, g, player, lesson = parts
-    layer = len(recipe.generator.stages)
+    method, g, player, lesson = parts
+    layer = len(method.generator.stages)
     who = Collaboration(
-        recipe.generator, recipe.critic, layer, rate=0.3, momentum=0.0, steps=1
+        method.generator, method.critic, layer, rate=0.3, momentum=0.0, steps=1
     )
 
     def cost(image):
-        score = recipe.critic.apply({"params": player.parameters}, image[None])
+        score = method.critic.apply({"params": player.parameters}, image[None])
         return jax.nn.softplus(-score[0])
 
     # Real points far away, where the critic is surest, so that no proposal is as good.
@@ -76,8 +76,8 @@ def test_refined_fakes_are_what_the_critic_learns(parts):
     best = ring[jnp.argmin(jax.vmap(cost)(ring))]
     far = Example(jnp.broadcast_to(best, lesson.example.real.shape), None, None)
     lesson = lesson._replace(example=far)
-    _, log = shape(recipe, who, g, player, {}, lesson, jax.random.key(1))
-    proposals = paint(who, g, propose(who, g, lesson.latents), Problem())
+    _, log = shape(method, who, g, player, {}, lesson, jax.random.key(1))
+    proposals = paint(who, g, propose(who, g, lesson.latents), Observation())
     moved = proposals - 0.3 * jax.vmap(jax.grad(cost))(proposals)
     before, after = jax.vmap(cost)(proposals), jax.vmap(cost)(moved)
     assert float(jnp.median(jax.vmap(cost)(far.real))) < float(before.min())
@@ -87,7 +87,7 @@ def test_refined_fakes_are_what_the_critic_learns(parts):
         )
     # The critic's update sees the refined points, not the proposals.
     fake = jnp.where((after < before).reshape(-1, 1, 1, 1), moved, proposals)
-    scores = recipe.critic.apply({"params": player.parameters}, fake)
+    scores = method.critic.apply({"params": player.parameters}, fake)
     assert float(log.values["critic/fake_score"]) == pytest.approx(
         float(scores.mean()), rel=1e-4
     )
@@ -96,17 +96,17 @@ def test_refined_fakes_are_what_the_critic_learns(parts):
 
 def test_the_critic_learns_to_refine(parts):
     """After shaping, the critic's own slopes lead nearer to the real points."""
-    recipe, g, player, lesson = parts
-    recipe = recipe._replace(critic_optimizer=optax.adam(0.02))
-    player = player._replace(optimizer=recipe.critic_optimizer.init(player.parameters))
-    layer = len(recipe.generator.stages)
+    method, g, player, lesson = parts
+    method = method._replace(critic_optimizer=optax.adam(0.02))
+    player = player._replace(optimizer=method.critic_optimizer.init(player.parameters))
+    layer = len(method.generator.stages)
     who = Collaboration(
-        *(recipe.generator, recipe.critic, layer),
+        *(method.generator, method.critic, layer),
         rate=0.05,
         steps=20,
         stopping=STOPPINGS["probabilistic"],
     )
-    step = jax.jit(lambda player, key: shape(recipe, who, g, player, {}, lesson, key))
+    step = jax.jit(lambda player, key: shape(method, who, g, player, {}, lesson, key))
     keys = jax.random.split(jax.random.key(2), 200)
     gaps = []
     for key in keys:

@@ -18,24 +18,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.config.errors import InputError
 from gan_jax.data import decode as decoding
-from gan_jax.data import prepared
-from gan_jax.data.decode import BrokenImageError, decode, fit
-from gan_jax.data.sources import (
+from gan_jax.data.datasets import prepared
+from gan_jax.data.datasets.dataset import (
     ArraySource,
     LazySource,
     Source,
+    fingerprint,
+    in_memory,
+    select,
+)
+from gan_jax.data.datasets.loaders import (
     arrays,
     digits,
-    fingerprint,
     folder,
-    in_memory,
     photos,
     recognise,
-    select,
     tfds,
 )
-from gan_jax.errors import InputError
+from gan_jax.data.decode import BrokenImageError, decode, fit
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not here")
@@ -888,7 +890,7 @@ def test_real_paths_are_recognised(place, kind):
 
 def test_importing_is_cheap():
     code = (
-        "import sys; import gan_jax.data.sources; "
+        "import sys; import gan_jax.data.datasets.loaders; "
         "print([name for name in ('jax', 'PIL', 'sklearn', 'tensorflow_datasets')"
         " if name in sys.modules])"
     )

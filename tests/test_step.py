@@ -10,17 +10,17 @@ import numpy as np
 import optax
 import pytest
 
+from gan_jax.config.errors import DivergedError
+from gan_jax.data.datasets.dataset import ArraySource
 from gan_jax.data.feed import resident
 from gan_jax.data.masks import random_pixels
-from gan_jax.data.sources import ArraySource
-from gan_jax.errors import DivergedError
 from gan_jax.losses import adversarial
 from gan_jax.networks import autoencoder, dcgan
 from gan_jax.networks.compilation import run_once
-from gan_jax.programs.record import check
 from gan_jax.tasks import pixels
 from gan_jax.training import terms
-from gan_jax.training.method import Recipe, Term
+from gan_jax.training.logs import check
+from gan_jax.training.method import Method, Term
 from gan_jax.training.schedules import boosted
 from gan_jax.training.state import moving_average
 from gan_jax.training.step import initial_state, make_step, make_stretch
@@ -29,7 +29,7 @@ from gan_jax.training.updates import critic_update
 SIZE, BATCH = 8, 8
 
 
-def recipe(**changes):
+def method(**changes):
     draw = partial(random_pixels, size=SIZE, count=3)
     task = pixels.task(draw, weight=5.0)
     values = {
@@ -42,7 +42,7 @@ def recipe(**changes):
         "critic_optimizer": optax.sgd(0.1),
         "generator_terms": task.generator_terms,
     }
-    return Recipe(**{**values, **changes})
+    return Method(**{**values, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,10 @@ def feed():
     return resident(sources, BATCH, seed=1)
 
 
-def begin(recipe, feed):
+def begin(method, feed):
     arrays = feed.stretch(0, 1, 1)
     batch = feed.batch(arrays, jnp.int32(0))
-    state = run_once(partial(initial_state, recipe), jax.random.key(0), batch)
+    state = run_once(partial(initial_state, method), jax.random.key(0), batch)
     return state, arrays
 
 
@@ -65,7 +65,7 @@ def changed(before, after):
 
 
 def test_a_step_moves_both_players_and_logs_every_addend(feed):
-    this = recipe(critic_terms={"square": Term(0.5, lambda p: p.real_scores**2)})
+    this = method(critic_terms={"square": Term(0.5, lambda p: p.real_scores**2)})
     state, arrays = begin(this, feed)
     after, log = jax.jit(make_step(this, feed.batch))(state, arrays, None)
     assert int(after.step) == int(after.critic_step) == 1
@@ -83,7 +83,7 @@ def test_a_step_moves_both_players_and_logs_every_addend(feed):
 
 
 def test_weights_are_traced(feed):
-    this = recipe()
+    this = method()
     state, arrays = begin(this, feed)
     step = jax.jit(make_step(this, feed.batch))
     _, five = step(state, arrays, None)
@@ -95,7 +95,7 @@ def test_weights_are_traced(feed):
 
 
 def test_critic_steps_follow_their_schedule(feed):
-    this = recipe(critic_steps=lambda step: jnp.where(step == 0, 3, 1))
+    this = method(critic_steps=lambda step: jnp.where(step == 0, 3, 1))
     state, arrays = begin(this, feed)
     step = jax.jit(make_step(this, feed.batch))
     state, _ = step(state, arrays, None)
@@ -107,7 +107,7 @@ def test_critic_steps_follow_their_schedule(feed):
 @pytest.mark.parametrize("times", [1, 2])
 def test_generator_updates_draw_latents_of_their_own_and_are_averaged(feed, times):
     """Against updates by hand: of step n they are number n * times and following."""
-    this = recipe(generator_steps=times, average_decay=0.5)
+    this = method(generator_steps=times, average_decay=0.5)
     state, arrays = begin(this, feed)
     step = jax.jit(make_step(this, feed.batch))
     before, _ = step(state, arrays, None)
@@ -151,12 +151,12 @@ def test_generator_updates_draw_latents_of_their_own_and_are_averaged(feed, time
 
 
 def test_what_is_not_finite_in_one_generator_update_is_found_after_the_next(feed):
-    def first_only(play):
+    def first_only(inputs):
         first = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, 2), 0))[1]
-        same = jax.random.key_data(play.key) == jax.random.key_data(first)
+        same = jax.random.key_data(inputs.key) == jax.random.key_data(first)
         return jnp.where(same.all(), jnp.nan, 0.0)
 
-    this = recipe(generator_steps=2, generator_terms={"bad": Term(1.0, first_only)})
+    this = method(generator_steps=2, generator_terms={"bad": Term(1.0, first_only)})
     state, arrays = begin(this, feed)
     key = state.key
     _, logs = jax.jit(make_stretch(make_step(this, feed.batch), 1))(
@@ -169,7 +169,7 @@ def test_what_is_not_finite_in_one_generator_update_is_found_after_the_next(feed
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_stretch_equals_single_steps_bit_by_bit_however_it_is_cut(feed, times):
-    this = recipe(generator_steps=times)
+    this = method(generator_steps=times)
     state, arrays = begin(this, feed)
     stretch = jax.jit(make_stretch(make_step(this, feed.batch), 5))
     whole, logs = stretch(state, arrays, jnp.int32(5))
@@ -181,7 +181,7 @@ def test_a_stretch_equals_single_steps_bit_by_bit_however_it_is_cut(feed, times)
 
 
 def test_a_critic_is_updated_on_fakes_from_anywhere(feed):
-    this = recipe()
+    this = method()
     state, arrays = begin(this, feed)
     example = this.present(jax.random.key(1), feed.batch(arrays, jnp.int32(0)))
     critic = state.critic
@@ -196,7 +196,7 @@ def test_a_critic_is_updated_on_fakes_from_anywhere(feed):
 
 @pytest.mark.parametrize("player", ["generator", "critic"])
 def test_a_nan_parameter_is_named_as_the_cause(feed, player):
-    this = recipe()
+    this = method()
     state, arrays = begin(this, feed)
     stretch = jax.jit(make_stretch(make_step(this, feed.batch), 4))
     state, _ = stretch(state, arrays, jnp.int32(2))
@@ -216,7 +216,7 @@ def test_a_nan_parameter_is_named_as_the_cause(feed, player):
 
 
 def test_a_nan_in_a_batch_is_named_as_the_cause(feed):
-    this = recipe()
+    this = method()
 
     def poisoned(key, batch):
         example = this.present(key, batch)
@@ -238,7 +238,7 @@ def test_the_moving_average_forgets_its_start_then_slows():
 
 def test_weights_are_inside_the_box_exactly_after_every_step(feed):
     bound = 0.01
-    this = recipe(
+    this = method(
         objective=adversarial.wgan,
         critic_optimizer=optax.rmsprop(5e-3),
         critic_steps=boosted(2),
@@ -254,7 +254,7 @@ def test_weights_are_inside_the_box_exactly_after_every_step(feed):
 
 
 def test_a_gradient_penalty_is_a_term_like_any_other(feed):
-    this = recipe(
+    this = method(
         objective=adversarial.wgan,
         critic=dcgan.critic(SIZE, 4, 2, 3, normalisation="layer"),
         critic_terms={"gradient_penalty": Term(10.0, terms.gradient_penalty)},
@@ -270,7 +270,7 @@ def test_a_gradient_penalty_is_a_term_like_any_other(feed):
 
 
 def test_pulling_away_sees_the_codes_of_an_autoencoder_and_moves_the_generator(feed):
-    this = recipe(
+    this = method(
         objective=adversarial.ebgan(1.0),
         critic=autoencoder.critic(SIZE, 4, 2),
         generator_terms={"pulling_away": Term(0.1, terms.pulling_away)},
@@ -291,7 +291,7 @@ def test_pulling_away_sees_the_codes_of_an_autoencoder_and_moves_the_generator(f
 def test_low_precision_keeps_parameters_and_penalties_in_full(feed, objective):
     def run(dtype):
         critic = dcgan.critic(SIZE, 4, 2, 3, normalisation="layer", dtype=dtype)
-        this = recipe(
+        this = method(
             generator=dcgan.generator(SIZE, 1, 4, 1, 3, True, dtype=dtype),
             critic=critic,
             penalised=critic.clone(dtype=jnp.float32),
@@ -321,7 +321,7 @@ def test_the_adversarial_part_of_a_generator_has_a_weight(feed):
     """The networks are the same, so is what the critic says."""
 
     def adversarial(weight):
-        this = recipe(adversarial_weight=weight)
+        this = method(adversarial_weight=weight)
         state, arrays = begin(this, feed)
         _, log = jax.jit(make_step(this, feed.batch))(state, arrays, None)
         return float(log.values["generator/adversarial"])
@@ -343,10 +343,10 @@ class Talker(nn.Module):
 
 
 def test_a_term_sees_all_that_a_generator_says_and_what_is_frozen(feed):
-    def words(play):
-        return play.frozen["worth"] * jnp.square(play.generated.words).mean(axis=1)
+    def words(inputs):
+        return inputs.frozen["worth"] * jnp.square(inputs.generated.words).mean(axis=1)
 
-    this = recipe(generator=Talker(), generator_terms={"words": Term(2.0, words)})
+    this = method(generator=Talker(), generator_terms={"words": Term(2.0, words)})
     state, arrays = begin(this, feed)
     step = jax.jit(make_step(this, feed.batch))
     logs = [

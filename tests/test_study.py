@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 import configs.study_pixelcgan as configs_of_study
-from gan_jax.errors import InputError
-from gan_jax.programs.arms import study_arms
+from gan_jax.apps.study.arms import study_arms
+from gan_jax.apps.study.sweep_report import Sweep, blocks, quartiles, table
+from gan_jax.config.errors import InputError
 from gan_jax.report.plots import comparison
-from gan_jax.report.sweep import Sweep, blocks, quartiles, table
 from tests.test_main import run, summary
 
 ARMS = ("ebgan", "hinge")
@@ -131,8 +131,8 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
 @pytest.mark.slow
 def test_what_stops_the_second_run_leaves_the_first_its_figures(tmp_path, monkeypatch):
     from configs import gan
-    from gan_jax.errors import Interrupted
-    from gan_jax.programs import train
+    from gan_jax.apps.train import run as train
+    from gan_jax.config.errors import Interrupted
 
     configs = []
     for seed in (0, 1):

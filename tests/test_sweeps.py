@@ -4,9 +4,9 @@ import importlib
 
 import pytest
 
-from gan_jax import limits
-from gan_jax.errors import InputError
-from gan_jax.programs.sweeps import arm_name, losses_of
+from gan_jax.config import limits
+from gan_jax.config.errors import InputError
+from gan_jax.config.sweeps import arm_name, losses_of
 
 
 def inpaint(variant="", **sweep):

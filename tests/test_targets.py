@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import searches
-from gan_jax.data import holes
-from gan_jax.errors import InputError
-from gan_jax.programs.targets import (
-    Target,
+from gan_jax.apps.inpaint.masked_images import (
+    MaskedImage,
     files,
     key_of,
     reduced,
     restored,
     with_holes,
 )
+from gan_jax.build import searches
+from gan_jax.config.errors import InputError
+from gan_jax.data import holes
 
 
 def write(path, array):
@@ -85,8 +85,8 @@ def test_every_input_that_cannot_be_completed_is_told_in_a_line(tmp_path):
 def test_images_without_a_hole_are_set_apart():
     image, known = picture(28, 28, 1), hole(28, 28) > 0
     given = [
-        Target("holed", "a", image, known),
-        Target("white", "b", image, known | True),
+        MaskedImage("holed", "a", image, known),
+        MaskedImage("white", "b", image, known | True),
     ]
     (holed,), (skipped,) = with_holes(given)
     assert holed.name == "holed" and skipped.path == "b"
@@ -115,7 +115,7 @@ def test_a_completion_lies_where_the_image_was(side, size):
     image = np.rint(rows).astype(np.uint8)[..., None]
     known = np.ones((side, side), bool)
     known[5:9, 6:12] = False
-    target = Target("x", "x", image, known)
+    target = MaskedImage("x", "x", image, known)
     small = reduced(target, size).image
     # What the prior would see without a hole comes back as it was.
     seen = reduced(target, size).truth
@@ -129,7 +129,7 @@ def test_known_pixels_come_back_to_the_bit_at_any_size(shape):
     image = picture(*shape)
     known = np.ones(shape[:2], bool)
     known[3:9, shape[1] // 2 - 4 : shape[1] // 2 + 3] = False
-    target = Target("x", "x", image, known)
+    target = MaskedImage("x", "x", image, known)
     small, mask, _ = reduced(target, 28)
     assert small.shape == (28, 28, shape[2]) and mask.shape == (28, 28, 1)
     assert small.min() >= -1 and small.max() <= 1 and 0 < mask.mean() < 1
@@ -144,7 +144,7 @@ def test_what_is_pasted_is_blended_at_the_images_size():
     image = np.rint(rows).astype(np.uint8)[..., None]
     known = np.ones((56, 56), bool)
     known[20:36, 20:36] = False
-    target = Target("x", "x", image, known)
+    target = MaskedImage("x", "x", image, known)
     small = reduced(target, 28).truth
     # The same slopes, 50 levels too bright.
     pasted = np.rint((small + 1) * 127.5 + 50).astype(np.uint8)
@@ -162,7 +162,7 @@ def test_a_hole_does_not_shine_through_where_sizes_change():
     known = np.ones((56, 56), bool)
     known[20:36, 20:36] = False
     image[~known] = 255
-    small, mask, truth = reduced(Target("x", "x", image, known), 28)
+    small, mask, truth = reduced(MaskedImage("x", "x", image, known), 28)
     np.testing.assert_allclose(small, 100 / 127.5 - 1, atol=1e-6)
     assert (mask[10:18, 10:18] == 0).all() and mask.sum() == 28**2 - 8**2
     # The truth is what the file holds there.
@@ -193,9 +193,9 @@ def test_known_pixels_are_nearly_the_truths(side):
     known = np.ones((side, side), bool)
     known[side // 4 : side // 2, side // 3 : side // 2] = False
     image[~known] = 0
-    small, mask, _ = reduced(Target("x", "x", image, known), 28)
+    small, mask, _ = reduced(MaskedImage("x", "x", image, known), 28)
     image[~known] = np.rint(127.5 + 60 * rows).astype(np.uint8)[..., None][~known]
-    whole = reduced(Target("x", "x", image, known), 28).truth
+    whole = reduced(MaskedImage("x", "x", image, known), 28).truth
     assert np.abs((small - whole) * mask).max() < 0.04
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax.training import terms
-from gan_jax.training.method import Play
+from gan_jax.training.method import LossInputs
 
 REAL, FAKE = 3.0, 5.0
 
@@ -19,10 +19,10 @@ def quadratic(images, condition):
 
 def cards(critic=quadratic, **values):
     images = jnp.ones((2, 2, 1, 1))
-    play = dict.fromkeys(Play._fields)
-    play |= {"real": REAL * images, "fake": FAKE * images, "critic": critic}
-    play["key"] = jax.random.key(0)
-    return Play(**(play | values))
+    inputs = dict.fromkeys(LossInputs._fields)
+    inputs |= {"real": REAL * images, "fake": FAKE * images, "critic": critic}
+    inputs["key"] = jax.random.key(0)
+    return LossInputs(**(inputs | values))
 
 
 def test_r1_is_taken_at_real_images_and_r2_at_generated_ones():
@@ -31,9 +31,11 @@ def test_r1_is_taken_at_real_images_and_r2_at_generated_ones():
 
 
 def test_each_sees_the_condition_of_its_images():
-    play = cards(condition=jnp.array([1.0, 2.0]), real_condition=jnp.array([3.0, 1.0]))
-    np.testing.assert_allclose(terms.real_penalty(play), [162, 18])
-    np.testing.assert_allclose(terms.fake_penalty(play), [50, 200])
+    inputs = cards(
+        condition=jnp.array([1.0, 2.0]), real_condition=jnp.array([3.0, 1.0])
+    )
+    np.testing.assert_allclose(terms.real_penalty(inputs), [162, 18])
+    np.testing.assert_allclose(terms.fake_penalty(inputs), [50, 200])
 
 
 def test_a_map_of_scores_counts_by_its_mean_or_its_sum():

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
-from gan_jax.data.sources import Skipped
-from gan_jax.errors import InputError
-from gan_jax.programs.workdir import another, check_workdir, claimed
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import Skipped
+from gan_jax.runs.workdir import another, check_workdir, claimed
 
 CONFIG = ConfigDict({"name": "some", "steps": 3})
 

@@ -11,16 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from gan_jax.data.feed import to_float
-from gan_jax.data.sources import (
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import (
     ArraySource,
+    Dataset,
     Example,
     LazySource,
-    Official,
     Source,
     take,
 )
-from gan_jax.errors import InputError
+from gan_jax.data.feed import to_float
 
 LIGHTNESS_SCALE, AB_SCALE = 50.0, 110.0
 """Lab units per unit of what networks see."""
@@ -89,7 +89,7 @@ def rgb_from_lab(lab: Float[Array, "*shape 3"]) -> Float[Array, "*shape 3"]:
 
 
 def _linear_rgb(lab: Float[Array, "*shape 3"]) -> Float[Array, "*shape 3"]:
-    """Give linear light, outside [0, 1] where sRGB does not have the colour."""
+    """Return linear light, outside [0, 1] where sRGB does not have the colour."""
     lightness, a, b = _channels(lab)
     y = (lightness + 16) / 116
     roots = jnp.stack([y + a / 500, y, y - b / 200], axis=-1)
@@ -125,14 +125,14 @@ def merge(
     return 2 * rgb_from_lab(jnp.concatenate(parts, axis=-1)) - 1
 
 
-def grey(official: Official) -> Official:
-    """Give a set in colour as grey images: their lightness, of 256 levels.
+def grey(dataset: Dataset) -> Dataset:
+    """Return a set in colour as grey images: their lightness, of 256 levels.
 
     Raises:
         InputError: the images are grey already.
     """
-    train, test = official
-    return Official(_grey(train), test and _grey(test))
+    train, test = dataset
+    return Dataset(_grey(train), test and _grey(test))
 
 
 def _grey(source: Source) -> Source:

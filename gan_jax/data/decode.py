@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from gan_jax.errors import InputError
+from gan_jax.config.errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -100,7 +100,7 @@ def _size(file: Path) -> int:
 
 
 def suffixes() -> frozenset[str]:
-    """Give the suffixes, in lower case, of the files that `decode` reads."""
+    """Return the suffixes, in lower case, of the files that `decode` reads."""
     from PIL import Image
 
     formats = _formats()
@@ -257,7 +257,7 @@ def to_numbers(
 def with_channels(
     image: Image8, channels: int
 ) -> UInt8[np.ndarray, "height width wanted"]:
-    """Give a grey image three equal channels where RGB is wanted.
+    """Return a grey image three equal channels where RGB is wanted.
 
     Raises:
         BrokenImageError: colour would be turned to grey, which loses data silently.

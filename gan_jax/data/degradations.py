@@ -50,7 +50,7 @@ grey = exact(_luma)
 
 
 def downsample(factor: int) -> Degradation:
-    """Give the means of squares of `factor` x `factor` pixels.
+    """Return the means of squares of `factor` x `factor` pixels.
 
     Raises:
         ValueError: on use, where the image's size is not a multiple of the factor.
@@ -130,7 +130,7 @@ def chain(*parts: Degradation) -> Degradation:
 def known_values(
     degradation: Degradation, mask: Float[Array, "height width 1"], channels: int
 ) -> Float[Array, "rows columns 1"]:
-    """Tell which measured values stand for known pixels alone.
+    """Return which measured values stand for known pixels alone.
 
     Of a linear degradation; 1 = no missing pixel has a part in it.
     """

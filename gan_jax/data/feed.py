@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, UInt8, UInt32
 
-from gan_jax.data.sources import Source, in_memory, take
-from gan_jax.errors import InputError
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import Source, in_memory, take
 
 Pixels = (
     UInt8[Array | np.ndarray, "*batch height width channels"]

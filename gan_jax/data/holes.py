@@ -207,7 +207,7 @@ def _known(known: Array) -> Mask:
 
 
 def _places(height: int, width: int) -> tuple[Array, Array]:
-    """Give the pixels' centres, from 0 to 1 along each side."""
+    """Return the pixels' centres, from 0 to 1 along each side."""
     rows = (jnp.arange(height).reshape(-1, 1) + 0.5) / height
     return rows, (jnp.arange(width).reshape(1, -1) + 0.5) / width
 

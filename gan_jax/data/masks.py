@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gan_jax.config.errors import InputError
 from gan_jax.data.decode import BrokenImageError, decode
-from gan_jax.errors import InputError
 
 
 class Known(NamedTuple):

@@ -10,20 +10,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gan_jax.data.sources import Official, Source, select
-from gan_jax.errors import InputError
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import Dataset, Source, select
 
 Part = Mapping[str, Source]
 """A part of the data by role, e.g. `real` images and those behind the `condition`."""
 
 
 def partition(
-    official: Official, seed: int, roles: Mapping[str, float], test_share: float = 0.1
+    dataset: Dataset, seed: int, roles: Mapping[str, float], test_share: float = 0.1
 ) -> dict[str, Part]:
     """Split a data set into `train`, `validation` and `test`, each by role.
 
     Args:
-        official: the data set as published.
+        dataset: the data set as published.
         seed: another seed draws other parts; the same seed the same ones.
         roles: share of every part that each role gets, in the order given; the shares
             sum to 1 and the first role takes what rounding leaves.
@@ -33,7 +33,7 @@ def partition(
         InputError: where some role would get no image at all.
     """
     draw = np.random.Generator(np.random.Philox(seed))
-    train, test = official
+    train, test = dataset
     order = draw.permutation(len(train))
     if test is None:
         count = int(len(train) * test_share)

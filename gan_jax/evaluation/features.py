@@ -4,6 +4,9 @@ Whatever turns images into features is the caller's. All figures depend on it an
 the number of images, so both belong to every figure that is reported.
 """
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
 import numpy as np
 from jaxtyping import Float
 
@@ -121,3 +124,26 @@ def recall(real: Features, fake: Features) -> float:
         ValueError: `fake` has too few images.
     """
     return precision(fake, real)
+
+
+class Embedding(NamedTuple):
+    """What a feature network makes of images."""
+
+    features: Float[np.ndarray, "count features"]
+    """What FID and its like compare."""
+    probabilities: Float[np.ndarray, "count classes"] | None
+    """None where the data set has no labels."""
+
+
+@runtime_checkable
+class FeatureNetwork(Protocol):
+    """A function from images to what a measure compares."""
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """Whose features they are: `network`, its `sha256` and `accuracy`."""
+
+    def __call__(
+        self, images: Float[np.ndarray, "count height width channels"]
+    ) -> Embedding:
+        """Return the features of images in [-1, 1]."""

@@ -55,12 +55,12 @@ def restoration(
 
 
 def psnr(image: Image, truth: Image) -> float:
-    """Give the peak signal-to-noise ratio of an image in dB, both in [-1, 1]."""
+    """Return the peak signal-to-noise ratio of an image in dB, both in [-1, 1]."""
     return _decibels(float(np.square(_levels(image) - _levels(truth)).mean()))
 
 
 def pooled_psnr(images: Images, truth: Images) -> float:
-    """Give the PSNR of the mean squared error of many images of one size.
+    """Return the PSNR of the mean squared error of many images of one size.
 
     The mean of their own PSNRs is another number: images that are easy, of which some
     lie at 50 dB, hardly count here, and rule there.
@@ -73,7 +73,7 @@ def pooled_psnr(images: Images, truth: Images) -> float:
 
 
 def ssim(image: Image, truth: Image) -> float:
-    """Give the structural similarity of two images in [-1, 1]; 1 = the same.
+    """Return the structural similarity of two images in [-1, 1]; 1 = the same.
 
     Wang et al. 2004, in windows of 7x7, its mean over channels and places.
 
@@ -95,7 +95,7 @@ def _levels(image: Image) -> Image:
 def _similarities(
     one: Image, other: Image, hole: Bool[np.ndarray, "height width"]
 ) -> tuple[float, float]:
-    """Give SSIM over the hole, and over the whole image."""
+    """Return SSIM over the hole, and over the whole image."""
     from skimage.metrics import structural_similarity
 
     if min(hole.shape) < _WINDOW:

@@ -66,7 +66,7 @@ lsgan = Objective(_least_squares_critic, _least_squares_generator)
 
 
 def ebgan(margin: float) -> Objective:
-    """Give the energy-based GAN: Zhao et al. 2016, eqs. 1 and 2 (arXiv 1609.03126).
+    """Return the energy-based GAN: Zhao et al. 2016, eqs. 1 and 2 (arXiv 1609.03126).
 
     Scores are energies E, the mean squared error with which an autoencoder reproduces
     an image, and so low for real ones.

@@ -63,14 +63,14 @@ def _missing_share(mask: Mask, window: int) -> Mask:
 def context_loss(
     generated: Values, known: Values, mask: Mask, weights: Mask
 ) -> Float[Array, ""]:
-    """Give the sum of W |G - y| over known values (Yeh 2017, eq. 4)."""
+    """Return the sum of W |G - y| over known values (Yeh 2017, eq. 4)."""
     return (weights * _difference(generated, known, mask)).sum()
 
 
 def gradient_loss(
     generated: Values, known: Values, mask: Mask, weights: Mask
 ) -> Float[Array, ""]:
-    """Give the sum of W |grad G - grad y|, forward differences in both directions.
+    """Return the sum of W |grad G - grad y|, forward differences in both directions.
 
     Vitoria 2019, eq. 8. A difference counts where both its pixels are known: the one
     across the edge of a hole says nothing of the image.
@@ -84,13 +84,13 @@ def gradient_loss(
 
 
 def residual(generated: Values, known: Values, mask: Mask) -> Float[Array, ""]:
-    """Give the mean of |G - y| over known values; 0 where none is known."""
+    """Return the mean of |G - y| over known values; 0 where none is known."""
     count = mask.sum() * generated.shape[-1]
     return _difference(generated, known, mask).sum() / jnp.maximum(count, 1)
 
 
 def seam(image: Values, mask: Mask) -> Float[Array, ""]:
-    """Give the mean of |differences| between known pixels and generated neighbours.
+    """Return the mean of |differences| between known pixels and generated neighbours.
 
     Of a composite; 0 where no known pixel has such a neighbour.
     """

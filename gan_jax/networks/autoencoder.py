@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.dcgan import contract, filters
-from gan_jax.networks.layers import ConvTranspose
-from gan_jax.networks.normalisation import initial_weights, normalised, weighted
+from gan_jax.networks.layers.modules import ConvTranspose
+from gan_jax.networks.layers.normalisation import initial_weights, normalised, weighted
 from gan_jax.networks.stages import seen, smallest
 
 
@@ -36,7 +36,7 @@ class Critic(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]] = None,
         train: bool = False,
     ) -> Float[Array, "batch"]:
-        """Give the energies of a batch: mean squared errors of reproduction."""
+        """Return the energies of a batch: mean squared errors of reproduction."""
         kind = self.normalisation
         maps = condition if self.conditional else None
         widths = filters(self.width, self.depth)

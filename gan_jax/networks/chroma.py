@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.errors import InputError
-from gan_jax.networks.layers import Conv
-from gan_jax.networks.normalisation import normalised
+from gan_jax.config.errors import InputError
+from gan_jax.networks.layers.modules import Conv
+from gan_jax.networks.layers.normalisation import normalised
 from gan_jax.networks.stages import Generator, joined
 
 _HALVINGS = 3  # to the trunk's size

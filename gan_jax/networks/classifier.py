@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gan_jax.errors import InputError
-from gan_jax.networks.layers import Conv
+from gan_jax.config.errors import InputError
+from gan_jax.networks.layers.modules import Conv
 
 _LEVELS = 3
 
@@ -65,7 +65,7 @@ def _pool(image: Array) -> Array:
 
 
 def fitting(variables: Mapping[str, Any]) -> Classifier:
-    """Give the classifier that variables belong to, by their shapes.
+    """Return the classifier that variables belong to, by their shapes.
 
     Raises:
         InputError: they are no such classifier's.

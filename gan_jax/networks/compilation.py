@@ -14,7 +14,7 @@ CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDU
 
 
 def compiled(function: Callable[..., Any], **settings: Any) -> Any:
-    """Give what `jax.jit` does; for the outermost function of a program.
+    """Return what `jax.jit` does; for the outermost function of a program.
 
     Args:
         function: pure; the options reach everything that it calls.

@@ -11,8 +11,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.layers import Conv, ConvTranspose
-from gan_jax.networks.normalisation import (
+from gan_jax.networks.layers.modules import Conv, ConvTranspose
+from gan_jax.networks.layers.normalisation import (
     centres,
     initial_weights,
     normalise,
@@ -219,5 +219,5 @@ def critic(
 
 
 def filters(width: int, depth: int) -> list[int]:
-    """Give the filters of `depth` layers: doubled at every halving of the size."""
+    """Return the filters of `depth` layers: doubled at every halving of the size."""
     return [width * 2**level for level in range(depth)]

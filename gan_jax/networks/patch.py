@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.dcgan import contract, filters
-from gan_jax.networks.layers import Conv
-from gan_jax.networks.normalisation import initial_weights, normalised, weighted
+from gan_jax.networks.layers.modules import Conv
+from gan_jax.networks.layers.normalisation import initial_weights, normalised, weighted
 from gan_jax.networks.stages import seen, smallest
 
 

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.normalisation import normalise, weighted
+from gan_jax.networks.layers.normalisation import normalise, weighted
 from gan_jax.networks.stages import Generator
 
 
@@ -43,7 +43,7 @@ class Place(nn.Module):
     def __call__(
         self, values: Float[Array, "batch inputs"], condition: PyTree, train: bool
     ) -> Float[Array, "batch size size channels"]:
-        """Give a batch of images."""
+        """Return a batch of images."""
         shape = (self.size, self.size, self.channels)
         layer = nn.Dense(self.size**2 * self.channels, dtype=values.dtype)
         return layer(values).reshape(-1, *shape)
@@ -99,7 +99,7 @@ class Autoencoder(nn.Module):
         condition: PyTree = None,
         train: bool = False,
     ) -> Float[Array, "batch"]:
-        """Give the energies of a batch: mean squared errors of reproduction."""
+        """Return the energies of a batch: mean squared errors of reproduction."""
         flat = _flat(image)
         seen = _flat((image, condition)) if self.conditional else flat
         values = seen.astype(self.dtype)
@@ -121,7 +121,7 @@ class Autoencoder(nn.Module):
 def between_components(
     centre: Float[Array, "values"], axes: Float[Array, "code values"]
 ) -> PyTree[Array]:
-    """Give parameters of an autoencoder without layers: what is on some axes is kept.
+    """Return parameters of an autoencoder without layers: what is on some axes is kept.
 
     Args:
         centre: of the images, flat.

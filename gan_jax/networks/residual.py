@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.layers import Conv
-from gan_jax.networks.normalisation import normalise, weighted
+from gan_jax.networks.layers.modules import Conv
+from gan_jax.networks.layers.normalisation import normalise, weighted
 from gan_jax.networks.stages import Generator, joined, seen, smallest
 
 _MOST = 8  # times the width: no layer has more filters
@@ -207,5 +207,5 @@ def critic(
 
 
 def _filters(width: int, depth: int) -> list[int]:
-    """Give the filters from full resolution to the smallest image."""
+    """Return the filters from full resolution to the smallest image."""
     return [width * min(_MOST, 2**level) for level in range(depth + 1)]

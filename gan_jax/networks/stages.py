@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.errors import InputError
+from gan_jax.config.errors import InputError
 
 
 class Generator(nn.Module):
@@ -54,7 +54,7 @@ def _cast(tree: PyTree[Array], dtype: DTypeLike) -> PyTree[Array]:
 
 
 def image_of(generated: Any) -> Float[Array, "batch height width channels"]:
-    """Give the image of what a generator gives.
+    """Return the image of what a generator gives.
 
     One that says more than an image gives a NamedTuple with the field `image`.
     """
@@ -72,12 +72,12 @@ def seen(
     condition: PyTree[Float[Array, "batch height width _"]],
     dtype: DTypeLike,
 ) -> Array:
-    """Give what a critic computes on: an image, with the maps of a condition if any."""
+    """Return an image with the maps of its condition, if any, as further channels."""
     return joined((image, condition)).astype(dtype)
 
 
 def smallest(size: int, depth: int) -> int:
-    """Give the size that, doubled `depth` times, is `size`.
+    """Return the size that, doubled `depth` times, is `size`.
 
     Raises:
         InputError: there is none of 2 or more.

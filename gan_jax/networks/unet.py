@@ -11,8 +11,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.layers import Conv, ConvTranspose
-from gan_jax.networks.normalisation import initial_weights, normalised
+from gan_jax.networks.layers.modules import Conv, ConvTranspose
+from gan_jax.networks.layers.normalisation import initial_weights, normalised
 from gan_jax.networks.stages import Generator, joined, smallest
 
 _MOST = 8  # times the width: no layer has more filters

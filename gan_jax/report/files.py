@@ -25,7 +25,7 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 @contextlib.contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Give an `OSError` without a file's name this one: a failing write has none."""
+    """Return an `OSError` without a file's name this one: a failing write has none."""
     try:
         yield
     except OSError as error:

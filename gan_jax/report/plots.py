@@ -312,7 +312,7 @@ def _say_nothing(panel: Any) -> None:
 
 
 def cycle(count: int) -> list[str]:
-    """Give as many line colours, beginning again where there are too few."""
+    """Return as many line colours, beginning again where there are too few."""
     return [PALETTE[place % len(PALETTE)] for place in range(count)]
 
 

@@ -27,7 +27,7 @@ def say(text: str) -> None:
 
 
 def stream() -> TextIO:
-    """Give where it is shown how far a program is."""
+    """Return where it is shown how far a program is."""
     return Path(os.devnull).open("w") if _silent else sys.stderr
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.losses import inpainting
 from gan_jax.search.refinement import (
-    Problem,
+    Observation,
     Refined,
     Refinement,
     critic_cost,
@@ -72,7 +72,7 @@ def propose(
     latents: PyTree[Array],
     condition: PyTree[Array] = None,
 ) -> Activations:
-    """Give what the first stages make of latents."""
+    """Return what the first stages make of latents."""
     activations: Any = who.generator.apply(
         generator, latents, condition, stop=who.layer
     )
@@ -83,9 +83,9 @@ def paint(
     who: Collaboration,
     generator: PyTree[Array],
     activations: Activations,
-    problems: Problem,
+    problems: Observation,
 ) -> Images:
-    """Give the images of activations, with the pixels that are known."""
+    """Return the images of activations, with the pixels that are known."""
     images: Any = who.generator.apply(
         generator, activations, problems.condition, start=who.layer
     )
@@ -156,7 +156,7 @@ def improve(
     generator: PyTree[Array],
     critic: PyTree[Array],
     activations: Activations,
-    problems: Problem,
+    problems: Observation,
     stops: Stops,
     real_score: Float[Array, ""] | float,
 ) -> Refined:
@@ -182,7 +182,7 @@ def visits(
     generator: PyTree[Array],
     critic: PyTree[Array],
     activations: Activations,
-    problems: Problem,
+    problems: Observation,
     stops: Stops,
     real_score: Float[Array, ""] | float,
 ) -> Float[Array, "visits batch height width channels"]:
@@ -234,7 +234,7 @@ def guarded(
     after: Float[Array, " batch"],
     slack: float = 0.0,
 ) -> Bool[Array, " batch"]:
-    """Tell which examples are to be kept as refined: all that is known agrees.
+    """Return which examples are to be kept as refined: all that is known agrees.
 
     The critic must find the refined image likelier, and it must fit its known pixels no
     worse than the proposal does. What is missing is never looked at.

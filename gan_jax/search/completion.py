@@ -21,7 +21,7 @@ Image = Float[Array, "height width channels"]
 Values = Float[Array, "rows columns parts"]
 
 
-class Problem(NamedTuple):
+class Observation(NamedTuple):
     """What is known of one image, or of many along a leading axis."""
 
     values: Float[Array, "*images rows columns parts"]
@@ -54,7 +54,7 @@ class Terms(NamedTuple):
 
 
 def for_one(module: nn.Module, variables: PyTree[Array]) -> Partial:
-    """Give a network as a function of one input, with its arrays as a pytree."""
+    """Return a network as a function of one input, with its arrays as a pytree."""
     return Partial(functools.partial(_apply_to_one, module), variables)
 
 
@@ -69,7 +69,7 @@ def completion_loss(
     measure: Callable[[Image], Values],
     terms: Terms,
 ) -> Loss:
-    """Give the loss of one image, as `latent.minimise` takes it with a `Problem`.
+    """Return the loss of one image, as `latent.minimise` takes it with a `Observation`.
 
     Its residual is the mean absolute difference from the measured values.
 
@@ -91,7 +91,7 @@ def _loss(
     generate: Callable[[Latent], Image],
     score: Callable[[Image], Float[Array, "..."]],
     latent: Latent,
-    problem: Problem,
+    problem: Observation,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     image = generate(latent)
     measured = measure(image)

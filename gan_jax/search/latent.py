@@ -107,7 +107,7 @@ def begin(search: Search, start: Latent) -> Slot:
 
 
 def ended(search: Search, slot: Slot) -> Bool[Array, "*slots"]:
-    """Tell whether a search is at its end: iterations, patience or tolerance."""
+    """Return whether a search is at its end: iterations, patience or tolerance."""
     over = slot.step >= search.iterations
     if search.tolerance:
         over |= slot.best_residual <= search.tolerance
@@ -239,7 +239,7 @@ def minimise(
 def prepare(
     search: Search, length: int = 50, compiled: Callable[..., Any] = jax.jit
 ) -> Callable[..., Found]:
-    """Give a search that is compiled once for many calls; otherwise as `minimise`.
+    """Return a search that is compiled once for many calls; otherwise as `minimise`.
 
     Returns:
         `run(starts, problems, slots, advanced)`.

@@ -131,7 +131,7 @@ def refine(
     go = jax.vmap(functools.partial(_go, refinement, threshold))
 
     def given(jobs: Int[Array, " slots"]) -> Any:
-        """Give what belongs to jobs; a job past the last one gets the last one's."""
+        """Return what belongs to jobs; a job past the last one gets the last one's."""
         place = jnp.minimum(jobs, count - 1)
         return jax.tree.map(lambda leaf: leaf[place], (activations, (problems, limits)))
 
@@ -201,7 +201,7 @@ def _end(walks: _Walk) -> Refined:
     )
 
 
-class Problem(NamedTuple):
+class Observation(NamedTuple):
     """What is told of one example, or of many along a leading axis."""
 
     condition: PyTree[Array] = None
@@ -232,7 +232,7 @@ def critic_cost(
             objective reads it, and is NaN without it.
     """
 
-    def cost(activation: Activation, problem: Problem) -> Float[Array, ""]:
+    def cost(activation: Activation, problem: Observation) -> Float[Array, ""]:
         image = pasted(tail(activation, problem.condition), problem)
         scores = critic(image, problem.condition)
         return inpainting.score_cost(score_loss, scores, real_score)
@@ -241,7 +241,7 @@ def critic_cost(
 
 
 def pasted(
-    image: Float[Array, "*batch height width channels"], problem: Problem
+    image: Float[Array, "*batch height width channels"], problem: Observation
 ) -> Float[Array, "*batch height width channels"]:
     """Put known pixels over what was generated, where there are any."""
     if problem.values is None or problem.mask is None:

@@ -13,19 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
+from gan_jax.config.errors import InputError
 from gan_jax.data import color
 from gan_jax.data.feed import Batch, read, to_float
 from gan_jax.data.splits import Part
-from gan_jax.errors import InputError
 from gan_jax.evaluation.color import ab_error, colourfulness
 from gan_jax.evaluation.restoration import pooled_psnr, psnr, ssim
 from gan_jax.losses.reconstruction import class_distribution
 from gan_jax.networks import classifier
-from gan_jax.report.colorization import plate, published
 from gan_jax.report.page import Card
 from gan_jax.tasks.cards import fid_card
+from gan_jax.tasks.plates.colors import plate, published
 from gan_jax.tasks.task import Asked, Players, Samples, Task, Told
-from gan_jax.training.method import Example, Play, Term
+from gan_jax.training.method import Example, LossInputs, Term
 
 TEACHER = "teacher"
 """Under which name a teacher's variables lie among what is frozen."""
@@ -50,8 +50,8 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
             what a teacher does; 0 = there is no teacher.
     """
 
-    def reconstruction(play: Play) -> Float[Array, "batch"]:
-        return distance(play.fake, play.real)
+    def reconstruction(inputs: LossInputs) -> Float[Array, "batch"]:
+        return distance(inputs.fake, inputs.real)
 
     terms = {"reconstruction": Term(weight, reconstruction)}
     if class_weight:
@@ -87,7 +87,7 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
 
 
 def present(key: PRNGKeyArray, batch: Batch) -> Example:
-    """Give the colours of images, each mirrored by lot, under their lightness."""
+    """Return the colours of images, each mirrored by lot, under their lightness."""
     images = to_float(jnp.asarray(batch["real"].image))
     mirrored = jax.random.bernoulli(key, shape=(len(images), 1, 1, 1))
     images = jnp.where(mirrored, images[:, :, ::-1], images)
@@ -96,7 +96,7 @@ def present(key: PRNGKeyArray, batch: Batch) -> Example:
 
 
 def ask(part: Part, key: PRNGKeyArray, count: int) -> Asked:
-    """Give the lightness of the first images of a part, each once."""
+    """Return the lightness of the first images of a part, each once."""
     source = part["real"]
     images = to_float(read(source, np.arange(min(count, len(source)))).image)
     lightness, _ = color.split(images)
@@ -125,11 +125,11 @@ def _picture(
     return comparison({"colorized": players}, part, key)
 
 
-def _class_distribution(play: Play) -> Float[Array, "batch"]:
-    variables = play.frozen[TEACHER]
+def _class_distribution(inputs: LossInputs) -> Float[Array, "batch"]:
+    variables = inputs.frozen[TEACHER]
     teacher = classifier.fitting(variables)
-    wanted: Any = teacher.apply(variables, play.condition)
-    return class_distribution(play.generated.logits, wanted.logits)
+    wanted: Any = teacher.apply(variables, inputs.condition)
+    return class_distribution(inputs.generated.logits, wanted.logits)
 
 
 def _channels(channels: int) -> int:
@@ -164,7 +164,7 @@ def _mean_colour(asked: Asked, part: Part) -> Samples:
 
 
 def _uniform(asked: Asked, ab: Float[np.ndarray, "2"]) -> Samples:
-    """Give all pixels one colour."""
+    """Return all pixels one colour."""
     shape = (*asked.condition.shape[:-1], 2)
     flat = jnp.broadcast_to(jnp.asarray(ab, jnp.float32), shape)
     return np.asarray(color.merge(asked.condition, flat))

@@ -18,11 +18,11 @@ from gan_jax.data.masks import known
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.image import honoured, pixel_mse
 from gan_jax.losses.reconstruction import pixel_fidelity
-from gan_jax.report.constraints import constraint_grid
 from gan_jax.report.page import Card, Table
 from gan_jax.tasks.cards import diversity_card, fid_card
+from gan_jax.tasks.plates.constraints import constraint_grid
 from gan_jax.tasks.task import Asked, Players, Score, Task, Told
-from gan_jax.training.method import Example, Play, Term
+from gan_jax.training.method import Example, LossInputs, Term
 
 CONSTRAINT_SHARE = 0.2
 """Share of every part of the data that is set aside for constraints (section 4)."""
@@ -73,8 +73,8 @@ DrawMask = Callable[[PRNGKeyArray, int], Float[Array, "batch size size 1"]]
 """`draw(key, batch)`: which pixels are known, 1 = known."""
 
 
-def _fidelity(play: Play) -> Float[Array, "batch"]:
-    return pixel_fidelity(play.fake, play.condition.values, play.condition.mask)
+def _fidelity(inputs: LossInputs) -> Float[Array, "batch"]:
+    return pixel_fidelity(inputs.fake, inputs.condition.values, inputs.condition.mask)
 
 
 def task(draw_mask: DrawMask, weight: float) -> Task:
@@ -156,7 +156,7 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
 
 
 def _of_known(measure: Callable[..., float]) -> Score:
-    """Give a measure of images and known pixels as a task's."""
+    """Return a measure of images and known pixels as a task's."""
     return lambda generated, asked: measure(
         generated, *map(np.asarray, asked.condition)
     )

@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray, UInt8
 
+from gan_jax.data.datasets.mixtures import Mixture, draw
 from gan_jax.data.feed import read
-from gan_jax.data.mixtures import Mixture, draw
 from gan_jax.data.splits import Part
 from gan_jax.evaluation import modes
-from gan_jax.evaluation.judgement import Judgement
+from gan_jax.evaluation.features import Embedding
 from gan_jax.report.page import Card
-from gan_jax.report.planes import plane
 from gan_jax.tasks import samples
 from gan_jax.tasks.cards import diversity_card
+from gan_jax.tasks.plates.planes import plane
 from gan_jax.tasks.task import Players, Samples, Task
 
 _SHOWN = 2000  # points of a picture
 
 
-class MixtureJudge:
+class MixtureFeatures:
     """Judges points by where they are, and by the mode that is nearest."""
 
     def __init__(self, mixture: Mixture):
@@ -38,14 +38,14 @@ class MixtureJudge:
             "accuracy": float((found.argmax(axis=1) == drawn_modes).mean()),
         }
 
-    def __call__(self, images: Samples) -> Judgement:
-        """Give coordinates, and the probability that each mode made them."""
+    def __call__(self, images: Samples) -> Embedding:
+        """Return coordinates, and the probability that each mode made them."""
         points = _coordinates(images).astype(np.float64)
         offsets = points[:, None] - self._mixture.centres[None]
         squares = np.square(offsets).sum(axis=-1) / self._mixture.deviation**2
         odds = np.exp((squares.min(axis=1, keepdims=True) - squares) / 2)
         odds *= self._mixture.weights.reshape(1, -1)
-        return Judgement(points, odds / odds.sum(axis=1, keepdims=True))
+        return Embedding(points, odds / odds.sum(axis=1, keepdims=True))
 
 
 def task(mixture: Mixture) -> Task:
@@ -63,7 +63,7 @@ def task(mixture: Mixture) -> Task:
                 _coordinates(points), centres, weights
             ),
         },
-        judge=MixtureJudge(mixture),
+        judge=MixtureFeatures(mixture),
         criterion=(),  # the moments that FID compares say little of modes
         picture=_picture,
         cards=lambda metrics: _cards(mixture, metrics),

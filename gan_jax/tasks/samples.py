@@ -19,7 +19,7 @@ _ROWS, _COLUMNS = 6, 12
 
 
 def present(key: PRNGKeyArray, batch: Batch) -> Example:
-    """Give the real images; there is no condition."""
+    """Return the real images; there is no condition."""
     return Example(to_float(jnp.asarray(batch["real"].image)), None, None)
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
 
 from gan_jax.data.feed import Batch
 from gan_jax.data.splits import Part
-from gan_jax.evaluation.judgement import Judge
+from gan_jax.evaluation.features import FeatureNetwork
 from gan_jax.report.page import Card, Figure, Table
 from gan_jax.training.method import Condition, Example, Images, Term
 
@@ -70,7 +70,7 @@ class Task(NamedTuple):
     `count` where more would be the same ones again."""
     scores: Mapping[str, Score]
     """The task's own measures, beside those of any set of generated images."""
-    judge: Judge | None
+    judge: FeatureNetwork | None
     """What tells the data apart; None = a classifier trained on it."""
     criterion: Sequence[str]
     """The measures, small for good, by which the best epoch is chosen."""

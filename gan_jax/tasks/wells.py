@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
+from gan_jax.config.errors import InputError
 from gan_jax.data.feed import read, to_float
 from gan_jax.data.splits import Part
-from gan_jax.errors import InputError
 from gan_jax.evaluation.variogram import variogram_error, variograms
 from gan_jax.report.page import Figure
-from gan_jax.report.wells import lags_figure, realisation_grid
 from gan_jax.tasks import pixels
+from gan_jax.tasks.plates.wells import lags_figure, realisation_grid
 from gan_jax.tasks.task import Asked, Players, Samples, Task
 
 _ROWS, _REALISATIONS = 5, 64  # sets of wells on a plate, and images for each
@@ -109,5 +109,5 @@ def _truth(asked: Asked) -> Samples:
 
 
 def _lags(images: Samples | Float[Array, "count height width 1"]) -> int:
-    """Give up to which distance variograms are looked at: half the image."""
+    """Return up to which distance variograms are looked at: half the image."""
     return min(images.shape[1:3]) // 2

@@ -16,8 +16,8 @@ import orbax.checkpoint as ocp
 from jaxtyping import Array, PyTree
 from orbax.checkpoint import checkpoint_managers
 
-from gan_jax.errors import InputError
-from gan_jax.training.processes import largest, leads
+from gan_jax.config.errors import InputError
+from gan_jax.training.distributed import all_max, is_main
 
 State = TypeVar("State")
 
@@ -154,10 +154,10 @@ class Checkpoints:
 
     def _set_aside(self, step: int) -> Path:
         aside = self._directory.parent / "unreadable" / f"{step}-{time.time_ns()}"
-        if leads():
+        if is_main():
             aside.parent.mkdir(exist_ok=True)
             (self._directory / str(step)).rename(aside)
-        largest(0)  # the others look when it has been moved
+        all_max(0)  # the others look when it has been moved
         self._manager.reload()
         return aside
 

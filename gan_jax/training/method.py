@@ -17,7 +17,7 @@ Condition: TypeAlias = Any
 """A pytree of arrays: what a task tells the networks of an image."""
 
 
-class Play(NamedTuple):
+class LossInputs(NamedTuple):
     """What a term of a loss sees of one move; unused fields cost nothing."""
 
     real: Images
@@ -41,10 +41,10 @@ class Play(NamedTuple):
 
 
 class Term(NamedTuple):
-    """An addend of a loss: weight times the mean of `value(play)`."""
+    """An addend of a loss: weight times the mean of `value(inputs)`."""
 
     weight: float
-    value: Callable[[Play], Array]
+    value: Callable[[LossInputs], Array]
 
 
 class Example(NamedTuple):
@@ -55,7 +55,7 @@ class Example(NamedTuple):
     real_condition: Condition
 
 
-class Recipe(NamedTuple):
+class Method(NamedTuple):
     """A method of training: modules, optimisers and pure functions, no arrays."""
 
     generator: nn.Module

@@ -101,7 +101,7 @@ def make_population(
 
 
 def _own(state: TrainState) -> dict[str, Any]:
-    """Give what of a state is a run's own: all but the clock."""
+    """Return what of a state is a run's own: all but the clock."""
     own = state._asdict()
     del own["step"], own["critic_step"]
     return own

@@ -20,8 +20,8 @@ from gan_jax.search.collaboration import (
     standard,
     stops,
 )
-from gan_jax.search.refinement import Problem
-from gan_jax.training.method import Example, Recipe
+from gan_jax.search.refinement import Observation
+from gan_jax.training.method import Example, Method
 from gan_jax.training.state import Player, Variables
 from gan_jax.training.updates import Log, critic_update
 
@@ -33,12 +33,12 @@ class Lesson(NamedTuple):
     """Real images."""
     latents: PyTree[Array]
     """Of the proposals: drawn, or searched for images with holes."""
-    problems: Problem
+    problems: Observation
     """Under which the proposals are generated."""
 
 
 def shape(
-    recipe: Recipe,
+    method: Method,
     who: Collaboration,
     generator: Variables,
     critic: Player,
@@ -50,7 +50,7 @@ def shape(
     """Update a critic once on real images and on samples that it has refined.
 
     Args:
-        recipe: the method by which the critic was trained, with the optimiser by which
+        method: the method by which the critic was trained, with the optimiser by which
             it goes on.
         who: refines, with the critic as it is.
         generator: its variables, which stay.
@@ -78,7 +78,7 @@ def shape(
     )
     fake = paint(who, generator, refined.activation, problems)
     example = example._replace(condition=problems.condition)
-    critic, log = critic_update(recipe, critic, weights, example, fake, term_key)
+    critic, log = critic_update(method, critic, weights, example, fake, term_key)
     course = {
         "refinement/proposed": refined.proposed,
         "refinement/refined": refined.cost,

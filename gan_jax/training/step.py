@@ -1,6 +1,6 @@
 """One training step for every objective and every task.
 
-What a method is, is a `Recipe`: networks and pure functions. The step makes fakes,
+What a method is, is a `Method`: networks and pure functions. The step makes fakes,
 updates the critic on them as often as the recipe says, then the generator; it knows no
 method by name. Statics are closed over, arrays never are.
 """
@@ -16,7 +16,7 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from gan_jax.data.feed import Batch
 from gan_jax.networks.stages import image_of
-from gan_jax.training.method import Example, Recipe
+from gan_jax.training.method import Example, Method
 from gan_jax.training.state import Player, TrainState, Variables, moving_average
 from gan_jax.training.updates import (
     Log,
@@ -37,16 +37,16 @@ Updated = TypeVar("Updated")
 
 
 def initial_state(
-    recipe: Recipe, key: PRNGKeyArray, batch: Batch, step: int = 0
+    method: Method, key: PRNGKeyArray, batch: Batch, step: int = 0
 ) -> TrainState:
     """Initialise every array of a run from a key and one batch (for its shapes)."""
     keys = jax.random.split(key, 4)
-    example = recipe.present(keys[0], batch)
+    example = method.present(keys[0], batch)
     count = len(jax.tree.leaves(example.real)[0])
-    generator = recipe.generator.init(
-        keys[1], recipe.latent(keys[0], count), example.condition, train=True
+    generator = method.generator.init(
+        keys[1], method.latent(keys[0], count), example.condition, train=True
     )
-    critic = recipe.critic.init(
+    critic = method.critic.init(
         keys[2], example.real, example.real_condition, train=True
     )
     zero = jnp.zeros((), jnp.int32) + step
@@ -54,14 +54,14 @@ def initial_state(
         step=zero,
         critic_step=zero,
         key=keys[3],
-        generator=_player(dict(generator), recipe.generator_optimizer),
-        critic=_player(dict(critic), recipe.critic_optimizer),
+        generator=_player(dict(generator), method.generator_optimizer),
+        critic=_player(dict(critic), method.critic_optimizer),
         average=jax.tree.map(jnp.copy, dict(generator)),
         weights={
             player: {name: jnp.float32(term.weight) for name, term in terms.items()}
             for player, terms in (
-                ("generator", recipe.generator_terms),
-                ("critic", recipe.critic_terms),
+                ("generator", method.generator_terms),
+                ("critic", method.critic_terms),
             )
         },
     )
@@ -74,19 +74,19 @@ def _player(variables: Variables, optimizer: optax.GradientTransformation) -> Pl
 
 
 def make_step(
-    recipe: Recipe,
+    method: Method,
     batch: Callable[[PyTree, Int[Array, ""]], Batch],
     shard: Callable[[PyTree], PyTree] = lambda tree: tree,
 ) -> Callable[[TrainState, PyTree, PyTree], tuple[TrainState, Log]]:
     """Return the step: updates of the critic, then of the generator.
 
     The critic makes as many as the recipe's schedule says, each on the next batch of
-    the feed; the generator makes `recipe.generator_steps`, all under the conditions of
+    the feed; the generator makes `method.generator_steps`, all under the conditions of
     the critic's last batch, each with latents of its own. The moving average follows
     every one of them.
 
     Args:
-        recipe: the method.
+        method: the method.
         batch: `batch(arrays, critic_step)`, from the feed.
         shard: constrains a batched tree to its place on a mesh of devices.
 
@@ -97,7 +97,7 @@ def make_step(
 
     def example_at(state: TrainState, arrays: PyTree, critic_step: Array) -> Example:
         key = jax.random.fold_in(jax.random.fold_in(state.key, 0), critic_step)
-        return shard(recipe.present(key, batch(arrays, critic_step)))
+        return shard(method.present(key, batch(arrays, critic_step)))
 
     @_traced_once
     def update_critic(
@@ -112,15 +112,15 @@ def make_step(
         example = example_at(state, arrays, critic_step)
         count = len(jax.tree.leaves(example.real)[0])
         generated, _ = generate(
-            recipe,
+            method,
             state.generator.parameters,
             state.generator.statistics,
-            shard(recipe.latent(latent_key, count)),
+            shard(method.latent(latent_key, count)),
             example.condition,
             jax.random.fold_in(key, 1),
         )
         critic, log = critic_update(
-            recipe,
+            method,
             critic,
             state.weights["critic"],
             example,
@@ -141,7 +141,7 @@ def make_step(
     ) -> tuple[tuple[Player, Variables], Log]:
         generator, average = learner
         generator, log = generator_update(
-            recipe,
+            method,
             generator,
             critic,
             state.weights["generator"],
@@ -150,14 +150,14 @@ def make_step(
             frozen,
         )
         average = moving_average(
-            average, generator.variables, update, recipe.average_decay
+            average, generator.variables, update, method.average_decay
         )
         return (generator, average), log
 
     def step(
         state: TrainState, arrays: PyTree, frozen: PyTree = None
     ) -> tuple[TrainState, Log]:
-        turns = recipe.critic_steps(state.step)
+        turns = method.critic_steps(state.step)
         critic, log = _repeated(
             partial(update_critic, state, arrays, frozen),
             state.critic,
@@ -174,8 +174,8 @@ def make_step(
                 critic,
             ),
             (state.generator, state.average),
-            recipe.generator_steps * state.step,
-            recipe.generator_steps,
+            method.generator_steps * state.step,
+            method.generator_steps,
         )
         entered = {
             f"{name} {kind}": tree

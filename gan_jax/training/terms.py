@@ -12,42 +12,44 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax.losses import penalties
-from gan_jax.training.method import Condition, Images, Play
+from gan_jax.training.method import Condition, Images, LossInputs
 
 OfMap: TypeAlias = Callable[..., Array]
 """`of_map(scores, axis)`: one score of all."""
 
 
-def real_penalty(play: Play, of_map: OfMap = jnp.mean) -> Float[Array, "batch"]:
+def real_penalty(inputs: LossInputs, of_map: OfMap = jnp.mean) -> Float[Array, "batch"]:
     """R1: the critic's squared slope at real images."""
-    critic = _judge(play, play.real_condition, of_map)
-    return penalties.zero_centred_penalty(critic, play.real)
+    critic = _judge(inputs, inputs.real_condition, of_map)
+    return penalties.zero_centred_penalty(critic, inputs.real)
 
 
-def fake_penalty(play: Play, of_map: OfMap = jnp.mean) -> Float[Array, "batch"]:
+def fake_penalty(inputs: LossInputs, of_map: OfMap = jnp.mean) -> Float[Array, "batch"]:
     """R2: the critic's squared slope at generated images."""
-    critic = _judge(play, play.condition, of_map)
-    return penalties.zero_centred_penalty(critic, play.fake)
+    critic = _judge(inputs, inputs.condition, of_map)
+    return penalties.zero_centred_penalty(critic, inputs.fake)
 
 
-def gradient_penalty(play: Play, of_map: OfMap = jnp.mean) -> Float[Array, "batch"]:
+def gradient_penalty(
+    inputs: LossInputs, of_map: OfMap = jnp.mean
+) -> Float[Array, "batch"]:
     """The critic's slope between real and generated images, held at 1."""
-    critic = _judge(play, play.condition, of_map)
-    return penalties.gradient_penalty(critic, play.real, play.fake, play.key)
+    critic = _judge(inputs, inputs.condition, of_map)
+    return penalties.gradient_penalty(critic, inputs.real, inputs.fake, inputs.key)
 
 
-def pulling_away(play: Play) -> Float[Array, ""]:
+def pulling_away(inputs: LossInputs) -> Float[Array, ""]:
     """How alike the critic's codes of the generated images are."""
-    return penalties.pulling_away(jax.tree.leaves(play.codes)[0])
+    return penalties.pulling_away(jax.tree.leaves(inputs.codes)[0])
 
 
 def _judge(
-    play: Play, condition: Condition, of_map: OfMap
+    inputs: LossInputs, condition: Condition, of_map: OfMap
 ) -> Callable[[Images], Float[Array, "batch"]]:
     """Return the critic as one score per image."""
 
     def judge(images: Images) -> Float[Array, "batch"]:
-        scores = play.critic(images, condition)
+        scores = inputs.critic(images, condition)
         return of_map(scores.reshape(scores.shape[0], -1), axis=1)
 
     return judge

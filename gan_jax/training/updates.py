@@ -1,6 +1,6 @@
 """One update of one player: its loss, the gradient, the optimiser's step.
 
-Whatever the objective and the task: what a method is, is a `Recipe`.
+Whatever the objective and the task: what a method is, is a `Method`.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,8 +17,8 @@ from gan_jax.training.method import (
     Condition,
     Example,
     Images,
-    Play,
-    Recipe,
+    LossInputs,
+    Method,
     Scores,
     Term,
 )
@@ -49,7 +49,7 @@ class Log(NamedTuple):
 
 
 def critic_update(
-    recipe: Recipe,
+    method: Method,
     critic: Player,
     weights: Mapping[str, Array],
     example: Example,
@@ -60,28 +60,28 @@ def critic_update(
     """Update a critic once on real images and given fakes, wherever those come from."""
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
-        play, statistics = _play(
-            recipe, parameters, critic.statistics, example, fake, key, frozen
+        inputs, statistics = _play(
+            method, parameters, critic.statistics, example, fake, key, frozen
         )
         total, addends = _total(
-            recipe.objective.critic(play.real_scores, play.fake_scores),
-            recipe.critic_terms,
+            method.objective.critic(inputs.real_scores, inputs.fake_scores),
+            method.critic_terms,
             weights,
-            play,
+            inputs,
         )
         means = {
-            "real_score": play.real_scores.mean(),
-            "fake_score": play.fake_scores.mean(),
+            "real_score": inputs.real_scores.mean(),
+            "fake_score": inputs.fake_scores.mean(),
         }
         return total, (addends, (means, statistics))
 
     return _descend(
-        "critic", recipe.critic_optimizer, critic, loss, recipe.critic_projection
+        "critic", method.critic_optimizer, critic, loss, method.critic_projection
     )
 
 
 def generator_update(
-    recipe: Recipe,
+    method: Method,
     generator: Player,
     critic: Player,
     weights: Mapping[str, Array],
@@ -92,19 +92,19 @@ def generator_update(
     """Update a generator once against a critic."""
     latent_key, term_key = jax.random.split(key)
     dropout_key = jax.random.fold_in(key, 1)
-    latent = recipe.latent(latent_key, len(jax.tree.leaves(example.real)[0]))
+    latent = method.latent(latent_key, len(jax.tree.leaves(example.real)[0]))
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
         generated, statistics = generate(
-            recipe,
+            method,
             parameters,
             generator.statistics,
             latent,
             example.condition,
             dropout_key,
         )
-        play, _ = _play(
-            recipe,
+        inputs, _ = _play(
+            method,
             critic.parameters,
             critic.statistics,
             example,
@@ -113,20 +113,20 @@ def generator_update(
             frozen,
             generated,
         )
-        adversarial = recipe.objective.generator(play.fake_scores, play.real_scores)
+        adversarial = method.objective.generator(inputs.fake_scores, inputs.real_scores)
         total, addends = _total(
-            recipe.adversarial_weight * adversarial,
-            recipe.generator_terms,
+            method.adversarial_weight * adversarial,
+            method.generator_terms,
             weights,
-            play,
+            inputs,
         )
         return total, (addends, ({}, statistics))
 
-    return _descend("generator", recipe.generator_optimizer, generator, loss)
+    return _descend("generator", method.generator_optimizer, generator, loss)
 
 
 def generate(
-    recipe: Recipe,
+    method: Method,
     parameters: PyTree[Array],
     statistics: Variables,
     latent: Array | None,
@@ -136,7 +136,7 @@ def generate(
     """Run a generator as it trains; returns also its new statistics.
 
     Args:
-        recipe: whose generator.
+        method: whose generator.
         parameters: of it.
         statistics: its other collections.
         latent: where images start; None where they start from a condition.
@@ -144,7 +144,7 @@ def generate(
         key: of dropout, where it has any.
     """
     generated, changed, _ = _apply(
-        recipe.generator, parameters, statistics, latent, condition, key=key
+        method.generator, parameters, statistics, latent, condition, key=key
     )
     return generated, changed
 
@@ -218,17 +218,17 @@ def _total(
     adversarial: Array,
     terms: Mapping[str, Term],
     weights: Mapping[str, Array],
-    play: Play,
+    inputs: LossInputs,
 ) -> tuple[Array, dict[str, Array]]:
     """Sum the addends of a loss and keep each under its name."""
     addends = {"adversarial": adversarial.mean()}
     for name, term in terms.items():
-        addends[name] = weights[name] * jnp.mean(term.value(play))
+        addends[name] = weights[name] * jnp.mean(term.value(inputs))
     return sum(addends.values(), jnp.zeros(())), addends
 
 
 def _play(
-    recipe: Recipe,
+    method: Method,
     parameters: PyTree,
     statistics: Variables,
     example: Example,
@@ -236,21 +236,21 @@ def _play(
     key: PRNGKeyArray,
     frozen: PyTree[Array],
     generated: Any = None,
-) -> tuple[Play, Variables]:
+) -> tuple[LossInputs, Variables]:
     """Let a critic see real and fake; returns also its new statistics."""
 
     def judge(images: Images, condition: Condition) -> Scores:
-        module = recipe.penalised or recipe.critic
+        module = method.penalised or method.critic
         return _apply(module, parameters, statistics, images, condition)[0]
 
     # Real and fake pass separately: batch normalisation must not mix the two.
     real_scores, changed, _ = _apply(
-        recipe.critic, parameters, statistics, example.real, example.real_condition
+        method.critic, parameters, statistics, example.real, example.real_condition
     )
     fake_scores, changed, codes = _apply(
-        recipe.critic, parameters, changed, fake, example.condition
+        method.critic, parameters, changed, fake, example.condition
     )
-    play = Play(
+    inputs = LossInputs(
         real=example.real,
         fake=fake,
         real_scores=real_scores,
@@ -263,4 +263,4 @@ def _play(
         key=key,
         generated=generated,
     )
-    return play, changed
+    return inputs, changed

@@ -1,0 +1,245 @@
+"""A batch job's work by actors of Ray: on this machine, or on all of a cluster.
+
+Ray Data reads the files and hands their contents to the actors, several blocks at once
+to each; what an actor or a machine had under way when it died is done again by another.
+Images are written by the actors: machines of a cluster share the folders.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+import queue
+import signal
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import pyarrow as pa
+from absl import logging as absl_logging
+from ml_collections import ConfigDict
+
+from gan_jax.apps.batch.local import TICK, UNDER_WAY, Engine
+from gan_jax.apps.batch.table import as_table, schema
+from gan_jax.apps.batch.workers import Row, open_work
+from gan_jax.config.errors import EXPECTED, InputError
+from gan_jax.data.datasets.contents import read_contents
+from gan_jax.data.decode import BrokenImageError
+from gan_jax.runs.startup import keep_compiled, keep_memory
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_DATA_LOG_LEVEL": "ERROR",
+}
+_PASSED_ON = ("JAX_", "XLA_", "GAN_JAX_", "TFDS_")  # of the driver's environment
+
+
+class Actor:
+    """Holds the compiled work, for blocks from several threads at once."""
+
+    def __init__(self, folder: str, config: ConfigDict, out: str):
+        """Open the work.
+
+        Args:
+            folder: of the driver, from which paths begin.
+            config: of the job.
+            out: where the images go.
+        """
+        os.chdir(folder)
+        absl_logging.set_verbosity(absl_logging.FATAL)
+        keep_compiled()
+        keep_memory()
+        self._work = open_work(config, Path(out))
+        self._schema = schema(self._work.columns)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Do a block of files: their names and contents in, their rows out."""
+        files = {Path(os.fsdecode(row["input"])): row for row in batch.to_pylist()}
+
+        def read(file: Path) -> bytes:
+            if (reason := files[file]["reason"]) is not None:
+                raise BrokenImageError(reason)
+            content: bytes = files[file]["content"]
+            return content
+
+        rows = self._work.apply(list(files), read)
+        return as_table(rows, self._schema)
+
+
+@contextlib.contextmanager
+def on_ray(
+    config: ConfigDict, out: Path, workers: int = 0, address: str = ""
+) -> Iterator[Engine]:
+    """Work in actors of Ray.
+
+    Args:
+        config: of the job.
+        out: where the images go.
+        workers: actors; 0 = one for each GPU, or for each machine where there is none.
+        address: of a cluster that is running, "auto" to find it; empty = this machine.
+
+    Raises:
+        InputError: Ray is not installed, there is no such cluster, or it is too small;
+            otherwise as `open_work`.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray.data
+    except ImportError as error:
+        raise InputError(
+            f"--engine=ray needs Ray ({error}): pip install 'gan-jax[ray]'"
+        ) from None
+    with _connected(address):  # before JAX has threads, as Ray forks
+        workers, resources = _shares(workers)
+        # The devices are the actors': nothing is computed here.
+        jax.config.update("jax_platforms", "cpu")
+        work = open_work(config, out)  # what is wrong with it is said here
+        work.close()
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(_PASSED_ON)
+        }
+        # As many threads of XLA as the actor has CPUs. How products are summed depends
+        # on their number, one alone being the odd one: two at least.
+        threads = str(max(2, resources["num_cpus"]))
+        environment["NPROC"] = os.environ.get("NPROC", threads)
+        # Ray Data starts actors that died anew, and repeats what they had, for ever.
+        actors: dict[str, Any] = {
+            "compute": ray.data.ActorPoolStrategy(
+                size=workers,
+                max_tasks_in_flight_per_actor=UNDER_WAY + 1,
+                max_concurrent_calls_per_actor=UNDER_WAY,
+                enable_true_multi_threading=True,
+            ),
+            **resources,
+            "runtime_env": {"env_vars": environment},
+        }
+
+        def rows(
+            blocks: Iterator[Sequence[Path]],
+        ) -> Generator[Sequence[Row], None, None]:
+            # As bytes: what the file system has need not be text.
+            tables = [
+                pa.table({"input": list(map(os.fsencode, block))}) for block in blocks
+            ]
+            if not tables:
+                return
+            whole: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow"}
+            job = (
+                ray.data.from_arrow(tables)
+                .map_batches(
+                    functools.partial(read_contents, folder=str(Path.cwd())),
+                    num_cpus=0,  # it waits for disks; all CPUs are the actors'
+                    compute=ray.data.TaskPoolStrategy(size=workers),
+                    **whole,
+                )
+                .map_batches(
+                    Actor,
+                    fn_constructor_args=(str(Path.cwd()), config, str(out)),
+                    **actors,
+                    **whole,
+                )
+            )
+            done = job.iter_batches(prefetch_batches=0, **whole)
+            for table in _polled(iter(done)):
+                yield [] if table is None else table.to_pylist()
+
+        yield Engine(work, {"name": "ray", "workers": workers, **resources}, rows)
+
+
+@contextlib.contextmanager
+def _connected(address: str) -> Iterator[None]:
+    import ray
+    import ray.data
+
+    before = signal.getsignal(signal.SIGTERM)
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(address="local", include_dashboard=False, **quiet)
+    except (ConnectionError, ValueError) as error:
+        raise InputError(
+            f"--address={address}: no cluster is there "
+            f"({' '.join(str(error).split())}): start one with `ray start --head`"
+        ) from None
+    signal.signal(signal.SIGTERM, before)  # Ray has put its own there
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _shares(workers: int) -> tuple[int, dict[str, int]]:
+    """Share what a cluster has among so many actors."""
+    import ray
+
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cpus, gpus = (
+        [int(machine.get(kind, 0)) for machine in machines] for kind in ("CPU", "GPU")
+    )
+    workers = workers or sum(gpus) or len(machines)
+    if workers > sum(cpus):
+        raise InputError(
+            f"--workers={workers}, and the cluster has {sum(cpus)} CPUs: give fewer"
+        )
+    if 0 < sum(gpus) < workers:
+        raise InputError(
+            f"--workers={workers}, and the cluster has {sum(gpus)} GPUs: give fewer"
+        )
+    # An actor lies on one machine.
+    own = max(
+        share
+        for share in range(1, max(cpus) + 1)
+        if sum(count // share for count in cpus) >= workers
+    )
+    return workers, {"num_cpus": own, "num_gpus": int(sum(gpus) > 0)}
+
+
+def _polled(source: Iterator[pa.Table]) -> Generator[pa.Table | None, None, None]:
+    """Iterate in a thread; None where nothing has come for a while.
+
+    Raises:
+        Exception: what the source raised; what a user can mend as it was raised in the
+            actor.
+    """
+    ended = object()
+    come: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def take() -> None:
+        try:
+            for one in source:
+                come.put(one)
+            come.put(ended)
+        except Exception as error:
+            come.put(error)
+
+    threading.Thread(target=take, name="ray", daemon=True).start()
+    while True:
+        try:
+            one = come.get(timeout=TICK)
+        except queue.Empty:
+            yield None
+            continue
+        if one is ended:
+            return
+        if isinstance(one, Exception):
+            raise _mendable(one) from None
+        yield one
+
+
+def _mendable(error: BaseException) -> BaseException:
+    """Return what a user can mend among the causes of an error, else the error."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, EXPECTED):
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    return error if cause is None else cause

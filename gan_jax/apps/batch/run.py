@@ -1,0 +1,163 @@
+"""A batch job: a trained run applied to a collection of images of any size."""
+
+import contextlib
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gan_jax.apps.batch.local import Engine
+from gan_jax.apps.batch.table import Parts, printable
+from gan_jax.apps.batch.workers import Row
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.folders import given_images
+from gan_jax.evaluation.measure import Measured
+from gan_jax.report import files
+from gan_jax.report.progress import Progress
+from gan_jax.report.terminal import say
+from gan_jax.runs.signals import Signals
+from gan_jax.runs.summary import complete_summary, environment
+from gan_jax.runs.workdir import another, check_workdir, claimed
+from gan_jax.training.mesh import make_mesh
+
+_ROWS, _SECONDS = 500, 10.0  # a part is written when it has so many or is so old
+
+
+def run(
+    config: ConfigDict,
+    out: Path,
+    started: Callable[[ConfigDict, Path], AbstractContextManager[Engine]],
+    together: int = 0,
+) -> dict[str, Any]:
+    """Do what is missing of a job.
+
+    Every image has an output of the same stem in `<out>/images` and a row in
+    `<out>/results`, which is written after it: a job that is started again leaves alone
+    whatever has a row. A broken image has one too, with the reason.
+
+    Args:
+        config: names the run, the images, and what is done to them.
+        out: where the results go.
+        started: starts who does the work, see `engines`.
+        together: files in a block; 0 = as many as suit the work.
+
+    Returns:
+        The summary, as written to `<out>/summary.json`.
+
+    Raises:
+        InputError: the user can mend it; nothing was overwritten.
+        OSError: the disk failed; the same call continues once it is mended.
+        Interrupted: by SIGINT or SIGTERM; the same call continues.
+    """
+    began = time.monotonic()
+    _check(config, out)
+    found = given_images(config.images)
+    with started(config, out) as engine, claimed(config, out, (), "--out"):
+        work = engine.work
+        parts = Parts(out / "results", work.columns, work.prior["parameters_sha256"])
+        missing, twice = to_do(found, parts.done)
+        before, start = len(parts.done), time.monotonic()
+        if before:
+            say(f"{before} images were done before")
+        # An older one would say of this folder that it is complete.
+        (out / "summary.json").unlink(missing_ok=True)
+        size = together or work.together
+        blocks = (missing[at : at + size] for at in range(0, len(missing), size))
+        total = len(missing) + len(twice) + before
+        with (
+            Signals() as signals,
+            Progress(total, len(parts.done), config.program, "image") as progress,
+            contextlib.closing(engine.rows(blocks)) as rows,
+        ):
+            _gather(itertools.chain(rows, [twice]), parts, signals, progress)
+        seconds = time.monotonic() - start
+        made = len(parts.done) - before
+        summary = complete_summary(
+            config,
+            dataset={"name": config.images, "split": "images", "count": total},
+            measured=Measured({}, {}),
+            timing={
+                "images": made,
+                "applying_seconds": seconds,
+                "images_per_second": made / seconds,
+                "total_seconds": time.monotonic() - began,
+            },
+            environment=environment(make_mesh(1)),
+            parameters_sha256=work.prior["parameters_sha256"],
+            prior=dict(work.prior),
+            inputs={
+                "done": sum(parts.done.values()),
+                "failed": total - sum(parts.done.values()),
+            },
+            engine=dict(engine.description),
+        )
+        files.write_json(out / "summary.json", summary)
+        return summary
+
+
+def _check(config: ConfigDict, out: Path) -> None:
+    if not config.get("images", ""):
+        raise InputError("--images is empty: name a folder of images")
+    if Path(config.prior).resolve() == out.resolve():
+        raise InputError(
+            f"{out} is the prior's, and the results need their own: "
+            f"{another(out, '--out')}"
+        )
+    check_workdir(config, out, "--out")
+    if (out / "results.jsonl").exists():
+        raise InputError(f"{out} holds a run of gan_jax.main: {another(out, '--out')}")
+
+
+def to_do(found: Sequence[Path], done: dict[str, bool]) -> tuple[list[Path], list[Row]]:
+    """Return which files of a listing have no row yet.
+
+    Args:
+        found: the files, in a fixed order.
+        done: the inputs that have a row, and whether an image was made of each.
+
+    Returns:
+        The files to be done, each of a name of its own, and the rows of those whose
+        name is another's: outputs are named after their inputs.
+    """
+    names = {Path(file).stem for file, made in done.items() if made}
+    missing: list[Path] = []
+    twice: list[Row] = []
+    for file in found:
+        if printable(str(file)) in done:
+            continue
+        if printable(file.stem) in names:
+            reason = "another image has the same name"
+            twice.append({"input": str(file), "done": False, "reason": reason})
+            continue
+        names.add(printable(file.stem))
+        missing.append(file)
+    return missing, twice
+
+
+def _gather(
+    rows: Iterator[Sequence[Row]], parts: Parts, signals: Signals, progress: Progress
+) -> None:
+    """Write rows as they come, some at a time.
+
+    Raises:
+        Interrupted: by a signal; the rows that have come are written.
+    """
+    waiting: list[Row] = []
+    written = -math.inf  # the first come at once: how they look is seen soon
+    try:
+        for some in rows:
+            waiting += some
+            progress.advance(len(parts.done) + len(waiting))
+            old = time.monotonic() - written > _SECONDS
+            if waiting and (old or len(waiting) >= _ROWS):
+                parts.write(waiting)
+                waiting, written = [], time.monotonic()
+            signals.obey()
+    finally:
+        if waiting:
+            parts.write(waiting)

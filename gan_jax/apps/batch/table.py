@@ -1,0 +1,114 @@
+"""The rows of a batch job, in Parquet files that are each written whole."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gan_jax.apps.batch.workers import Columns, Row
+from gan_jax.config.errors import InputError
+from gan_jax.report import files
+from gan_jax.report.terminal import say
+
+_TYPES = {
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+    list[int]: pa.list_(pa.int64()),
+    list[float]: pa.list_(pa.float32()),
+}
+_PRIOR = b"prior"
+
+
+def schema(columns: Columns) -> pa.Schema:
+    """Return Arrow's form of the columns."""
+    return pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
+
+
+def as_table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
+    """Bring rows into Arrow's form; what a row lacks is null."""
+    plain = [
+        {
+            name: printable(value) if isinstance(value, str) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+    return pa.Table.from_pylist(plain, schema=schema)
+
+
+def printable(text: str) -> str:
+    """Write what UTF-8 cannot hold, as in broken file names, by backslash escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+class Parts:
+    """The files `part-*.parquet` of a folder; one process writes there."""
+
+    def __init__(self, folder: Path, columns: Columns, prior: str):
+        """Read which inputs have a row.
+
+        A part that cannot be read is set aside, with a warning.
+
+        Args:
+            folder: of the parts; it need not exist.
+            columns: of the rows; every part has them all, whatever its rows have.
+            prior: the hash of the networks that the rows come from.
+
+        Raises:
+            InputError: the rows there come from other networks.
+            OSError: the folder cannot be read or written.
+        """
+        self._folder = folder
+        self._schema = schema(columns).with_metadata({_PRIOR: prior.encode()})
+        self.done: dict[str, bool] = {}
+        """Whether an image was made, by input."""
+        paths = [
+            path
+            for path in sorted(folder.glob("part-*.parquet"))
+            if path.stem[5:].isdecimal()
+        ]
+        for path in paths:
+            self._read(path)
+        self._next = 1 + max((int(path.stem[5:]) for path in paths), default=-1)
+
+    def _read(self, path: Path) -> None:
+        try:
+            part = pq.read_table(path, columns=["input", "done"], partitioning=None)
+            prior = (part.schema.metadata or {})[_PRIOR]
+            inputs, done = (part[name].to_pylist() for name in ("input", "done"))
+        except (pa.ArrowException, KeyError, UnicodeDecodeError, OSError) as error:
+            # Of damage inside a file the library makes an error without a number.
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            aside = path.with_suffix(".unreadable")
+            path.replace(aside)
+            words = " ".join(str(error).split())
+            say(
+                f"{path} cannot be read ({words}): it is now {aside.name}, and its "
+                "images are done again"
+            )
+            return
+        if prior != self._schema.metadata[_PRIOR]:
+            raise InputError(
+                f"{path} holds results of another prior, which has been trained anew "
+                "since: choose another --out"
+            )
+        self.done |= dict(zip(inputs, done, strict=True))
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write a part more.
+
+        Raises:
+            OSError: it cannot be written; nothing of it is there then.
+        """
+        content = io.BytesIO()
+        pq.write_table(as_table(rows, self._schema), content)
+        files.write_bytes(
+            self._folder / f"part-{self._next:06d}.parquet", content.getvalue()
+        )
+        self._next += 1
+        self.done |= {printable(row["input"]): row["done"] for row in rows}

@@ -1,0 +1,1 @@
+"""Refine samples or completions with the critic that trained the generator."""

@@ -1,0 +1,1 @@
+"""Train a colorizer, or colorize a folder of images with it."""

@@ -1,0 +1,201 @@
+"""The user's photographs, grey or in colour, colorized at their own sizes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax.apps.colorize.colorizer import Colored, Colorizer
+from gan_jax.data import color
+from gan_jax.data.decode import fit, to_numbers, with_channels
+from gan_jax.data.user_images import Image8
+from gan_jax.evaluation.color import colourfulness
+from gan_jax.evaluation.measure import measure
+from gan_jax.evaluation.restoration import psnr
+from gan_jax.report import files
+from gan_jax.report.grids import to_uint8
+from gan_jax.report.page import Card, Table, picture
+from gan_jax.runs.apply import Application, Conclusion
+from gan_jax.runs.prior import describe, open_colorizer
+from gan_jax.tasks.plates.colors import plate
+
+_TOGETHER = 8  # images decoded at once
+_COLUMNS = {
+    "size": list[int],
+    **dict.fromkeys(
+        (
+            "lightness_change",
+            "colourfulness",
+            "psnr",
+            "ab_error",
+            "colourfulness_real",
+        ),
+        float,
+    ),
+}
+_SHOWN, _THUMBNAIL = 24, 128  # images in the report, and their size there
+
+
+class Colorized(NamedTuple):
+    """What became of one image."""
+
+    size: tuple[int, int]
+    """Width and height, of both."""
+    lightness_change: float
+    """Mean absolute difference of L after rounding to 8 bits, in Lab units."""
+    colourfulness: float
+    true: Mapping[str, float]
+    """PSNR, colour error and colourfulness, where the image had colours."""
+
+
+def open_colorizing(
+    config: ConfigDict, workdir: Path, commands: str
+) -> Application[Image8, Colorized]:
+    """Open a trained colorizer for photographs.
+
+    Every image is written at its own size. What colours it had are not looked at, but
+    compared with afterwards.
+
+    Args:
+        config: `prior` of it.
+        workdir: where the plate goes.
+        commands: that make a colorizer.
+
+    Raises:
+        InputError: there is no colorizer.
+    """
+    prior = open_colorizer(config.prior, commands)
+    colorizer = Colorizer(prior)
+    shown: list[dict[str, Image8]] = []
+
+    def apply(outputs: Sequence[Path], images: Sequence[Image8]) -> list[Colorized]:
+        done = []
+        # One by one: they may be large.
+        for path, image in zip(outputs, images, strict=True):
+            colored = colorizer(image)
+            files.write_image(path, colored.image)
+            done.append(_compared(image, colored, colorizer))
+            if len(shown) < _SHOWN:
+                shown.append(_thumbnails(image, colored))
+        return done
+
+    return Application(
+        describe(prior),
+        lambda image: image,
+        _TOGETHER,
+        apply,
+        _line,
+        _COLUMNS,
+        lambda done: _conclude(done, shown, workdir),
+    )
+
+
+def _compared(image: Image8, colored: Colored, colorizer: Colorizer) -> Colorized:
+    """Compare an output with its input."""
+    height, width, _ = image.shape
+    light, ab = colorizer.split(colored.image)
+    made, truth = to_numbers(colored.image), to_numbers(image)
+    true: dict[str, float] = {}
+    if _coloured(image):
+        distances = np.linalg.norm(ab - colored.true_ab, axis=-1)
+        exactness = psnr(made, truth)
+        # An image that is hit exactly, as one that is all but black may be, has none.
+        true = {"psnr": exactness} if np.isfinite(exactness) else {}
+        true |= {
+            "ab_error": float(distances.mean()) * color.AB_SCALE,
+            "colourfulness_real": colourfulness(truth[None]),
+        }
+    change = np.abs(light - colored.lightness)
+    return Colorized(
+        (width, height),
+        float(change.mean()) * color.LIGHTNESS_SCALE,
+        colourfulness(made[None]),
+        true,
+    )
+
+
+def _thumbnails(image: Image8, colored: Colored) -> dict[str, Image8]:
+    versions = {
+        "lightness": to_uint8(colored.lightness),
+        "colorized": colored.image,
+        "as given": image,
+    }
+    return {
+        name: with_channels(fit(version, _THUMBNAIL), 3)
+        for name, version in versions.items()
+    }
+
+
+def _coloured(image: Image8) -> bool:
+    return image.shape[-1] == 3 and bool((image != image[..., :1]).any())
+
+
+def _line(one: Colorized) -> dict[str, Any]:
+    return {
+        "size": list(one.size),
+        "lightness_change": one.lightness_change,
+        "colourfulness": one.colourfulness,
+        **one.true,
+    }
+
+
+def _conclude(
+    done: Sequence[tuple[Path, Colorized]],
+    shown: Sequence[Mapping[str, Image8]],
+    workdir: Path,
+) -> Conclusion:
+    """Measure all images, and draw the plate."""
+    every = [one for _, one in done]
+
+    def mean(values: Sequence[float]) -> Callable[[], float]:
+        def value() -> float:
+            if not values:
+                raise ValueError("no image that was given is in colour")
+            return float(np.mean(values))
+
+        return value
+
+    measured = measure(
+        {
+            name: mean([one.true[name] for one in every if name in one.true])
+            for name in ("psnr", "ab_error", "colourfulness_real")
+        }
+        | {
+            "colourfulness": mean([one.colourfulness for one in every]),
+            "lightness_change": mean([one.lightness_change for one in every]),
+        }
+    )
+    columns = {
+        name: to_numbers(np.stack([each[name] for each in shown])) for name in shown[0]
+    }
+    drawn = plate(columns, min(6, len(shown)))
+    files.write_image(workdir / "samples" / "colorized.png", drawn)
+    table = Table(
+        "Images",
+        ["image", "size", "colourfulness", "change of lightness", "PSNR"],
+        [
+            [
+                str(file),
+                f"{one.size[0]}x{one.size[1]}",
+                one.colourfulness,
+                one.lightness_change,
+                one.true.get("psnr"),
+            ]
+            for file, one in done[:_SHOWN]
+        ],
+        "Change of lightness: mean, in Lab units, after rounding to 8 bits. PSNR in dB "
+        "against the colours that an image had.",
+    )
+    found = measured.metrics
+    return Conclusion(
+        measured,
+        "Images colorized by a generator.",
+        [
+            Card("Colourfulness", found["colourfulness"], "0 = grey"),
+            Card("Change of lightness", found["lightness_change"], "of 100"),
+        ],
+        [table],
+        [picture("Colorized", drawn, "The first of them.")],
+    )

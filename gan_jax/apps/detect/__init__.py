@@ -1,0 +1,1 @@
+"""HistoryAD: detect anomalies with a critic trained on a generator's history."""

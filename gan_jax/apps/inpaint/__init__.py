@@ -1,0 +1,1 @@
+"""Complete images by latent search under a trained prior."""

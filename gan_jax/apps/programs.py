@@ -1,0 +1,35 @@
+"""The program that a config names."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gan_jax.build import requirements
+from gan_jax.config.names import look_up
+
+PROGRAMS: Mapping[str, str] = {
+    "train": "gan_jax.apps.train.run",
+    "study": "gan_jax.apps.study.run",
+    "inpaint": "gan_jax.apps.inpaint.run",
+    "collaborate": "gan_jax.apps.collaborate.run",
+    "detect": "gan_jax.apps.detect.run",
+    "colorize": "gan_jax.apps.colorize.run",
+}
+"""Modules with `run(config, workdir) -> summary`, imported when they are needed."""
+
+
+def program_of(config: ConfigDict) -> Callable[[ConfigDict, Path], dict[str, Any]]:
+    """Return the program that a config names.
+
+    Raises:
+        InputError: there is no such program, or the config has not the keys that it
+            reads.
+    """
+    module = look_up(PROGRAMS, "program", config.program)
+    requirements.check_program(config)
+    run: Callable[[ConfigDict, Path], dict[str, Any]]
+    run = importlib.import_module(module).run
+    return run

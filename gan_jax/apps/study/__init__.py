@@ -1,0 +1,1 @@
+"""Train several methods under several seeds and compare them."""

@@ -1,0 +1,158 @@
+"""The arms of a study: whole training configs, and what they have in common."""
+
+import functools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from gan_jax.apps.train.teacher import teachable
+from gan_jax.build import datasets, methods, tasks
+from gan_jax.config import limits
+from gan_jax.config.errors import InputError
+from gan_jax.config.keys import flatten
+from gan_jax.config.sweeps import arm_name, number
+from gan_jax.data.datasets.dataset import Dataset
+from gan_jax.report.terminal import say
+
+
+class Arm(NamedTuple):
+    """What a study trains under every seed."""
+
+    name: str
+    origin: str
+    """Under which name the study's config has it."""
+    config: ConfigDict
+    """With what all arms share."""
+    value: float | None
+    """Of the key of the study's sweep, where the arm is one of it."""
+
+    def folder(self, workdir: Path, seed: int) -> Path:
+        """Return the workdir of its run, inside the study's."""
+        return workdir / "runs" / self.name / str(seed)
+
+    def seeded(self, seed: int) -> ConfigDict:
+        """Return its config under a seed."""
+        config = self.config.copy_and_resolve_references()
+        with config.unlocked():
+            config.seed = seed
+        return config
+
+
+def study_arms(config: ConfigDict) -> list[Arm]:
+    """Return the arms of a study, each with its own config.
+
+    Raises:
+        InputError: there is no such arm, or a value of the sweep cannot be.
+    """
+    _check_sweep(config)
+    arms: list[Arm] = []
+    for name in _chosen(config):
+        plain = config.arms[name].copy_and_resolve_references()
+        with plain.unlocked():
+            plain.update_from_flattened_dict(flatten(config.shared))
+        if name != config.sweep.arm:
+            arms.append(Arm(name, name, plain, None))
+            continue
+        for value in swept(config):
+            own = plain.copy_and_resolve_references()
+            with own.unlocked():
+                own.update_from_flattened_dict({config.sweep.key: value})
+            arms.append(Arm(arm_name(name, value), name, own, value))
+    return arms
+
+
+def swept(config: ConfigDict) -> list[float]:
+    """Return the values of a study's sweep, in their order.
+
+    Raises:
+        InputError: one is no number, or there is none.
+    """
+    values = [number(text) for text in config.sweep.over.split(",") if text]
+    if not values:
+        raise InputError("sweep.over is empty: give numbers joined by commas")
+    return sorted(set(values))
+
+
+def _check_sweep(config: ConfigDict) -> None:
+    """Refuse a sweep of what is no number of an arm."""
+    arm, key = config.sweep.arm, config.sweep.key
+    if not arm and not key:
+        return
+    if arm not in config.arms:
+        raise InputError(
+            f"sweep.arm: the study has no arm '{arm}'; known: {', '.join(config.arms)}"
+        )
+    numbers = [
+        name
+        for name, value in flatten(config.arms[arm]).items()
+        if isinstance(value, float)
+    ]
+    if key not in numbers:
+        raise InputError(
+            f"sweep.key: '{key}' is no number of arm {arm} that may be any; known: "
+            f"{', '.join(numbers)}"
+        )
+
+
+def check_arm(config: ConfigDict, arm: Arm, first: Arm) -> None:
+    """Refuse an arm before any is trained, by the keys that the user has.
+
+    Raises:
+        InputError: it cannot be trained, or has other data than the first.
+    """
+
+    def own(found: re.Match[str]) -> str:
+        if arm.value is not None and found[1] == config.sweep.key:
+            return "--config.sweep.over"
+        shared = found[1] in flatten(config.shared)
+        return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{found[1]}"
+
+    try:
+        limits.check(arm.config)
+        methods.method(arm.config, tasks.task(arm.config), channels=3)
+    except InputError as error:
+        told = re.sub(r"--config\.([\w.]*\w)", own, str(error))
+        raise InputError(f"arm {arm.name}: {told}") from None
+    if arm.config.data != first.config.data:
+        raise InputError(
+            f"arm {arm.name} has other data than arm {first.name}: a study compares "
+            "arms on the same data"
+        )
+
+
+def with_teachers(arms: Sequence[Arm]) -> list[Arm]:
+    """Leave out the arms that need a teacher where the data cannot train one.
+
+    Raises:
+        InputError: none is left.
+    """
+
+    @functools.cache
+    def dataset() -> Dataset:
+        return datasets.source(arms[0].config.data)
+
+    kept: list[Arm] = []
+    for arm in arms:
+        if not arm.config.get("class_weight", 0) or teachable(arm.config, dataset()):
+            kept.append(arm)
+            continue
+        say(
+            f"without {arm.name}: {dataset().train.name} has no labels to train a "
+            "teacher on; give --config.shared.teacher.path=<run>/teacher.msgpack"
+        )
+    if not kept:
+        raise InputError("every arm that was chosen needs a teacher")
+    return kept
+
+
+def _chosen(config: ConfigDict) -> list[str]:
+    names = [name for name in config.only.split(",") if name] or list(config.arms)
+    for name in names:
+        if name not in config.arms:
+            raise InputError(
+                f"only: the study has no arm '{name}'; known: {', '.join(config.arms)}"
+            )
+    return names

@@ -1,0 +1,285 @@
+"""The report of a study: several methods under several seeds side by side."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gan_jax.apps.study.sweep_report import Published, Sweep, blocks
+from gan_jax.report import plots
+from gan_jax.report.formats import format_duration, format_number
+from gan_jax.report.measures import in_order, measures, of_real_images
+from gan_jax.report.page import (
+    Block,
+    Command,
+    Figure,
+    Section,
+    Table,
+    Text,
+    page,
+    picture,
+)
+
+_ARMS = "With the variants that were named; config.json holds every value of every arm."
+
+
+class StudyRun(NamedTuple):
+    """One run of a study."""
+
+    arm: str
+    seed: int
+    summary: Mapping[str, Any] | None
+    """As the run wrote it; None where it failed."""
+    failure: str
+    """Why it failed, else empty."""
+    rows: Sequence[Mapping[str, Any]]
+    """Of its journal."""
+    tracking: float | None
+    """Rank correlation of its critic's loss with FID; None = too few evaluations."""
+    plate: Path
+    """The picture of its best epoch."""
+    value: float | None = None
+    """Of the study's sweep, where its arm is one of that."""
+
+
+class ArmFigures(NamedTuple):
+    """What all runs of an arm came to."""
+
+    runs: int
+    finished: int
+    collapsed: int
+    values: Mapping[str, Sequence[float]]
+    """Of every measure that some run has, by seed."""
+    costs: Mapping[str, Sequence[float]]
+    """`milliseconds` of an update and `seconds` of training; and `tracking`."""
+
+
+def figures(runs: Sequence[StudyRun]) -> dict[str, ArmFigures]:
+    """Gather the measures of each arm, in the order of the arms."""
+    every = [measures(run.summary["metrics"]) for run in runs if run.summary]
+    names = in_order(name for found in every for name in found)
+    arms: dict[str, ArmFigures] = {}
+    for arm in dict.fromkeys(run.arm for run in runs):
+        own = [run for run in runs if run.arm == arm]
+        done = [run.summary for run in own if run.summary is not None]
+        found = [measures(summary["metrics"]) for summary in done]
+        values = {
+            name: [each[name] for each in found if name in each] for name in names
+        }
+        collapsed = sum(summary["metrics"].get("collapsed") is True for summary in done)
+        arms[arm] = ArmFigures(len(own), len(done), collapsed, values, _costs(own))
+    return arms
+
+
+def _costs(runs: Sequence[StudyRun]) -> dict[str, list[float]]:
+    done = [run.summary for run in runs if run.summary is not None]
+    speeds = [
+        (summary["steps"], summary["timing"]["steps_per_second"])
+        for summary in done
+        if summary["timing"]["steps_per_second"]
+    ]
+    return {
+        "milliseconds": [1000 / speed for _, speed in speeds],
+        "seconds": [steps / speed for steps, speed in speeds],
+        "tracking": [run.tracking for run in runs if run.tracking is not None],
+    }
+
+
+def gather_sweep(
+    runs: Sequence[StudyRun], key: str, criterion: Sequence[str], published: Published
+) -> Sweep:
+    """Gather the measures of the arms of a sweep, and of the others.
+
+    Args:
+        runs: all of them.
+        key: that was swept.
+        criterion: the measures that the study is about.
+        published: figures, by value.
+    """
+    along: dict[float, Mapping[str, Sequence[float]]] = {}
+    levels: dict[str, Mapping[str, Sequence[float]]] = {}
+    values = {run.arm: run.value for run in runs}
+    for arm, own in figures(runs).items():
+        value = values[arm]
+        if value is None:
+            levels[arm] = own.values
+        else:
+            along[value] = own.values
+    return Sweep(key, criterion, along, levels, published)
+
+
+def baselines(runs: Sequence[StudyRun]) -> dict[str, dict[str, list[float]]]:
+    """Gather the measures of what was made without a network, and of real images.
+
+    Every run has measured them; runs of one seed have found the same.
+    """
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for run in runs:
+        if run.summary is None:
+            continue
+        plain = run.summary.get("baselines", {})
+        rows = {name: measures(values) for name, values in plain.items()}
+        rows["real images"] = of_real_images(run.summary["metrics"])
+        for row, values in rows.items():
+            for name, value in values.items():
+                found.setdefault(row, {}).setdefault(name, {})[run.seed] = value
+    return {
+        row: {name: list(by_seed.values()) for name, by_seed in own.items()}
+        for row, own in found.items()
+    }
+
+
+def report(
+    title: str,
+    facts: Mapping[str, str],
+    runs: Sequence[StudyRun],
+    command: str,
+    plate: UInt8[np.ndarray, "height width 3"] | None = None,
+    sweep: Sweep | None = None,
+) -> str:
+    """Compose the page.
+
+    Args:
+        title: of the study.
+        facts: what was run, on what.
+        runs: all of them, those that failed too.
+        command: that trains them again.
+        plate: of what all arms make of the same conditions.
+        sweep: the figures along a value, where the study has one.
+    """
+    along = [] if sweep is None else blocks(sweep)
+    together = (
+        []
+        if plate is None
+        else [picture("Side by side", plate, "The same images, by the first seed.")]
+    )
+    return page(
+        title,
+        "Several methods on the same data, for the same number of steps.",
+        facts,
+        [
+            Section("Figures", [*along, *together, *tables(runs), *_failures(runs)]),
+            Section("Course", _course(runs)),
+            Section("Pictures", _plates(runs)),
+            Section("Reproduce", [Command("Command", command)], _ARMS),
+        ],
+    )
+
+
+def tables(runs: Sequence[StudyRun]) -> tuple[Table, Table]:
+    """Return what the images are worth, and what they cost; the best FID first."""
+    arms, plain = figures(runs), baselines(runs)
+    order = sorted(
+        arms,
+        key=lambda name: _mean(arms[name].values.get("fid", ())) or float("inf"),
+    )
+    measured = list(next(iter(arms.values())).values) if arms else []
+    worth = Table(
+        "Quality",
+        ["arm", *measured],
+        [
+            [name, *(_spread(arms[name].values[measure]) for measure in measured)]
+            for name in order
+        ]
+        + [
+            [name, *(_spread(values.get(measure, [])) for measure in measured)]
+            for name, values in plain.items()
+        ],
+        "Means over the seeds and, where there are several, their standard deviation; "
+        "each run at its best epoch, on the test part.",
+    )
+    cost = Table(
+        "Cost and stability",
+        [
+            "arm",
+            "training time",
+            "ms per update",
+            "loss and FID",
+            "collapsed",
+            "not finite",
+        ],
+        [_cost(name, arms[name]) for name in order],
+        "Time of one run. Loss and FID: Spearman's rank correlation, along a run, "
+        "between the adversarial part of the critic's loss and FID on the validation "
+        "part; far from 0 means that the loss tells quality.",
+    )
+    return worth, cost
+
+
+def _cost(name: str, arm: ArmFigures) -> list[str | float | None]:
+    seconds = _mean(arm.costs["seconds"])
+    return [
+        name,
+        None if seconds is None else format_duration(seconds),
+        _mean(arm.costs["milliseconds"]),
+        _spread(arm.costs["tracking"]),
+        f"{arm.collapsed} of {arm.runs}",
+        f"{arm.runs - arm.finished} of {arm.runs}",
+    ]
+
+
+def _failures(runs: Sequence[StudyRun]) -> list[Block]:
+    failed = [
+        f"{run.arm}, seed {run.seed}: {run.failure}"
+        for run in runs
+        if run.summary is None
+    ]
+    return [Text("Runs that stopped", failed)] if failed else []
+
+
+def _course(runs: Sequence[StudyRun]) -> list[Block]:
+    """FID on the way against updates and against seconds."""
+    by_step: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    by_second: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for run in runs:
+        pairs = [
+            (row["step"], row["validation/fid"])
+            for row in run.rows
+            if row.get("validation/fid") is not None
+        ]
+        if not pairs:
+            continue
+        steps, values = np.array(pairs, np.float64).T
+        by_step.setdefault(run.arm, []).append((steps, values))
+        speed = run.summary["timing"]["steps_per_second"] if run.summary else 0
+        if speed:
+            by_second.setdefault(run.arm, []).append((steps / speed, values))
+    note = "On the validation part; one line for each seed, both axes logarithmic."
+    blocks: list[Block] = [
+        Figure(
+            f"FID against {across}",
+            plots.comparison(lines, across, "FID"),
+            note + more,
+        )
+        for across, lines, more in (
+            ("steps of training", by_step, ""),
+            ("seconds of training", by_second, " At each run's mean speed."),
+        )
+        if lines
+    ]
+    return blocks or [Text("", ["No run was evaluated on the way."])]
+
+
+def _plates(runs: Sequence[StudyRun]) -> list[Block]:
+    """The first seed's plate of every arm."""
+    shown: dict[str, StudyRun] = {}
+    for run in runs:
+        if run.plate.exists():
+            shown.setdefault(run.arm, run)
+    return [
+        Figure(arm, run.plate.read_bytes(), f"seed {run.seed}", half=True)
+        for arm, run in shown.items()
+    ]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _spread(values: Sequence[float]) -> str | float | None:
+    if len(values) < 2:
+        return _mean(values)
+    mean, deviation = np.mean(values), np.std(values, ddof=1)
+    return f"{format_number(float(mean), 3)} ± {format_number(float(deviation), 2)}"

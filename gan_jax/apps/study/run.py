@@ -1,0 +1,231 @@
+"""Train several configs under several seeds on the same data and compare them."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import UInt8
+from ml_collections import ConfigDict
+
+from gan_jax.apps.study import report as pages
+from gan_jax.apps.study import sweep_report as sweeps
+from gan_jax.apps.study.arms import Arm, check_arm, study_arms, with_teachers
+from gan_jax.apps.study.sweep_report import Sweep
+from gan_jax.apps.train import run as train
+from gan_jax.build import datasets, tasks
+from gan_jax.config.command_line import command as report_command
+from gan_jax.config.errors import DivergedError, InputError
+from gan_jax.config.keys import flatten
+from gan_jax.evaluation.measure import Measured
+from gan_jax.evaluation.tracking import tracking
+from gan_jax.report import files, terminal
+from gan_jax.report.journal import read_rows
+from gan_jax.report.terminal import say
+from gan_jax.runs.inference import make_players
+from gan_jax.runs.prior import open_prior
+from gan_jax.runs.summary import complete_summary
+from gan_jax.runs.workdir import another, check_workdir, claimed
+
+
+def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+    """Train every arm of a study under every seed; write one table and one report.
+
+    An arm is a whole training config. Its runs lie in `<workdir>/runs/<arm>/<seed>`,
+    each as if it had been trained alone; those that are complete are not repeated. A
+    run that diverges is reported as such and ends nothing else.
+
+    Returns:
+        The summary, as written to `summary.json`.
+
+    Raises:
+        InputError: the user can mend it; nothing was overwritten.
+        OSError: the disk failed; the same call continues once it is mended.
+        Interrupted: by SIGINT or SIGTERM, after saving; the same call continues.
+    """
+    began = time.monotonic()
+    check_workdir(config, workdir)
+    arms = study_arms(config)
+    for arm in arms:
+        check_arm(config, arm, arms[0])
+        for seed in range(config.seeds):
+            _finished(arm.seeded(seed), arm.folder(workdir, seed), workdir)
+    arms = with_teachers(arms)
+    with claimed(config, workdir, ()):
+        runs = [run for arm in arms for run in _run_arm(arm, config.seeds, workdir)]
+        return _conclude(config, workdir, arms, runs, time.monotonic() - began)
+
+
+def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:
+    """Train an arm under every seed, or take the runs as they were trained."""
+    name = arm.name
+    configs = [arm.seeded(seed) for seed in range(seeds)]
+    workdirs = [arm.folder(workdir, seed) for seed in range(seeds)]
+    summaries = [
+        _finished(*each, workdir) for each in zip(configs, workdirs, strict=True)
+    ]
+    missing = [seed for seed, summary in enumerate(summaries) if summary is None]
+    failures = dict.fromkeys(range(seeds), "")
+    if missing:
+        say(f"{name}, seeds {', '.join(map(str, missing))}: {workdirs[0].parent}")
+        outcomes = train.run_together(
+            [configs[seed] for seed in missing], [workdirs[seed] for seed in missing]
+        )
+        for seed, outcome in zip(missing, outcomes, strict=True):
+            if isinstance(outcome, DivergedError):
+                failures[seed] = str(outcome)
+                say(f"{name}, seed {seed}: {outcome}")
+            else:
+                summaries[seed] = outcome
+    return [
+        _gathered(arm, seed, summary, failures[seed], workdirs[seed])
+        for seed, summary in enumerate(summaries)
+    ]
+
+
+def _gathered(
+    arm: Arm, seed: int, summary: dict[str, Any] | None, failure: str, workdir: Path
+) -> pages.StudyRun:
+    """Read what a run left."""
+    rows = read_rows(workdir / "metrics.jsonl")
+    try:
+        follows = tracking(rows, "critic/adversarial", "validation/fid")
+    except ValueError:
+        follows = None
+    plate = workdir / "samples" / "best.png"
+    return pages.StudyRun(
+        arm.name, seed, summary, failure, rows, follows, plate, arm.value
+    )
+
+
+def _finished(arm: ConfigDict, workdir: Path, named: Path) -> dict[str, Any] | None:
+    """Read the summary of a run that needs no more training.
+
+    Args:
+        arm: its config.
+        workdir: where it lies.
+        named: the workdir of the study.
+    """
+    summary = check_workdir(arm, workdir, named=named)
+    steps = arm.steps if summary is None else summary.get("steps", 0)
+    if steps > arm.steps:
+        raise InputError(
+            f"{workdir} is trained to step {steps} already: give "
+            f"--config.shared.steps={steps} or more, or {another(named)}"
+        )
+    return summary if steps == arm.steps else None
+
+
+def _conclude(
+    config: ConfigDict,
+    workdir: Path,
+    arms: Sequence[Arm],
+    runs: Sequence[pages.StudyRun],
+    seconds: float,
+) -> dict[str, Any]:
+    finished = [run.summary for run in runs if run.summary is not None]
+    figures = pages.figures(runs)
+    measured = Measured(
+        {f"{arm}/fid": None for arm in figures}
+        | {
+            f"{arm}/{name}": float(np.mean(values))
+            for arm, own in figures.items()
+            for name, values in {**own.values, **own.costs}.items()
+            if values
+        },
+        {f"{run.arm}/fid": run.failure for run in runs if run.failure},
+    )
+    summary = complete_summary(
+        config,
+        dataset=finished[0]["dataset"] if finished else None,
+        measured=measured,
+        timing={
+            "compile_seconds": sum(
+                one["timing"]["compile_seconds"] for one in finished
+            ),
+            "total_seconds": seconds,
+        },
+        environment=finished[0]["environment"] if finished else None,
+        arms={name: own._asdict() for name, own in figures.items()},
+        baselines=pages.baselines(runs),
+        runs=[
+            {
+                "arm": run.arm,
+                "seed": run.seed,
+                "failure": run.failure or None,
+                "parameters_sha256": run.summary and run.summary["parameters_sha256"],
+            }
+            for run in runs
+        ],
+    )
+    plate = _plate(workdir, arms, runs)
+    if plate is not None:
+        files.write_image(workdir / "samples" / "comparison.png", plate)
+    sweep = None
+    if finished:
+        sweep = _sweep(config, arms, runs, finished[0]["dataset"]["name"])
+    if sweep is not None:
+        terminal.show(sweeps.table(sweep))
+    terminal.show(pages.tables(runs)[0])
+    facts = {"arms": ", ".join(figures), "seeds": str(config.seeds)}
+    if finished:
+        facts["data"] = finished[0]["dataset"]["name"]
+        facts["steps"] = f"{finished[0]['steps']:,}"
+        facts["device"] = finished[0]["environment"]["device"]
+    title = config.name.replace("_", " ")
+    files.write_text(
+        workdir / "report.html",
+        pages.report(title, facts, runs, _command(config), plate, sweep),
+    )
+    files.write_json(workdir / "summary.json", summary)
+    return summary
+
+
+def _sweep(
+    config: ConfigDict,
+    arms: Sequence[Arm],
+    runs: Sequence[pages.StudyRun],
+    dataset: str,
+) -> Sweep | None:
+    """Gather the figures of the sweep, if there is one."""
+    first = next((arm for arm in arms if arm.value is not None), None)
+    if first is None:
+        return None
+    task = tasks.task(first.config)
+    published = task.published_along(dataset)
+    return pages.gather_sweep(runs, config.sweep.key, task.criterion, published)
+
+
+def _plate(
+    workdir: Path, arms: Sequence[Arm], runs: Sequence[pages.StudyRun]
+) -> UInt8[np.ndarray, "height width 3"] | None:
+    """Draw what the arms make of the same test images, where their task can."""
+    chosen: dict[str, pages.StudyRun] = {}
+    for run in runs:
+        if run.summary is not None:
+            chosen.setdefault(run.arm, run)
+    if not chosen:
+        return None
+    trained = {arm.name: arm for arm in arms if arm.name in chosen}
+    first = next(arm.seeded(chosen[name].seed) for name, arm in trained.items())
+    task = tasks.task(first)
+    if task.comparison is None:
+        return None
+    players = {}
+    for name, arm in trained.items():
+        place = arm.folder(workdir, chosen[name].seed)
+        prior = open_prior(str(place), "", program=first.program)
+        players[name] = make_players(prior.method, task)(prior.networks)
+    return task.comparison(
+        players, datasets.parts(first)["test"], jax.random.key(first.seed)
+    )
+
+
+def _command(config: ConfigDict) -> str:
+    """Return the command that runs the study, but for its variants."""
+    values = {
+        key: value for key, value in flatten(config).items() if "arms." not in key
+    }
+    return report_command(config.name, values)

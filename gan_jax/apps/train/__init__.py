@@ -1,0 +1,1 @@
+"""Train a prior: the loop, its checkpoints, its evaluation, its report."""

@@ -1,0 +1,215 @@
+"""Measuring and drawing what a generator makes, whatever its task."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped, UInt8
+
+from gan_jax.apps.train.setup import Run
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import Source
+from gan_jax.data.feed import read, to_float
+from gan_jax.evaluation import classes, features
+from gan_jax.evaluation.features import Embedding, FeatureNetwork
+from gan_jax.evaluation.image import diversity
+from gan_jax.evaluation.measure import Measured, measure
+from gan_jax.report.page import Figure
+from gan_jax.report.terminal import say
+from gan_jax.runs.feature_network import open_feature_network
+from gan_jax.runs.inference import make_players
+from gan_jax.tasks.task import Asked, Samples
+from gan_jax.training.distributed import all_succeeded
+from gan_jax.training.state import Trained
+
+COLLAPSED = 0.2
+"""A generator of less than this share of the real diversity has collapsed."""
+
+_PAIRED = 500  # images whose pairwise distances are averaged
+_WITHIN = (64, 8)  # conditions, and generations for each
+
+
+class Evaluation:
+    """Measures and draws generators of one run, under fixed keys.
+
+    Real images are judged once for each part of the data.
+    """
+
+    def __init__(self, this: Run):
+        """Open the classifier; where that fails, the measures that need it do."""
+        self._this = this
+        self._judge: FeatureNetwork | None = None
+        self._reason = ""
+        try:
+            settings = this.config.evaluation.classifier
+            self._judge = this.task.judge or open_feature_network(
+                this.dataset, settings
+            )
+        except (InputError, OSError) as error:
+            self._reason = str(error)
+            say(f"FID and its like cannot be measured: {error}")
+        self._real: dict[tuple[str, int], Embedding] = {}
+        self._using = make_players(this.method, this.task)
+
+    def draw(self, networks: Trained) -> UInt8[np.ndarray, "h w 3"]:
+        """Draw the task's plate on validation images, the same ones at every step."""
+        key = jax.random.fold_in(self._key, 1_000_002)
+        part = self._this.parts["validation"]
+        return self._this.task.picture(self._using(networks), part, key)
+
+    def figures(self, networks: Trained) -> Sequence[Figure]:
+        """Draw the task's further plots on test images."""
+        key = jax.random.fold_in(self._key, 1_000_004)
+        part = self._this.parts["test"]
+        return self._this.task.figures(self._using(networks), part, key)
+
+    def measure(self, networks: Trained, part: str, count: int) -> Measured:
+        """Measure a generator on a part of the data.
+
+        Args:
+            networks: the generator is one of them.
+            part: `validation` or `test`.
+            count: how many images are generated, and how many real ones at most they
+                are compared with.
+        """
+        method = self._this.method
+        keys, asked = self._ask(part, count)
+        generate = self._using(networks).generate
+        shapes = jax.tree.leaves(asked.condition)
+        count = len(shapes[0]) if shapes else count
+        generated = generate(keys[1], asked.condition, count)
+
+        def diversity_within() -> float:
+            conditions, repeats = min(count, _WITHIN[0]), _WITHIN[1]
+            few = jax.tree.map(
+                lambda maps: jnp.repeat(maps[:conditions], repeats, axis=0),
+                asked.condition,
+            )
+            within = generate(keys[2], few, conditions * repeats)
+            groups = within.reshape(conditions, repeats, *within.shape[1:])
+            return float(np.mean([diversity(images) for images in groups]))
+
+        varied = shapes and jax.tree.leaves(method.latent(keys[2], 1))
+        within = {"diversity_within": diversity_within} if varied else {}
+        return self.compare(generated, asked, part, count, within)
+
+    def baselines(self, part: str, count: int) -> dict[str, Measured]:
+        """Measure what the task can make without a network, by name."""
+        task = self._this.task
+        _, asked = self._ask(part, count)
+        return {
+            name: self.compare(
+                make(asked, self._this.parts["train"]), asked, part, count
+            )
+            for name, make in task.baselines.items()
+        }
+
+    def compare(
+        self,
+        generated: Samples,
+        asked: Asked,
+        part: str,
+        count: int,
+        more: Mapping[str, Callable[[], float]] = {},
+    ) -> Measured:
+        """Compare generated images, from wherever, with a part of the data.
+
+        Args:
+            generated: the images.
+            asked: what they were generated for.
+            part: `validation` or `test`.
+            count: with how many real images at most.
+            more: measures beside the task's own and those of any images.
+        """
+        source = self._this.parts[part]["real"]
+        found = measure(
+            {
+                name: functools.partial(score, generated, asked)
+                for name, score in self._this.task.scores.items()
+            }
+            | {
+                "diversity": lambda: diversity(generated[:_PAIRED]),
+                "diversity_real": lambda: diversity(_images(source, _PAIRED)),
+            }
+            | dict(more)
+            | self._judged(generated, part, count)
+        )
+        collapsed = measure({"collapsed": lambda: _collapsed(found)})
+        metrics = found.metrics | collapsed.metrics
+        if self._judge is not None:
+            metrics["fid_count"] = len(generated)
+            metrics["fid_real_count"] = min(count, len(source))
+            metrics["fid_features"] = self._judge.description
+        return Measured(metrics, found.failed | collapsed.failed)
+
+    @property
+    def _key(self) -> PRNGKeyArray:
+        return jax.random.key(self._this.config.seed)
+
+    def _ask(self, part: str, count: int) -> tuple[Shaped[Array, "3"], Asked]:
+        """Draw what generators are asked for; with keys, the first of them spent."""
+        keys = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)
+        return keys, self._this.task.ask(self._this.parts[part], keys[0], count)
+
+    def _judged(
+        self,
+        generated: Float[np.ndarray, "count height width channels"],
+        part: str,
+        count: int,
+    ) -> dict[str, Callable[[], float]]:
+        """Return the measures that need the classifier, still to be computed."""
+
+        @functools.cache
+        def fake() -> Embedding:
+            return self._open_judge()(generated)
+
+        def probabilities() -> Float[np.ndarray, "count classes"]:
+            judged = fake().probabilities
+            if judged is None:
+                raise ValueError("the data set has no labels")
+            return judged
+
+        def compared(
+            distance: Callable[[np.ndarray, np.ndarray], float],
+        ) -> Callable[[], float]:
+            return lambda: distance(
+                self._judge_real(part, count).features, fake().features
+            )
+
+        return {
+            "fid": compared(features.frechet_distance),
+            "kid": compared(features.kernel_distance),
+            "precision": compared(features.precision),
+            "recall": compared(features.recall),
+            "classes": lambda: classes.class_count(probabilities()),
+            "inception_score": lambda: classes.inception_score(probabilities()),
+        }
+
+    def _open_judge(self) -> FeatureNetwork:
+        if self._judge is None:
+            raise ValueError(self._reason)
+        return self._judge
+
+    def _judge_real(self, part: str, count: int) -> Embedding:
+        if (part, count) not in self._real:
+            with all_succeeded():
+                images = _images(self._this.parts[part]["real"], count)
+            self._real[part, count] = self._open_judge()(images)
+        return self._real[part, count]
+
+
+def _images(
+    source: Source, count: int
+) -> Float[np.ndarray, "count height width channels"]:
+    """Read the first images of a source, in [-1, 1]."""
+    first = np.arange(min(count, len(source)))
+    return np.asarray(to_float(read(source, first).image))
+
+
+def _collapsed(found: Measured) -> bool:
+    diverse, real = (found.metrics[name] for name in ("diversity", "diversity_real"))
+    if not isinstance(diverse, float) or not isinstance(real, float):
+        raise ValueError("the diversity is not known")
+    return diverse < COLLAPSED * real

@@ -1,0 +1,280 @@
+"""The report of a training run, whatever was trained."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gan_jax.config.command_line import command
+from gan_jax.report import files, plots
+from gan_jax.report.formats import format_duration
+from gan_jax.report.measures import measures
+from gan_jax.report.page import (
+    Block,
+    Card,
+    Command,
+    Figure,
+    Section,
+    Table,
+    Text,
+    page,
+)
+
+_COURSE = 4  # sample plates shown from along the way
+
+
+@runtime_checkable
+class Shown(Protocol):
+    """What the report asks of a task."""
+
+    @property
+    def cards(self) -> Callable[[Mapping[str, Any]], Sequence[Card]]:
+        """Key figures from the metrics."""
+
+    @property
+    def caption(self) -> str:
+        """What there is to see on the plate."""
+
+    @property
+    def published(self) -> Callable[[str, Mapping[str, Any]], Table | None]:
+        """Published figures with those of a run, by data set and metrics."""
+
+
+def report(
+    summary: Mapping[str, Any],
+    config: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    plate: UInt8[np.ndarray, "height width 3"],
+    figures: Sequence[Figure],
+    task: Shown,
+    workdir: Path,
+) -> str:
+    """Compose the page.
+
+    Args:
+        summary: as written to `summary.json`.
+        config: by dotted key.
+        rows: of the journal.
+        plate: the task's picture by the generator of the best epoch.
+        figures: its further plots.
+        task: gives the plate's caption, the key figures and published ones.
+        workdir: where earlier plates lie, under `samples`.
+    """
+    timing, data = summary["timing"], summary["dataset"]
+    metrics, best = summary["metrics"], summary["best"]["step"]
+    facts = {
+        "Data": f"{data['name']}, {data['count']} training images",
+        "Objective": config["objective"],
+        "Steps": f"{summary['steps']} of batch {config['batch_size']}",
+        "Time, last session": f"{format_duration(timing['total_seconds'])}, "
+        f"{timing['steps_per_second']:.1f} steps/s",
+        "Device": f"{summary['environment']['count']} x "
+        f"{summary['environment']['device']}",
+        "Seed": str(config["seed"]),
+    }
+    published = task.published(data["name"], metrics)
+    settings = Table(
+        "Config", ("key", "value"), [(k, str(v)) for k, v in config.items()]
+    )
+    return page(
+        f"{summary['config_name']} on {data['name']}",
+        "An adversarial image prior, trained and measured.",
+        facts,
+        [
+            Section(
+                "Samples",
+                [
+                    Figure(
+                        f"Step {best}, the best epoch",
+                        files.encode_png(plate),
+                        task.caption,
+                    ),
+                    *figures,
+                ],
+            ),
+            Section(
+                "Measures",
+                [
+                    _figures(summary),
+                    *_baselines(summary),
+                    *([published] if published is not None else []),
+                ],
+            ),
+            Section("Epochs", _epochs(rows, summary["best"])),
+            Section("Training", [*_curves(rows), *_course(workdir / "samples")]),
+            Section(
+                "Reproduce",
+                [Command("Command", command(summary["config_name"], config)), settings],
+            ),
+        ],
+        cards=task.cards(metrics),
+    )
+
+
+def _figures(summary: Mapping[str, Any]) -> Table:
+    """The best epoch's measures beside the last one's, and why some are missing."""
+    best, last = summary["best"]["step"], summary["last"]
+    features = summary["metrics"].get("fid_features")
+    failed = summary["metrics_failed"]
+    head = ["metric", f"best, step {best}", f"last, step {last['step']}"]
+    rows = [
+        [name, value, last["metrics"].get(name)]
+        for name, value in summary["metrics"].items()
+        if not isinstance(value, Mapping)
+    ]
+    if failed:
+        head.append("remark")
+        rows = [[*row, failed.get(row[0], "")] for row in rows]
+    return Table(
+        "Figures",
+        head,
+        rows,
+        f"On the {summary['evaluation']['split']} part, never trained on; "
+        f"{summary['evaluation']['count']} generated images in [-1, 1]. "
+        + (
+            f"FID, KID, precision and recall are on the features of a "
+            f"{features['network']}, right on {features['accuracy']:.2%} of its test "
+            f"images (SHA-256 {features['sha256'][:12]}); figures of other features "
+            "or counts cannot be compared."
+            if features
+            else ""
+        ),
+    )
+
+
+def _baselines(summary: Mapping[str, Any]) -> list[Table]:
+    """What is made without a network, beside the run's own, where a task has such."""
+    found = summary.get("baselines", {})
+    rows = {"this run": summary["metrics"], **found}
+    names = list(measures(summary["metrics"]))
+    if not found:
+        return []
+    return [
+        Table(
+            "Beside what needs no network",
+            ["", *names],
+            [[row, *map(values.get, names)] for row, values in rows.items()],
+            "The same images, measured alike.",
+        )
+    ]
+
+
+_PANELS = {
+    "precision and recall": ("precision", "recall"),
+    "diversity": ("diversity", "diversity_within", "diversity_real"),
+}
+"""Measures of one scale that share a panel."""
+_SILENT = ("collapsed", "fid_count", "fid_real_count")
+"""Measures that draw no line."""
+_EPOCH = "validation/"
+
+
+def _epochs(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> list[Block]:
+    """Every measure over the evaluated epochs, and the trade-off between two."""
+    epochs = [
+        {
+            "step": row["step"],
+            **{
+                name.removeprefix(_EPOCH): value
+                for name, value in row.items()
+                if name.startswith(_EPOCH)
+            },
+        }
+        for row in rows
+        if any(name.startswith(_EPOCH) for name in row)
+    ]
+    if not epochs:
+        return [Text("", ["No epoch was evaluated on the way: evaluation.every is 0."])]
+    names = list(dict.fromkeys(name for row in epochs for name in row))
+    names = [name for name in names if name not in ("step", *_SILENT)]
+    homes = {name: title for title, group in _PANELS.items() for name in group}
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(homes.get(name, name), []).append(name)
+    blocks: list[Block] = []
+    if len(best["criterion"]) == 2:
+        across, up = best["criterion"][::-1]
+        blocks.append(
+            Figure(
+                f"{_title(up)} against {_title(across)}",
+                plots.trade_off(epochs, across, up, best["step"]),
+                "Each dot is an epoch on the validation part, later ones darker. The "
+                "ring is the best epoch: nearest to the lower left corner once both "
+                "measures are scaled to the range they have here.",
+            )
+        )
+    elif best["criterion"]:
+        name = _title(best["criterion"][0])
+        text = f"The best epoch is the one of the lowest value: {name}."
+        blocks.append(Text("", [text]))
+    return blocks + [
+        Figure(
+            _title(title),
+            plots.curves(epochs, {title: group}, mark=best["step"]),
+            half=True,
+        )
+        for title, group in groups.items()
+    ]
+
+
+def _title(name: str) -> str:
+    words = name.replace("_", " ")
+    return name.upper() if len(name) == 3 else words[:1].upper() + words[1:]
+
+
+def _curves(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """One panel for each player's addends and one for scores."""
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        player = name.partition("/")[0]
+        if name == "step" or name.startswith(_EPOCH):
+            continue
+        kind = "scores" if name.endswith("_score") else "loss"
+        groups.setdefault(f"{player}'s {kind}", []).append(name)
+    return [
+        Figure(title, plots.curves(rows, {title: group}), half=True)
+        for title, group in groups.items()
+    ] + _gap(rows)
+
+
+_GAP = "real score - fake score"
+_MEDIAN = 101  # logged values; Cooper's figure has as many
+
+
+def _gap(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """How far the critic holds the two apart: the estimate of a Wasserstein critic."""
+    gaps = [
+        {"step": row["step"], _GAP: row["critic/real_score"] - row["critic/fake_score"]}
+        for row in rows
+        if None not in (row.get("critic/real_score"), row.get("critic/fake_score"))
+    ]
+    if not gaps:
+        return []
+    window = _MEDIAN if len(gaps) > 3 * _MEDIAN else max(3, len(gaps) // 25)
+    return [
+        Figure(
+            "What the critic sees between them",
+            plots.curves(gaps, {_GAP: [_GAP]}, window=window),
+            "Mean score of real less mean score of generated images; for a Wasserstein "
+            "critic it estimates the distance of the two (Arjovsky 2017, eq. 3). Thin: "
+            f"as logged. Thick: its median over {window} values, {_span(gaps, window)} "
+            "steps.",
+        )
+    ]
+
+
+def _span(rows: Sequence[Mapping[str, Any]], window: int) -> str:
+    """Return how many steps so many rows cover, late in the run."""
+    last = rows[-window:]
+    return f"{last[-1]['step'] - last[0]['step'] + 1:,}"
+
+
+def _course(folder: Path) -> list[Figure]:
+    plates = sorted(folder.glob("[0-9]*.png"))[:-1]
+    chosen = [plates[at * len(plates) // _COURSE] for at in range(_COURSE) if plates]
+    return [
+        Figure(f"Step {int(path.stem)}", path.read_bytes(), half=True)
+        for path in dict.fromkeys(chosen)
+    ]

@@ -1,0 +1,1 @@
+"""Where a name in a config becomes networks, a method, or a search."""

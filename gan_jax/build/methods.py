@@ -1,0 +1,197 @@
+"""Where a name in a config becomes an object: explicit tables, nothing else.
+
+A new objective, data source or task is a function elsewhere and a row here; networks
+are in `architectures`.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from ml_collections import ConfigDict
+
+from gan_jax.build import networks as architectures
+from gan_jax.build import requirements
+from gan_jax.config.names import look_up
+from gan_jax.data.feed import Batch
+from gan_jax.losses import adversarial
+from gan_jax.tasks.task import Task
+from gan_jax.training import terms
+from gan_jax.training.method import Example, LossInputs, Method, Term
+from gan_jax.training.schedules import boosted
+
+OBJECTIVES: Mapping[str, Callable[[ConfigDict], adversarial.Objective]] = {
+    "minimax": lambda config: adversarial.minimax,
+    "nonsaturating": lambda config: adversarial.nonsaturating,
+    "lsgan": lambda config: adversarial.lsgan,
+    "ebgan": lambda config: adversarial.ebgan(config.margin),
+    "wgan": lambda config: adversarial.wgan,
+    "hinge": lambda config: adversarial.hinge,
+    "relativistic": lambda config: adversarial.relativistic,
+}
+
+PRIORS: Mapping[str, Callable[..., Array | None]] = {
+    "normal": jax.random.normal,
+    "uniform": partial(jax.random.uniform, minval=-1.0, maxval=1.0),
+    "none": lambda key, shape: None,
+}
+"""None is for generators that start from a condition."""
+
+
+def _rate(settings: ConfigDict) -> optax.ScalarOrSchedule:
+    if not settings.warmup:
+        return settings.learning_rate
+    return optax.warmup_constant_schedule(0.0, settings.learning_rate, settings.warmup)
+
+
+Optimizer: TypeAlias = Callable[
+    [optax.ScalarOrSchedule, ConfigDict], optax.GradientTransformation
+]
+"""`make(rate, settings)`."""
+
+OPTIMIZERS: Mapping[str, Optimizer] = {
+    "adam": lambda rate, settings: optax.adam(rate, settings.beta1, settings.beta2),
+    "momentum": lambda rate, settings: optax.sgd(rate, settings.beta1, nesterov=True),
+    # The epsilon outside the root, as in the code of Arjovsky et al.: inside, it damps
+    # the gradients that a critic in a small box gives, some 1e-5.
+    "rmsprop": lambda rate, settings: optax.rmsprop(
+        rate, settings.beta2, eps_in_sqrt=False
+    ),
+}
+
+
+MAPS: Mapping[str, terms.OfMap] = {"mean": jnp.mean, "sum": jnp.sum}
+"""What a penalty takes for an image's score, of a critic's map of scores."""
+
+
+def optimizer(
+    settings: ConfigDict, rate: optax.ScalarOrSchedule | None = None
+) -> optax.GradientTransformation:
+    """Make the optimiser of networks that settings name.
+
+    Args:
+        settings: `optimizer` of a training config.
+        rate: the learning rate instead of theirs.
+
+    Raises:
+        InputError: the name is unknown.
+    """
+    make: Optimizer = look_up(OPTIMIZERS, "optimizer.name", settings.name)
+    return make(_rate(settings) if rate is None else rate, settings)
+
+
+def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> Method:
+    """Make the recipe of training that a config describes.
+
+    Args:
+        config: of a training run.
+        task: what the prior is trained for.
+        channels: of the data's images.
+        classes: that a teacher tells apart.
+
+    Raises:
+        InputError: a name is unknown, or the networks cannot make the size.
+    """
+    prior = look_up(PRIORS, "latent.prior", config.latent.prior)
+    generator = architectures.generator(
+        config, task.channels(channels), task.conditional, classes
+    )
+    requirements.check_combination(config, task)
+
+    def latent(key: PRNGKeyArray, count: int) -> Float[Array, "count latent"] | None:
+        return prior(key, (count, config.latent.size))
+
+    boost = config.critic_boost
+    of_map = look_up(MAPS, "network.map", config.network.get("map", "mean"))
+    return Method(
+        generator=generator,
+        critic=architectures.critic(config),
+        penalised=architectures.critic(config, "float32"),
+        objective=look_up(OBJECTIVES, "objective", config.objective)(config),
+        latent=latent,
+        present=_packed(task, config.get("packing", 1)),
+        generator_optimizer=optimizer(config.optimizer),
+        critic_optimizer=optimizer(config.optimizer),
+        generator_terms={
+            **task.generator_terms,
+            **_weighted(pulling_away=(config.pulling_away, terms.pulling_away)),
+        },
+        critic_terms=_weighted(
+            real_penalty=(
+                config.critic_penalty / 2,
+                partial(terms.real_penalty, of_map=of_map),
+            ),
+            fake_penalty=(
+                config.fake_penalty / 2,
+                partial(terms.fake_penalty, of_map=of_map),
+            ),
+            gradient_penalty=(
+                config.gradient_penalty,
+                partial(terms.gradient_penalty, of_map=of_map),
+            ),
+        ),
+        critic_steps=boosted(
+            config.critic_steps, boost.steps, first=boost.first, every=boost.every
+        ),
+        generator_steps=config.get("generator_steps", 1),
+        critic_projection=_in_box(config.critic_clip),
+        average_decay=config.average_decay,
+        adversarial_weight=_adversarial_weight(config, of_map),
+    )
+
+
+def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:
+    """Return the weight of the mean of the critic's map in the generator's loss.
+
+    A gradient penalty that holds the slope of the map's sum at 1 leaves the mean a
+    slope of 1/N, for N scores in a map. So a weight that belongs to one reading is
+    worth 1/N or N of it under the other. Without that penalty the slope is not held,
+    and the weight is what it is.
+
+    Args:
+        config: of a training run.
+        of_map: the score whose slope the penalty holds, of a map.
+    """
+    weight: float = config.get("adversarial_weight", 1.0)
+    reading = config.get("adversarial_map", "mean")  # runs of before have none
+    own = look_up(MAPS, "adversarial_map", reading)
+    if own is of_map or not config.gradient_penalty:
+        return weight
+    ones = jnp.ones((1, architectures.map_scores(config)))
+    return weight * float((of_map(ones, axis=1) / own(ones, axis=1))[0])
+
+
+def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, Batch], Example]:
+    """Return what a task presents, each condition to so many neighbours of a batch."""
+    if samples == 1:
+        return task.present
+
+    def present(key: PRNGKeyArray, batch: Batch) -> Example:
+        example = task.present(key, batch)
+        condition = jax.tree.map(
+            lambda maps: jnp.repeat(maps[: len(maps) // samples], samples, axis=0),
+            example.condition,
+        )
+        return example._replace(condition=condition)
+
+    return present
+
+
+def _weighted(
+    **addends: tuple[float, Callable[[LossInputs], Array]],
+) -> dict[str, Term]:
+    """Make the terms whose weight is above 0."""
+    return {
+        name: Term(weight, value) for name, (weight, value) in addends.items() if weight
+    }
+
+
+def _in_box(bound: float) -> Callable[[PyTree[Array]], PyTree[Array]]:
+    """Keep weights within +- a bound (Arjovsky 2017, algorithm 1); 0 = anywhere."""
+    if not bound:
+        return lambda parameters: parameters
+    return lambda parameters: optax.tree.clip(parameters, -bound, bound)

@@ -1,0 +1,211 @@
+"""Where a name in a config becomes a network: explicit tables, nothing else.
+
+A new network is a module in `networks` and a row here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import DTypeLike
+from ml_collections import ConfigDict
+
+from gan_jax.config.names import look_up
+from gan_jax.networks import (
+    autoencoder,
+    chroma,
+    dcgan,
+    patch,
+    perceptron,
+    residual,
+    unet,
+)
+from gan_jax.networks import constant as blind
+from gan_jax.networks.layers.normalisation import KINDS, OF_GENERATORS
+from gan_jax.networks.packing import Packed
+from gan_jax.networks.stages import Generator, smallest
+
+PRECISIONS: Mapping[str, DTypeLike] = {
+    "float32": jnp.float32,
+    "bfloat16": jnp.bfloat16,
+}
+"""Of what the networks compute; parameters and penalties are float32."""
+
+
+def _unet(network: ConfigDict, **shape: Any) -> Generator:
+    return unet.generator(
+        width=network.width,
+        depth=network.depth,
+        kernel=network.kernel,
+        normalisation=network.normalisation,
+        **shape,
+    )
+
+
+GENERATORS: Mapping[str, Callable[..., Generator]] = {
+    "dcgan": lambda network, **shape: dcgan.generator(
+        width=network.width,
+        depth=network.depth,
+        kernel=network.kernel,
+        normalisation=network.normalisation,
+        **shape,
+    ),
+    "residual": lambda network, **shape: residual.generator(
+        width=network.width,
+        depth=network.depth,
+        normalisation=network.normalisation,
+        **shape,
+    ),
+    "perceptron": lambda network, **shape: perceptron.generator(
+        width=network.width, depth=network.depth, **shape
+    ),
+    "latent_unet": lambda network, conditional, **shape: _unet(network, **shape),
+}
+"""Called with `size`, `channels`, `conditional` and `dtype` as well."""
+
+TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
+    "unet": lambda network, classes, **shape: _unet(network, **shape),
+    "chroma": lambda network, **shape: chroma.generator(
+        width=network.width, normalisation=network.normalisation, **shape
+    ),
+}
+"""Generators that start from a condition, without a latent; called with `size`,
+`channels`, `classes` and `dtype` as well."""
+
+
+def linear_code(network: ConfigDict) -> int:
+    """Return how many values a linear autoencoder's code has."""
+    code: int = network.code or network.critic_width
+    return code
+
+
+def _critic_depth(network: ConfigDict) -> int:
+    depth: int = network.critic_depth or network.depth
+    return depth
+
+
+def _strided(critic: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """Return a critic whose convolutions have kernels of any width."""
+    return lambda network, **shape: critic(
+        width=network.critic_width,
+        depth=_critic_depth(network),
+        kernel=network.kernel,
+        normalisation=network.critic_normalisation,
+        **shape,
+    )
+
+
+CRITICS: Mapping[str, Callable[..., nn.Module]] = {
+    "dcgan": _strided(dcgan.critic),
+    "patch": _strided(patch.critic),
+    "autoencoder": _strided(autoencoder.critic),
+    "blind": lambda network, **shape: blind.Critic(),
+    "residual": lambda network, **shape: residual.critic(
+        width=network.critic_width,
+        depth=_critic_depth(network),
+        normalisation=network.critic_normalisation,
+        **shape,
+    ),
+    "perceptron": lambda network, **shape: perceptron.critic(
+        width=network.critic_width,
+        depth=_critic_depth(network),
+        normalisation=network.critic_normalisation,
+        **shape,
+    ),
+    "dense_autoencoder": lambda network, **shape: perceptron.autoencoder(
+        width=network.hidden or network.critic_width,
+        depth=_critic_depth(network),
+        code=network.code,
+        **shape,
+    ),
+    "linear_autoencoder": lambda network, **shape: perceptron.autoencoder(
+        depth=0, code=linear_code(network), **shape
+    ),
+}
+"""Called with `size`, `conditional` and `dtype` as well."""
+
+ENERGY_CRITICS = ("autoencoder", "dense_autoencoder", "linear_autoencoder")
+"""Those whose score is an energy, low for real images; they make codes."""
+
+
+MAP_SCORES: Mapping[str, Callable[[ConfigDict], int]] = {
+    "patch": lambda config: (
+        smallest(config.data.size, _critic_depth(config.network)) ** 2
+    ),
+}
+"""How many scores the critics that give a map of them have for an image."""
+
+
+def map_scores(config: ConfigDict) -> int:
+    """Return how many scores a run's critic gives for one image."""
+    count = MAP_SCORES.get(config.network.critic)
+    return count(config) if count else 1
+
+
+def generator(
+    config: ConfigDict, channels: int, conditional: bool, classes: int = 0
+) -> Generator:
+    """Make the generator that a config names.
+
+    Args:
+        config: of a training run.
+        channels: of what it makes.
+        conditional: whether it is told a condition beside a latent.
+        classes: that a translator may tell apart.
+
+    Raises:
+        InputError: a name is unknown, or the network cannot make the size.
+    """
+    network = config.network
+    tables = {**GENERATORS, **TRANSLATORS}
+    make = look_up(tables, "network.generator", network.generator)
+    _check_normalisation(config, "normalisation", OF_GENERATORS)
+    of_its_kind = (
+        {"classes": classes}
+        if network.generator in TRANSLATORS
+        else {"conditional": conditional}
+    )
+    return make(
+        network,
+        size=config.data.size,
+        channels=channels,
+        dtype=_precision(config.precision),
+        **of_its_kind,
+    )
+
+
+def critic(config: ConfigDict, precision: str = "") -> nn.Module:
+    """Make the critic that a config names.
+
+    Args:
+        config: of a training run.
+        precision: in which it computes; by default the config's.
+
+    Raises:
+        InputError: a name is unknown, or the network cannot see the size.
+    """
+    network = config.network
+    make = look_up(CRITICS, "network.critic", network.critic)
+    _check_normalisation(config, "critic_normalisation", KINDS)
+    one = make(
+        network,
+        size=config.data.size,
+        conditional=config.get("condition_critic", False),
+        dtype=_precision(precision or config.precision),
+    )
+    packing = config.get("packing", 1)
+    return one if packing == 1 else Packed(one, packing)
+
+
+def gives_energies(config: ConfigDict) -> bool:
+    """Return whether a run's critic gives energies, low for real images, not scores."""
+    return config.network.critic in ENERGY_CRITICS
+
+
+def _precision(name: str) -> DTypeLike:
+    return look_up(PRECISIONS, "precision", name)
+
+
+def _check_normalisation(config: ConfigDict, key: str, known: tuple[str, ...]) -> None:
+    look_up(dict.fromkeys(known), f"network.{key}", config.network[key])

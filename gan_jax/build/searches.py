@@ -1,0 +1,155 @@
+"""Where a name in the config of a search becomes an object, as in `method`."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array
+from ml_collections import ConfigDict
+
+from gan_jax.build import networks as architectures
+from gan_jax.build.methods import OBJECTIVES, OPTIMIZERS, Optimizer
+from gan_jax.config.errors import InputError
+from gan_jax.config.names import look_up, made
+from gan_jax.data import degradations
+from gan_jax.data.holes import HOLES, Hole
+from gan_jax.losses import inpainting
+from gan_jax.search.completion import Terms
+from gan_jax.search.natural_gradient import natural_gradient
+
+DESCENTS: Mapping[str, Optimizer] = {
+    **OPTIMIZERS,
+    "natural": lambda rate, settings: natural_gradient(
+        rate, settings.beta1, settings.beta2
+    ),
+}
+"""Of latents; all of a network's parameters are too many for some."""
+
+SCHEDULES: Mapping[str, Callable[[ConfigDict], optax.ScalarOrSchedule]] = {
+    "constant": lambda search: search.optimizer.learning_rate,
+    "cosine": lambda search: optax.cosine_decay_schedule(
+        search.optimizer.learning_rate, search.iterations
+    ),
+    "stairs": lambda search: optax.exponential_decay(
+        search.optimizer.learning_rate,
+        search.optimizer.stair,
+        search.optimizer.decay,
+        staircase=True,
+    ),
+}
+"""Of a search's learning rate."""
+
+
+def descent(search: ConfigDict) -> optax.GradientTransformation:
+    """Make the optimiser of latents, with its schedule, that a search names."""
+    settings = search.optimizer
+    make: Optimizer = look_up(DESCENTS, "search.optimizer.name", settings.name)
+    schedule = look_up(SCHEDULES, "search.optimizer.schedule", settings.schedule)
+    return make(schedule(search), settings)
+
+
+def support(config: ConfigDict) -> Callable[[Array], Array]:
+    """Return the projection onto the support of a run's prior of latents."""
+    if config.latent.prior == "uniform":
+        return lambda latent: jnp.clip(latent, -1.0, 1.0)
+    return lambda latent: latent
+
+
+_OF_ENERGIES = ("trained", "energy")
+"""Score losses that fit a critic of energies, which are low for real images."""
+
+
+def score_loss(config: ConfigDict, key: str, name: str) -> inpainting.ScoreLoss:
+    """Return what a run's critic scores cost in a search, by name.
+
+    Args:
+        config: of the training run.
+        key: under which the name stands.
+        name: `trained`, the loss that the run's generator was trained with, or one of
+            `inpainting.SCORE_LOSSES`.
+
+    Raises:
+        InputError: the name is unknown, or does not fit what the critic gives.
+    """
+    objective = look_up(OBJECTIVES, "objective", config.objective)(config)
+    named = inpainting.SCORE_LOSSES
+    if objective.paired:
+        named = {form: inpainting.relative(loss) for form, loss in named.items()}
+    known = {"trained": objective.generator, **named}
+    found: inpainting.ScoreLoss = look_up(known, key, name)
+    energies = architectures.gives_energies(config)
+    if (name not in _OF_ENERGIES) if energies else (name == "energy"):
+        gives = "energies, low for real images" if energies else "scores, high for them"
+        raise InputError(
+            f"{key} {name} does not fit the objective {config.objective} of the prior, "
+            f"whose critic gives {gives}: give --config.{key}=trained"
+        )
+    return found
+
+
+def terms(
+    prior: ConfigDict, settings: ConfigDict, key: str, real_score: float
+) -> Terms:
+    """Return the addends of a loss of a latent search.
+
+    Args:
+        prior: the config of the training run whose latents are searched.
+        settings: of the loss, as `config.COMPLETION` has them.
+        key: of the loss in its config.
+        real_score: the critic's median score of real images.
+
+    Raises:
+        InputError: as `score_loss`, or all weights are 0.
+    """
+    if not (settings.context or settings.gradient or settings.prior):
+        raise InputError(
+            f"{key} has no addend left to minimise: give a number above 0 for one of "
+            f"--config.{key}.context, .gradient and .prior"
+        )
+    return Terms(
+        settings.context,
+        settings.gradient,
+        settings.prior,
+        score_loss(prior, f"{key}.unlikely", settings.unlikely),
+        settings.composite,
+        settings.mean,
+        real_score,
+    )
+
+
+def check(
+    search: ConfigDict, settings: ConfigDict, prior: ConfigDict, key: str
+) -> None:
+    """Refuse names of a search that are unknown or do not fit, before it is made.
+
+    Args:
+        search: of a config.
+        settings: of the loss.
+        prior: the config of the training run whose latents are to be searched.
+        key: of the loss in its config.
+
+    Raises:
+        InputError: names the key.
+    """
+    descent(search)
+    look_up(inpainting.WEIGHTS, f"{key}.weights", settings.weights)
+    terms(prior, settings, key, math.nan)
+
+
+def degradation(text: str) -> degradations.Degradation:
+    """Make a degradation from names joined by commas, e.g. `grey,downsample:4`.
+
+    Raises:
+        InputError: a name is unknown, or what follows it makes no sense.
+    """
+    return degradations.chain(*made(degradations.DEGRADATIONS, "degradation", text))
+
+
+def holes(text: str) -> list[Hole]:
+    """Make holes from names joined by commas, e.g. `center,random:0.8`.
+
+    Raises:
+        InputError: as `degradation`.
+    """
+    return made(HOLES, "masks", text)

@@ -1,0 +1,75 @@
+"""Where a name in a config becomes a task."""
+
+from collections.abc import Callable, Mapping
+
+from ml_collections import ConfigDict
+
+from gan_jax.build import requirements
+from gan_jax.config.errors import InputError
+from gan_jax.config.names import look_up
+from gan_jax.data import masks
+from gan_jax.data.datasets import mixtures
+from gan_jax.losses import reconstruction
+from gan_jax.tasks import colors, pixels, points, samples, wells
+from gan_jax.tasks.task import Task
+
+
+def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
+    """Return what draws known pixels: a pattern, or so many anywhere."""
+    size, mask = config.data.size, config.mask
+    most = mask.get("most", 0)  # runs of before have none
+    if mask.pattern:
+        if most:
+            raise InputError(
+                "mask.pattern knows the same pixels always: mask.most is 0"
+            )
+        known = masks.pattern(mask.pattern, size)
+        return lambda key, batch: masks.fixed_pixels(known, batch)
+    count = masks.pixel_count(size, mask.count, mask.fraction)
+    if most and not count <= most <= size**2:
+        raise InputError(
+            f"mask.most {most} is to be from the {count} pixels that are known at "
+            f"least to the {size**2} of an image, or 0 for always {count}"
+        )
+    return lambda key, batch: masks.random_pixels(key, batch, size, count, most)
+
+
+def _under_pixels(make: Callable[..., Task], config: ConfigDict) -> Task:
+    """Make a task whose conditions are known pixels."""
+    task = make(_draw_mask(config), config.pixel_weight)
+    return task._replace(training_conditions={"known_in_training": dict(config.mask)})
+
+
+def _points(config: ConfigDict) -> Task:
+    return points.task(look_up(mixtures.MIXTURES, "data.name", config.data.name))
+
+
+DISTANCES: Mapping[str, colors.Distance] = {
+    "l1": reconstruction.l1,
+    "l2": reconstruction.l2,
+}
+
+
+def _colors(config: ConfigDict) -> Task:
+    distance = look_up(DISTANCES, "reconstruction.name", config.reconstruction.name)
+    return colors.task(distance, config.reconstruction.weight, config.class_weight)
+
+
+TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
+    "pixels": lambda config: _under_pixels(pixels.task, config),
+    "wells": lambda config: _under_pixels(wells.task, config),
+    "samples": lambda config: samples.task(),
+    "points": _points,
+    "colors": _colors,
+}
+
+
+def task(config: ConfigDict) -> Task:
+    """Make the task that a config names.
+
+    Raises:
+        InputError: the task is unknown, or the config has not the keys that it reads.
+    """
+    make: Callable[[ConfigDict], Task] = look_up(TASKS, "task", config.task)
+    requirements.check_task(config)
+    return make(config)

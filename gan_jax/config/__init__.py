@@ -1,0 +1,1 @@
+"""Configs: keys with defaults and bounds, variants, flags, errors."""

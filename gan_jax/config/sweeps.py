@@ -1,0 +1,120 @@
+"""Sweeps: for each value of a key, or of some keys together, an arm of its own."""
+
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from gan_jax.config import limits
+from gan_jax.config.errors import InputError
+from gan_jax.config.keys import closest, flatten
+
+
+class Loss(NamedTuple):
+    """One loss of latent searches, with its settings."""
+
+    key: str
+    """Under which the config has it, e.g. `losses.yeh`."""
+    settings: ConfigDict
+
+
+def number(text: str) -> float:
+    """Return the number that a part of `sweep.over` stands for.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            f"sweep.over: '{text}' is no number; give numbers joined by commas"
+        ) from None
+
+
+def arm_name(name: str, *values: float) -> str:
+    """Return the name of an arm with swept values, e.g. `ballester_0.1_0.9_1`.
+
+    It is good as a part of a path.
+    """
+    return "_".join([name, *(repr(value).removesuffix(".0") for value in values)])
+
+
+def losses_of(config: ConfigDict) -> dict[str, Loss]:
+    """Return the losses of a config by name; a swept one once for every setting.
+
+    `sweep.loss` names losses and `sweep.key` numbers of each, both joined by commas;
+    `sweep.over` has the settings, joined by commas, and the numbers of a setting joined
+    by colons, e.g. `0.1:0.9,0.5:0.5` over `context,gradient`.
+
+    Raises:
+        InputError: there is no such loss or number, or a setting cannot be.
+    """
+    losses = {name: Loss(f"losses.{name}", own) for name, own in config.losses.items()}
+    sweep = config.get("sweep", ConfigDict())
+    if not any(sweep.values()):
+        return losses
+    names = _names("loss", sweep.loss, list(losses))
+    numbers = [
+        key
+        for key, value in flatten(losses[names[0]].settings).items()
+        if isinstance(value, float)
+    ]
+    keys = _names("key", sweep.key, numbers)
+    settings = _settings(sweep.over, keys)
+    found: dict[str, Loss] = {}
+    for name, loss in losses.items():
+        if name not in names:
+            found[name] = loss
+            continue
+        for values in settings:
+            own = loss.settings.copy_and_resolve_references()
+            with own.unlocked():
+                own.update(dict(zip(keys, values, strict=True)))
+            found[arm_name(name, *values)] = Loss(loss.key, own)
+    return found
+
+
+def _names(key: str, text: str, known: list[str]) -> list[str]:
+    """Return the names in a key of the sweep; each is known and stands there once."""
+    names = [name for name in text.split(",") if name]
+    if not names:
+        raise InputError(
+            f"sweep.{key} is empty: name some of {', '.join(known)} with "
+            f"--config.sweep.{key}, joined by commas"
+        )
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"sweep.{key}: '{name}' is unknown{closest(name, known)}; known: "
+                f"{', '.join(known)}"
+            )
+        if names.count(name) > 1:
+            raise InputError(f"sweep.{key}: '{name}' stands there twice")
+    return names
+
+
+def _settings(text: str, keys: list[str]) -> list[tuple[float, ...]]:
+    """Return the settings of a sweep, one number of each for every key."""
+    found: list[tuple[float, ...]] = []
+    for part in filter(None, text.split(",")):
+        values = tuple(map(number, part.split(":")))
+        if len(values) != len(keys):
+            raise InputError(
+                f"sweep.over: '{part}' has {len(values)} numbers for the {len(keys)} "
+                f"keys {','.join(keys)}; join those of a setting by colons"
+            )
+        for key, value in zip(keys, values, strict=True):
+            wanted = limits.limits_of(f"losses.any.{key}")
+            if not wanted.hold(value):
+                raise InputError(
+                    f"sweep.over: {key} is {value:g} in '{part}': give a number "
+                    f"{wanted}"
+                )
+        if values in found:
+            raise InputError(f"sweep.over: the setting '{part}' stands there twice")
+        found.append(values)
+    if not found:
+        raise InputError(
+            f"sweep.over is empty: give values of {':'.join(keys)} joined by commas"
+        )
+    return found

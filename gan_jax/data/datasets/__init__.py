@@ -1,0 +1,1 @@
+"""Datasets: embedded, prepared by TFDS, folders, arrays, training images."""

@@ -1,0 +1,182 @@
+"""Images that are arrays on disk: .npz, .npy, or idx files as of MNIST."""
+
+import gzip
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import ArraySource, Dataset
+from gan_jax.data.decode import BrokenImageError, fit_all
+
+_CLASS_LIMIT = 100_000  # labels above are identities or hashes, not classes
+
+
+class _Arrays(NamedTuple):
+    images: np.ndarray
+    labels: np.ndarray | None
+
+
+def arrays(path: str, size: int, crop: int = 0) -> Dataset:
+    """Read `train` and `test` arrays: .npz, .npy or idx files.
+
+    An .npz holds `image` and, where there are labels, `label`; an .npy holds images
+    alone; idx files are named as MNIST's, .gz or not. The path is a directory with
+    `train` and perhaps `test`, or one such file. The test files of MNIST (`t10k`)
+    without its training files serve for training. Images are [N, H, W] or
+    [N, H, W, channels] with 1 or 3 channels. Eight-bit values are taken as they are;
+    floats are scaled to 0..255 from [-1, 1] where any is negative, else from [0, 1].
+    Nothing is ever unpickled.
+
+    Args:
+        path: a directory or a file.
+        size: height and width of the images given.
+        crop: side of the centre square to keep before resizing; 0 keeps the largest.
+
+    Raises:
+        InputError: no such arrays, or another shape or range of values.
+    """
+    place = Path(path).expanduser()
+    files = {"train": place} if place.is_file() else array_files(place)
+    if not files:
+        raise InputError(
+            f"data.path {path} holds no train.npz, train.npy or MNIST-style idx files"
+        )
+    loaded = {part: _load(file) for part, file in files.items()}
+    for part, (images, labels) in loaded.items():
+        _check_images(files[part], images)
+        if labels is not None:
+            _check_labels(files[part], labels, len(images))
+    if len({images.shape[3:] or (1,) for images, _ in loaded.values()}) > 1:
+        raise InputError(
+            f"data.path {path}: the training and test images differ in their channels"
+        )
+    # One rule for all parts: a small test part may lack negative values by chance.
+    signed = any(images.min() < 0 for images, _ in loaded.values())
+    highest = [labels.max() for _, labels in loaded.values() if labels is not None]
+    classes = tuple(str(label) for label in range(max(highest, default=-1) + 1))
+    name = place.name.split(".")[0] if place.is_file() else place.resolve().name
+
+    def source(part: str) -> ArraySource:
+        images, labels = loaded[part]
+        images = _to_8_bits(files[part], images, signed)
+        try:
+            prepared = fit_all(images.reshape(*images.shape[:3], -1), size, crop)
+        except BrokenImageError as error:
+            raise InputError(f"{files[part]}: {error}") from None
+        known = None if labels is None or not classes else labels.astype(np.int32)
+        return ArraySource(name, prepared, known, classes)
+
+    return Dataset(source("train"), source("test") if "test" in files else None)
+
+
+def is_array_file(file: Path) -> bool:
+    """Return by its name whether a file holds arrays of images."""
+    return file.suffix.lower() in (".npz", ".npy") or "idx3-ubyte" in file.name
+
+
+def array_files(place: Path) -> dict[str, Path]:
+    """Find the files of the `train` and `test` parts; none where `train` is absent."""
+    for suffix in (".npz", ".npy"):
+        files = {part: place / f"{part}{suffix}" for part in ("train", "test")}
+        if files["train"].is_file():
+            return {part: file for part, file in files.items() if file.is_file()}
+    stems = {"train": "train-images", "test": "t10k-images"}
+    found = {
+        part: sorted(place.glob(f"{stem}?idx3-ubyte*")) for part, stem in stems.items()
+    }
+    files = {part: names[0] for part, names in found.items() if names}
+    return {"train": files["test"]} if list(files) == ["test"] else files
+
+
+def _load(file: Path) -> _Arrays:
+    try:
+        if "idx3-ubyte" in file.name:
+            beside = file.with_name(
+                file.name.replace("images", "labels").replace("idx3", "idx1")
+            )
+            labelled = beside != file and beside.exists()
+            return _Arrays(_read_idx(file), _read_idx(beside) if labelled else None)
+        with file.open("rb") as stream:
+            loaded: Any = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return _Arrays(loaded, None)
+            if "image" not in loaded:
+                raise InputError(
+                    f"{file} has no array 'image' (it has {', '.join(loaded)}): save "
+                    "it with np.savez(file, image=..., label=...)"
+                )
+            return _Arrays(loaded["image"], loaded.get("label"))
+    except InputError:
+        raise
+    except Exception as error:  # zip, gzip and header errors have no common ancestor
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        if "pickle" in reason:
+            reason = "it holds Python objects, which are never loaded"
+        raise InputError(
+            f"{file} cannot be read as arrays ({reason}): save it again with np.savez"
+        ) from None
+
+
+def _read_idx(file: Path) -> UInt8[np.ndarray, "..."]:
+    raw = file.read_bytes()
+    data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    if len(data) < 4 or data[:3] != b"\0\0\x08":  # 8 = unsigned bytes
+        raise ValueError("not an idx file of bytes")
+    axes = data[3]
+    shape = [int(length) for length in np.frombuffer(data, ">u4", axes, 4)]
+    if len(data) != 4 + 4 * axes + math.prod(shape):
+        raise ValueError(f"{len(data)} bytes do not make an array of {shape}")
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def _check_images(file: Path, images: np.ndarray) -> None:
+    shape = images.shape
+    if len(shape) not in (3, 4) or 0 in shape or shape[3:] not in ((), (1,), (3,)):
+        first = len(shape) == 4 and shape[1] in (1, 3) and 0 not in shape
+        hint = (
+            ": move the channels last with np.moveaxis(image, 1, -1)" if first else ""
+        )
+        raise InputError(
+            f"{file} has images of shape {list(shape)}, which must be [N, H, W] or "
+            f"[N, H, W, channels] with 1 or 3 channels{hint}"
+        )
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise InputError(
+            f"{file} has images of type {images.dtype}: save them as uint8, or as "
+            "floats in [0, 1] or [-1, 1]"
+        )
+
+
+def _check_labels(file: Path, labels: np.ndarray, count: int) -> None:
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"{file} has {count} images, but labels of shape {list(labels.shape)} and "
+            f"type {labels.dtype}: give one whole number for each image"
+        )
+    if labels.min() < -1 or labels.max() >= _CLASS_LIMIT:
+        raise InputError(
+            f"{file} has labels from {labels.min()} to {labels.max()}: number the "
+            f"classes from 0 (below {_CLASS_LIMIT}; -1 = none)"
+        )
+
+
+def _to_8_bits(
+    file: Path, images: np.ndarray, signed: bool
+) -> UInt8[np.ndarray, "count height width *channels"]:
+    if images.dtype == np.uint8:
+        return images
+    lowest, highest = images.min(), images.max()
+    if not (lowest >= -1 and highest <= 1):  # NaN fails too
+        raise InputError(
+            f"{file} has values from {lowest:.6g} to {highest:.6g}: save images as "
+            "uint8, or as floats in [0, 1] or [-1, 1]"
+        )
+    scaled = np.empty(images.shape, np.uint8)
+    for image, result in zip(images, scaled, strict=True):  # no float copy of the set
+        unit = (image.astype(np.float64) + 1) / 2 if signed else image
+        result[...] = np.rint(unit * 255)
+    return scaled

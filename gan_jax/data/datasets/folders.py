@@ -1,0 +1,240 @@
+"""Folders of image files."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int32
+
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import (
+    ArraySource,
+    Dataset,
+    Example,
+    LazySource,
+    Skipped,
+    Source,
+    threads,
+)
+from gan_jax.data.decode import (
+    PIXEL_LIMIT,
+    BrokenImageError,
+    Image8,
+    decode,
+    fit,
+    suffixes,
+    with_channels,
+)
+
+MEMORY_LIMIT = 2 * 2**30
+"""A folder whose prepared images fit into this many bytes is kept in memory."""
+
+_TEST_NAMES = ("test", "validation", "valid", "val")
+
+
+class _Checked(NamedTuple):
+    """The files of one part that decode, and those that do not."""
+
+    files: list[Path]
+    images: list[Image8]
+    """Prepared, each with its own channels; none where they would fill the memory."""
+    colour: bool
+    skipped: tuple[Skipped, ...]
+
+
+def folder(
+    path: str,
+    size: int,
+    crop: int = 0,
+    pixel_limit: int = PIXEL_LIMIT,
+    memory_limit: int = MEMORY_LIMIT,
+) -> Dataset:
+    """Read a folder, with its sub-folders, of images of any format that Pillow reads.
+
+    Where it holds `train` and one of `test`, `validation`, `valid`, `val` (the first of
+    these that is there), they are the official parts and all else is left. Within a
+    part the sub-folders are the classes, provided every image lies in one and there
+    are at least two. Images are grey where all files are (by their mode), else RGB.
+    Links to folders are followed once; hidden files and files with other suffixes are
+    left; a folder that holds all the rest is entered first. Every file is decoded at
+    the start, in threads; one that cannot be used is reported in `skipped`.
+
+    Args:
+        path: the folder.
+        size: height and width of the images given.
+        crop: side of the centre square to keep before resizing; 0 keeps the largest.
+        pixel_limit: images of more pixels are skipped before decoding.
+        memory_limit: bytes of prepared images above which they are decoded again at
+            every reading.
+
+    Raises:
+        InputError: the folder is absent or holds no usable image, with the reasons.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise InputError(f"image folder {path!r} does not exist: check its spelling")
+    parts = _parts(root, list(image_files(root)))
+    checked = [
+        _check(files, size, crop, pixel_limit, memory_limit // len(parts))
+        for files in parts.values()
+    ]
+    for place, part in zip(parts, checked, strict=True):
+        if not part.files:
+            raise InputError(_nothing(place, part.skipped))
+    channels = 3 if any(part.colour for part in checked) else 1
+    groups = [
+        [_group(place, file) for file in part.files]
+        for place, part in zip(parts, checked, strict=True)
+    ]
+    names = {name for part in groups for name in part}
+    classes = tuple(sorted(names)) if len(names) > 1 and "" not in names else ()
+    number = {name: label for label, name in enumerate(classes)}
+
+    def read(file: Path) -> Image8:
+        return with_channels(fit(decode(file, pixel_limit), size, crop), channels)
+
+    sources = [
+        _source(
+            root.resolve().name,
+            (size, size, channels),
+            part,
+            np.array([number.get(name, -1) for name in group], np.int32),
+            classes,
+            read,
+        )
+        for part, group in zip(checked, groups, strict=True)
+    ]
+    return Dataset(sources[0], sources[1] if len(sources) > 1 else None)
+
+
+def given_images(folder: str) -> list[Path]:
+    """Find the images of a folder that the user has named.
+
+    Raises:
+        InputError: there is no such folder, or no image in it.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise InputError(f"images {folder!r} is no folder: check its spelling")
+    found = list(image_files(root))
+    if not found:
+        raise InputError(f"images {folder} holds no image files")
+    return found
+
+
+def image_files(place: Path) -> Iterator[Path]:
+    """Find the files whose suffix is that of an image, in a fixed order.
+
+    Raises:
+        InputError: a folder may not be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(
+            f"folder {error.filename} cannot be read ({error.strerror}): change its "
+            "permissions or move it away"
+        )
+
+    known = suffixes()
+    visited: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(place, onerror=refuse, followlinks=True):
+        status = Path(parent).stat()
+        if (status.st_dev, status.st_ino) in visited:  # a link that leads back
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in known:
+                yield Path(parent) / name
+
+
+def _parts(root: Path, files: list[Path]) -> dict[Path, list[Path]]:
+    """Find the official parts, training first: each by its folder, with its files."""
+    if not files:
+        return {root: []}
+    base = Path(os.path.commonpath([file.parent for file in files]))
+    top = {_group(base, file) for file in files}
+    test = next((name for name in _TEST_NAMES if name in top), None)
+    if "train" not in top or test is None:
+        return {base: files}
+    return {
+        base / name: [file for file in files if _group(base, file) == name]
+        for name in ("train", test)
+    }
+
+
+def _group(place: Path, file: Path) -> str:
+    """Name the sub-folder of a place that a file lies in; empty where in none."""
+    return file.relative_to(place).parts[0] if file.parent != place else ""
+
+
+def _check(
+    found: list[Path], size: int, crop: int, pixel_limit: int, memory_limit: int
+) -> _Checked:
+    def attempt(file: Path) -> Image8 | str:
+        try:
+            return fit(decode(file, pixel_limit), size, crop)
+        except BrokenImageError as error:
+            return str(error)
+
+    files: list[Path] = []
+    images: list[Image8] = []
+    skipped: list[Skipped] = []
+    colour, fits = False, True
+    with threads() as pool:
+        # By the hundred: what is not kept is let go before the next are decoded.
+        for first in range(0, len(found), 100):
+            some = found[first : first + 100]
+            for file, result in zip(some, pool.map(attempt, some), strict=True):
+                if isinstance(result, str):
+                    skipped.append(Skipped(str(file), result))
+                    continue
+                files.append(file)
+                images.append(result)
+                colour = colour or result.shape[-1] == 3
+            fits = fits and len(files) * size**2 * (3 if colour else 1) <= memory_limit
+            if not fits:
+                images.clear()
+    return _Checked(files, images, colour, tuple(skipped))
+
+
+def _source(
+    name: str,
+    shape: tuple[int, int, int],
+    part: _Checked,
+    labels: Int32[np.ndarray, "count"],
+    classes: tuple[str, ...],
+    read: Callable[[Path], Image8],
+) -> Source:
+    if part.images:
+        images = np.empty((len(part.images), *shape), np.uint8)
+        for index in range(len(images)):
+            images[index] = part.images[index]  # grey becomes RGB by broadcasting
+            part.images[index] = images[index]  # lets the first copy go
+        known = labels if classes else None
+        return ArraySource(name, images, known, classes, part.skipped)
+
+    def example(index: int) -> Example:
+        file = part.files[index]
+        try:
+            return Example(read(file), int(labels[index]))
+        except BrokenImageError as error:
+            raise InputError(
+                f"{file} could be read at the start, but not now ({error}): put it back"
+            ) from None
+
+    def examples(indices: Sequence[int]) -> list[Example]:
+        return [example(index) for index in indices]
+
+    return LazySource(name, shape, len(part.files), examples, classes, part.skipped)
+
+
+def _nothing(root: Path, skipped: tuple[Skipped, ...]) -> str:
+    if not skipped:
+        return f"{root} holds no image files: give a folder of images"
+    reasons = "; ".join(f"{Path(name).name}: {why}" for name, why in skipped[:3])
+    more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+    return f"{root} holds no image that can be used ({reasons}{more}): replace them"

@@ -1,0 +1,280 @@
+"""Image sets that TensorFlow Datasets has prepared, read without TensorFlow."""
+
+import contextlib
+import difflib
+import importlib.util
+import io
+import json
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import Dataset, Example, LazySource
+from gan_jax.data.decode import BrokenImageError, decode, fit, with_channels
+
+_FORMAT = "array_record"  # the one that is read at random without TensorFlow
+
+
+class Prepared(NamedTuple):
+    """A prepared set on disk."""
+
+    name: str
+    """As TFDS calls it: `mnist`, or with a variant `emnist/letters`."""
+    version: tuple[int, ...]
+    form: str
+    place: Path
+
+
+def prepared_sets(root: Path) -> list[Prepared]:
+    """Find the sets below a TFDS data directory, or below that of one set."""
+    found = []
+    for depth in range(4):  # the set's version, the set, the directory, and a variant
+        for file in sorted(root.glob("*/" * depth + "dataset_info.json")):
+            if not (file.parent / "features.json").is_file():
+                continue
+            with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+                info = json.loads(file.read_text())
+                # What was prepared in TensorFlow's own format may not name it.
+                form = info.get("fileFormat") or "tfrecord"
+                variant = info.get("configName")
+                name = info.get("name") or file.parent.parent.name
+                version = tuple(int(part) for part in info["version"].split("."))
+                found.append(
+                    Prepared(
+                        f"{name}/{variant}" if variant else name,
+                        version,
+                        form,
+                        file.parent,
+                    )
+                )
+    return found
+
+
+def tfds(
+    name: str, path: str, size: int, crop: int = 0, download: bool = False
+) -> Dataset:
+    """Read an image set that TensorFlow Datasets has prepared, without TensorFlow.
+
+    Its `test` split, or where it has none its `validation` split, is the test part.
+    Images are the feature `image`; labels are the feature `label` where it names
+    classes. Records are decoded when they are read; `in_memory` reads them all.
+
+    Args:
+        name: the set's name, e.g. `mnist`, `celeb_a`, `emnist/letters`; empty where
+            the path holds one set.
+        path: the TFDS data directory; empty means `TFDS_DATA_DIR`, else the default of
+            TFDS, `~/tensorflow_datasets`.
+        size: height and width of the images given.
+        crop: side of the centre square to keep before resizing; 0 keeps the largest.
+        download: prepare the set where it is missing (needs TensorFlow and a network).
+
+    Raises:
+        InputError: the set is missing (with the command that prepares it), cannot be
+            downloaded or read, or holds no images.
+    """
+    root = path or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    place = Path(root).expanduser()
+    found = _newest(name, prepared_sets(place))
+    if found is None and download and name:
+        _download(name, place)
+        found = _newest(name, prepared_sets(place))
+    if found is None:
+        raise InputError(_missing(name, place))
+    name = name or found.name
+    with _quiet():
+        return _open(name, found.place, size, crop)
+
+
+def _newest(name: str, sets: list[Prepared]) -> Prepared | None:
+    """Choose the last version of a set; any name fits where there is one set only."""
+    if not name and len({prepared.name for prepared in sets}) == 1:
+        name = sets[0].name
+    fitting = [prepared for prepared in sets if prepared.name == name]
+    if not fitting and "/" not in name:  # a set with one variant
+        fitting = [one for one in sets if one.name.split("/")[0] == name]
+        if len({prepared.name for prepared in fitting}) > 1:
+            fitting = []
+    readable = [prepared for prepared in fitting if prepared.form == _FORMAT]
+    if fitting and not readable:
+        raise InputError(
+            f"TFDS set {name} in {fitting[0].place} is prepared as {fitting[0].form}, "
+            "which only TensorFlow reads: prepare it in another directory with "
+            f"{_command(name, Path('DIR'))}"
+        )
+    return max(readable, key=lambda prepared: prepared.version, default=None)
+
+
+def _command(name: str, place: Path) -> str:
+    return (
+        "pip install 'gan-jax[data]' && "
+        f"tfds build {name} --file_format={_FORMAT} --data_dir={place}"
+    )
+
+
+def _missing(name: str, place: Path) -> str:
+    there = sorted({prepared.name for prepared in prepared_sets(place)})
+    holds = f"it holds {', '.join(there)}" if there else "it holds no prepared set"
+    if not name:
+        return f"no TFDS set is named for {place} ({holds}): give --config.data.name"
+    with _quiet():
+        import tensorflow_datasets
+
+        known = tensorflow_datasets.list_builders(with_community_datasets=False)
+    stem = name.split("/")[0]
+    if stem not in known:
+        near = difflib.get_close_matches(stem, {*there, *known}, 3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "check the name."
+        return (
+            f"TFDS knows no set {name!r}, and none is in {place} ({holds}): {hint} A "
+            f"set of your own is prepared with {_command(name, place)}"
+        )
+    return (
+        f"TFDS set {name} is not in {place} ({holds}): prepare it with "
+        f"{_command(name, place)}, or add --config.data.download=True"
+    )
+
+
+def _download(name: str, place: Path) -> None:
+    problem = None
+    if importlib.util.find_spec("tensorflow") is None:
+        problem = "TensorFlow is not installed: pip install 'gan-jax[data]'"
+    elif not any(os.environ.get(key) for key in ("https_proxy", "HTTPS_PROXY")):
+        try:  # without a network TFDS tries for minutes before it fails
+            socket.getaddrinfo("storage.googleapis.com", 443)
+        except OSError:
+            problem = "there is no network: prepare it elsewhere and copy the directory"
+    if problem is None:
+        try:
+            with _quiet():
+                import tensorflow_datasets
+
+                builder = tensorflow_datasets.builder(
+                    name, data_dir=place, file_format=_FORMAT
+                )
+                builder.download_and_prepare(file_format=_FORMAT)
+        except Exception as error:  # whatever a network and an archive can do
+            problem = f"{_words(error)}: run {_command(name, place)} to see more"
+    if problem is not None:
+        raise InputError(f"TFDS set {name} cannot be downloaded: {problem}")
+
+
+def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
+    # The directory describes the set: the code that prepared it is not needed, nor
+    # does TFDS look for it on the network.
+    import tensorflow_datasets
+
+    try:
+        builder = tensorflow_datasets.builder_from_directory(place)
+        features = dict(builder.info.features)
+        splits = [key for key, one in builder.info.splits.items() if one.num_examples]
+    except Exception as error:
+        raise InputError(_unreadable(name, place, error)) from None
+    image = features.get("image")
+    if not isinstance(image, tensorflow_datasets.features.Image):
+        raise InputError(
+            f"TFDS set {name} has no feature 'image' (it has {', '.join(features)}): "
+            "choose an image set"
+        )
+    if image.np_dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"TFDS set {name} has images of {image.np_dtype}, not of bytes"
+        )
+    if "train" not in splits:
+        raise InputError(
+            f"TFDS set {name} has no split 'train' (it has {', '.join(splits)}): "
+            "choose another set"
+        )
+    label = features.get("label")
+    classes = tuple(getattr(label, "names", None) or ())
+    wanted = {"image": image} | ({"label": label} if classes else {})
+    read_features = tensorflow_datasets.features.FeaturesDict(wanted)
+    # Images are decoded here, as those of a folder are: TFDS would take OpenCV where
+    # it is installed, whose pixels differ.
+    undecoded = {"image": tensorflow_datasets.decode.SkipDecoding()}
+
+    def part(split: str) -> LazySource:
+        try:
+            records = builder.as_data_source(
+                split,
+                deserialize_method=tensorflow_datasets.decode.DeserializeMethod.RAW_BYTES,
+            )
+        except Exception as error:
+            raise InputError(_unreadable(name, place, error)) from None
+
+        def example(index: int, raw: bytes, channels: int | None) -> Example:
+            try:
+                record = read_features.deserialize_example_np(raw, decoders=undecoded)
+                pixels = fit(decode(record["image"]), size, crop)
+                if channels is not None:
+                    pixels = with_channels(pixels, channels)
+            except BrokenImageError as error:
+                raise InputError(
+                    f"TFDS set {name}, split {split}, image {index}: {error}"
+                ) from None
+            return Example(pixels, int(record["label"]) if classes else -1)
+
+        def examples(
+            indices: Sequence[int], channels: int | None = None
+        ) -> list[Example]:
+            try:
+                raw = records.__getitems__(list(indices))  # one by one takes thrice
+                return [
+                    example(index, one, channels)
+                    for index, one in zip(indices, raw, strict=True)
+                ]
+            except InputError:
+                raise
+            except Exception as error:
+                raise InputError(_unreadable(name, place, error)) from None
+
+        # The set's own word on channels, or where it has none, its first image.
+        declared = {1: 1, 3: 3, 4: 3}.get(image.shape[-1])
+        first = examples([0], declared)[0]
+        shape = (size, size, first.image.shape[-1])
+        return LazySource(
+            name,
+            shape,
+            len(records),
+            lambda indices: examples(indices, shape[-1]),
+            classes,
+        )
+
+    test = next((split for split in ("test", "validation") if split in splits), None)
+    return Dataset(part("train"), None if test is None else part(test))
+
+
+def _unreadable(name: str, place: Path, error: Exception) -> str:
+    return (
+        f"TFDS set {name} in {place} cannot be read ({_words(error)}): delete it and "
+        f"prepare it again with {_command(name, Path('DIR'))}"
+    )
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what TFDS writes and logs from the user, and its imports' warnings."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    nowhere = io.StringIO()
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

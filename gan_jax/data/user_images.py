@@ -1,0 +1,73 @@
+"""The user's own images, decoded a few at a time."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gan_jax.data.datasets.dataset import Skipped, threads
+from gan_jax.data.decode import BrokenImageError, content, decode
+
+Image8 = UInt8[np.ndarray, "_ _ _"]
+"""Height, width, channels: each image has its own."""
+
+Prepared = TypeVar("Prepared")
+Read = Callable[[Path], bytes]
+"""Gives the content of a file, or raises `BrokenImageError`."""
+
+
+class Given(NamedTuple, Generic[Prepared]):
+    """Some of the files: what was made of those that are images, and the others."""
+
+    files: list[Path]
+    images: list[Prepared]
+    digests: list[str]
+    """SHA-256 of the files, as they were decoded."""
+    skipped: list[Skipped]
+
+
+def decoded(
+    found: Sequence[Path],
+    prepare: Callable[[Image8], Prepared],
+    together: int,
+    read: Read = content,
+) -> Iterator[Given[Prepared]]:
+    """Decode files in threads, with the reasons why some cannot be used.
+
+    A second file of a name is one of those: outputs are named after their inputs.
+
+    Args:
+        found: the files.
+        prepare: what is made of each image; it may raise `BrokenImageError`.
+        together: files decoded at once, and given as one.
+        read: gives the content of each.
+    """
+    names: set[str] = set()
+
+    def attempt(file: Path) -> tuple[Prepared, str] | BrokenImageError:
+        try:
+            data = read(file)
+            return prepare(decode(data)), hashlib.sha256(data).hexdigest()
+        except BrokenImageError as error:
+            return error
+
+    with threads() as pool:
+        for first in range(0, len(found), together):
+            chunk = found[first : first + together]
+            given: Given[Prepared] = Given([], [], [], [])
+            for file, result in zip(chunk, pool.map(attempt, chunk), strict=True):
+                if isinstance(result, BrokenImageError):
+                    given.skipped.append(Skipped(str(file), str(result)))
+                elif file.stem in names:
+                    reason = "another image has the same name"
+                    given.skipped.append(Skipped(str(file), reason))
+                else:
+                    names.add(file.stem)
+                    given.files.append(file)
+                    image, digest = result
+                    given.images.append(image)
+                    given.digests.append(digest)
+            yield given

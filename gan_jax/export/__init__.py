@@ -1,0 +1,1 @@
+"""Write a trained network as a program that runs without this package."""

@@ -1,0 +1,1 @@
+"""Convolutions and normalisations that are fast inside compiled loops."""

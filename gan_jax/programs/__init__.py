@@ -1,1 +1,0 @@
-"""Programs: each turns (config, workdir) into a summary."""

@@ -1,0 +1,138 @@
+"""How this process becomes one of those that train a run together."""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from gan_jax.config.errors import (
+    EXPECTED,
+    DivergedError,
+    InputError,
+    Interrupted,
+    explain,
+)
+from gan_jax.report.terminal import silence
+from gan_jax.training.distributed import all_max, is_main, is_multiprocess
+
+_SECONDS = 30  # without a sign of life from a process, after which it is lost
+_JOINING = 300  # until all processes must have come
+
+_TOGETHER = ("train", "colorize")
+_LOST = (
+    "another process of this run has ended, or its machine cannot be reached: the same "
+    "command, on all machines, continues at the last checkpoint"
+)
+
+
+@contextlib.contextmanager
+def joined(
+    coordinator: str, processes: int, process: int, distributed: bool
+) -> Iterator[None]:
+    """Be one of the processes of a run; entered before JAX has looked for devices.
+
+    A process that ends by an error of its own goes at once, so that the others learn
+    of it: they would wait for it until they are told.
+
+    Args:
+        coordinator: `host:port` of the first process, for all the same.
+        processes: how many there are.
+        process: which of them this one is, from 0.
+        distributed: JAX finds these three by itself (SLURM, Open MPI, TPU pods).
+
+    Raises:
+        InputError: the numbers are wrong, no cluster is known, or not all came.
+    """
+    if not (coordinator or distributed):
+        if processes > 1:
+            raise InputError(
+                f"--processes={processes} without --coordinator=HOST:PORT of the first"
+            )
+        yield
+        return
+    _join(coordinator, processes, process)
+    try:
+        yield
+        all_max(0)  # the first process has still written files
+    except (InputError, DivergedError, Interrupted):
+        raise  # all processes end so
+    except Exception as error:
+        if isinstance(error, EXPECTED):
+            line, code = explain(error)
+        elif _is_loss(error):
+            line, code = f"{_LOST} ({_line(error)})", 1
+        else:
+            traceback.print_exc()
+            line, code = f"process {jax.process_index()} has failed", 1
+        print(f"gan_jax: {line}", file=sys.stderr, flush=True)
+        os._exit(code)
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+
+
+def _is_loss(error: Exception) -> bool:
+    """Whether it was another process that an operation on the devices waited for."""
+    words = str(error)
+    return any(word in words for word in ("Gloo", "NCCL", "coordination service"))
+
+
+def _join(coordinator: str, processes: int, process: int) -> None:
+    how: dict[str, Any] = {}
+    if coordinator:
+        if not 0 <= process < processes:
+            raise InputError(
+                f"--process={process} of --processes={processes}: give each process "
+                "its own number, from 0"
+            )
+        host, _, port = coordinator.rpartition(":")
+        if not (host and port.isdecimal()):
+            raise InputError(f"--coordinator={coordinator} names no port: host:port")
+        how = {
+            "coordinator_address": coordinator,
+            "num_processes": processes,
+            "process_id": process,
+            "cluster_detection_method": "deactivate",
+        }
+    # A signal is ours to handle: the run is saved first.
+    jax.config.update("jax_enable_preemption_service", False)
+    # On CPUs two programs at once may wait for each other's messages, and for ever.
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    try:
+        jax.distributed.initialize(
+            **how,
+            initialization_timeout=_JOINING,
+            heartbeat_timeout_seconds=_SECONDS,
+            shutdown_timeout_seconds=_SECONDS,
+        )
+    except ValueError as error:
+        raise InputError(
+            f"no cluster is found ({error}): give --coordinator=HOST:PORT "
+            "--processes=N --process=I instead of --distributed"
+        ) from None
+    except RuntimeError as error:
+        reason = f"the processes have not come together ({_line(error)})"
+        raise InputError(reason) from None
+    if not is_main():
+        silence()
+
+
+def check_program(config: ConfigDict) -> None:
+    """Refuse several processes where they would not work as one.
+
+    Raises:
+        InputError: the program does not train one run.
+    """
+    applied = bool(config.get("images", ""))
+    if is_multiprocess() and (applied or config.program not in _TOGETHER):
+        what = "a folder of images" if applied else f"program '{config.program}'"
+        raise InputError(
+            f"{what} is the work of one process, and there are {jax.process_count()}: "
+            "start one; python -m launch.batch shares out images"
+        )

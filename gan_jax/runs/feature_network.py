@@ -1,0 +1,285 @@
+"""The classifier that measures a data set's images: trained once, then kept."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.serialization
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt8
+from ml_collections import ConfigDict
+
+from gan_jax.build import datasets
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import ArraySource, Dataset, Source, fingerprint
+from gan_jax.data.feed import Feed, read, resident, streamed, to_float
+from gan_jax.data.splits import partition
+from gan_jax.evaluation.features import Embedding
+from gan_jax.networks.classifier import Classifier, fitting
+from gan_jax.networks.compilation import compiled, run_once
+from gan_jax.report import files
+from gan_jax.report.progress import Progress
+from gan_jax.report.terminal import say
+from gan_jax.runs.classification import (
+    TURNS,
+    classifier_update,
+    labelled,
+    shifted,
+    turned,
+)
+from gan_jax.runs.inference import chunks, in_chunks
+from gan_jax.runs.startup import cache_folder
+from gan_jax.training.distributed import broadcast
+from gan_jax.training.state import Player, Variables, digest
+
+_VERSION = 3  # to be raised with any change to how a classifier is trained
+_BATCH = 128  # at most; a small set gets as many updates per epoch as stated here:
+_UPDATES = 20
+_RATE = 2e-3
+_FUSED = 20  # updates in one compiled call
+_CHUNK = 250  # images classified at once
+
+
+class TrainedFeatureNetwork:
+    """A trained classifier as a function from images to features and probabilities."""
+
+    def __init__(self, module: Classifier, kept: Mapping[str, Any]):
+        """Wrap a classifier as it was kept on the disk."""
+        self._variables: Variables = kept["variables"]
+        self._labels = bool(kept["labels"])
+        self._apply = compiled(module.apply)
+        self.description: dict[str, Any] = {
+            "network": str(kept["network"]),
+            "sha256": str(kept["sha256"]),
+            "accuracy": float(kept["accuracy"]),
+        }
+        """Which network the features are of, its hash, its accuracy on test images."""
+
+    def __call__(
+        self, images: Float[np.ndarray, "count height width channels"]
+    ) -> Embedding:
+        """Return the features of images in [-1, 1]."""
+        found = in_chunks(
+            lambda at: self._apply(self._variables, images[at]), len(images), _CHUNK
+        )
+        if not self._labels:
+            return Embedding(found.features, None)
+        exact = found.logits.astype(np.float64)
+        odds = np.exp(exact - exact.max(axis=1, keepdims=True))
+        return Embedding(found.features, odds / odds.sum(axis=1, keepdims=True))
+
+
+def feature_network_of(config: ConfigDict) -> TrainedFeatureNetwork | None:
+    """Open the classifier that measures a run; None, with a line, where there is none.
+
+    Args:
+        config: of a training run.
+    """
+    try:
+        source = datasets.source(config.data)
+        return open_feature_network(source, config.evaluation.classifier)
+    except (InputError, OSError) as error:
+        say(f"FID and KID cannot be measured: {error}")
+        return None
+
+
+def open_feature_network(
+    dataset: Dataset, settings: ConfigDict
+) -> TrainedFeatureNetwork:
+    """Open the classifier of a data set; the first time, train and keep it.
+
+    It lies in `cache_folder()` under a hash of the images, their labels and size, and
+    the settings, so one that fits is found and no other. A set without labels gets a
+    classifier of quarter turns.
+
+    Args:
+        dataset: the data, in the size in which images are to be judged.
+        settings: `width`, `features` and `epochs` of the classifier.
+
+    Raises:
+        InputError: the images are too few, or too small for the network.
+    """
+    if settings.epochs < 1:
+        raise InputError("evaluation.classifier.epochs is 0: no classifier is trained")
+    kept = broadcast(lambda: open_classifier(dataset, settings, "to measure with"))
+    return TrainedFeatureNetwork(fitting(kept["variables"]), kept)
+
+
+def open_classifier(
+    dataset: Dataset, settings: ConfigDict, purpose: str
+) -> Mapping[str, Any]:
+    """Open the classifier of a data set as it is kept, or train and keep it.
+
+    Args:
+        dataset: the data, in the size in which images are to be classified.
+        settings: `width`, `features` and `epochs` of the classifier.
+        purpose: what the user is told that it is trained for.
+
+    Returns:
+        `variables`, `labels`, and `network`, `sha256` and `accuracy` to describe it.
+
+    Raises:
+        InputError: the images are too few, or too small for the network.
+    """
+    train, test = dataset
+    if min(train.shape[:2]) < 8:
+        raise InputError("images below 8x8 pixels are too small for the classifier")
+    identity = {
+        "train": fingerprint(train),
+        "test": fingerprint(test) if test is not None else None,
+        "settings": settings.to_dict(),
+        "version": _VERSION,
+    }
+    name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    path = cache_folder() / "classifiers" / f"{name}.msgpack"
+    labels = bool(train.classes)
+    module = Classifier(
+        len(train.classes) if labels else TURNS, settings.width, settings.features
+    )
+    kept = _read(path)
+    if kept is None:
+        say(
+            f"training a classifier of {train.name} {purpose}, once; it is kept in "
+            f"{path.parent}"
+        )
+        kept = _train(module, dataset, settings, labels)
+        say(f"the classifier is right on {kept['accuracy']:.2%} of the test images")
+        try:
+            write_classifier(path, kept)
+        except OSError as error:
+            say(f"it cannot be kept ({error}): it will be trained again next time")
+    return kept
+
+
+def write_classifier(path: Path, kept: Mapping[str, Any]) -> None:
+    """Write a classifier to a file of its own."""
+    files.write_bytes(path, flax.serialization.msgpack_serialize(dict(kept)))
+
+
+_KEPT = {"variables", "labels", "network", "sha256", "accuracy"}
+
+
+def read_classifier(path: Path) -> Mapping[str, Any]:
+    """Read what `write_classifier` wrote.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else.
+    """
+    try:
+        kept: dict[str, Any] = flax.serialization.msgpack_restore(path.read_bytes())
+        missing = _KEPT - kept.keys()
+        if missing:
+            raise ValueError(f"it holds no {', '.join(sorted(missing))}")
+        if kept["sha256"] != digest(kept["variables"]):
+            raise ValueError("its contents are not what was written")
+        fitting(kept["variables"])
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except Exception as error:  # whatever a damaged file leads to
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path} cannot be used ({reason})") from None
+    return kept
+
+
+def _read(path: Path) -> Mapping[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        return read_classifier(path)
+    except InputError as error:
+        say(f"{error}: training it again")
+        return None
+
+
+def _train(
+    module: Classifier, dataset: Dataset, settings: ConfigDict, labels: bool
+) -> dict[str, Any]:
+    """Train from fixed keys and measure the accuracy on the test part."""
+    parts = partition(dataset, 0, {"real": 1.0})
+    train, test = parts["train"]["real"], parts["test"]["real"]
+    batch_size = max(1, min(_BATCH, len(train) // _UPDATES))
+    steps = settings.epochs * (len(train) // batch_size)
+    # What is in memory goes to the device; what is not is too large for it.
+    open_feed = resident if isinstance(train, ArraySource) else streamed
+    feed = open_feed({"real": train}, batch_size, seed=0)
+    present = labelled if labels else turned
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, _RATE, max(1, steps // 10), max(2, steps)
+    )
+    optimizer = optax.adam(schedule)
+
+    def init(key: PRNGKeyArray) -> Player:
+        variables = dict(module.init(key, jnp.zeros((1, *train.shape))))
+        parameters = variables.pop("params")
+        return Player(parameters, variables, optimizer.init(parameters))
+
+    def stretch(
+        player: Player, arrays: PyTree, first: Array, count: Array
+    ) -> tuple[Player, Array]:
+        def again(turn: Array, carry: tuple[Player, Array]) -> tuple[Player, Array]:
+            step = first + turn
+            key = jax.random.fold_in(jax.random.key(1), step)
+            images, answers = _examples(feed, arrays, step)
+            keys = jax.random.split(key)
+            images, answers = present(keys[0], images, answers)
+            return classifier_update(
+                module, optimizer, carry[0], shifted(keys[1], images), answers
+            )
+
+        return jax.lax.fori_loop(0, count, again, (player, jnp.zeros(())))
+
+    player = run_once(init, jax.random.key(0))
+    advance = compiled(stretch, donate_argnums=0)
+    with Progress(steps, 0, "classifier") as progress:
+        for first in range(0, steps, _FUSED):
+            count = min(_FUSED, steps - first)
+            arrays = feed.stretch(first, count, _FUSED)
+            player, loss = advance(player, arrays, np.int32(first), np.int32(count))
+            # Waiting here keeps the progress shown true.
+            progress.advance(first + count, {"loss": float(loss)})
+    variables = jax.tree.map(np.asarray, player.variables)
+    return {
+        "variables": variables,
+        "accuracy": _accuracy(module, variables, test, labels),
+        "labels": labels,
+        "network": f"classifier of {'labels' if labels else 'quarter turns'} on "
+        f"{train.name}, {module.features} features",
+        "sha256": digest(variables),
+    }
+
+
+def _examples(
+    feed: Feed, arrays: PyTree, step: Array
+) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
+    batch = feed.batch(arrays, step)["real"]
+    return to_float(batch.image), jnp.asarray(batch.label)
+
+
+def _accuracy(
+    module: Classifier, variables: Variables, test: Source, labels: bool
+) -> float:
+    """Share of test images named rightly; without labels, of their quarter turns."""
+
+    @compiled
+    def name(variables: Variables, images: UInt8[Array, "..."]) -> Int[Array, "batch"]:
+        found: Any = module.apply(variables, to_float(images))
+        return found.logits.argmax(axis=-1)
+
+    right: list[np.ndarray] = []
+    for at in chunks(len(test), _CHUNK):
+        images, answers = map(np.asarray, read(test, at))
+        if not labels:
+            answers = np.arange(_CHUNK) % TURNS
+            images = np.stack(
+                [
+                    np.rot90(image, int(turns))
+                    for image, turns in zip(images, answers, strict=True)
+                ]
+            )
+        right.append(np.asarray(name(variables, images)) == answers)
+    return float(np.concatenate(right)[: len(test)].mean())

@@ -1,0 +1,204 @@
+"""A trained run as it is used afterwards: two networks with fixed statistics."""
+
+import functools
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax.build import datasets, methods, tasks
+from gan_jax.config.errors import InputError
+from gan_jax.config.keys import nested
+from gan_jax.data.feed import Batch, Images, read
+from gan_jax.data.splits import Part
+from gan_jax.networks.compilation import compiled
+from gan_jax.networks.packing import Packed
+from gan_jax.report.terminal import say
+from gan_jax.runs.inference import in_chunks, taken
+from gan_jax.runs.workdir import read_summary
+from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.method import Example, Method
+from gan_jax.training.state import Trained, TrainState, Variables, digest, trained
+from gan_jax.training.step import initial_state
+
+PRIOR_FOLDER = "prior"
+_REAL = 1000  # images that tell how a critic scores real ones
+_CHUNK = 100  # scored at once
+
+
+class Prior(NamedTuple):
+    """What a search or an application needs of a trained run."""
+
+    workdir: Path
+    config: ConfigDict
+    method: Method
+    networks: Trained
+    channels: int
+    digest: str
+    """Of these networks."""
+    real_score: float = math.nan
+    """The critic's median score of validation images; NaN where the objective is not
+    paired, since nothing reads it then, or where the run has not kept it and its data
+    are not there."""
+
+
+def measure_real_score(
+    method: Method, critic: Variables, parts: Callable[[], Mapping[str, Part]]
+) -> float:
+    """Return a critic's median score of validation images, if anything is to read it.
+
+    Args:
+        method: of the run.
+        critic: its variables.
+        parts: opens the data of the run; not called where the objective is not paired.
+    """
+    if not method.objective.paired or isinstance(method.critic, Packed):
+        return math.nan
+    example = unseen_example(method, parts()["validation"])
+    count = len(example.real)
+    score = compiled(method.critic.apply)
+    scores = in_chunks(
+        lambda at: score(critic, *taken((example.real, example.real_condition), at)),
+        count,
+        _CHUNK,
+    )
+    return float(np.median(scores.reshape(count, -1).mean(axis=1)))
+
+
+def unseen_example(method: Method, part: Part) -> Example:
+    """Return real images of a part of the data, 1,000 at most, and their conditions."""
+    count = min(_REAL, *(len(source) for source in part.values()))
+    batch = {role: read(source, np.arange(count)) for role, source in part.items()}
+    return method.present(jax.random.key(0), batch)
+
+
+def describe(prior: Prior) -> dict[str, Any]:
+    """Return in a summary which prior was used."""
+    return {
+        "workdir": str(prior.workdir),
+        "config_name": prior.config.name,
+        "step": int(prior.networks.step),
+        "parameters_sha256": prior.digest,
+    }
+
+
+def read_run(
+    path: str, key: str, program: str, commands: str
+) -> tuple[Path, ConfigDict, dict[str, Any]]:
+    """Read what a run was, from its workdir.
+
+    Args:
+        path: of the workdir.
+        key: by which the user has named it.
+        program: that must have written it.
+        commands: what to run instead.
+
+    Returns:
+        The workdir, the run's config and its summary.
+
+    Raises:
+        InputError: there is no such run, or it is not complete.
+    """
+    if not path:
+        raise InputError(f"--config.{key} is empty: name a run. {commands}")
+    workdir = Path(path).expanduser()
+    try:
+        written = json.loads((workdir / "config.json").read_text())
+        summary = read_summary(workdir)
+        config = ConfigDict(nested(written)).lock()
+        if summary is None or config.program != program:
+            raise ValueError(f"it is not a complete run of '{program}'")
+        if config.get("prior", ""):
+            raise ValueError(f"it is what {config.prior} made of images: name that")
+        int(summary["dataset"]["shape"][-1])
+    except FileNotFoundError:
+        raise InputError(
+            f"{key} {workdir} is no run's workdir: check its spelling. {commands}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{key} {workdir} cannot be used ({error}): name the workdir of a run that "
+            f"has ended. {commands}"
+        ) from None
+    return workdir, config, summary
+
+
+def blank_state(config: ConfigDict, method: Method, channels: int) -> TrainState:
+    """Make the state of a run's step 0 without its data, for its structure."""
+    return initial_state(method, jax.random.key(0), blank_batch(config, channels))
+
+
+def blank_batch(config: ConfigDict, channels: int) -> Batch:
+    """Make a batch of a run without its data: as few images as its critic takes."""
+    size, count = config.data.size, config.get("packing", 1)
+    image = np.zeros((count, size, size, channels), np.uint8)
+    roles = tasks.task(config).roles
+    return dict.fromkeys(roles, Images(image, np.zeros(count, np.int32)))
+
+
+def open_prior(path: str, commands: str, program: str = "train") -> Prior:
+    """Open what `keep_prior` left.
+
+    Args:
+        path: the workdir of a training run.
+        commands: what to run instead where no path is given.
+        program: that must have written it.
+
+    Raises:
+        InputError: there is no such run, or it is not complete.
+    """
+    workdir, config, summary = read_run(path, "prior", program, commands)
+    if not (workdir / PRIOR_FOLDER).is_dir():
+        raise InputError(f"prior {workdir} holds no networks. {commands}")
+    channels = int(summary["dataset"]["shape"][-1])
+    classes = summary.get("teacher", {}).get("classes", 0)
+    method = methods.method(config, tasks.task(config), channels, classes)
+    like = jax.eval_shape(lambda: trained(blank_state(config, method, channels)))
+    with Checkpoints(workdir / PRIOR_FOLDER, keep=None) as kept:
+        try:
+            restored = kept.restore(like._asdict(), say)
+        except InputError as error:
+            raise InputError(
+                f"prior {workdir} is damaged, or of another version ({error}): "
+                "train it anew"
+            ) from None
+    if restored is None:
+        raise InputError(f"prior {workdir} holds no networks. {commands}")
+    networks = Trained(**restored)
+    weights = {"generator": networks.generator, "critic": networks.critic}
+    real_score = summary.get("real_score")  # runs of before have none
+    if real_score is None:
+        parts = functools.partial(datasets.parts, config)
+        try:
+            real_score = measure_real_score(method, networks.critic, parts)
+        except InputError:  # whoever needs it says so; others do without the data
+            real_score = math.nan
+    return Prior(
+        workdir, config, method, networks, channels, digest(weights), real_score
+    )
+
+
+def open_colorizer(path: str, commands: str) -> Prior:
+    """Open a prior that makes colours from lightness alone, of `colorize`.
+
+    Args:
+        path: the workdir of the run.
+        commands: what to run instead where no path is given.
+
+    Raises:
+        InputError: there is no such run, it is not complete, or its generator starts
+            from a latent.
+    """
+    prior = open_prior(path, commands, program="colorize")
+    if prior.config.latent.prior != "none":
+        raise InputError(
+            f"prior {prior.workdir} starts from a latent, so a grey image has no one "
+            "colouring: train one with --config.network.generator=unet or chroma, and "
+            "--config.latent.prior=none"
+        )
+    return prior

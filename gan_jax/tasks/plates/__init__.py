@@ -1,0 +1,1 @@
+"""Pictures that a task draws of what its networks make."""

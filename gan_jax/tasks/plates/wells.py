@@ -1,0 +1,67 @@
+"""Realisations under wells: what they have in common, and how they vary in space."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from gan_jax.report import plots
+from gan_jax.report.grids import glow, to_uint8
+from gan_jax.report.page import Figure
+from gan_jax.tasks.plates.constraints import constraint_grid
+
+_SHOWN = 4  # realisations of each set of wells
+
+
+def realisation_grid(
+    values: Float[np.ndarray, "rows height width 1"],
+    mask: Float[np.ndarray, "rows height width 1"],
+    truth: Float[np.ndarray, "rows height width 1"],
+    made: Float[np.ndarray, "rows realisations height width 1"],
+) -> UInt8[np.ndarray, "tall wide 3"]:
+    """Draw wells, some realisations, and the mean and the spread of all of them.
+
+    Images are in [-1, 1]. The spread is a standard deviation, at most 1.
+    """
+    spread = glow(made[..., 0].std(axis=1))
+    mean = to_uint8(made.mean(axis=1))
+    return constraint_grid(
+        values,
+        mask,
+        made[:, :_SHOWN],
+        original=truth,
+        maps={"mean": mean, "spread": spread},
+    )
+
+
+def lags_figure(
+    real: Mapping[str, Float[np.ndarray, "_ 2 lags"]],
+    made: Mapping[str, Float[np.ndarray, "_ 2 lags"]],
+) -> Figure:
+    """Plot mean variograms by distance, along rows and along columns.
+
+    Args:
+        real: variograms of real images, by their name.
+        made: of generated ones.
+    """
+    figure, panels = plots.draw_panels(2)
+    for direction, (panel, title) in enumerate(
+        zip(panels, ("along rows", "along columns"), strict=True)
+    ):
+        for colour, (name, values) in zip(
+            plots.cycle(len(real) + len(made)), {**real, **made}.items(), strict=True
+        ):
+            own = values[:, direction]
+            at = np.arange(1, own.shape[1] + 1)
+            low, high = np.percentile(own, (10, 90), axis=0)
+            panel.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0)
+            panel.plot(at, own.mean(axis=0), color=colour, label=name)
+        panel.set_title(title, loc="left", color=plots.INK, size=10.5)
+        panel.set(xlabel="distance, pixels", ylabel="variogram")
+        panel.legend(frameon=False, fontsize=8.5)
+    return Figure(
+        "Variograms",
+        plots.encode_figure(figure),
+        "Half the mean squared difference of two pixels by their distance: the mean "
+        "over images, and between which bounds eight of ten lie.",
+    )

@@ -1,0 +1,68 @@
+"""The devices that a batch is laid over."""
+
+import functools
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Int, PyTree
+
+from gan_jax.config.errors import InputError
+from gan_jax.data.feed import Layout
+from gan_jax.training.distributed import is_multiprocess
+
+
+def make_mesh(batch_size: int) -> jax.sharding.Mesh:
+    """Lay the batch over as many devices as divide it evenly; of several processes all.
+
+    Raises:
+        InputError: the devices of several processes do not divide it.
+    """
+    devices = jax.devices()
+    count = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
+    if count < len(devices) and is_multiprocess():
+        raise InputError(
+            f"batch_size {batch_size} cannot be laid over {len(devices)} devices: give "
+            "a multiple of them"
+        )
+    # Explicit axes, the default, forbid permutation and slicing of a sharded batch.
+    return jax.make_mesh(
+        (count,),
+        ("batch",),
+        axis_types=(jax.sharding.AxisType.Auto,),
+        devices=devices[:count],
+    )
+
+
+def layout_over(mesh: jax.sharding.Mesh, batch_size: int) -> Layout:
+    """Lay the arrays of a feed over a mesh."""
+    return Layout(
+        functools.partial(replicated, mesh),
+        functools.partial(_stretched, mesh),
+        _share(mesh, batch_size),
+    )
+
+
+def replicated(mesh: jax.sharding.Mesh, tree: PyTree) -> PyTree[Array]:
+    """Put arrays, which all processes have, on every device."""
+    return _placed(NamedSharding(mesh, PartitionSpec()), tree)
+
+
+def _stretched(mesh: jax.sharding.Mesh, tree: PyTree) -> PyTree[Array]:
+    """Put a process's share of the batches of some steps on its devices."""
+    return _placed(NamedSharding(mesh, PartitionSpec(None, "batch")), tree)
+
+
+def _placed(sharding: NamedSharding, tree: PyTree) -> PyTree[Array]:
+    if not is_multiprocess():
+        return jax.device_put(tree, sharding)
+    place = functools.partial(jax.make_array_from_process_local_data, sharding)
+    return jax.tree.map(lambda leaf: place(np.asarray(leaf)), tree)
+
+
+def _share(mesh: jax.sharding.Mesh, batch_size: int) -> Int[np.ndarray, " own"]:
+    """Return which images of a batch lie on this process's devices, in their order."""
+    batched = NamedSharding(mesh, PartitionSpec("batch"))
+    places = batched.addressable_devices_indices_map((batch_size,)).values()
+    own = [np.arange(batch_size)[place] for (place,) in filter(None, places)]
+    return np.unique(np.concatenate(own))

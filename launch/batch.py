@@ -1,0 +1,93 @@
+"""Apply a trained run to a collection of images of any size, as a batch job.
+
+python -m launch.batch --config=configs/inpaint.py:yeh --config.prior=runs/gan --images=DIR --out=runs/filled
+python -m launch.batch --config=configs/detect.py --config.prior=runs/detect --images=DIR --out=runs/scored
+python -m launch.batch --engine=ray --workers=2 --config=... --images=DIR --out=...
+python -m launch.batch --engine=ray --address=auto --config=... --images=DIR --out=...
+
+Of configs/inpaint.py, collaborate.py (completed images are refined), detect.py and
+colorize.py. Under `--out`: images/<stem>.png, results/part-*.parquet with a row for each
+image, summary.json. The same command does what is missing, whatever died before.
+"""  # noqa: E501
+
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from gan_jax.config import flags as command
+from gan_jax.config.errors import InputError
+
+_IMAGES = flags.DEFINE_string("images", None, "A folder of images.")
+_OUT = flags.DEFINE_string("out", None, "Where the results go.")
+_ENGINE = flags.DEFINE_enum("engine", "local", ["local", "ray"], "Who does the work.")
+_WORKERS = flags.DEFINE_integer(
+    "workers", 0, "Actors of Ray; 0 = one for each GPU, else machine.", 0
+)
+_ADDRESS = flags.DEFINE_string("address", "", "A Ray cluster's; empty = this machine.")
+_BLOCK = flags.DEFINE_integer("block", 0, "Files at a time; 0 = what suits them.", 0)
+for _flag in ("config", "verbose"):
+    flags.declare_key_flag(_flag)  # so that --help shows it too
+
+
+def asked(config: ConfigDict) -> Path:
+    """Put the images that the flags name into a config; return where results go.
+
+    Args:
+        config: that the flags name.
+
+    Raises:
+        InputError: the flags do not fit each other, or the config.
+    """
+    if _OUT.value is None:
+        raise InputError("where do the results go? e.g. --out=runs/filled")
+    if "images" not in config:
+        raise InputError(
+            f"{config.name} has no images to apply it to: name configs/inpaint.py, "
+            "collaborate.py, detect.py or colorize.py"
+        )
+    if _ENGINE.value == "local" and (_WORKERS.value or _ADDRESS.value):
+        raise InputError("--workers and --address are Ray's: give --engine=ray")
+    if _IMAGES.value is not None:
+        config.images = _IMAGES.value
+    return Path(_OUT.value)
+
+
+def launch(config: ConfigDict) -> None:
+    """Do the job that the flags describe.
+
+    Args:
+        config: that they name.
+    """
+    from gan_jax.apps.batch import run as batch
+    from gan_jax.apps.batch.local import Engine, local
+    from gan_jax.apps.batch.ray import on_ray
+    from gan_jax.runs.startup import keep_compiled, keep_memory
+
+    out = asked(config)
+    keep_compiled()
+    keep_memory()
+
+    def started(config: ConfigDict, out: Path) -> AbstractContextManager[Engine]:
+        if _ENGINE.value == "local":
+            return local(config, out)
+        return on_ray(config, out, _WORKERS.value, _ADDRESS.value)
+
+    found = batch.run(config, out, started, _BLOCK.value)
+    timing = found["timing"]
+    print(
+        f"{found['inputs']['done']} images done, {found['inputs']['failed']} failed; "
+        f"{timing['images']} now, {timing['images_per_second']:.1f} a second"
+    )
+    print(f"results: {out / 'results'}")
+
+
+def main(arguments: list[str]) -> int:
+    """Do the job that the flags describe; return the exit code."""
+    return command.answer(arguments, launch)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

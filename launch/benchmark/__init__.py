@@ -1,0 +1,1 @@
+"""Benchmarks of this package, and of PyTorch beside it."""

@@ -1,0 +1,94 @@
+"""Time several runs as one program beside as many single ones.
+
+python -m launch.benchmark.populations  points, eight runs
+python -m launch.benchmark.populations --config=configs/gan.py:digits  any config
+python -m launch.benchmark.populations --json=rows.json  rows as JSON too
+
+`alone` is one run's step in a fused call, again and again; `map` and `vmap` are the
+two forms of `gan_jax.training.population`, per step and run. All take turns.
+"""
+
+import argparse
+import json
+import runpy
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.build import datasets, methods, tasks
+from gan_jax.data.feed import resident
+from gan_jax.data.splits import partition
+from gan_jax.networks.compilation import compiled
+from gan_jax.training.population import gather, make_population, side_by_side
+from gan_jax.training.step import initial_state, make_step, make_stretch
+from launch.benchmark.timing import time_in_turns
+
+FORMS = ("map", "vmap")
+
+
+def main() -> None:
+    """Time the forms and print them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="configs/r3gan.py:gaussians8")
+    parser.add_argument("--runs", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=20, help="in one fused call")
+    parser.add_argument("--repeats", type=int, default=5, help="medians of so many")
+    parser.add_argument("--json", type=Path, help="write the row here")
+    options = parser.parse_args()
+    row = {
+        "name": Path(options.config).stem + f" x {options.runs}",
+        **time_forms(options.config, options.runs, options.steps, options.repeats),
+    }
+    print("  ".join(f"{k} {v if k == 'name' else f'{v:.2f}'}" for k, v in row.items()))
+    if options.json:
+        options.json.write_text(json.dumps([row], indent=2) + "\n")
+
+
+def time_forms(place: str, runs: int, steps: int, repeats: int) -> dict[str, float]:
+    """Time a config's runs alone and together; milliseconds per step and run."""
+    path, _, variant = place.partition(":")
+    config = runpy.run_path(path)["get_config"](variant)
+    task = tasks.task(config)
+    dataset = datasets.source(config.data)
+    method = methods.method(config, task, dataset.train.shape[-1])
+    feeds = [
+        resident(partition(dataset, seed, task.roles)["train"], config.batch_size, seed)
+        for seed in range(runs)
+    ]
+    batch = feeds[0].batch
+    arrays = [feed.stretch(0, 1, 1) for feed in feeds]
+    begin = jax.jit(
+        lambda key, own: initial_state(method, key, batch(own, jnp.int32(0)))
+    )
+    states = [begin(jax.random.key(seed), own) for seed, own in enumerate(arrays)]
+    stretch = make_stretch(make_step(method, batch), steps)
+    single = compiled(stretch)
+    together = {form: compiled(make_population(stretch, form)) for form in FORMS}
+    population, stacked, count = gather(states), side_by_side(arrays), np.int32(steps)
+
+    times = time_in_turns(
+        {
+            "alone": lambda: jax.block_until_ready(
+                [single(*run, count) for run in zip(states, arrays, strict=True)]
+            ),
+            **{
+                form: lambda call=call: jax.block_until_ready(
+                    call(population, stacked, count)
+                )
+                for form, call in together.items()
+            },
+        },
+        repeats,
+    )
+    row = {form: float(np.median(each)) / steps / runs for form, each in times.items()}
+    for form in FORMS:
+        row[f"ratio_{form}"] = float(np.median(times["alone"] / times[form]))
+    return row
+
+
+if __name__ == "__main__":
+    main()

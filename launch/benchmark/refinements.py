@@ -1,0 +1,175 @@
+"""Time refinement and shaping: per image, per epoch, and what XLA sets aside.
+
+python -m launch.benchmark.refinements  random networks
+python -m launch.benchmark.refinements --prior=runs/gan  a trained prior's own samples
+python -m launch.benchmark.refinements --json=rows.json  rows as JSON too
+
+Rows: DCGAN's networks at 28x28 and 64x64, with so many examples on their way at once.
+Random networks make all of their steps. Samples of a trained prior end where they are
+as good as the median real image, so that the places of those that have ended matter:
+`waiting` is the time per image in a batch that waits for its last one, over ours. A
+shaping epoch is one of 5,000 images in batches of 64, with numbers of steps by lot.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from gan_jax.build import datasets, methods, tasks
+from gan_jax.data.feed import read, to_float
+from gan_jax.networks.compilation import compiled
+from gan_jax.runs.prior import open_prior
+from gan_jax.search.collaboration import (
+    STOPPINGS,
+    Collaboration,
+    Standard,
+    improve,
+    propose,
+    scores,
+    standard,
+    stops,
+)
+from gan_jax.search.refinement import Observation, Refined
+from gan_jax.training.method import Example, Method
+from gan_jax.training.shaping import Lesson, shape
+from gan_jax.training.state import Player, Variables
+from launch.benchmark.searches import ROWS, setting
+from launch.benchmark.timing import line, time_in_turns
+
+Networks: TypeAlias = tuple[Variables, Variables]
+BATCH, EPOCH, STEPS = 64, 5000, 50
+NEVER = Standard(jnp.float32(0), jnp.float32(-jnp.inf))  # no sample is as good
+
+
+def main() -> None:
+    """Time the rows and print them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--prior", help="workdir of a run: time its own samples")
+    parser.add_argument("--rows", default=",".join(ROWS), help="names, by commas")
+    parser.add_argument("--slots", default="1,16,64", help="examples at once")
+    parser.add_argument("--images", type=int, default=256, help="refined in a call")
+    parser.add_argument("--repeats", type=int, default=3, help="medians of so many")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    options = parser.parse_args()
+    slots = [int(number) for number in options.slots.split(",")]
+    rows: list[dict[str, Any]] = []
+    if options.prior:
+        prior = open_prior(options.prior, "")
+        validation = datasets.parts(prior.config)["validation"]["real"]
+        real = read(validation, np.arange(1000)).image
+        networks = prior.networks.generator, prior.networks.critic
+        given = [(options.prior, prior.method, networks, to_float(real))]
+    else:
+        given = [random_networks(name) for name in options.rows.split(",")]
+    for name, method, networks, real in given:
+        for number in slots:
+            who = Collaboration(*method[:2], steps=STEPS, slots=number)
+            good = NEVER
+            if options.prior:
+                good = standard(who.score_loss, scores(who, networks[1], real))
+            row = time_refinement(
+                who, method, networks, real, good, options.images, options.repeats
+            )
+            rows.append({"name": name, "slots": number, **row})
+            print(line(rows[-1]), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def random_networks(
+    name: str,
+) -> tuple[str, Method, Networks, Array]:
+    """Return the networks of a row as they begin, and no images worth the name."""
+    config = setting(ROWS[name])
+    method = methods.method(config, tasks.task(config), channels=1)
+    keys = jax.random.split(jax.random.key(0), 4)
+    size = config.data.size
+    real = jnp.tanh(jax.random.normal(keys[0], (BATCH, size, size, 1)))
+    generator = method.generator.init(keys[1], method.latent(keys[2], 1))
+    critic = method.critic.init(keys[3], real)
+    return name, method, (generator, critic), real
+
+
+def time_refinement(
+    who: Collaboration,
+    method: Method,
+    networks: Networks,
+    real: Float[Array, "real height width channels"],
+    good: Standard,
+    images: int,
+    repeats: int,
+) -> dict[str, float]:
+    """Time the refinement of samples at stage 1, and a step of shaping.
+
+    Args:
+        who: refines.
+        method: of the prior.
+        networks: its generator's and its critic's variables.
+        real: images that the critic learns from.
+        good: what real images are to the critic: where a refinement ends.
+        images: samples that are refined in a call.
+        repeats: rounds, of which medians are taken.
+
+    Returns:
+        Milliseconds per refined image, steps that it made, the same in batches that
+        wait for their last image as a ratio, seconds per shaping epoch, and MiB.
+    """
+    generator, critic = networks
+    latents = method.latent(jax.random.key(5), images)
+    by_lot = who._replace(stopping=STOPPINGS["probabilistic"])
+
+    def refined(generator: Variables, critic: Variables, latents: Array) -> Refined:
+        ends = stops(who, jax.random.key(0), len(latents), good)
+        proposals = propose(who, generator, latents)
+        return improve(
+            who, generator, critic, proposals, Observation(), ends, good.score
+        )
+
+    statistics = {name: v for name, v in critic.items() if name != "params"}
+    optimizer = method.critic_optimizer.init(critic["params"])
+    player = Player(critic["params"], statistics, optimizer)
+    weights = {
+        name: jnp.float32(term.weight) for name, term in method.critic_terms.items()
+    }
+    some = real[:BATCH]
+    drawn = method.latent(jax.random.key(6), len(some))
+    lesson = Lesson(Example(some, None, None), drawn, Observation())
+
+    def shaped(generator: Variables, player: Player, lesson: Lesson) -> Any:
+        key = jax.random.key(7)
+        return shape(method, by_lot, generator, player, weights, lesson, key)
+
+    run = compiled(refined).lower(generator, critic, latents).compile()
+    part = compiled(refined)  # of one batch, which waits for its last image
+    step = compiled(shaped)
+    batches = [latents[at : at + who.slots] for at in range(0, images, who.slots)]
+    times = time_in_turns(
+        {
+            "refined": lambda: jax.block_until_ready(run(generator, critic, latents)),
+            "waiting": lambda: [
+                jax.block_until_ready(part(generator, critic, some)) for some in batches
+            ],
+            "shaped": lambda: jax.block_until_ready(step(generator, player, lesson)),
+        },
+        repeats,
+    )
+    found = run(generator, critic, latents)
+    return {
+        "ms_per_image": float(np.median(times["refined"])) / images,
+        "steps": float(found.steps.mean()),
+        "waiting": float(np.median(times["waiting"] / times["refined"])),
+        "shaping_epoch_s": float(np.median(times["shaped"])) * EPOCH / BATCH / 1e3,
+        "mebibytes": run.memory_analysis().temp_size_in_bytes / 2**20,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Time latent searches: by batch, beside a loop over images, PyTorch, and in a queue.
+
+python -m launch.benchmark.searches  random networks, our search alone
+python -m launch.benchmark.searches --peers  PyTorch eager beside, where installed
+python -m launch.benchmark.searches --prior=runs/wgan_gp  a queue of its test images
+python -m launch.benchmark.searches --json=rows.json  rows as JSON too
+
+Rows: DCGAN's networks at 28x28 and 64x64 with so many searches at once, in image-
+iterations per second: how often the latent of some image is moved. `loop` searches one
+image after the other, with the same program. `natural` is our optimiser of latents; all
+else is Adam, which PyTorch has too. Memory is what XLA sets aside for one call. The
+queue is timed twice: with places that waiting images take as soon as one has converged,
+and in whole batches that wait for their last image.
+"""
+
+import argparse
+import functools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+
+from gan_jax.apps.inpaint.masked_images import of_data, reduced
+from gan_jax.build import methods, searches, tasks
+from gan_jax.config import defaults as configs
+from gan_jax.data.holes import centre
+from gan_jax.losses.inpainting import near_weights
+from gan_jax.networks.compilation import compiled
+from gan_jax.runs.prior import Prior, open_prior
+from gan_jax.search.completion import Observation, Terms, completion_loss, for_one
+from gan_jax.search.latent import Search, as_tree, begin, make_turn, prepare
+from gan_jax.search.natural_gradient import natural_gradient
+from launch.benchmark.timing import import_peers, line, time_in_turns
+
+ROWS = {
+    "latent_search_28": {"data.size": 28, "network.depth": 2},
+    "latent_search_64": {
+        "data.size": 64,
+        "network.depth": 4,
+        "network.width": 32,
+        "network.critic_width": 32,
+    },
+}
+RATE, PRIOR = 0.03, 0.003
+
+
+def main() -> None:
+    """Time the rows, or a queue, and print them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--peers", action="store_true", help="time PyTorch too")
+    parser.add_argument("--rows", default=",".join(ROWS), help="names, by commas")
+    parser.add_argument("--slots", default="1,16,64,256", help="searches at once")
+    parser.add_argument("--prior", help="workdir of a run: time a queue under it")
+    parser.add_argument("--queue", type=int, default=512, help="images that wait")
+    parser.add_argument("--repeats", type=int, default=5, help="medians of so many")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    options = parser.parse_args()
+    if options.prior:
+        rows = [time_queue(open_prior(options.prior, ""), options.queue)]
+        print(line(rows[0]), flush=True)
+    else:
+        peers = import_peers() if options.peers else None
+        rows = []
+        for name in options.rows.split(","):
+            for slots in map(int, options.slots.split(",")):
+                row = time_search(setting(ROWS[name]), slots, options.repeats, peers)
+                rows.append({"name": name, "slots": slots, **row})
+                print(line(rows[-1]), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def setting(changes: dict[str, int]) -> ConfigDict:
+    """Return the config of one row: DCGAN with changes."""
+    config = configs.generation("searches")
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def time_search(
+    config: ConfigDict,
+    slots: int,
+    repeats: int,
+    peers: ModuleType | None = None,
+    work: int = 4096,
+) -> dict[str, float]:
+    """Time searches of as many images as there are slots.
+
+    Args:
+        config: of the networks.
+        slots: searches at once.
+        repeats: rounds.
+        peers: PyTorch's search, to be timed too.
+        work: image-iterations of 28x28 in a call, about a second's.
+
+    Returns:
+        Image-iterations per second as medians over rounds in which everything ran
+        once, their ratios above 1 where ours is faster, and MiB.
+    """
+    size = config.data.size
+    method = methods.method(config, tasks.task(config), channels=1)
+    keys = jax.random.split(jax.random.key(0), 5)
+    images = jnp.tanh(jax.random.normal(keys[0], (slots, size, size, 1)))
+    mask = jnp.broadcast_to(centre(keys[1], size, size), images.shape)
+    problems = Observation(images * mask, mask, jax.vmap(near_weights)(mask))
+    starts = jnp.clip(method.latent(keys[2], slots), -1.0, 1.0)[None]
+    loss = completion_loss(
+        for_one(method.generator, method.generator.init(keys[3], starts[0])),
+        for_one(method.critic, method.critic.init(keys[4], images)),
+        lambda image: image,
+        Terms(prior=PRIOR),
+    )
+    iterations = max(4, work * 28**2 // (slots * size**2))
+    adam = Search(loss, optax.adam(RATE), iterations=iterations)
+    natural = adam._replace(optimizer=natural_gradient(RATE))
+    looped = min(slots, 4)  # images of the loop: its rate does not depend on them
+    one_by_one = [
+        _part(starts, problems, slice(image, image + 1)) for image in range(looped)
+    ]
+    with_adam, alone, with_natural = (
+        prepare(which, iterations, compiled) for which in (adam, adam, natural)
+    )
+    calls: dict[str, Callable[[], object]] = {
+        "ours": lambda: with_adam(starts, problems, slots),
+        "loop": lambda: [alone(*image, 1) for image in one_by_one],
+        "natural": lambda: with_natural(starts, problems, slots),
+    }
+    done = {"ours": slots, "loop": looped, "natural": slots, "torch": slots}
+    if peers is not None:
+        calls["torch"] = peers.make_search(
+            config, *map(np.asarray, problems), RATE, PRIOR, iterations
+        )
+    times = time_in_turns(calls, repeats)
+    rates = {
+        name: 1e3 * done[name] * iterations / taken for name, taken in times.items()
+    }
+    row = {name: float(np.median(rate)) for name, rate in rates.items()}
+    row |= {
+        f"ratio_to_{name}": float(np.median(rates["ours"] / rates[name]))
+        for name in ("loop", "torch")
+        if name in rates
+    }
+    return row | {"mebibytes": _mebibytes(adam, starts, problems, slots, iterations)}
+
+
+def _part(
+    starts: Float[Array, "restarts images latent"], problems: Observation, at: slice
+) -> tuple[Array, Observation]:
+    return starts[:, at], jax.tree.map(lambda leaf: leaf[at], problems)
+
+
+def _mebibytes(
+    search: Search,
+    starts: Float[Array, "restarts images latent"],
+    problems: Observation,
+    slots: int,
+    length: int,
+) -> float:
+    """Return what XLA sets aside for the work of one call, arguments left out."""
+    state = jax.vmap(functools.partial(begin, search))(starts[0])
+    jobs, fresh = jnp.arange(slots, dtype=jnp.int32), jnp.ones(slots, bool)
+    turn = compiled(make_turn(search, length)).lower(
+        as_tree(search.loss), state, starts[0], problems, jobs, fresh
+    )
+    return turn.compile().memory_analysis().temp_size_in_bytes / 2**20
+
+
+def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
+    """Time a queue of test images, with and without places for those that wait.
+
+    Searches of Yeh's loss that end after 25 iterations without 1% of progress.
+
+    Returns:
+        Seconds of both ways, their ratio, iterations that an image made on the average
+        and at most, and the largest difference of a residual (0: the same results).
+    """
+    size = prior.config.data.size
+    given = of_data(prior, "test", images, centre, seed=0)
+    pairs = [reduced(target, size) for target in given]
+    values, mask, _ = (jnp.asarray(np.stack(side)) for side in zip(*pairs, strict=True))
+    problems = Observation(values * mask, mask, jax.vmap(near_weights)(mask))
+    networks, method = prior.networks, prior.method
+    search = Search(
+        completion_loss(
+            for_one(method.generator, networks.generator),
+            for_one(method.critic, networks.critic),
+            lambda image: image,
+            Terms(
+                prior=PRIOR,
+                score_loss=searches.score_loss(prior.config, "unlikely", "trained"),
+                real_score=prior.real_score,
+            ),
+        ),
+        optax.adam(RATE),
+        searches.support(prior.config),
+        iterations=1000,
+        patience=25,
+        progress=0.01,
+    )
+    run = prepare(search, 25, compiled)
+    latent = method.latent(jax.random.key(0), len(given))
+    starts = jnp.clip(latent, -1.0, 1.0)[None]
+    parts = [slice(first, first + slots) for first in range(0, len(given), slots)]
+    run(starts, problems, slots)  # compiled for both numbers of images
+    run(*_part(starts, problems, parts[0]), slots)
+
+    began = time.perf_counter()
+    queued = run(starts, problems, slots)
+    seconds = time.perf_counter() - began
+    began = time.perf_counter()
+    whole = [run(*_part(starts, problems, at), slots) for at in parts]
+    in_batches = time.perf_counter() - began
+    steps = queued.restarts.steps
+    residual = np.concatenate([found.residual for found in whole])
+    return {
+        "images": len(given),
+        "continuous_seconds": seconds,
+        "batches_seconds": in_batches,
+        "ratio": in_batches / seconds,
+        "mean_iterations": float(steps.mean()),
+        "most_iterations": float(steps.max()),
+        "difference": float(np.abs(queued.residual - residual).max()),
+    }
+
+
+if __name__ == "__main__":
+    main()
