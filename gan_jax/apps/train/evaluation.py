@@ -19,7 +19,7 @@ from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.report.page import Figure
 from gan_jax.report.terminal import say
 from gan_jax.runs.feature_network import open_feature_network
-from gan_jax.runs.inference import make_players
+from gan_jax.runs.inference import make_model
 from gan_jax.tasks.task import Asked, Samples
 from gan_jax.training.distributed import all_succeeded
 from gan_jax.training.state import Trained
@@ -49,19 +49,19 @@ class Evaluation:
             self._reason = str(error)
             say(f"FID and its like cannot be measured: {error}")
         self._real: dict[tuple[str, int], Embedding] = {}
-        self._using = make_players(run.method, run.task)
+        self._open_model = make_model(run.method, run.task.render)
 
     def draw(self, networks: Trained) -> UInt8[np.ndarray, "h w 3"]:
         """Draw the task's plate on validation images, the same ones at every step."""
         key = jax.random.fold_in(self._key, 1_000_002)
         part = self._run.parts["validation"]
-        return self._run.task.picture(self._using(networks), part, key)
+        return self._run.task.picture(self._open_model(networks), part, key)
 
     def figures(self, networks: Trained) -> Sequence[Figure]:
         """Draw the task's further plots on test images."""
         key = jax.random.fold_in(self._key, 1_000_004)
         part = self._run.parts["test"]
-        return self._run.task.figures(self._using(networks), part, key)
+        return self._run.task.figures(self._open_model(networks), part, key)
 
     def measure(self, networks: Trained, part: str, count: int) -> Measured:
         """Measure a generator on a part of the data.
@@ -74,7 +74,7 @@ class Evaluation:
         """
         method = self._run.method
         keys, asked = self._ask(part, count)
-        generate = self._using(networks).generate
+        generate = self._open_model(networks).sample
         shapes = jax.tree.leaves(asked.condition)
         count = len(shapes[0]) if shapes else count
         generated = generate(keys[1], asked.condition, count)

@@ -25,7 +25,7 @@ from gan_jax.runs.summary import (
     parameters_digest,
 )
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.distributed import is_main, local_copy
+from gan_jax.training.distributed import is_main
 from gan_jax.training.method import Example
 from gan_jax.training.state import Trained, TrainState, trained
 
@@ -143,6 +143,4 @@ def keep_prior(run: Run, chosen: Trained) -> float:
         for step in kept.steps:
             kept.delete(step)
         kept.save(int(networks.step), networks._asdict())
-    return measure_real_score(
-        run.method, local_copy(networks.critic), lambda: run.parts
-    )
+    return measure_real_score(run.method, networks, lambda: run.parts)
