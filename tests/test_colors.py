@@ -333,13 +333,13 @@ def test_a_teachers_classifier_is_known_by_its_weights():
     variables = jax.eval_shape(
         module.init, jax.random.key(0), jnp.zeros((1, 32, 32, 1))
     )
-    assert classifier.fitting(variables) == module
-    classifier.expects(variables, (32, 32, 1))
+    assert classifier.classifier_for(variables) == module
+    classifier.check_image_shape(variables, (32, 32, 1))
     for shape in ((64, 64, 1), (32, 32, 3)):
-        with pytest.raises(InputError, match="takes other images than"):
-            classifier.expects(variables, shape)
+        with pytest.raises(InputError, match="does not accept"):
+            classifier.check_image_shape(variables, shape)
     with pytest.raises(InputError, match="not the weights of a classifier"):
-        classifier.fitting({"params": {"Dense_0": 3}})
+        classifier.classifier_for({"params": {"Dense_0": 3}})
 
 
 @pytest.mark.parametrize(

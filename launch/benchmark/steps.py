@@ -131,7 +131,7 @@ def time_step(
             calls["torch_compiled"] = module.make_step(
                 config, work.images, compiled=True
             )
-    with mock.patch.object(convolutions, "runs_by_phases", lambda: False):
+    with mock.patch.object(convolutions, "use_cpu_forms", lambda: False):
         direct = work.lowered()
         if "flax" in peers:
             calls["flax"] = work.calling(direct.compile())
