@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import ArraySource, Dataset, select
-from gan_jax.data.datasets.loaders import digits
+from gan_jax.data.datasets.embedded import digits
 from gan_jax.networks.classifier import Classifier, check_image_shape
 from gan_jax.runs import feature_network as classifier
 from gan_jax.runs.classification import classifier_update, shifted, turned

@@ -12,7 +12,7 @@ import configs.colorize as configs_of_colorize
 from gan_jax.build import methods, tasks
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
-from gan_jax.data.datasets import loaders
+from gan_jax.data.datasets import embedded
 from gan_jax.data.feed import Images
 from gan_jax.networks import chroma, classifier, unet
 from gan_jax.networks import constant as blind
@@ -34,7 +34,7 @@ def made(variant, **values):
 
 
 def batch(count=4, size=32):
-    images = loaders.photos(size, count).train.images
+    images = embedded.photos(size, count).train.images
     return {"real": Images(images, np.zeros(count, np.int32))}
 
 
@@ -369,7 +369,7 @@ def test_grey_data_have_no_colours():
 def test_plain_baselines_have_the_lightness_of_the_truth():
     config = made("lsgan")
     task = tasks.task(config)
-    part = {"real": loaders.photos(32, 30).train}
+    part = {"real": embedded.photos(32, 30).train}
     asked = task.ask(part, jax.random.key(0), 100)
     assert len(asked.truth) == 30  # each once
     truth, _ = color.split(asked.truth)

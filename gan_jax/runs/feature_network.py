@@ -238,7 +238,7 @@ def _train(
     with Progress(steps, 0, "classifier") as progress:
         for first in range(0, steps, _FUSED):
             count = min(_FUSED, steps - first)
-            arrays = feed.stretch(first, count, _FUSED)
+            arrays = feed.load(first, count, _FUSED)
             player, loss = advance(player, arrays, np.int32(first), np.int32(count))
             # Waiting here keeps the progress shown true.
             progress.advance(first + count, {"loss": float(loss)})

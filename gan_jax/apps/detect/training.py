@@ -161,7 +161,7 @@ def train_detector(
         ):
             while step < end and step - best_step < settings.patience * settings.every:
                 count = min(config.fused_steps, end - step, _left(step, settings.every))
-                arrays = this.feed.stretch(step, count, config.fused_steps)
+                arrays = this.feed.load(step, count, config.fused_steps)
                 state, logs = advance(state, arrays, np.int32(count), history)
                 logs = jax.device_get(logs)
                 write_logs(journal, logs, step, count, config.log_every)
@@ -243,7 +243,7 @@ class Start(NamedTuple):
 
 def _fresh(this: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Variables:
     key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_019)
-    batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
+    batch = this.feed.batch(this.feed.load(0, 1, 1), jnp.int32(0))
     return initial_state(prior.method, key, batch).critic.variables
 
 

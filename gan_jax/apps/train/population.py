@@ -49,9 +49,7 @@ class TrainedTogether:
 
     def arrays(self, first: int, count: int, room: int) -> PyTree:
         """Read what some critic steps of all runs need, as a feed's `stretch` does."""
-        given = [
-            record.this.feed.stretch(first, count, room) for record in self._records
-        ]
+        given = [record.this.feed.load(first, count, room) for record in self._records]
         if self._alone:
             return given[0]
         # A resident feed gives the same arrays every time: they are stacked once.

@@ -123,7 +123,7 @@ def keep_prior(this: Run, chosen: Trained) -> float:
         `Prior.real_score` of these networks.
     """
     key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_003)
-    arrays = this.feed.stretch(0, _BATCHES, _BATCHES)
+    arrays = this.feed.load(0, _BATCHES, _BATCHES)
 
     def example(arrays: PyTree, step: Array) -> Example:
         batch = this.feed.batch(arrays, step)

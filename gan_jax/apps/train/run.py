@@ -111,7 +111,7 @@ def _crews(states: Sequence[TrainState]) -> list[list[int]]:
 
 def initialise(this: Run) -> TrainState:
     """Make the state of step 0, replicated over the mesh."""
-    arrays = this.feed.stretch(0, 1, 1)
+    arrays = this.feed.load(0, 1, 1)
     everywhere = NamedSharding(this.mesh, PartitionSpec())
 
     def init(words: UInt32[Array, "words"], arrays: PyTree) -> TrainState:
