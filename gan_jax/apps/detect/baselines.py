@@ -19,8 +19,8 @@ from gan_jax.apps.detect.detector import Scorer, plain_scale
 from gan_jax.apps.detect.report import SEPARATION
 from gan_jax.apps.detect.snapshots import Snapshots
 from gan_jax.apps.inpaint.masked_images import MaskedImage
-from gan_jax.apps.inpaint.observations import as_task
-from gan_jax.apps.inpaint.search import found_for, prepare_search
+from gan_jax.apps.inpaint.observations import observe, required
+from gan_jax.apps.inpaint.search import prepare_search, search_latents
 from gan_jax.apps.train.setup import Run
 from gan_jax.evaluation.detection import Detection, detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
@@ -131,9 +131,7 @@ def measured_searches(
         signals: that interrupt it.
     """
     normal = normal_images(this, "test")
-    prepared = prepare_search(
-        prior, config.reconstruction, config.search, "reconstruction"
-    )
+    prepared = prepare_search(config, prior, config.reconstruction, "reconstruction")
     rows: list[Tested] = []
     for name, (images, base_rate) in kinds.items():
         both = np.concatenate([normal, images])
@@ -143,10 +141,12 @@ def measured_searches(
         some = np.sort(draw.permutation(places)[: config.baselines.searched])
         whole = np.ones(both.shape[1:3], bool)
         given = [MaskedImage(f"{at:06d}", f"{at:06d}", both[at], whole) for at in some]
-        task, _ = as_task(prior, "none", given, prior.config.data.size)
+        observed = required(*observe(prior, "none", given))
         plain = re.sub(r"[^\w.-]", "_", name)
         path = this.workdir / "searches" / f"{plain}.npz"
-        found = found_for(config, prior, task, prepared, path, name, signals).found
+        found, _ = search_latents(
+            config, prior, observed, prepared, path, name, signals
+        )
         is_normal = some < len(normal)
         ours = np.concatenate([scores[NORMAL], scores[name]])[some]
         for method, values in (
