@@ -16,7 +16,7 @@ Image8 = UInt8[np.ndarray, "_ _ _"]
 
 Prepared = TypeVar("Prepared")
 Read = Callable[[Path], bytes]
-"""Gives the content of a file, or raises `BrokenImageError`."""
+"""Returns the content of a file, or raises `BrokenImageError`."""
 
 
 class Given(NamedTuple, Generic[Prepared]):

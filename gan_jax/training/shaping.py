@@ -1,8 +1,8 @@
-"""Discriminator shaping: a critic that goes on learning, from refined samples.
+"""Discriminator shaping: training a critic further, on samples that it has refined.
 
-Liu, Kothari & Alahi 2019 (arXiv 1902.00633), section 3.3: the critic's own update,
-with what it has itself refined as the fakes, so that its slopes lead to real images
-where samples are. The generator rests.
+Liu, Kothari & Alahi 2019 (arXiv 1902.00633), section 3.3: the critic's update with its
+own refined samples as fakes, so that its gradients at samples lead to real images. The
+generator is fixed.
 """
 
 from typing import NamedTuple
@@ -27,19 +27,19 @@ from gan_jax.training.updates import Log, critic_update
 
 
 class Lesson(NamedTuple):
-    """What a critic learns from in one step."""
+    """The inputs of one step of shaping."""
 
     example: Example
     """Real images."""
     latents: PyTree[Array]
-    """Of the proposals: drawn, or searched for images with holes."""
-    problems: Observation
-    """Under which the proposals are generated."""
+    """Latents of the proposals: drawn, or searched for images with holes."""
+    known: Observation
+    """Conditions and known pixels of the proposals."""
 
 
 def shape(
     method: Method,
-    who: Collaboration,
+    how: Collaboration,
     generator: Variables,
     critic: Player,
     weights: dict[str, Float[Array, ""]],
@@ -50,34 +50,36 @@ def shape(
     """Update a critic once on real images and on samples that it has refined.
 
     Args:
-        method: the method by which the critic was trained, with the optimiser by which
-            it goes on.
-        who: refines, with the critic as it is.
-        generator: its variables, which stay.
-        critic: as it is.
-        weights: of the recipe's critic terms.
-        lesson: a batch.
-        key: of this step.
-        refiner: the critic that refines instead, for one that only learns to tell what
-            comes of it from real images.
+        method: The method by which the critic was trained, with the optimiser that is
+            used now.
+        how: The refinement.
+        generator: Variables of the generator.
+        critic: The critic.
+        weights: Weights of the method's critic terms.
+        lesson: A batch.
+        key: Random key of this step.
+        refiner: Variables of the critic that refines; None = the critic itself.
+
+    Returns:
+        The updated critic, and the values to be logged.
     """
     by = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)
-    example, latents, problems = lesson
-    proposals = propose(who, generator, latents, problems.condition)
-    real_scores = scores(who, by, example.real, example.real_condition)
-    real = standard(who.score_loss, real_scores)
+    example, latents, known = lesson
+    proposals = propose(how, generator, latents, known.condition)
+    real_scores = scores(how, by, example.real, example.real_condition)
+    real = standard(how.score_loss, real_scores)
     refined = improve(
-        who,
+        how,
         generator,
         by,
         proposals,
-        problems,
-        stops(who, stop_key, len(proposals), real),
+        known,
+        stops(how, stop_key, len(proposals), real),
         real.score,
     )
-    fake = paint(who, generator, refined.activation, problems)
-    example = example._replace(condition=problems.condition)
+    fake = paint(how, generator, refined.activation, known)
+    example = example._replace(condition=known.condition)
     critic, log = critic_update(method, critic, weights, example, fake, term_key)
     course = {
         "refinement/proposed": refined.proposed,
