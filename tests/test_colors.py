@@ -373,15 +373,19 @@ def test_plain_baselines_have_the_lightness_of_the_truth():
     asked = task.ask(part, jax.random.key(0), 100)
     assert len(asked.truth) == 30  # each once
     truth, _ = color.split(asked.truth)
-    for name, make in task.baselines.items():
+    for name, make in task.evaluation.baselines.items():
         images = make(asked, part)
         light, ab = color.split(images)
         assert float(jnp.abs(light - truth).max()) < 1e-2
-        scores = {key: score(images, asked) for key, score in task.scores.items()}
+        scores = {
+            key: score(images, asked) for key, score in task.evaluation.scores.items()
+        }
         assert scores["psnr"] > 10 and 0 < scores["ssim"] <= 1
         if name == "grey":
             assert scores["colourfulness"] < 0.1
             assert float(jnp.abs(ab).max()) < 1e-3
-    exact = {key: score(asked.truth, asked) for key, score in task.scores.items()}
+    exact = {
+        key: score(asked.truth, asked) for key, score in task.evaluation.scores.items()
+    }
     assert exact["ssim"] == pytest.approx(1) and exact["ab_error"] == 0
     assert exact["colourfulness"] == exact["colourfulness_real"]

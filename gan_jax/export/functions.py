@@ -15,7 +15,7 @@ from gan_jax.data import color
 from gan_jax.networks.stages import image_of
 from gan_jax.runs.prior import Prior, blank_batch, describe, open_colorizer, open_prior
 from gan_jax.runs.workdir import read_summary
-from gan_jax.tasks.task import Told
+from gan_jax.tasks.task import ConditionArray
 from gan_jax.training.state import Variables
 
 _BATCH = "batch"
@@ -86,7 +86,7 @@ def _generator(path: str, commands: str) -> Portable:
     prior = open_prior(path, commands)
     config, method = prior.config, prior.method
     task = tasks.task(config)
-    drawn = config.latent.prior != "none"
+    drawn = method.has_latent
     example = jax.eval_shape(
         method.present, jax.random.key(0), blank_batch(config, prior.channels)
     )
@@ -102,7 +102,7 @@ def _generator(path: str, commands: str) -> Portable:
     latents = [_latent(config.latent.prior, config.latent.size)] if drawn else []
     conditions = [
         _condition(told, leaf.shape[1:])
-        for told, leaf in zip(task.told, maps, strict=True)
+        for told, leaf in zip(task.condition, maps, strict=True)
     ]
     # Of all generators only perceptrons, whose points lie anywhere, end without tanh.
     bounded = config.network.generator != "perceptron"
@@ -149,7 +149,7 @@ def _latent(prior: str, size: int) -> Port:
     return Port("latent", (_BATCH, size), interval, meaning, shown)
 
 
-def _condition(told: Told, shape: tuple[int, ...]) -> Port:
+def _condition(told: ConditionArray, shape: tuple[int, ...]) -> Port:
     example = f"np.zeros({(_EXAMPLES, *shape)}, np.float32)"
     return Port(told.name, (_BATCH, *shape), told.interval, told.meaning, example)
 

@@ -27,6 +27,8 @@ class Objective(NamedTuple):
     paired: bool = False
     """Whether the generator's loss compares with real scores: then a score alone means
     nothing, and whoever uses the critic needs those of real images beside it."""
+    energies: bool = False
+    """Whether scores are energies, low for real images."""
 
 
 def _logistic_critic(real_scores: Scores, fake_scores: Scores) -> Scores:
@@ -83,7 +85,7 @@ def ebgan(margin: float) -> Objective:
         """E(G)."""
         return fake_scores
 
-    return Objective(critic, generator)
+    return Objective(critic, generator, energies=True)
 
 
 def _difference_critic(real_scores: Scores, fake_scores: Scores) -> Scores:

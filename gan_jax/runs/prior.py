@@ -192,7 +192,7 @@ def open_colorizer(path: str, commands: str) -> Prior:
             from a latent.
     """
     prior = open_prior(path, commands, program="colorize")
-    if prior.config.latent.prior != "none":
+    if prior.method.has_latent:
         raise InputError(
             f"prior {prior.workdir} starts from a latent, so a grey image has no one "
             "colouring: train one with --config.network.generator=unet or chroma, and "

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
@@ -21,16 +21,25 @@ from gan_jax.evaluation.color import ab_error, colourfulness
 from gan_jax.evaluation.restoration import pooled_psnr, psnr, ssim
 from gan_jax.losses.reconstruction import class_distribution
 from gan_jax.networks import classifier
+from gan_jax.report.cards import fid_card
 from gan_jax.report.page import Card
-from gan_jax.tasks.cards import fid_card
 from gan_jax.tasks.plates.colors import plate, published
-from gan_jax.tasks.task import Asked, Model, Samples, Task, Told
+from gan_jax.tasks.task import (
+    ConditionArray,
+    Model,
+    Picture,
+    Request,
+    Samples,
+    Task,
+    TaskEvaluation,
+    TaskReport,
+)
 from gan_jax.training.method import Example, LossInputs, Term
 
 TEACHER = "teacher"
 """Under which name a teacher's variables lie among what is frozen."""
 
-_LIGHTNESS = Told(
+_LIGHTNESS = ConditionArray(
     "lightness", (-1.0, 1.0), "CIE lightness L, from -1 for black to 1 for white"
 )
 _ROWS = 10  # images of a plate, one below the other
@@ -56,33 +65,38 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
     terms = {"reconstruction": Term(weight, reconstruction)}
     if class_weight:
         terms["class_distribution"] = Term(class_weight, _class_distribution)
-    return Task(
-        roles={"real": 1.0},
-        told=(_LIGHTNESS,),
-        present=present,
-        generator_terms=terms,
-        ask=ask,
+    evaluation = TaskEvaluation(
         scores={
-            "psnr": lambda images, asked: _mean(psnr, images, _truth(asked)),
-            "psnr_pooled": lambda images, asked: pooled_psnr(images, _truth(asked)),
-            "ssim": lambda images, asked: _mean(ssim, images, _truth(asked)),
-            "ab_error": lambda images, asked: ab_error(images, _truth(asked)),
-            "colourfulness": lambda images, asked: colourfulness(images),
-            "colourfulness_real": lambda images, asked: colourfulness(_truth(asked)),
+            "psnr": lambda images, request: _mean(psnr, images, _truth(request)),
+            "psnr_pooled": lambda images, request: pooled_psnr(images, _truth(request)),
+            "ssim": lambda images, request: _mean(ssim, images, _truth(request)),
+            "ab_error": lambda images, request: ab_error(images, _truth(request)),
+            "colourfulness": lambda images, request: colourfulness(images),
+            "colourfulness_real": lambda images, request: colourfulness(
+                _truth(request)
+            ),
         },
-        judge=None,
-        criterion=("fid",),
-        picture=_picture,
+        baselines={"grey": _grey, "mean colour": _mean_colour},
+    )
+    report = TaskReport(
+        plate=lambda model, part, key: comparison({"colorized": model}, part, key),
         cards=_cards,
         caption=(
             "Images that were not trained on: their lightness alone, as they were "
             "colorized, and their true colours."
         ),
         published=lambda dataset, metrics: published(metrics.get("psnr")),
+        comparison=comparison,
+    )
+    return Task(
+        present,
+        condition=(_LIGHTNESS,),
+        generator_terms=terms,
         channels=_channels,
         render=lambda ab, lightness: color.merge(lightness, ab),
-        baselines={"grey": _grey, "mean colour": _mean_colour},
-        comparison=comparison,
+        requests=requests,
+        evaluation=evaluation,
+        report=report,
     )
 
 
@@ -95,32 +109,26 @@ def present(key: PRNGKeyArray, batch: Batch) -> Example:
     return Example(ab, lightness, lightness)
 
 
-def ask(part: Part, key: PRNGKeyArray, count: int) -> Asked:
+def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
     """Return the lightness of the first images of a part, each once."""
     source = part["real"]
     images = to_float(read(source, np.arange(min(count, len(source)))).image)
     lightness, _ = color.split(images)
-    return Asked(lightness, np.asarray(images))
+    return Request(lightness, np.asarray(images))
 
 
-def comparison(
-    models: Mapping[str, Model], part: Part, key: PRNGKeyArray
-) -> UInt8[np.ndarray, "h w 3"]:
+def comparison(models: Mapping[str, Model], part: Part, key: PRNGKeyArray) -> Picture:
     """Draw images grey, as each generator colorizes them, and as they are."""
-    asked = ask(part, key, 4 * _ROWS)
-    truth = _truth(asked)
+    request = requests(part, key, 4 * _ROWS)
+    truth = _truth(request)
     made = {
-        name: each.sample(key, asked.condition, len(truth))
+        name: each.sample(key, request.condition, len(truth))
         for name, each in models.items()
     }
     return plate(
-        {"grey": _grey(asked, part), **made, "true colours": truth},
+        {"grey": _grey(request, part), **made, "true colours": truth},
         min(_ROWS, len(truth)),
     )
-
-
-def _picture(model: Model, part: Part, key: PRNGKeyArray) -> UInt8[np.ndarray, "h w 3"]:
-    return comparison({"colorized": model}, part, key)
 
 
 def _class_distribution(inputs: LossInputs) -> Float[Array, "batch"]:
@@ -139,9 +147,9 @@ def _channels(channels: int) -> int:
     return 2
 
 
-def _truth(asked: Asked) -> Samples:
-    assert asked.truth is not None  # `ask` gives it
-    return asked.truth
+def _truth(request: Request) -> Samples:
+    assert request.truth is not None  # `requests` gives it
+    return request.truth
 
 
 def _mean(
@@ -150,22 +158,22 @@ def _mean(
     return float(np.mean([measure(*pair) for pair in zip(images, truth, strict=True)]))
 
 
-def _grey(asked: Asked, part: Part) -> Samples:
-    return _uniform(asked, np.zeros(2))
+def _grey(request: Request, part: Part) -> Samples:
+    return _uniform(request, np.zeros(2))
 
 
-def _mean_colour(asked: Asked, part: Part) -> Samples:
+def _mean_colour(request: Request, part: Part) -> Samples:
     source = part["real"]
     images = read(source, np.arange(min(_MEAN_OF, len(source)))).image
     _, ab = color.split(to_float(images))
-    return _uniform(asked, np.asarray(ab).mean(axis=(0, 1, 2)))
+    return _uniform(request, np.asarray(ab).mean(axis=(0, 1, 2)))
 
 
-def _uniform(asked: Asked, ab: Float[np.ndarray, "2"]) -> Samples:
+def _uniform(request: Request, ab: Float[np.ndarray, "2"]) -> Samples:
     """Return all pixels one colour."""
-    shape = (*asked.condition.shape[:-1], 2)
+    shape = (*request.condition.shape[:-1], 2)
     flat = jnp.broadcast_to(jnp.asarray(ab, jnp.float32), shape)
-    return np.asarray(color.merge(asked.condition, flat))
+    return np.asarray(color.merge(request.condition, flat))
 
 
 def _cards(metrics: Mapping[str, Any]) -> Sequence[Card]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import flax.linen as nn
+import jax
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
@@ -62,7 +63,7 @@ class Method(NamedTuple):
     critic: nn.Module
     objective: Objective
     latent: Callable[[PRNGKeyArray, int], PyTree[Array]]
-    """`latent(key, count)`: draws from the prior of z."""
+    """`latent(key, count)` draws latents; None where images start from a condition."""
     present: Callable[[PRNGKeyArray, Batch], Example]
     """`present(key, batch)`: the task's real images and conditions."""
     generator_optimizer: optax.GradientTransformation
@@ -81,3 +82,8 @@ class Method(NamedTuple):
     """Of the adversarial part of the generator's loss."""
     penalised: nn.Module | None = None
     """The critic as penalties see it, in full precision; None = as it is."""
+
+    @property
+    def has_latent(self) -> bool:
+        """Whether images start from a latent; otherwise a condition determines them."""
+        return self.latent(jax.random.key(0), 1) is not None

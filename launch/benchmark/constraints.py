@@ -35,7 +35,7 @@ from gan_jax.search.completion import Observation, Terms, completion_loss, for_o
 from gan_jax.search.latent import Search, prepare
 from gan_jax.search.natural_gradient import natural_gradient
 from gan_jax.tasks.plates.constraints import constraint_grid
-from gan_jax.tasks.task import Asked, Samples
+from gan_jax.tasks.task import Request, Samples
 from launch.benchmark.timing import line
 
 _KEY = 20_191_100  # fixed: both ways get the same pixels
@@ -59,7 +59,7 @@ def main() -> None:
     conditional = open_prior(options.conditional, "")
     prior = open_prior(options.prior, "")
     this = assemble(conditional.config, conditional.workdir)
-    told = [each.name for each in this.task.told]
+    told = [each.name for each in this.task.condition]
     if told != ["values", "mask"] or prior.config.task != "samples":
         parser.error("--conditional names a pixelcgan, --prior a plain GAN")
     if prior.config.data != conditional.config.data:
@@ -109,7 +109,7 @@ def main() -> None:
 
 def searching(
     prior: Prior,
-    asked: Asked,
+    asked: Request,
     optimizer: optax.GradientTransformation,
     iterations: int,
     restarts: int,

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.build import networks as architectures
+from gan_jax.build import tasks
 from gan_jax.config.errors import Interrupted
 from gan_jax.data.splits import Part
 from gan_jax.losses import inpainting
@@ -79,7 +80,7 @@ class Refiner:
         self._prior, self._who, self._signals = prior, who, signals
         self._together = together
         self._sign = -1.0 if architectures.gives_energies(prior.config) else 1.0
-        bounded = prior.config.task != "points"
+        bounded = not tasks.task(prior.config).points
         self._real = unseen_example(prior.method, part)
 
         def refined(

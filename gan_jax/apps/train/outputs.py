@@ -42,7 +42,7 @@ class Outputs:
             workdir, config = self.run.workdir, self.run.config
             enter = stack.enter_context
             self._checkpoints = enter(Checkpoints(workdir / "checkpoints"))
-            self.epochs = enter(Epochs(workdir, self.run.task.criterion))
+            self.epochs = enter(Epochs(workdir, self.run.task.evaluation.criterion))
             self._history = (
                 enter(Checkpoints(workdir / HISTORY, keep=None))
                 if config.history.every

@@ -1,8 +1,8 @@
 """The report of a training run, whatever was trained."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,7 +13,6 @@ from gan_jax.report.formats import format_duration
 from gan_jax.report.measures import measures
 from gan_jax.report.page import (
     Block,
-    Card,
     Command,
     Figure,
     Section,
@@ -21,25 +20,9 @@ from gan_jax.report.page import (
     Text,
     page,
 )
+from gan_jax.tasks.task import TaskReport
 
 _COURSE = 4  # sample plates shown from along the way
-
-
-@runtime_checkable
-class Shown(Protocol):
-    """What the report asks of a task."""
-
-    @property
-    def cards(self) -> Callable[[Mapping[str, Any]], Sequence[Card]]:
-        """Key figures from the metrics."""
-
-    @property
-    def caption(self) -> str:
-        """What there is to see on the plate."""
-
-    @property
-    def published(self) -> Callable[[str, Mapping[str, Any]], Table | None]:
-        """Published figures with those of a run, by data set and metrics."""
 
 
 def report(
@@ -48,7 +31,7 @@ def report(
     rows: Sequence[Mapping[str, Any]],
     plate: UInt8[np.ndarray, "height width 3"],
     figures: Sequence[Figure],
-    task: Shown,
+    task: TaskReport,
     workdir: Path,
 ) -> str:
     """Compose the page.

@@ -57,7 +57,7 @@ def conclude(
     last = int(state.step)
     chosen = epochs.best(rows, state, say) or trained(state)
     criterion = epochs.criterion(rows)
-    if criterion and len(criterion) < len(run.task.criterion):
+    if criterion and len(criterion) < len(run.task.evaluation.criterion):
         say(f"the best epoch is chosen by {' and '.join(criterion)} alone")
     count = run.config.evaluation.final_count
     step = int(chosen.step)
@@ -109,7 +109,13 @@ def conclude(
         journal.flush()
         files.write_image(run.workdir / "samples" / "best.png", plate)
         page = training.report(
-            summary, flatten(run.config), rows, plate, figures, run.task, run.workdir
+            summary,
+            flatten(run.config),
+            rows,
+            plate,
+            figures,
+            run.task.report,
+            run.workdir,
         )
         files.write_text(run.workdir / "report.html", page)
         files.write_json(run.workdir / "summary.json", summary)
