@@ -133,7 +133,7 @@ def comparison(models: Mapping[str, Model], part: Part, key: PRNGKeyArray) -> Pi
 
 def _class_distribution(inputs: LossInputs) -> Float[Array, "batch"]:
     variables = inputs.frozen[TEACHER]
-    teacher = classifier.fitting(variables)
+    teacher = classifier.classifier_for(variables)
     wanted: Any = teacher.apply(variables, inputs.condition)
     return class_distribution(inputs.generated.logits, wanted.logits)
 

@@ -166,7 +166,7 @@ def train_detector(
             def read(step: int) -> tuple[int, PyTree]:
                 left = steps_left(step, settings.every)
                 count = min(config.fused_steps, end - step, left)
-                return count, this.feed.stretch(step, count, config.fused_steps)
+                return count, this.feed.load(step, count, config.fused_steps)
 
             def advance(
                 course: _Course, arrays: PyTree, first: int, count: int
@@ -257,7 +257,7 @@ class Start(NamedTuple):
 
 def _fresh(this: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Variables:
     key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_019)
-    batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
+    batch = this.feed.batch(this.feed.load(0, 1, 1), jnp.int32(0))
     return initial_state(prior.method, key, batch).critic.variables
 
 
