@@ -12,7 +12,7 @@ from gan_jax.data.feed import to_float
 from gan_jax.export.__main__ import export
 from gan_jax.losses.adversarial import Objective
 from gan_jax.tasks.task import ConditionArray, Task
-from gan_jax.training.method import Example
+from gan_jax.training.method import Batch
 
 ABSOLUTE = Objective(
     critic=lambda real, fake: jnp.abs(real - 1) + jnp.abs(fake),
@@ -20,10 +20,10 @@ ABSOLUTE = Objective(
 )
 
 
-def present(key, batch):
-    images = to_float(batch["real"].image)
-    upper = images.at[:, images.shape[1] // 2 :].set(0.0)
-    return Example(images, upper, upper)
+def present(key, images):
+    real = to_float(images["real"].image)
+    upper = real.at[:, real.shape[1] // 2 :].set(0.0)
+    return Batch(real, upper, upper)
 
 
 UPPER_HALVES = Task(

@@ -16,11 +16,11 @@ from ml_collections import ConfigDict
 from gan_jax.build import networks as architectures
 from gan_jax.build import requirements
 from gan_jax.config.names import look_up
-from gan_jax.data.feed import Batch
+from gan_jax.data.feed import ImagesByRole
 from gan_jax.losses import adversarial
 from gan_jax.tasks.task import Task
 from gan_jax.training import terms
-from gan_jax.training.method import Example, LossInputs, Method, Term
+from gan_jax.training.method import Batch, LossInputs, Method, Term
 from gan_jax.training.schedules import boosted
 
 OBJECTIVES: Mapping[str, Callable[[ConfigDict], adversarial.Objective]] = {
@@ -166,18 +166,18 @@ def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:
     return weight * float((of_map(ones, axis=1) / own(ones, axis=1))[0])
 
 
-def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, Batch], Example]:
+def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, ImagesByRole], Batch]:
     """Return the `present` of a task, each condition shared by so many neighbours."""
     if samples == 1:
         return task.present
 
-    def present(key: PRNGKeyArray, batch: Batch) -> Example:
-        example = task.present(key, batch)
+    def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
+        batch = task.present(key, images)
         condition = jax.tree.map(
             lambda maps: jnp.repeat(maps[: len(maps) // samples], samples, axis=0),
-            example.condition,
+            batch.condition,
         )
-        return example._replace(condition=condition)
+        return batch._replace(condition=condition)
 
     return present
 

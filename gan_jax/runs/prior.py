@@ -14,14 +14,14 @@ from ml_collections import ConfigDict
 from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import nested
-from gan_jax.data.feed import Batch, Images, read
+from gan_jax.data.feed import ImagesByRole, LabelledImages, read
 from gan_jax.data.splits import Part
 from gan_jax.networks.packing import Packed
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.workdir import read_summary
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Trained, TrainState, digest, trained
 from gan_jax.training.step import initial_state
 
@@ -61,17 +61,17 @@ def measure_real_score(
     """
     if not method.objective.paired or isinstance(method.critic, Packed):
         return math.nan
-    example = unseen_example(method, parts()["validation"])
+    batch = unseen_batch(method, parts()["validation"])
     model = make_model(method)(networks)
-    scores = model.score(example.real, example.real_condition)
-    return float(np.median(scores.reshape(len(example.real), -1).mean(axis=1)))
+    scores = model.score(batch.real, batch.real_condition)
+    return float(np.median(scores.reshape(len(batch.real), -1).mean(axis=1)))
 
 
-def unseen_example(method: Method, part: Part) -> Example:
+def unseen_batch(method: Method, part: Part) -> Batch:
     """Return real images of a part of the data, 1,000 at most, and their conditions."""
     count = min(_REAL, *(len(source) for source in part.values()))
-    batch = {role: read(source, np.arange(count)) for role, source in part.items()}
-    return method.present(jax.random.key(0), batch)
+    images = {role: read(source, np.arange(count)) for role, source in part.items()}
+    return method.present(jax.random.key(0), images)
 
 
 def describe(prior: Prior) -> dict[str, Any]:
@@ -130,12 +130,12 @@ def blank_state(config: ConfigDict, method: Method, channels: int) -> TrainState
     return initial_state(method, jax.random.key(0), blank_batch(config, channels))
 
 
-def blank_batch(config: ConfigDict, channels: int) -> Batch:
+def blank_batch(config: ConfigDict, channels: int) -> ImagesByRole:
     """Make a batch of a run without its data: as few images as its critic takes."""
     size, count = config.data.size, config.get("packing", 1)
     image = np.zeros((count, size, size, channels), np.uint8)
     roles = tasks.task(config).roles
-    return dict.fromkeys(roles, Images(image, np.zeros(count, np.int32)))
+    return dict.fromkeys(roles, LabelledImages(image, np.zeros(count, np.int32)))
 
 
 def open_prior(path: str, commands: str, program: str = "train") -> Prior:

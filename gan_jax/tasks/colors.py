@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
-from gan_jax.data.feed import Batch, read, to_float
+from gan_jax.data.feed import ImagesByRole, read, to_float
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.color import ab_error, colourfulness
 from gan_jax.evaluation.restoration import pooled_psnr, psnr, ssim
@@ -34,7 +34,7 @@ from gan_jax.tasks.task import (
     TaskEvaluation,
     TaskReport,
 )
-from gan_jax.training.method import Example, LossInputs, Term
+from gan_jax.training.method import Batch, LossInputs, Term
 
 TEACHER = "teacher"
 """Under which name a teacher's variables lie among what is frozen."""
@@ -100,13 +100,13 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
     )
 
 
-def present(key: PRNGKeyArray, batch: Batch) -> Example:
+def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
     """Return the colours of images, each mirrored by lot, under their lightness."""
-    images = to_float(jnp.asarray(batch["real"].image))
-    mirrored = jax.random.bernoulli(key, shape=(len(images), 1, 1, 1))
-    images = jnp.where(mirrored, images[:, :, ::-1], images)
-    lightness, ab = color.split(images)
-    return Example(ab, lightness, lightness)
+    real = to_float(jnp.asarray(images["real"].image))
+    mirrored = jax.random.bernoulli(key, shape=(len(real), 1, 1, 1))
+    real = jnp.where(mirrored, real[:, :, ::-1], real)
+    lightness, ab = color.split(real)
+    return Batch(ab, lightness, lightness)
 
 
 def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:

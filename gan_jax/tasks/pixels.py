@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from gan_jax.data.feed import Batch, read, to_float
+from gan_jax.data.feed import ImagesByRole, read, to_float
 from gan_jax.data.masks import known
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.image import honoured, pixel_mse
@@ -31,7 +31,7 @@ from gan_jax.tasks.task import (
     TaskEvaluation,
     TaskReport,
 )
-from gan_jax.training.method import Example, LossInputs, Term
+from gan_jax.training.method import Batch, LossInputs, Term
 
 CONSTRAINT_SHARE = 0.2
 """Share of every part of the data that is set aside for constraints (section 4)."""
@@ -97,12 +97,12 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
             critic that does not see the condition is the plain GAN.
     """
 
-    def present(key: PRNGKeyArray, batch: Batch) -> Example:
-        real, source = (to_float(batch[role].image) for role in ("real", "constraint"))
+    def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
+        real, source = (to_float(images[role].image) for role in ("real", "constraint"))
         keys = jax.random.split(key)
         masks = [draw_mask(each, len(real)) for each in keys]
         # Where the critic sees conditions, a real image comes with its own pixels.
-        return Example(real, known(source, masks[0]), known(real, masks[1]))
+        return Batch(real, known(source, masks[0]), known(real, masks[1]))
 
     def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
         """Draw constraints from the images set aside, repeated under other masks."""

@@ -3,14 +3,14 @@
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from gan_jax.data.feed import Batch, to_float
+from gan_jax.data.feed import ImagesByRole, to_float
 from gan_jax.tasks.task import Task, TaskReport
-from gan_jax.training.method import Example
+from gan_jax.training.method import Batch
 
 
-def present(key: PRNGKeyArray, batch: Batch) -> Example:
+def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
     """Return the real images; there is no condition."""
-    return Example(to_float(jnp.asarray(batch["real"].image)), None, None)
+    return Batch(to_float(jnp.asarray(images["real"].image)), None, None)
 
 
 def task() -> Task:

@@ -11,13 +11,13 @@ import jax
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray, UInt8
 
-from gan_jax.data.feed import Batch, read
+from gan_jax.data.feed import ImagesByRole, read
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.features import FeatureNetwork
 from gan_jax.report.cards import diversity_card, fid_card
 from gan_jax.report.grids import tile, to_uint8
 from gan_jax.report.page import Card, Figure, Table
-from gan_jax.training.method import Condition, Example, Images, Term
+from gan_jax.training.method import Batch, Condition, Images, Term
 
 Samples = Float[np.ndarray, "count height width channels"]
 Picture = UInt8[np.ndarray, "height width 3"]
@@ -114,8 +114,8 @@ class TaskReport(NamedTuple):
 class Task(NamedTuple):
     """What a prior is trained for; objectives and networks do not know it."""
 
-    present: Callable[[PRNGKeyArray, Batch], Example]
-    """`present(key, batch)`: real images and conditions, inside the train step."""
+    present: Callable[[PRNGKeyArray, ImagesByRole], Batch]
+    """`present(key, images)`: real images and conditions, inside the train step."""
     condition: Sequence[ConditionArray] = ()
     """The arrays of a condition, in the order of its leaves; none where the generator
     has no condition."""
@@ -157,8 +157,8 @@ class Task(NamedTuple):
         if not self.conditional:
             return Request(None, None)
         count = min(count, *map(len, part.values()))
-        batch = {role: read(source, np.arange(count)) for role, source in part.items()}
-        return Request(self.present(key, batch).condition, None)
+        images = {role: read(source, np.arange(count)) for role, source in part.items()}
+        return Request(self.present(key, images).condition, None)
 
     def draw(self, model: Model, part: Part, key: PRNGKeyArray) -> Picture:
         """Return the plate of a model, on a part of the data."""

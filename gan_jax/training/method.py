@@ -8,7 +8,7 @@ import jax
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from gan_jax.data.feed import Batch
+from gan_jax.data.feed import ImagesByRole
 from gan_jax.losses.adversarial import Objective
 from gan_jax.training.schedules import Schedule, boosted
 
@@ -48,7 +48,7 @@ class Term(NamedTuple):
     value: Callable[[LossInputs], Array]
 
 
-class Example(NamedTuple):
+class Batch(NamedTuple):
     """A batch as a task presents it to the players."""
 
     real: Images
@@ -64,8 +64,8 @@ class Method(NamedTuple):
     objective: Objective
     latent: Callable[[PRNGKeyArray, int], PyTree[Array]]
     """`latent(key, count)` draws latents; None where images start from a condition."""
-    present: Callable[[PRNGKeyArray, Batch], Example]
-    """`present(key, batch)`: the task's real images and conditions."""
+    present: Callable[[PRNGKeyArray, ImagesByRole], Batch]
+    """`present(key, images)`: the task's batch, from the images of the feed."""
     generator_optimizer: optax.GradientTransformation
     critic_optimizer: optax.GradientTransformation
     generator_terms: Mapping[str, Term] = {}

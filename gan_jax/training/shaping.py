@@ -21,7 +21,7 @@ from gan_jax.search.collaboration import (
     stops,
 )
 from gan_jax.search.refinement import Observation
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Player, Variables
 from gan_jax.training.updates import Log, critic_update
 
@@ -29,7 +29,7 @@ from gan_jax.training.updates import Log, critic_update
 class Lesson(NamedTuple):
     """What a critic learns from in one step."""
 
-    example: Example
+    batch: Batch
     """Real images."""
     latents: PyTree[Array]
     """Of the proposals: drawn, or searched for images with holes."""
@@ -63,9 +63,9 @@ def shape(
     """
     by = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)
-    example, latents, problems = lesson
+    batch, latents, problems = lesson
     proposals = propose(who, generator, latents, problems.condition)
-    real_scores = scores(who, by, example.real, example.real_condition)
+    real_scores = scores(who, by, batch.real, batch.real_condition)
     real = standard(who.score_loss, real_scores)
     refined = improve(
         who,
@@ -77,8 +77,8 @@ def shape(
         real.score,
     )
     fake = paint(who, generator, refined.activation, problems)
-    example = example._replace(condition=problems.condition)
-    critic, log = critic_update(method, critic, weights, example, fake, term_key)
+    batch = batch._replace(condition=problems.condition)
+    critic, log = critic_update(method, critic, weights, batch, fake, term_key)
     course = {
         "refinement/proposed": refined.proposed,
         "refinement/refined": refined.cost,

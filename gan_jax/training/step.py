@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from gan_jax.data.feed import Batch
+from gan_jax.data.feed import ImagesByRole
 from gan_jax.networks.stages import image_of
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Player, TrainState, Variables, moving_average
 from gan_jax.training.updates import (
     Log,
@@ -37,18 +37,16 @@ Updated = TypeVar("Updated")
 
 
 def initial_state(
-    method: Method, key: PRNGKeyArray, batch: Batch, step: int = 0
+    method: Method, key: PRNGKeyArray, images: ImagesByRole, step: int = 0
 ) -> TrainState:
     """Initialise every array of a run from a key and one batch (for its shapes)."""
     keys = jax.random.split(key, 4)
-    example = method.present(keys[0], batch)
-    count = len(jax.tree.leaves(example.real)[0])
+    batch = method.present(keys[0], images)
+    count = len(jax.tree.leaves(batch.real)[0])
     generator = method.generator.init(
-        keys[1], method.latent(keys[0], count), example.condition, train=True
+        keys[1], method.latent(keys[0], count), batch.condition, train=True
     )
-    critic = method.critic.init(
-        keys[2], example.real, example.real_condition, train=True
-    )
+    critic = method.critic.init(keys[2], batch.real, batch.real_condition, train=True)
     zero = jnp.zeros((), jnp.int32) + step
     return TrainState(
         step=zero,
@@ -75,7 +73,7 @@ def _player(variables: Variables, optimizer: optax.GradientTransformation) -> Pl
 
 def make_step(
     method: Method,
-    batch: Callable[[PyTree, Int[Array, ""]], Batch],
+    images_of_step: Callable[[PyTree, Int[Array, ""]], ImagesByRole],
     shard: Callable[[PyTree], PyTree] = lambda tree: tree,
 ) -> Callable[[TrainState, PyTree, PyTree], tuple[TrainState, Log]]:
     """Return the step: updates of the critic, then of the generator.
@@ -87,7 +85,7 @@ def make_step(
 
     Args:
         method: the method.
-        batch: `batch(arrays, critic_step)`, from the feed.
+        images_of_step: `batch(arrays, critic_step)` of the feed.
         shard: constrains a batched tree to its place on a mesh of devices.
 
     Returns:
@@ -95,9 +93,9 @@ def make_step(
         holds the numbers of either player's last update, and what was finite in all.
     """
 
-    def example_at(state: TrainState, arrays: PyTree, critic_step: Array) -> Example:
+    def batch_of(state: TrainState, arrays: PyTree, critic_step: Array) -> Batch:
         key = jax.random.fold_in(jax.random.fold_in(state.key, 0), critic_step)
-        return shard(method.present(key, batch(arrays, critic_step)))
+        return shard(method.present(key, images_of_step(arrays, critic_step)))
 
     @_traced_once
     def update_critic(
@@ -109,31 +107,31 @@ def make_step(
     ) -> tuple[Player, Log]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, 1), critic_step)
         latent_key, term_key = jax.random.split(key)
-        example = example_at(state, arrays, critic_step)
-        count = len(jax.tree.leaves(example.real)[0])
+        batch = batch_of(state, arrays, critic_step)
+        count = len(jax.tree.leaves(batch.real)[0])
         generated, _ = generate(
             method,
             state.generator.parameters,
             state.generator.statistics,
             shard(method.latent(latent_key, count)),
-            example.condition,
+            batch.condition,
             jax.random.fold_in(key, 1),
         )
         critic, log = critic_update(
             method,
             critic,
             state.weights["critic"],
-            example,
+            batch,
             image_of(generated),
             term_key,
             frozen,
         )
-        return critic, Log(log.values, finite("critic batch", example) | log.finite)
+        return critic, Log(log.values, finite("critic batch", batch) | log.finite)
 
     @_traced_once
     def update_generator(
         state: TrainState,
-        example: Example,
+        batch: Batch,
         frozen: PyTree,
         critic: Player,
         learner: tuple[Player, Variables],
@@ -145,7 +143,7 @@ def make_step(
             generator,
             critic,
             state.weights["generator"],
-            example,
+            batch,
             jax.random.fold_in(jax.random.fold_in(state.key, 2), update),
             frozen,
         )
@@ -169,7 +167,7 @@ def make_step(
             partial(
                 update_generator,
                 state,
-                example_at(state, arrays, critic_step - 1),
+                batch_of(state, arrays, critic_step - 1),
                 frozen,
                 critic,
             ),

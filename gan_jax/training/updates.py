@@ -14,8 +14,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from gan_jax.networks.stages import image_of
 from gan_jax.training.method import (
+    Batch,
     Condition,
-    Example,
     Images,
     LossInputs,
     Method,
@@ -52,7 +52,7 @@ def critic_update(
     method: Method,
     critic: Player,
     weights: Mapping[str, Array],
-    example: Example,
+    batch: Batch,
     fake: Images,
     key: PRNGKeyArray,
     frozen: PyTree[Array] = None,
@@ -61,7 +61,7 @@ def critic_update(
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
         inputs, statistics = _play(
-            method, parameters, critic.statistics, example, fake, key, frozen
+            method, parameters, critic.statistics, batch, fake, key, frozen
         )
         total, addends = _total(
             method.objective.critic(inputs.real_scores, inputs.fake_scores),
@@ -85,14 +85,14 @@ def generator_update(
     generator: Player,
     critic: Player,
     weights: Mapping[str, Array],
-    example: Example,
+    batch: Batch,
     key: PRNGKeyArray,
     frozen: PyTree[Array] = None,
 ) -> tuple[Player, Log]:
     """Update a generator once against a critic."""
     latent_key, term_key = jax.random.split(key)
     dropout_key = jax.random.fold_in(key, 1)
-    latent = method.latent(latent_key, len(jax.tree.leaves(example.real)[0]))
+    latent = method.latent(latent_key, len(jax.tree.leaves(batch.real)[0]))
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
         generated, statistics = generate(
@@ -100,14 +100,14 @@ def generator_update(
             parameters,
             generator.statistics,
             latent,
-            example.condition,
+            batch.condition,
             dropout_key,
         )
         inputs, _ = _play(
             method,
             critic.parameters,
             critic.statistics,
-            example,
+            batch,
             image_of(generated),
             term_key,
             frozen,
@@ -231,7 +231,7 @@ def _play(
     method: Method,
     parameters: PyTree,
     statistics: Variables,
-    example: Example,
+    batch: Batch,
     fake: Images,
     key: PRNGKeyArray,
     frozen: PyTree[Array],
@@ -245,19 +245,19 @@ def _play(
 
     # Real and fake pass separately: batch normalisation must not mix the two.
     real_scores, changed, _ = _apply(
-        method.critic, parameters, statistics, example.real, example.real_condition
+        method.critic, parameters, statistics, batch.real, batch.real_condition
     )
     fake_scores, changed, codes = _apply(
-        method.critic, parameters, changed, fake, example.condition
+        method.critic, parameters, changed, fake, batch.condition
     )
     inputs = LossInputs(
-        real=example.real,
+        real=batch.real,
         fake=fake,
         real_scores=real_scores,
         fake_scores=fake_scores,
         codes=codes,
-        condition=example.condition,
-        real_condition=example.real_condition,
+        condition=batch.condition,
+        real_condition=batch.real_condition,
         critic=judge,
         frozen=frozen,
         key=key,

@@ -36,7 +36,7 @@ from gan_jax.search.collaboration import (
     stops,
 )
 from gan_jax.search.refinement import Observation, Refined
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.shaping import Lesson, shape
 from gan_jax.training.state import Player, Variables
 from launch.benchmark.searches import ROWS, setting
@@ -141,7 +141,7 @@ def time_refinement(
     }
     some = real[:BATCH]
     drawn = method.latent(jax.random.key(6), len(some))
-    lesson = Lesson(Example(some, None, None), drawn, Observation())
+    lesson = Lesson(Batch(some, None, None), drawn, Observation())
 
     def shaped(generator: Variables, player: Player, lesson: Lesson) -> Any:
         key = jax.random.key(7)

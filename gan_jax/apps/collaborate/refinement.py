@@ -15,7 +15,7 @@ from gan_jax.data.splits import Part
 from gan_jax.losses import inpainting
 from gan_jax.networks.compilation import compiled
 from gan_jax.runs.inference import chunks, in_chunks, taken
-from gan_jax.runs.prior import Prior, unseen_example
+from gan_jax.runs.prior import Prior, unseen_batch
 from gan_jax.runs.signals import Signals
 from gan_jax.search.collaboration import (
     Collaboration,
@@ -81,7 +81,7 @@ class Refiner:
         self._together = together
         self._sign = -1.0 if architectures.gives_energies(prior.config) else 1.0
         bounded = not tasks.task(prior.config).points
-        self._real = unseen_example(prior.method, part)
+        self._real = unseen_batch(prior.method, part)
 
         def refined(
             critic: Variables,

@@ -15,14 +15,14 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.layers.normalisation import MOMENTUM
 from gan_jax.networks.stages import image_of
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Trained, Variables
 
 _STATISTICS = ("mean", "var")  # spectral norm keeps its own beside them
 
 
 def recalibrate(
-    method: Method, networks: Trained, examples: Iterable[Example], key: PRNGKeyArray
+    method: Method, networks: Trained, examples: Iterable[Batch], key: PRNGKeyArray
 ) -> Trained:
     """Take both networks' statistics anew, as means over fixed batches.
 
@@ -37,17 +37,17 @@ def recalibrate(
     """
     batches = list(examples)
 
-    def latent(turn: int, example: Example) -> PyTree[Array]:
-        count = len(jax.tree.leaves(example.real)[0])
+    def latent(turn: int, batch: Batch) -> PyTree[Array]:
+        count = len(jax.tree.leaves(batch.real)[0])
         return method.latent(jax.random.fold_in(key, turn), count)
 
     def judged(
-        generator: Variables, latent: PyTree[Array], example: Example
+        generator: Variables, latent: PyTree[Array], batch: Batch
     ) -> tuple[Array, Any]:
-        fake: Any = method.generator.apply(generator, latent, example.condition)
+        fake: Any = method.generator.apply(generator, latent, batch.condition)
         return _side_by_side(
-            (example.real, example.real_condition),
-            (image_of(fake), example.condition),
+            (batch.real, batch.real_condition),
+            (image_of(fake), batch.condition),
         )
 
     generator = _mean_statistics(

@@ -26,7 +26,7 @@ from gan_jax.runs.summary import (
 )
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.distributed import is_main
-from gan_jax.training.method import Example
+from gan_jax.training.method import Batch
 from gan_jax.training.state import Trained, TrainState, trained
 
 
@@ -138,13 +138,13 @@ def keep_prior(run: Run, chosen: Trained) -> float:
     key = jax.random.fold_in(jax.random.key(run.config.seed), 1_000_003)
     arrays = run.feed.load(0, _BATCHES, _BATCHES)
 
-    def example(arrays: PyTree, step: Array) -> Example:
-        batch = run.feed.batch(arrays, step)
-        return run.method.present(jax.random.fold_in(key, step), batch)
+    def batch(arrays: PyTree, step: Array) -> Batch:
+        images = run.feed.batch(arrays, step)
+        return run.method.present(jax.random.fold_in(key, step), images)
 
-    present = compiled(example)
-    examples = (present(arrays, jnp.int32(step)) for step in range(_BATCHES))
-    networks = recalibrate(run.method, chosen, examples, key)
+    present = compiled(batch)
+    batches = (present(arrays, jnp.int32(step)) for step in range(_BATCHES))
+    networks = recalibrate(run.method, chosen, batches, key)
     with Checkpoints(run.workdir / PRIOR_FOLDER, keep=None) as kept:
         for step in kept.steps:
             kept.delete(step)
