@@ -27,9 +27,9 @@ from gan_jax.training.mesh import replicated
 from gan_jax.training.population import (
     Population,
     gather,
+    load_together,
     make_population,
     members,
-    stretches,
 )
 from gan_jax.training.state import TrainState
 from gan_jax.training.step import initial_state, make_step, make_stretch
@@ -145,7 +145,7 @@ def train(
     """
     run, alone = outputs[0].run, len(outputs) == 1
     config, begun = run.config, int(states[0].step)
-    stretch_of = stretches([each.run.feed for each in outputs])
+    load = load_together([each.run.feed for each in outputs])
     # Batches in the arrays of one call: a single step's must fit, a boosted one's too,
     # and more than that need not.
     room = max(config.fused_steps * config.critic_steps, config.critic_boost.steps)
@@ -163,7 +163,7 @@ def train(
         end = step + min(steps_left(step, each) for each in every)
         needed = turns[step + 1 : end + 1] - turns[step]
         count = int(np.searchsorted(needed, room, side="right"))
-        return count, stretch_of(int(turns[step]), int(needed[count - 1]), room)
+        return count, load(int(turns[step]), int(needed[count - 1]), room)
 
     def compile_steps(state: TrainState | Population, arrays: PyTree) -> Advance:
         everywhere = NamedSharding(run.mesh, PartitionSpec())
