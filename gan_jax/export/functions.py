@@ -13,7 +13,7 @@ from gan_jax.build import tasks
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
 from gan_jax.networks.stages import image_of
-from gan_jax.runs.prior import Prior, blank_batch, describe, open_colorizer, open_prior
+from gan_jax.runs.prior import Prior, blank_images, describe, open_colorizer, open_prior
 from gan_jax.runs.workdir import read_summary
 from gan_jax.tasks.task import ConditionArray
 from gan_jax.training.state import Variables
@@ -88,7 +88,7 @@ def _generator(path: str, commands: str) -> Portable:
     task = tasks.task(config)
     drawn = method.has_latent
     example = jax.eval_shape(
-        method.present, jax.random.key(0), blank_batch(config, prior.channels)
+        method.present, jax.random.key(0), blank_images(config, prior.channels)
     )
     condition = example.condition if task.conditional else None
     maps, structure = jax.tree.flatten(condition)

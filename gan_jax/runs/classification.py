@@ -1,4 +1,4 @@
-"""Training a classifier: cross-entropy on labels, or on quarter turns without any."""
+"""Train a classifier, by cross-entropy on labels or on quarter turns."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from gan_jax.training.state import Player
 
 TURNS = 4
-"""Classes of `turned`: quarter turns."""
-_REACH = 2  # pixels by which training images are shifted at most
+"""Number of quarter turns, the classes of `turned`."""
+_REACH = 2  # pixels by which training images are shifted, at most
 
 Present = Callable[
     [PRNGKeyArray, Float[Array, "batch size size channels"], Int[Array, "batch"]],
     tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]],
 ]
-"""`present(key, images, labels)`: what the classifier sees, and what it shall say."""
+"""`present(key, images, labels)`: inputs of the classifier, and their classes."""
 
 
 def labelled(
@@ -26,7 +26,7 @@ def labelled(
     images: Float[Array, "batch size size channels"],
     labels: Int[Array, "batch"],
 ) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
-    """Leave images and labels as they are."""
+    """Return images and labels unchanged."""
     return images, labels
 
 
@@ -35,9 +35,9 @@ def turned(
     images: Float[Array, "batch size size channels"],
     labels: Int[Array, "batch"],
 ) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
-    """Turn each image by a random quarter turn, which becomes its label.
+    """Return each image turned by a random quarter turn, which becomes its label.
 
-    So a set without labels teaches features too (Gidaris et al. 2018, arXiv
+    A dataset without labels then teaches features too (Gidaris et al. 2018, arXiv
     1803.07728).
     """
     turns = jax.random.randint(key, (len(images),), 0, TURNS)
@@ -49,7 +49,7 @@ def turned(
 def shifted(
     key: PRNGKeyArray, images: Float[Array, "batch size size channels"]
 ) -> Float[Array, "batch size size channels"]:
-    """Shift each image by up to two pixels, its edge repeated."""
+    """Return each image shifted by up to two pixels, its edge repeated."""
     edge = ((0, 0), (_REACH, _REACH), (_REACH, _REACH), (0, 0))
     padded = jnp.pad(images, edge, mode="edge")
     starts = jax.random.randint(key, (len(images), 2), 0, 2 * _REACH + 1)
@@ -67,7 +67,7 @@ def classifier_update(
     images: Float[Array, "batch size size channels"],
     labels: Int[Array, "batch"],
 ) -> tuple[Player, Float[Array, ""]]:
-    """Descend once on the mean cross-entropy; gives it beside the new state."""
+    """Update a classifier once; return it with the mean cross-entropy before."""
 
     def loss(parameters: PyTree) -> tuple[Array, PyTree]:
         found, statistics = module.apply(
