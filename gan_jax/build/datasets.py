@@ -1,4 +1,4 @@
-"""Where a config becomes a dataset, its parts and its feed: explicit tables."""
+"""Datasets, parts and feeds from a config: explicit tables."""
 
 from collections.abc import Callable, Mapping
 

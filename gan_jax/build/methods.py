@@ -1,4 +1,4 @@
-"""Where a config becomes a training method: explicit tables, nothing else.
+"""Training methods from a config: explicit tables, nothing else.
 
 A new objective is a function in `losses.adversarial` and a row here.
 """

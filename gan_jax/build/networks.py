@@ -1,4 +1,4 @@
-"""Where a config becomes networks: explicit tables, nothing else.
+"""Networks from a config: explicit tables, nothing else.
 
 A new network is a module in `networks` and a row here.
 """

@@ -1,4 +1,4 @@
-"""Where a name in a config becomes a task."""
+"""Tasks from a config: an explicit table."""
 
 from collections.abc import Callable, Mapping
 

@@ -30,7 +30,7 @@ class Pace(NamedTuple):
 
     compile: float
     steps: float
-    """Of all steps, without what is done at marks."""
+    """Time of all steps, without the work at marks."""
     host: float
     """Share of `steps` for which the device waited for the host."""
 

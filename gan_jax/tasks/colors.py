@@ -1,8 +1,8 @@
-"""Colorization: a generator is given the lightness of an image and makes its colours.
+"""Colorization: the condition is the lightness of an image, the output its colours.
 
-Isola et al. 2016 (arXiv 1611.07004) for the setting; Fabbri 2017 compares objectives in
-it; Vitoria, Raad & Ballester 2020 (arXiv 1907.09837) add a teacher, who tells what the
-image shows. The networks see lightness and ab, each scaled to [-1, 1].
+Isola et al. 2016 (arXiv 1611.07004) train such a generator; Fabbri 2017 compares
+objectives; Vitoria, Raad & Ballester 2020 (arXiv 1907.09837) add a teacher that
+classifies the image. Lightness and ab of CIE Lab are scaled to [-1, 1].
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,26 +37,26 @@ from gan_jax.tasks.task import (
 from gan_jax.training.method import Batch, LossInputs, Term
 
 TEACHER = "teacher"
-"""Under which name a teacher's variables lie among what is frozen."""
+"""Key of a teacher's variables among the frozen arrays."""
 
 _LIGHTNESS = ConditionArray(
     "lightness", (-1.0, 1.0), "CIE lightness L, from -1 for black to 1 for white"
 )
-_ROWS = 10  # images of a plate, one below the other
-_MEAN_OF = 2000  # training images whose mean colour is taken
+_ROWS = 10  # images below each other on a plate
+_MEAN_OF = 2000  # training images of the mean colour, at most
 
 Distance = Callable[[Array, Array], Float[Array, "batch"]]
-"""`distance(generated, truth)` of images' ab."""
+"""`distance(generated, truth)` of ab."""
 
 
 def task(distance: Distance, weight: float, class_weight: float) -> Task:
-    """Make the task.
+    """Return the task.
 
     Args:
-        distance: between the colours made and the true ones.
-        weight: of that distance.
-        class_weight: of the divergence of what the generator takes images for from
-            what a teacher does; 0 = there is no teacher.
+        distance: Distance of generated from true colours.
+        weight: Weight of the distance.
+        class_weight: Weight of the divergence of the generator's class probabilities
+            from the teacher's; 0 = there is no teacher.
     """
 
     def reconstruction(inputs: LossInputs) -> Float[Array, "batch"]:
@@ -101,7 +101,7 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
 
 
 def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
-    """Return the colours of images, each mirrored by lot, under their lightness."""
+    """Return the colours of images with their lightness, half of them mirrored."""
     real = to_float(jnp.asarray(images["real"].image))
     mirrored = jax.random.bernoulli(key, shape=(len(real), 1, 1, 1))
     real = jnp.where(mirrored, real[:, :, ::-1], real)
@@ -110,7 +110,7 @@ def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
 
 
 def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
-    """Return the lightness of the first images of a part, each once."""
+    """Return the lightness of the first images of a part."""
     source = part["real"]
     images = to_float(read(source, np.arange(min(count, len(source)))).image)
     lightness, _ = color.split(images)
@@ -118,7 +118,7 @@ def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
 
 
 def comparison(models: Mapping[str, Model], part: Part, key: PRNGKeyArray) -> Picture:
-    """Draw images grey, as each generator colorizes them, and as they are."""
+    """Draw images in grey, as colorized by each model, and in their true colours."""
     request = requests(part, key, 4 * _ROWS)
     truth = _truth(request)
     made = {
@@ -170,7 +170,7 @@ def _mean_colour(request: Request, part: Part) -> Samples:
 
 
 def _uniform(request: Request, ab: Float[np.ndarray, "2"]) -> Samples:
-    """Return all pixels one colour."""
+    """Return images of the lightness with one colour at all pixels."""
     shape = (*request.condition.shape[:-1], 2)
     flat = jnp.broadcast_to(jnp.asarray(ab, jnp.float32), shape)
     return np.asarray(color.merge(request.condition, flat))

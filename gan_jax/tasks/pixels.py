@@ -1,8 +1,8 @@
-"""Generation under a handful of known pixels.
+"""Generation under a few known pixels.
 
-Ruffino, Herault, Laloy & Gasso 2019 (arXiv 1911.00689, 2002.01281): the generator sees
-a sparse map of known pixels and is held to them by a weighted mean squared error; the
-images that the constraints come from are never shown to the critic as real.
+Ruffino, Herault, Laloy & Gasso 2019 (arXiv 1911.00689, 2002.01281): the condition is a
+sparse map of known pixels, and a weighted mean squared error holds the generator to
+them. The critic never sees the images that known pixels are taken from as real.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ from gan_jax.tasks.task import (
 from gan_jax.training.method import Batch, LossInputs, Term
 
 CONSTRAINT_SHARE = 0.2
-"""Share of every part of the data that is set aside for constraints (section 4)."""
+"""Share of every part of the data whose pixels are the known ones (section 4)."""
 
 _CONDITION = (
     ConditionArray(
@@ -44,7 +44,7 @@ _CONDITION = (
 )
 """The arrays of a condition, in the order of `masks.Known`."""
 
-_ROWS = 6  # constraints of a plate
+_ROWS = 6  # sets of known pixels on a plate
 
 _PUBLISHED: Mapping[str, Sequence[tuple[float, float, float]]] = {
     "mnist": (
@@ -81,7 +81,7 @@ section 5); up to 0.1 every run collapsed to black."""
 
 
 DrawMask = Callable[[PRNGKeyArray, int], Float[Array, "batch size size 1"]]
-"""`draw(key, batch)`: which pixels are known, 1 = known."""
+"""`draw(key, batch)`: masks of known pixels, 1 = known."""
 
 
 def _fidelity(inputs: LossInputs) -> Float[Array, "batch"]:
@@ -105,7 +105,7 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
         return Batch(real, known(source, masks[0]), known(real, masks[1]))
 
     def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
-        """Draw constraints from the images set aside, repeated under other masks."""
+        """Draw known pixels of the images set aside, which repeat under other masks."""
         source = part["constraint"]
         chosen = np.arange(count) % len(source)
         images = to_float(read(source, chosen).image)

@@ -1,4 +1,4 @@
-"""What a task is: functions that training, evaluation and reports call.
+"""Tasks: functions that training, evaluation and reports call.
 
 A minimal task is `Task(present)`, where `present` returns real images; `Task(present,
 condition)` has conditions too. Everything else has a default.
@@ -69,7 +69,7 @@ def _default_cards(metrics: Mapping[str, Any]) -> Sequence[Card]:
 
 
 class TaskEvaluation(NamedTuple):
-    """How generators of a task are measured."""
+    """The measures of a task's generators."""
 
     scores: Mapping[str, Score] = {}
     """The task's own measures, beside those of any set of generated images."""
@@ -83,13 +83,13 @@ class TaskEvaluation(NamedTuple):
 
 
 class TaskReport(NamedTuple):
-    """What reports show of a task."""
+    """The parts of a report that depend on the task."""
 
     plate: Callable[[Model, Part, PRNGKeyArray], Picture] | None = None
     """`plate(model, part, key)`: a picture of what the networks make; None = a grid of
     generated images."""
     caption: str = "Generated images, from the same latents at every step."
-    """What the plate shows."""
+    """The caption of the plate."""
     cards: Callable[[Mapping[str, Any]], Sequence[Card]] = _default_cards
     """The key figures among the metrics."""
     published: Callable[[str, Mapping[str, Any]], Table | None] = (
@@ -112,7 +112,7 @@ class TaskReport(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a prior is trained for; objectives and networks do not know it."""
+    """The purpose of a prior; objectives and networks do not depend on it."""
 
     present: Callable[[PRNGKeyArray, ImagesByRole], Batch]
     """`present(key, images)`: real images and conditions, inside the train step."""
@@ -135,7 +135,7 @@ class Task(NamedTuple):
     """`requests(part, key, count)`: conditions for evaluation, fewer than `count` where
     more would repeat them; None = those presented with the first images of a part."""
     training_conditions: Mapping[str, Any] = {}
-    """How the conditions of training were drawn, by name, for exports."""
+    """Settings by which conditions are drawn in training, by name, for exports."""
     evaluation: TaskEvaluation = TaskEvaluation()
     report: TaskReport = TaskReport()
 

@@ -1,8 +1,8 @@
-"""Geostatistics: realisations of the underground that agree with what wells show.
+"""Geostatistics: realisations of the underground that agree with wells.
 
-What the pixel-wise conditioned GAN was made for (Ruffino et al. 2019, arXiv 1911.00689,
-section 1; Laloy et al. 2018, arXiv 1708.04975): many images for one set of wells tell
-what is sure between them and what is not.
+This is the purpose of the pixel-conditioned GAN (Ruffino et al. 2019, arXiv 1911.00689,
+section 1; Laloy et al. 2018, arXiv 1708.04975): many images for one set of wells show
+what is certain between the wells and what is not.
 """
 
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ Condition: TypeAlias = Any
 
 
 class LossInputs(NamedTuple):
-    """What a term of a loss may use; unused fields cost nothing once compiled."""
+    """Inputs of the terms of a loss; unused fields cost nothing once compiled."""
 
     real: Images
     fake: Images

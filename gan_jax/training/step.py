@@ -30,10 +30,10 @@ from gan_jax.training.updates import (
 _traced_once = partial(jax.jit, inline=True)
 
 State = TypeVar("State")
-"""What a step carries on: the state of a run, or of one network."""
+"""The state that a step updates: of a run, or of one network."""
 
 Updated = TypeVar("Updated")
-"""What an update carries on: a player, or more."""
+"""The value that an update returns again: a player, or more."""
 
 
 def initial_state(

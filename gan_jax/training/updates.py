@@ -41,7 +41,7 @@ CAUSES = (
 
 
 class Log(NamedTuple):
-    """What a step logs: values to plot, and which tensors were finite."""
+    """The log of a step: values to plot, and which tensors were finite."""
 
     values: dict[str, Float[Array, ""]]
     finite: dict[str, Bool[Array, ""]]

@@ -1,4 +1,4 @@
-"""What one run writes while it trains: journal, epochs, samples, checkpoints."""
+"""The files of a run in training: journal, epochs, samples, checkpoints."""
 
 import contextlib
 from types import TracebackType

@@ -1,8 +1,8 @@
-"""Statistics of batch normalisation for networks whose training is over.
+"""Statistics of batch normalisation for trained networks.
 
-What training leaves mixes many states of a network, and a critic's mixes real and
-generated images as they came last. Searches need fixed statistics that fit the final
-parameters: with a batch's own, the result for one image would depend on the others.
+The running statistics of training average over many states of a network. Searches need
+statistics of the final parameters, and fixed ones: with those of a batch, the result
+for one image would depend on the others.
 """
 
 from collections.abc import Iterable
@@ -18,30 +18,30 @@ from gan_jax.networks.stages import image_of
 from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Trained, Variables
 
-_STATISTICS = ("mean", "var")  # spectral norm keeps its own beside them
+_STATISTICS = ("mean", "var")  # spectral normalisation has others
 
 
 def recalibrate(
-    method: Method, networks: Trained, examples: Iterable[Batch], key: PRNGKeyArray
+    method: Method, networks: Trained, batches: Iterable[Batch], key: PRNGKeyArray
 ) -> Trained:
-    """Take both networks' statistics anew, as means over fixed batches.
+    """Return networks with statistics that are means over batches.
 
-    The critic sees batches that are half real, half generated with the generator's new
+    The critic's batches are half real, half generated with the generator's new
     statistics. Networks without batch normalisation stay as they are.
 
     Args:
-        method: of the run.
-        networks: after its training.
-        examples: the batches.
-        key: of the latents, and of dropout.
+        method: The method of the run.
+        networks: The networks after training.
+        batches: The batches.
+        key: Key of latents and of dropout.
     """
-    batches = list(examples)
+    batches = list(batches)
 
     def latent(turn: int, batch: Batch) -> PyTree[Array]:
         count = len(jax.tree.leaves(batch.real)[0])
         return method.latent(jax.random.fold_in(key, turn), count)
 
-    def judged(
+    def mixed(
         generator: Variables, latent: PyTree[Array], batch: Batch
     ) -> tuple[Array, Any]:
         fake: Any = method.generator.apply(generator, latent, batch.condition)
@@ -56,7 +56,7 @@ def recalibrate(
         [(latent(turn, each), each.condition) for turn, each in enumerate(batches)],
         key,
     )
-    both = compiled(judged)
+    both = compiled(mixed)
     critic = _mean_statistics(
         method.critic,
         networks.critic,
@@ -78,7 +78,7 @@ def _mean_statistics(
     statistics = variables.get("batch_stats", {})
     if not any(map(_is_statistic, _names(statistics))):
         return variables
-    # From 0 an update is (1 - momentum) of what the batch has.
+    # From 0 an update leads to (1 - momentum) of the batch's statistics.
     zero = jax.tree.map(jnp.zeros_like, statistics)
 
     def of_batch(variables: Variables, *inputs: Any) -> PyTree[Array]:
@@ -99,7 +99,7 @@ def _mean_statistics(
 
 
 def _chosen(new: PyTree[Array], old: PyTree[Array]) -> PyTree[Array]:
-    """Take means and variances from one tree and all else from the other."""
+    """Return means and variances of one tree, and everything else of another."""
     return jax.tree_util.tree_map_with_path(
         lambda path, one, other: one if _is_statistic(path[-1].key) else other, new, old
     )
@@ -115,5 +115,5 @@ def _is_statistic(name: str) -> bool:
 
 
 def _side_by_side(one: Any, other: Any) -> Any:
-    """Join two batches of images and conditions into one."""
+    """Return two batches of images and conditions as one."""
     return jax.tree.map(lambda *halves: jnp.concatenate(halves), one, other)

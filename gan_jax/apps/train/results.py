@@ -1,4 +1,4 @@
-"""What a training run leaves: the summary and the report."""
+"""Results of a training run: prior, summary and report."""
 
 import math
 import time
@@ -68,7 +68,7 @@ def conclude(
     real_score = keep_prior(run, chosen)
     plate = evaluation.draw(chosen)
     train_part = run.parts["train"]
-    # Only what a run has: most have none of them.
+    # Entries that only some runs have.
     more = {
         "baselines": {
             name: found.metrics | {"metrics_failed": found.failed}
@@ -122,18 +122,18 @@ def conclude(
     return summary
 
 
-_BATCHES = 20  # on which statistics are taken anew
+_BATCHES = 20  # for the statistics of batch normalisation
 
 
 def keep_prior(run: Run, chosen: Trained) -> float:
-    """Leave the networks of a run for later use, under `<workdir>/prior`.
+    """Write the networks of a run to `<workdir>/prior`, for later use.
 
     Args:
-        run: the run.
-        chosen: its best epoch.
+        run: The run.
+        chosen: The networks of its best epoch.
 
     Returns:
-        `Prior.real_score` of these networks.
+        `Prior.real_score` of the networks.
     """
     key = jax.random.fold_in(jax.random.key(run.config.seed), 1_000_003)
     arrays = run.feed.load(0, _BATCHES, _BATCHES)
