@@ -1,7 +1,5 @@
 """Train a classifier, by cross-entropy on labels or on quarter turns."""
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -14,26 +12,9 @@ TURNS = 4
 """Number of quarter turns, the classes of `turned`."""
 _REACH = 2  # pixels by which training images are shifted, at most
 
-Present = Callable[
-    [PRNGKeyArray, Float[Array, "batch size size channels"], Int[Array, "batch"]],
-    tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]],
-]
-"""`present(key, images, labels)`: inputs of the classifier, and their classes."""
-
-
-def labelled(
-    key: PRNGKeyArray,
-    images: Float[Array, "batch size size channels"],
-    labels: Int[Array, "batch"],
-) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
-    """Return images and labels unchanged."""
-    return images, labels
-
 
 def turned(
-    key: PRNGKeyArray,
-    images: Float[Array, "batch size size channels"],
-    labels: Int[Array, "batch"],
+    key: PRNGKeyArray, images: Float[Array, "batch size size channels"]
 ) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
     """Return each image turned by a random quarter turn, which becomes its label.
 

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from gan_jax.build import datasets
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import ArraySource, Dataset, Source, fingerprint
-from gan_jax.data.feed import Feed, read, resident, streamed, to_float
+from gan_jax.data.feed import read, resident, streamed, to_float
 from gan_jax.data.splits import partition
 from gan_jax.evaluation.features import Embedding
 from gan_jax.networks.classifier import Classifier, classifier_for
@@ -28,7 +28,6 @@ from gan_jax.report.terminal import say
 from gan_jax.runs.classification import (
     TURNS,
     classifier_update,
-    labelled,
     shifted,
     turned,
 )
@@ -212,7 +211,6 @@ def _train(
     # A dataset in memory fits the device too; others may be too large for it.
     open_feed = resident if isinstance(train, ArraySource) else streamed
     feed = open_feed({"real": train}, batch_size, seed=0)
-    present = labelled if labels else turned
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, _RATE, max(1, steps // 10), max(2, steps)
     )
@@ -229,9 +227,11 @@ def _train(
         def again(turn: Array, carry: tuple[Player, Array]) -> tuple[Player, Array]:
             step = first + turn
             key = jax.random.fold_in(jax.random.key(1), step)
-            images, answers = _examples(feed, arrays, step)
+            stored = feed.batch(arrays, step)["real"]
+            images, answers = to_float(stored.image), jnp.asarray(stored.label)
             keys = jax.random.split(key)
-            images, answers = present(keys[0], images, answers)
+            if not labels:
+                images, answers = turned(keys[0], images)
             return classifier_update(
                 module, optimizer, carry[0], shifted(keys[1], images), answers
             )
@@ -256,13 +256,6 @@ def _train(
         f"{train.name}, {module.features} features",
         "sha256": digest(variables),
     }
-
-
-def _examples(
-    feed: Feed, arrays: PyTree, step: Array
-) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
-    batch = feed.batch(arrays, step)["real"]
-    return to_float(batch.image), jnp.asarray(batch.label)
 
 
 def _accuracy(

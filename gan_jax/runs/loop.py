@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -25,16 +25,6 @@ Advance = Callable[[Any, PyTree, int, int], tuple[Any, Any]]
 _FIRST_STEPS = 20  # each of them is logged
 
 
-class Pace(NamedTuple):
-    """The time that a loop has taken, in seconds."""
-
-    compile: float
-    steps: float
-    """Time of all steps, without the work at marks."""
-    host: float
-    """Share of `steps` for which the device waited for the host."""
-
-
 def iterate(
     state: State,
     step: int,
@@ -49,7 +39,7 @@ def iterate(
     saves: Callable[[int], bool] = lambda step: False,
     save: Callable[[int, State, bool], None] = lambda step, state, wait: None,
     signals: Signals | None = None,
-) -> tuple[State, Pace | None]:
+) -> tuple[State, dict[str, float] | None]:
     """Train from a step to the last one, several steps in each compiled call.
 
     Args:
@@ -71,7 +61,9 @@ def iterate(
             process trains by itself and is not interrupted.
 
     Returns:
-        The last state, and the time taken; None where nothing was left to do.
+        The last state, and `compile_seconds`, `steps_per_second` without the time at
+        marks, and `host_share`, the share of that time for which the device waited for
+        the host; None where nothing was left to do.
 
     Raises:
         Interrupted: a signal was received; the state is saved.
@@ -79,14 +71,14 @@ def iterate(
     """
     if step >= end or ended(state):
         return state, None
-    host, pauses = 0.0, 0.0
+    begun, host, pauses = step, 0.0, 0.0
     with Progress(end, step, title) as progress:
         count, arrays = read(step)
         start = time.monotonic()
         advance = prepare(state, arrays)
         if signals is not None:
             all_max(0)  # devices that are still compiling are not waited for long
-        begun = idle = time.monotonic()  # idle: since when the device waits
+        compiled = idle = time.monotonic()  # idle: since when the device waits
         while step < end and not ended(state):
             host += time.monotonic() - idle
             state, logs = advance(state, arrays, step, count)
@@ -109,8 +101,12 @@ def iterate(
                 raise Interrupted(
                     stopping, f"stopped at step {step}; the same command continues"
                 )
-    steps = time.monotonic() - begun - pauses
-    return state, Pace(begun - start, steps, host / steps)
+    seconds = time.monotonic() - compiled - pauses
+    return state, {
+        "compile_seconds": compiled - start,
+        "steps_per_second": (step - begun) / seconds,
+        "host_share": host / seconds,
+    }
 
 
 def save_checkpoint(

@@ -67,14 +67,12 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
         terms["class_distribution"] = Term(class_weight, _class_distribution)
     evaluation = TaskEvaluation(
         scores={
-            "psnr": lambda images, request: _mean(psnr, images, _truth(request)),
-            "psnr_pooled": lambda images, request: pooled_psnr(images, _truth(request)),
-            "ssim": lambda images, request: _mean(ssim, images, _truth(request)),
-            "ab_error": lambda images, request: ab_error(images, _truth(request)),
+            "psnr": lambda images, request: _mean(psnr, images, request.truth),
+            "psnr_pooled": lambda images, request: pooled_psnr(images, request.truth),
+            "ssim": lambda images, request: _mean(ssim, images, request.truth),
+            "ab_error": lambda images, request: ab_error(images, request.truth),
             "colourfulness": lambda images, request: colourfulness(images),
-            "colourfulness_real": lambda images, request: colourfulness(
-                _truth(request)
-            ),
+            "colourfulness_real": lambda images, request: colourfulness(request.truth),
         },
         baselines={"grey": _grey, "mean colour": _mean_colour},
     )
@@ -120,7 +118,7 @@ def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
 def comparison(models: Mapping[str, Model], part: Part, key: PRNGKeyArray) -> Picture:
     """Draw images in grey, as colorized by each model, and in their true colours."""
     request = requests(part, key, 4 * _ROWS)
-    truth = _truth(request)
+    truth = request.truth
     made = {
         name: each.sample(key, request.condition, len(truth))
         for name, each in models.items()
@@ -145,11 +143,6 @@ def _channels(channels: int) -> int:
             "data"
         )
     return 2
-
-
-def _truth(request: Request) -> Samples:
-    assert request.truth is not None  # `requests` gives it
-    return request.truth
 
 
 def _mean(

@@ -15,7 +15,7 @@ from gan_jax.evaluation.features import Embedding
 from gan_jax.report.cards import diversity_card
 from gan_jax.report.page import Card
 from gan_jax.tasks import samples
-from gan_jax.tasks.plates.planes import plane
+from gan_jax.tasks.plates.planes import planes
 from gan_jax.tasks.task import Model, Picture, Samples, Task, TaskEvaluation, TaskReport
 
 _SHOWN = 2000  # points of a picture
@@ -78,12 +78,12 @@ def task(mixture: Mixture) -> Task:
 
 
 def _plate(model: Model, part: Part, key: PRNGKeyArray) -> Picture:
-    real = np.asarray(read(part["real"], np.arange(_SHOWN)).image)
-    return plane(
-        _coordinates(real),
-        _coordinates(model.sample(key, None, _SHOWN)),
-        lambda points: model.score(_pixels(points)).reshape(-1),
-    )
+    def score(points: Float[np.ndarray, "count 2"]) -> Float[np.ndarray, " count"]:
+        return model.score(_pixels(points)).reshape(-1)
+
+    real = _coordinates(np.asarray(read(part["real"], np.arange(_SHOWN)).image))
+    generated = _coordinates(model.sample(key, None, _SHOWN))
+    return planes(real, {"generated": (generated, score)}, score)
 
 
 def _cards(mixture: Mixture, metrics: Mapping[str, Any]) -> Sequence[Card]:

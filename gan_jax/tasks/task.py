@@ -42,8 +42,8 @@ class Request(NamedTuple):
 
     condition: Condition
     """A pytree with a leading axis of images; None where the task has none."""
-    truth: Samples | None
-    """The real images that the conditions were taken from, where there are such."""
+    truth: Any = None
+    """The real images that the conditions were taken from, where there are any."""
 
 
 class ConditionArray(NamedTuple):
@@ -155,10 +155,10 @@ class Task(NamedTuple):
         if self.requests is not None:
             return self.requests(part, key, count)
         if not self.conditional:
-            return Request(None, None)
+            return Request(None)
         count = min(count, *map(len, part.values()))
         images = {role: read(source, np.arange(count)) for role, source in part.items()}
-        return Request(self.present(key, images).condition, None)
+        return Request(self.present(key, images).condition)
 
     def draw(self, model: Model, part: Part, key: PRNGKeyArray) -> Picture:
         """Return the plate of a model, on a part of the data."""

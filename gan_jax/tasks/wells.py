@@ -41,7 +41,7 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
         return realisation_grid(
             np.asarray(request.condition.values),
             np.asarray(request.condition.mask),
-            _truth(request),
+            request.truth,
             made,
         )
 
@@ -63,7 +63,7 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
     scores = {
         **plain.evaluation.scores,
         "variogram_error": lambda made, request: variogram_error(
-            made, _truth(request), _lags(made)
+            made, request.truth, _lags(made)
         ),
     }
     report = TaskReport(
@@ -97,14 +97,9 @@ def _realisations(
     repeated = jax.tree.map(
         lambda maps: jnp.repeat(maps, _REALISATIONS, axis=0), request.condition
     )
-    rows = len(_truth(request))
+    rows = len(request.truth)
     made = model.sample(key, repeated, rows * _REALISATIONS)
     return made.reshape(rows, _REALISATIONS, *made.shape[1:])
-
-
-def _truth(request: Request) -> Samples:
-    assert request.truth is not None  # the pixels of the task have a source
-    return request.truth
 
 
 def _lags(images: Samples | Float[Array, "count height width 1"]) -> int:

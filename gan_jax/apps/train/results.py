@@ -13,6 +13,7 @@ from gan_jax.apps.train import report as training
 from gan_jax.apps.train.outputs import Outputs
 from gan_jax.apps.train.recalibration import recalibrate
 from gan_jax.apps.train.setup import Run
+from gan_jax.apps.train.teacher import describe
 from gan_jax.config.keys import flatten
 from gan_jax.networks.compilation import compiled
 from gan_jax.report import files
@@ -74,7 +75,7 @@ def conclude(
             name: found.metrics | {"metrics_failed": found.failed}
             for name, found in evaluation.baselines("test", count).items()
         },
-        "teacher": run.teacher and run.teacher.describe(),
+        "teacher": run.teacher and describe(run.teacher),
         "real_score": None if math.isnan(real_score) else real_score,
     }
     summary = complete_summary(

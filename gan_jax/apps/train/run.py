@@ -80,11 +80,11 @@ def run_together(
             with all_succeeded():
                 enter(claimed(run.config, run.workdir, run.skipped))
             if run.teacher is not None:
-                check_same(run.teacher.kept["sha256"], "teacher")
+                check_same(run.teacher["sha256"], "teacher")
                 keep_teacher(run.teacher, run.workdir)
             with all_succeeded():
                 check_shared(run.workdir)
-        outputs = [enter(Outputs(run)) for run in runs]
+        outputs = [Outputs(run, stack) for run in runs]
         signals = enter(Signals())
         states = [each.restore(initialise(each.run)) for each in outputs]
         outcomes: dict[int, dict[str, Any] | DivergedError] = {}
@@ -212,7 +212,7 @@ def train(
         for each, own in sound(state):
             each.save(step, own, wait)
 
-    state, pace = iterate(
+    state, timing = iterate(
         states[0] if alone else gather(states),
         begun,
         config.steps,
@@ -226,13 +226,13 @@ def train(
         save=save,
         signals=signals,
     )
-    if pace is None:
+    if timing is None:
         return list(states), None
     # Each run's share of the time: together they are as many.
-    speed = (int(state.step) - begun) / pace.steps * len(outputs)
+    speed = timing["steps_per_second"] * len(outputs)
     return members(state), {
-        "compile_seconds": pace.compile / len(outputs),
+        **timing,
+        "compile_seconds": timing["compile_seconds"] / len(outputs),
         "steps_per_second": speed,
         "images_per_second": speed * config.batch_size,
-        "host_share": pace.host,
     }

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
-from gan_jax.apps.train.teacher import Teacher, open_teacher
+from gan_jax.apps.train.teacher import Teacher, classes, open_teacher
 from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.errors import InputError
 from gan_jax.config.names import look_up
@@ -49,7 +49,7 @@ class Run(NamedTuple):
     @property
     def frozen(self) -> PyTree[Array]:
         """Arrays that terms of a loss use and that do not train."""
-        return self.teacher and {TEACHER: self.teacher.variables}
+        return self.teacher and {TEACHER: self.teacher["variables"]}
 
 
 def prepare(config: ConfigDict, workdir: Path) -> Run:
@@ -87,7 +87,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         dataset = Dataset(in_memory(train), test and in_memory(test))
     teacher = open_teacher(config, dataset, workdir)
     if teacher is not None:
-        method = methods.method(config, task, channels, teacher.classes)
+        method = methods.method(config, task, channels, classes(teacher))
     parts = datasets.partition_of(config, dataset)
     mesh = make_mesh(config.batch_size)
     feed = open_feed(

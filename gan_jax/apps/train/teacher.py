@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -20,26 +20,20 @@ from gan_jax.training.distributed import is_main
 _FILE = "teacher.msgpack"
 
 
-class Teacher(NamedTuple):
-    """A classifier whose class probabilities a generator learns to predict."""
+Teacher = Mapping[str, Any]
+"""A classifier as `read_classifier` returns it, whose class probabilities a generator
+learns to predict."""
 
-    kept: Mapping[str, Any]
 
-    @property
-    def variables(self) -> Mapping[str, Any]:
-        """Its weights and statistics."""
-        variables: Mapping[str, Any] = self.kept["variables"]
-        return variables
+def describe(teacher: Teacher) -> dict[str, Any]:
+    """Return the entry of a teacher in a summary."""
+    names = ("network", "sha256", "accuracy")
+    return {name: teacher[name] for name in names} | {"classes": classes(teacher)}
 
-    @property
-    def classes(self) -> int:
-        """The number of its classes."""
-        return classifier_for(self.variables).classes
 
-    def describe(self) -> dict[str, Any]:
-        """Return the entry of a teacher in a summary."""
-        names = ("network", "sha256", "accuracy")
-        return {name: self.kept[name] for name in names} | {"classes": self.classes}
+def classes(teacher: Teacher) -> int:
+    """Return the number of classes of a teacher."""
+    return classifier_for(teacher["variables"]).classes
 
 
 def teachable(config: ConfigDict, dataset: Dataset) -> bool:
@@ -72,10 +66,10 @@ def open_teacher(config: ConfigDict, dataset: Dataset, workdir: Path) -> Teacher
     path = own if own.exists() else Path(settings.path).expanduser()
     if own.exists() or settings.path:
         try:
-            teacher = Teacher(read_classifier(path))
+            teacher = read_classifier(path)
             size = config.data.size
-            check_image_shape(teacher.variables, (size, size, 1))
-            if not teacher.kept["labels"]:
+            check_image_shape(teacher["variables"], (size, size, 1))
+            if not teacher["labels"]:
                 raise InputError(f"{path} is a classifier of quarter turns")
         except InputError as error:
             remedy = (
@@ -92,10 +86,10 @@ def open_teacher(config: ConfigDict, dataset: Dataset, workdir: Path) -> Teacher
             "labelled data, or give --config.teacher.path=<run>/teacher.msgpack of a "
             "run with labels, or the variant chromagan_no_class"
         )
-    return Teacher(open_classifier(grey(dataset), settings.classifier, "to teach"))
+    return open_classifier(grey(dataset), settings.classifier, "to teach")
 
 
 def keep_teacher(teacher: Teacher, workdir: Path) -> None:
     """Write a teacher to the workdir of its run, for this run and for others."""
     if is_main() and not (workdir / _FILE).exists():
-        write_classifier(workdir / _FILE, teacher.kept)
+        write_classifier(workdir / _FILE, teacher)

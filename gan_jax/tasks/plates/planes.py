@@ -14,21 +14,6 @@ Score = Callable[[Points], Float[np.ndarray, " points"]]
 _GRID = 160  # points of the landscape along each side
 
 
-def plane(
-    real: Points,
-    generated: Points,
-    score: Score,
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw real and generated points side by side, on the scores of a critic.
-
-    Args:
-        real: Points of the dataset.
-        generated: Points of a generator; those far outside the dataset are not shown.
-        score: The critic's scores, drawn from dark (lowest) to bright (highest).
-    """
-    return planes(real, {"generated": (generated, score)}, score)
-
-
 def planes(
     real: Points,
     stages: Mapping[str, tuple[Points, Score]],
