@@ -13,7 +13,6 @@ from gan_jax.build import tasks
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
 from gan_jax.networks.stages import image_of
-from gan_jax.runs.inference import images_of
 from gan_jax.runs.prior import Prior, blank_images, describe, open_colorizer, open_prior
 from gan_jax.runs.workdir import read_summary
 from gan_jax.tasks.task import ConditionArray
@@ -88,17 +87,17 @@ def _generator(path: str, commands: str) -> Portable:
     config, method = prior.config, prior.method
     task = tasks.task(config)
     drawn = method.has_latent
-    batch = jax.eval_shape(
+    example = jax.eval_shape(
         method.present, jax.random.key(0), blank_images(config, prior.channels)
     )
-    condition = batch.condition if task.conditional else None
+    condition = example.condition if task.conditional else None
     maps, structure = jax.tree.flatten(condition)
-    images = images_of(method, task.render)
 
     def generate(variables: Variables, *inputs: Array) -> Array:
         latent = inputs[0] if drawn else None
         told = jax.tree.unflatten(structure, inputs[1:] if drawn else inputs)
-        return images(variables, latent, told)
+        generated: Any = method.generator.apply(variables, latent, told)
+        return task.render(image_of(generated), told)
 
     latents = [_latent(config.latent.prior, config.latent.size)] if drawn else []
     conditions = [

@@ -53,7 +53,7 @@ def conclude(
     """
     run, evaluation = outputs.run, outputs.evaluation
     epochs, journal = outputs.epochs, outputs.journal
-    timing = {**no_timing(), **(timing or {})}
+    timing = timing or no_timing()
     rows = journal.rows
     last = int(state.step)
     chosen = epochs.best(rows, state, say) or trained(state)
@@ -89,6 +89,7 @@ def conclude(
         },
         measured=measured[step],
         timing={
+            **no_timing(),
             **timing,
             "total_seconds": timing.get("total_seconds", time.monotonic() - began),
         },
