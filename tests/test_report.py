@@ -32,10 +32,9 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_importing_is_cheap():
     code = """
 import sys
-from gan_jax import errors
-from gan_jax.report import constraints, files, formats, grids, journal
-from gan_jax.report import page, plots, progress
-heavy = {"jax", "matplotlib", "PIL", "tensorboardX", "rich", "tensorflow"}
+from gan_jax.config import errors
+from gan_jax.report import files, formats, grids, journal, page, plots, progress
+heavy = {"jax", "jinja2", "matplotlib", "PIL", "tensorboardX", "rich", "tensorflow"}
 print(heavy & set(sys.modules))
 """
     result = run_python(code)

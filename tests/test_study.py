@@ -8,9 +8,9 @@ from PIL import Image
 
 import configs.study_pixelcgan as configs_of_study
 from gan_jax.apps.study.arms import study_arms
+from gan_jax.apps.study.named_lines import comparison
 from gan_jax.apps.study.sweep_report import Sweep, blocks, quartiles, table
 from gan_jax.config.errors import InputError
-from gan_jax.report.plots import comparison
 from tests.test_main import run, summary
 
 ARMS = ("ebgan", "hinge")
