@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
-from gan_jax.config.command_line import command
+from gan_jax.config.command_line import full_command
 from gan_jax.report import files, plots
 from gan_jax.report.formats import format_duration
 from gan_jax.report.measures import measures
@@ -106,7 +106,10 @@ def report(
             Section("Training", [*_curves(rows), *_course(workdir / "samples")]),
             Section(
                 "Reproduce",
-                [Command("Command", command(summary["config_name"], config)), settings],
+                [
+                    Command("Command", full_command(summary["config_name"], config)),
+                    settings,
+                ],
             ),
         ],
         cards=task.cards(metrics),
