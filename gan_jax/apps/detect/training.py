@@ -1,6 +1,5 @@
 """How a detector D_TV is trained: where it begins, and the loop."""
 
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -8,41 +7,34 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from gan_jax.apps.detect.data import normal_images, validation_images
-from gan_jax.apps.detect.detector import QUANTILES, Detector, Scorer
-from gan_jax.apps.detect.snapshots import Snapshots, of_history
+from gan_jax.apps.detect.data import validation_images
+from gan_jax.apps.detect.detector import QUANTILES, CriticScorer, Detector
+from gan_jax.apps.detect.history import Snapshots, history_images
+from gan_jax.apps.detect.starts import STARTS, detector_scale
 from gan_jax.apps.detect.total_variation import (
     DetectorState,
-    Scale,
-    initial_detector,
+    detector_method,
+    initial_detector_state,
     make_detector_step,
-    recipe_of_detector,
-    scale_of,
-    scale_of_energies,
 )
 from gan_jax.apps.train.setup import Run
-from gan_jax.build import methods, tasks
-from gan_jax.build import networks as architectures
+from gan_jax.build import methods
 from gan_jax.config.errors import InputError, Interrupted
-from gan_jax.config.names import look_up
-from gan_jax.evaluation.outliers import leading_components
 from gan_jax.losses import anomaly
-from gan_jax.networks import perceptron
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.journal import Journal
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
-from gan_jax.runs.inference import taken
 from gan_jax.runs.prior import Prior
 from gan_jax.runs.signals import Signals
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.logs import due, write_logs
 from gan_jax.training.population import Form
 from gan_jax.training.state import Variables
-from gan_jax.training.step import initial_state, make_stretch
+from gan_jax.training.step import make_stretch
 
 _VALIDATION = "validation/total_variation"
 
@@ -76,7 +68,7 @@ def train_detector(
     this: Run,
     prior: Prior,
     snapshots: Snapshots,
-    score: Scorer,
+    score: CriticScorer,
     config: ConfigDict,
     signals: Signals,
 ) -> TrainedDetector:
@@ -104,18 +96,18 @@ def train_detector(
         OSError: the disk failed.
     """
     settings = config.detector
-    history = snapshots.generated(settings.alpha, settings.beta)
+    history = snapshots.history(settings.alpha, settings.beta)
     everywhere = NamedSharding(this.mesh, PartitionSpec())
     history = jax.device_put(history, everywhere)
     normal = validation_images(this)
-    unseen = of_history(prior.method, history, len(normal), config.seed)
+    unseen = history_images(prior.method, history, len(normal), config.seed)
     start = STARTS[settings.start]
     critic = start.begin(this, prior, snapshots, settings.beta)
-    scale = first_scale(
+    scale = detector_scale(
         prior.config, settings, score(critic, normal), score(critic, unseen)
     )
     rate = optax.cosine_decay_schedule(settings.learning_rate, settings.steps)
-    method = recipe_of_detector(
+    method = detector_method(
         prior.method, methods.optimizer(config.optimizer, rate), settings.bound, scale
     )
     form: Form = "map" if jax.default_backend() == "cpu" else "vmap"
@@ -137,7 +129,7 @@ def train_detector(
     begun = jax.device_put(
         _Course(
             jnp.asarray(np.frombuffer(bytes.fromhex(prior.digest), np.uint8)),
-            initial_detector(method, critic, jax.random.key(config.seed)),
+            initial_detector_state(method, critic, jax.random.key(config.seed)),
             critic,
             jnp.int32(0),
             jnp.float32(look(critic)[_VALIDATION]),
@@ -195,7 +187,7 @@ def train_detector(
             f"{config.anomaly.false_positive_rate:g} of them above"
         )
     detector = Detector(course.best, scale, np.zeros(QUANTILES, np.float32))
-    scores = score.of(detector.critic, scale)(normal)
+    scores = score.anomaly_scorer(detector.critic, scale)(normal)
     places = np.linspace(0, 1, QUANTILES)
     quantiles = np.quantile(scores, places).astype(np.float32)
     detector = detector._replace(quantiles=quantiles)
@@ -203,135 +195,6 @@ def train_detector(
     return TrainedDetector(detector, kind, float(estimate), len(normal))
 
 
-def first_scale(
-    config: ConfigDict,
-    settings: ConfigDict,
-    real_scores: Float[np.ndarray, "real"],
-    fake_scores: Float[np.ndarray, "fake"],
-) -> Scale:
-    """Return the scale under which a detector's scores are learned, and used.
-
-    Args:
-        config: of the run that its critic is of.
-        settings: `detector` of a config.
-        real_scores: of normal images, by the critic that training starts from.
-        fake_scores: of the history's images, by the same.
-    """
-    if architectures.gives_energies(config):
-        return scale_of_energies(settings.margin)
-    if settings.rescale and not STARTS[settings.start].new:
-        return scale_of(real_scores, fake_scores)
-    return Scale()
-
-
 def _left(step: int, every: int) -> int:
     """Return how many steps are left to the next multiple of `every`."""
     return every - step % every
-
-
-class Start(NamedTuple):
-    """Where a detector's critic begins."""
-
-    begin: Callable[[Run, Prior, Snapshots, float], Variables]
-    """`begin(this, prior, snapshots, beta)` returns the initial critic; `beta` is how
-    fast the weights of the saved critics fall in their mean."""
-    new: bool = False
-    """Whether it is a new network, in place of one of the run's."""
-    check: Callable[[str, ConfigDict, Run], None] = lambda critic, network, this: None
-    """`check(critic, network, this)` refuses kinds of critics that it cannot begin."""
-
-
-def _fresh(this: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Variables:
-    key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_019)
-    batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
-    return initial_state(prior.method, key, batch).critic.variables
-
-
-def _between(this: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Variables:
-    """Begin a linear autoencoder between principal components of normal images."""
-    fresh = _fresh(this, prior, snapshots, beta)
-    code, normal = fresh["params"]["Dense_0"]["bias"].size, normal_images(this, "train")
-    fitted = leading_components(code, normal, this.config.seed)
-    centre, axes = 2 * fitted.mean_ - 1, fitted.components_  # of values in [-1, 1]
-    found = perceptron.between_components(
-        *(jnp.asarray(one, jnp.float32) for one in (centre, axes))
-    )
-    return {**fresh, "params": found}
-
-
-def _check_components(critic: str, network: ConfigDict, this: Run) -> None:
-    if critic != "linear_autoencoder":
-        raise InputError(
-            f"detector.start components makes no {critic}: give "
-            "--config.detector.critic=linear_autoencoder"
-        )
-    source = this.parts["train"]["real"]
-    most = min(len(source), int(np.prod(source.shape)))
-    if architectures.linear_code(network) > most:
-        raise InputError(
-            f"detector.start components: {len(source)} images of {source.shape} have "
-            f"{most} at most; give a smaller --config.network.code"
-        )
-
-
-STARTS: Mapping[str, Start] = {
-    "mean": Start(lambda this, prior, snapshots, beta: snapshots.mean_critic(beta)),
-    "last": Start(lambda this, prior, snapshots, beta: taken(snapshots.critics, -1)),
-    "scratch": Start(_fresh, new=True),
-    "components": Start(_between, new=True, check=_check_components),
-}
-"""By the names in a config."""
-
-
-def feature_network_of(settings: ConfigDict, prior: Prior, own: ConfigDict) -> Prior:
-    """Return a prior whose critic is of a detector's kind: another, if that is new.
-
-    Args:
-        settings: `detector` of a config.
-        prior: the GAN.
-        own: the training config that the detector's would be, with its `network`.
-    """
-    if not STARTS[settings.start].new:
-        return prior
-    with (own := own.copy_and_resolve_references()).unlocked():
-        own.network.critic = settings.critic or own.network.critic
-        # Any that its scores fit: its recipe is to be made of this config alone.
-        own.objective = "ebgan" if architectures.gives_energies(own) else "wgan"
-    critic = methods.method(own, tasks.task(own), prior.channels).critic
-    return prior._replace(config=own, method=prior.method._replace(critic=critic))
-
-
-def check_detector(config: ConfigDict, this: Run) -> None:
-    """Refuse settings of a detector that make no sense, before anything is begun.
-
-    Args:
-        config: of the program.
-        this: the data of normal images.
-
-    Raises:
-        InputError: names the key.
-    """
-    settings, groups = config.detector, config.detector.groups
-    start: Start = look_up(STARTS, "detector.start", settings.start)
-    critic = settings.critic or config.network.critic
-    look_up(architectures.CRITICS, "detector.critic", critic)
-    if settings.critic and not start.new:
-        new = " or ".join(name for name, one in STARTS.items() if one.new)
-        raise InputError(
-            f"detector.critic {critic} is a new network, and detector.start "
-            f"{settings.start} one that was trained: start from {new}"
-        )
-    kind = critic if start.new else this.config.network.critic  # the history's
-    if not settings.rescale and kind in architectures.ENERGY_CRITICS:
-        raise InputError(
-            f"detector.rescale False leaves scores as they are, and a {kind} has "
-            "energies, which become scores by detector.margin: leave it True, or "
-            "train a critic of scores (variant published)"
-        )
-    start.check(critic, config.network, this)
-    batch = this.config.batch_size  # the history's
-    if batch % groups:
-        raise InputError(
-            f"detector.groups {groups} do not divide batch_size {batch}: "
-            "give as many times t as share its images evenly"
-        )
