@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from gan_jax.apps.train.record import HISTORY, snapshot
+from gan_jax.apps.train.outputs import HISTORY, snapshot
 from gan_jax.config.errors import InputError
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.terminal import say

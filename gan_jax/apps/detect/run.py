@@ -20,34 +20,30 @@ from gan_jax.apps.detect.baselines import (
 )
 from gan_jax.apps.detect.data import (
     NORMAL,
-    Anomalies,
     check_anomalies,
     normal_images,
     read_anomalies,
+    validation_images,
 )
 from gan_jax.apps.detect.detector import CriticScorer, save_detector
-from gan_jax.apps.detect.diagnostics import (
-    Diagnostics,
-    diagnose,
-    diagnostic_metrics,
-)
-from gan_jax.apps.detect.history import Snapshots, open_snapshots
+from gan_jax.apps.detect.diagnostics import diagnose, diagnostic_metrics
+from gan_jax.apps.detect.history import open_snapshots
 from gan_jax.apps.detect.starts import check_detector, detector_prior
-from gan_jax.apps.detect.training import TrainedDetector, train_detector
+from gan_jax.apps.detect.training import train_detector
 from gan_jax.apps.train import run as train
-from gan_jax.apps.train.setup import Run, prepare
+from gan_jax.apps.train.setup import prepare
 from gan_jax.build import searches, tasks
 from gan_jax.config.command_line import full_command
 from gan_jax.config.defaults import training
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import difference, flatten
-from gan_jax.evaluation.detection import Scores
 from gan_jax.evaluation.measure import measure
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
+from gan_jax.report.page import Figure
 from gan_jax.report.terminal import say
 from gan_jax.runs.apply import applied_to_images
-from gan_jax.runs.prior import Prior, describe, open_prior, read_run
+from gan_jax.runs.prior import describe, open_prior, read_run
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
 from gan_jax.runs.workdir import another, check_workdir, claimed
@@ -109,8 +105,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         own = detector_prior(config.detector, prior, _gan_config(config))
         gan_critics = CriticScorer(prior.method)
         critics = gan_critics if own is prior else CriticScorer(own.method)
-        trained = train_detector(normal, own, snapshots, critics, config, signals)
-        detector = trained.detector
+        detector, total_variation = train_detector(
+            normal, own, snapshots, critics, config, signals
+        )
         save_detector(detector, own, workdir)
         detector_trained = time.monotonic()
         scorer = critics.anomaly_scorer(detector.critic, detector.scale)
@@ -130,22 +127,27 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         diagnostics = diagnose(
             config, normal, prior, snapshots, scorer, gan_critics, first
         )
-        metrics = {"total_variation": trained.total_variation}
+        metrics = {"total_variation": total_variation}
         for row in results:
             metrics |= row.metrics("" if len(kinds) == 1 else f"{row.anomalies}/")
         metrics |= diagnostic_metrics(diagnostics)
-        _report(
-            config,
-            prior,
-            normal,
-            snapshots,
-            trained,
-            kinds,
-            results,
-            scores,
-            diagnostics,
-        )
-        source = normal.parts["train"]["real"]
+        images = {name: kind.images for name, kind in kinds.items()}
+        images = {NORMAL: normal_images(normal, "test"), **images}
+        threshold = detector.threshold(config.anomaly.false_positive_rate)
+        pictures = pages.pictures(scores, images, threshold, diagnostics)
+        source, settings = normal.parts["train"]["real"], config.detector
+        validated, memory = len(validation_images(normal)), snapshots.size / 2**20
+        facts = {
+            "normal images": f"{prior.config.data.name}, {len(source):,}",
+            "detector": f"{own.config.network.critic}, start: {settings.start}",
+            "anomalies": ", ".join(kinds),
+            "history": f"{len(snapshots.steps)} snapshots, {memory:.0f} MiB",
+            "density of t": f"exp(-{settings.beta:g} t) from {settings.alpha:g} to 1",
+            "total variation": f"{total_variation:.3f}, on {validated:,} validation "
+            "images and as many of the history",
+            "seed": str(config.seed),
+        }
+        _report(config, workdir, facts, results, total_variation, pictures)
         summary = complete_summary(
             config,
             dataset={
@@ -163,7 +165,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             parameters_sha256=digest(detector.critic),
             prior=describe(prior),
             history={"snapshots": len(snapshots.steps), "bytes": snapshots.size},
-            validation={"count": trained.validated},
+            validation={"count": validated},
         )
         files.write_json(workdir / "summary.json", summary)
         return summary
@@ -171,37 +173,17 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
 def _report(
     config: ConfigDict,
-    prior: Prior,
-    normal: Run,
-    snapshots: Snapshots,
-    trained: TrainedDetector,
-    kinds: Mapping[str, Anomalies],
+    workdir: Path,
+    facts: Mapping[str, str],
     results: Sequence[DetectionResult],
-    scores: Mapping[str, Scores],
-    diagnostics: Diagnostics,
+    total_variation: float,
+    pictures: Sequence[Figure],
 ) -> None:
-    """Draw the pictures and write the report."""
-    workdir, settings = normal.workdir, config.detector
-    images = {name: kind.images for name, kind in kinds.items()}
-    images = {NORMAL: normal_images(normal, "test"), **images}
-    threshold = trained.detector.threshold(config.anomaly.false_positive_rate)
-    pictures = pages.pictures(scores, images, threshold, diagnostics)
+    """Write the pictures and the report."""
     for picture in pictures:
         name = picture.title.lower().replace(" ", "_")
         kind = "svg" if picture.image.lstrip().startswith(b"<") else "png"
         files.write_bytes(workdir / "samples" / f"{name}.{kind}", picture.image)
-    count, memory = len(normal.parts["train"]["real"]), snapshots.size / 2**20
-    total_variation = trained.total_variation
-    facts = {
-        "normal images": f"{prior.config.data.name}, {count:,}",
-        "detector": f"{trained.kind}, start: {settings.start}",
-        "anomalies": ", ".join(kinds),
-        "history": f"{len(snapshots.steps)} snapshots, {memory:.0f} MiB",
-        "density of t": f"exp(-{settings.beta:g} t) from {settings.alpha:g} to 1",
-        "total variation": f"{total_variation:.3f}, on {trained.validated:,} "
-        "validation images and as many of the history",
-        "seed": str(config.seed),
-    }
     page = pages.report(
         config.name,
         facts,

@@ -1,5 +1,6 @@
-"""How a detector D_TV is trained: where it begins, and the loop."""
+"""The training of a detector D_TV."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax.apps.detect.data import validation_images
@@ -22,42 +23,34 @@ from gan_jax.apps.detect.total_variation import (
 )
 from gan_jax.apps.train.setup import Run
 from gan_jax.build import methods
-from gan_jax.config.errors import InputError, Interrupted
+from gan_jax.config.errors import InputError
 from gan_jax.losses import anomaly
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.journal import Journal
-from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
+from gan_jax.runs.loop import (
+    due,
+    iterate,
+    save_checkpoint,
+    steps_left,
+    write_logs,
+)
 from gan_jax.runs.prior import Prior
 from gan_jax.runs.signals import Signals
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.logs import due, write_logs
 from gan_jax.training.population import Form
 from gan_jax.training.state import Variables
 from gan_jax.training.step import make_stretch
+from gan_jax.training.updates import Log
 
 _VALIDATION = "validation/total_variation"
 
 
-class TrainedDetector(NamedTuple):
-    """A detector, and how far apart the images are that it was trained to tell."""
-
-    detector: Detector
-    kind: str
-    """Of its critic, as `network.critic` names it."""
-    total_variation: float
-    """Between normal images and the history's, in [0, 1]: this critic's estimate, the
-    highest of all looks at validation images; 0, which a constant critic gives, where
-    it is below."""
-    validated: int
-    """Validation images that it was estimated on, and as many of the history."""
-
-
-class _Course(NamedTuple):
-    """What a checkpoint holds."""
+class _Progress(NamedTuple):
+    """The content of a checkpoint."""
 
     origin: Array
-    """The hash of the prior."""
+    """Hash of the prior, as bytes."""
     state: DetectorState
     best: Variables
     best_step: Array
@@ -65,44 +58,49 @@ class _Course(NamedTuple):
 
 
 def train_detector(
-    this: Run,
+    run: Run,
     prior: Prior,
     snapshots: Snapshots,
     score: CriticScorer,
     config: ConfigDict,
     signals: Signals,
-) -> TrainedDetector:
-    """Train D_TV, or go on with it; the loop, read top to bottom.
+) -> tuple[Detector, float]:
+    """Train D_TV, or continue training it.
 
     Every `detector.every` steps the total variation is estimated on validation images
-    and on images of the history that are not learned from; the best critic is kept,
-    and training ends when none has been better for `detector.patience` such looks. No
-    anomaly is ever seen. The state lies in `<workdir>/checkpoints`; the same call goes
-    on from there and comes to the same detector.
+    and on images of the history that are not trained on. The best critic is kept, and
+    training ends after `detector.patience` estimates without a better one. No anomaly
+    is used. The state lies in `<workdir>/checkpoints`; the same call continues from
+    there and returns the same detector.
 
     Args:
-        this: the data of normal images, and the workdir.
-        prior: the run whose history it is.
-        snapshots: of that run.
-        score: of critics of the prior's kind.
-        config: `detector`, `optimizer` and how to log.
-        signals: that interrupt it.
+        run: Data of normal images, and the workdir.
+        prior: The GAN, with a critic of the detector's kind.
+        snapshots: Snapshots of the GAN.
+        score: Scores by critics of the detector's kind.
+        config: Config of the program.
+        signals: Signals that interrupt training.
+
+    Returns:
+        The detector, and its estimate of the total variation between normal images and
+        the history's, in [0, 1]: the highest of all on validation images, and at least
+        the 0 of a constant critic.
 
     Raises:
-        InputError: what lies in the workdir is of another prior, or no snapshot is
-            left.
-        DivergedError: a value was not finite; the last good checkpoint is kept.
-        Interrupted: by a signal, after saving.
-        OSError: the disk failed.
+        InputError: The checkpoints in the workdir belong to another prior, or no
+            snapshot is late enough.
+        DivergedError: A value was not finite; the last good checkpoint is kept.
+        Interrupted: By a signal, after saving.
+        OSError: The disk failed.
     """
     settings = config.detector
     history = snapshots.history(settings.alpha, settings.beta)
-    everywhere = NamedSharding(this.mesh, PartitionSpec())
+    everywhere = NamedSharding(run.mesh, PartitionSpec())
     history = jax.device_put(history, everywhere)
-    normal = validation_images(this)
+    normal = validation_images(run)
     unseen = history_images(prior.method, history, len(normal), config.seed)
     start = STARTS[settings.start]
-    critic = start.begin(this, prior, snapshots, settings.beta)
+    critic = start.begin(run, prior, snapshots, settings.beta)
     scale = detector_scale(
         prior.config, settings, score(critic, normal), score(critic, unseen)
     )
@@ -111,12 +109,12 @@ def train_detector(
         prior.method, methods.optimizer(config.optimizer, rate), settings.bound, scale
     )
     form: Form = "map" if jax.default_backend() == "cpu" else "vmap"
-    step_of = make_detector_step(method, this.feed.batch, settings.groups, form)
-    advance = compiled(
+    step_of = make_detector_step(method, run.feed.batch, settings.groups, form)
+    stretch = compiled(
         make_stretch(step_of, config.fused_steps), out_shardings=everywhere
     )
 
-    def look(critic: Variables) -> dict[str, float]:
+    def validate(critic: Variables) -> dict[str, float]:
         real, fake = (
             jnp.asarray(scale(score(critic, images))) for images in (normal, unseen)
         )
@@ -127,74 +125,80 @@ def train_detector(
         }
 
     begun = jax.device_put(
-        _Course(
+        _Progress(
             jnp.asarray(np.frombuffer(bytes.fromhex(prior.digest), np.uint8)),
             initial_detector_state(method, critic, jax.random.key(config.seed)),
             critic,
             jnp.int32(0),
-            jnp.float32(look(critic)[_VALIDATION]),
+            jnp.float32(validate(critic)[_VALIDATION]),
         ),
         everywhere,
     )
-    with Checkpoints(this.workdir / "checkpoints") as checkpoints:
-        course = checkpoints.restore(begun, say) or begun
-        if not np.array_equal(course.origin, begun.origin):
+    with Checkpoints(run.workdir / "checkpoints") as checkpoints:
+        progress = checkpoints.restore(begun, say) or begun
+        if not np.array_equal(progress.origin, begun.origin):
             raise InputError(
-                f"{this.workdir} holds a detector of another prior: {prior.workdir} "
+                f"{run.workdir} holds a detector of another prior: {prior.workdir} "
                 "was trained anew; choose another --workdir"
             )
-        state, step, best_step = course.state, int(course.state.step), course.best_step
-        end = settings.steps
+        step, end = int(progress.state.step), settings.steps
         if 0 < step < end:
-            say(f"{this.workdir} continues at step {step} of {end}")
-        with (
-            Journal(this.workdir, step if step else None) as journal,
-            Progress(end, step, "detector") as progress,
-        ):
-            while step < end and step - best_step < settings.patience * settings.every:
-                count = min(config.fused_steps, end - step, _left(step, settings.every))
-                arrays = this.feed.stretch(step, count, config.fused_steps)
-                state, logs = advance(state, arrays, np.int32(count), history)
-                logs = jax.device_get(logs)
-                write_logs(journal, logs, step, count, config.log_every)
-                step += count
-                values = {name: rows[count - 1] for name, rows in logs.values.items()}
-                progress.advance(step, values)
-                looking = due(step, settings.every) or step == end
-                if looking:
-                    measured = look(state.critic.variables)
-                    journal.write(step, measured)
-                    course = course._replace(state=state)
-                    if measured[_VALIDATION] > course.best_value:
-                        best_step = step
-                        course = course._replace(
-                            best=state.critic.variables,
-                            best_step=jnp.int32(step),
-                            best_value=jnp.float32(measured[_VALIDATION]),
-                        )
-                stopping = signals.received if step < end else None
-                if looking or stopping:
-                    journal.flush()
-                    checkpoints.save(step, course._replace(state=state))
-                if stopping:
-                    checkpoints.wait()
-                    raise Interrupted(
-                        stopping, f"stopped at step {step}; the same command continues"
+            say(f"{run.workdir} continues at step {step} of {end}")
+        with Journal(run.workdir, step if step else None) as journal:
+
+            def read(step: int) -> tuple[int, PyTree]:
+                left = steps_left(step, settings.every)
+                count = min(config.fused_steps, end - step, left)
+                return count, run.feed.stretch(step, count, config.fused_steps)
+
+            def advance(
+                progress: _Progress, arrays: PyTree, first: int, count: int
+            ) -> tuple[_Progress, Log]:
+                state, logs = stretch(progress.state, arrays, np.int32(count), history)
+                return progress._replace(state=state), logs
+
+            def mark(step: int, progress: _Progress) -> _Progress:
+                if not (due(step, settings.every) or step == end):
+                    return progress
+                critic = progress.state.critic.variables
+                measured = validate(critic)
+                journal.write(step, measured)
+                if measured[_VALIDATION] > progress.best_value:
+                    progress = progress._replace(
+                        best=critic,
+                        best_step=jnp.int32(step),
+                        best_value=jnp.float32(measured[_VALIDATION]),
                     )
+                return progress
+
+            def ended(progress: _Progress) -> bool:
+                waited = int(progress.state.step - progress.best_step)
+                return waited >= settings.patience * settings.every
+
+            progress, _ = iterate(
+                progress,
+                step,
+                end,
+                title="detector",
+                read=read,
+                prepare=lambda progress, arrays: advance,
+                log=lambda logs, first, count: write_logs(
+                    journal, logs, first, count, config.log_every
+                ),
+                mark=mark,
+                ended=ended,
+                saves=lambda step: due(step, settings.every),
+                save=functools.partial(save_checkpoint, journal, checkpoints),
+                signals=signals,
+            )
     if len(normal) * config.anomaly.false_positive_rate < 1:
         say(
             f"{len(normal)} validation images are too few for a threshold that leaves "
             f"{config.anomaly.false_positive_rate:g} of them above"
         )
-    detector = Detector(course.best, scale, np.zeros(QUANTILES, np.float32))
+    detector = Detector(progress.best, scale, np.zeros(QUANTILES, np.float32))
     scores = score.anomaly_scorer(detector.critic, scale)(normal)
     places = np.linspace(0, 1, QUANTILES)
     quantiles = np.quantile(scores, places).astype(np.float32)
     detector = detector._replace(quantiles=quantiles)
-    kind, estimate = prior.config.network.critic, np.maximum(0, course.best_value)
-    return TrainedDetector(detector, kind, float(estimate), len(normal))
-
-
-def _left(step: int, every: int) -> int:
-    """Return how many steps are left to the next multiple of `every`."""
-    return every - step % every
+    return detector, max(0.0, float(progress.best_value))
