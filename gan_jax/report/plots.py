@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,12 +23,8 @@ _POINTS = 800  # more than a panel has pixels; keeps the file of a long run smal
 def curves(
     rows: Sequence[Mapping[str, Any]],
     groups: Mapping[str, Sequence[str]],
-    *,
-    logarithmic: Collection[str] = (),
     window: int | None = None,
     mark: int | None = None,
-    columns: int = 2,
-    format: Literal["svg", "png"] = "svg",
 ) -> bytes:
     """Plot values over steps, one panel per group: light raw lines, running medians.
 
@@ -41,20 +37,19 @@ def curves(
         groups: Names of the values in each panel, by the panel's title. Names without
             values are left out, and a panel without lines says so. A single group is
             drawn without its title.
-        logarithmic: Titles of the panels with a logarithmic vertical axis, which
-            leaves out values that are not positive.
         window: Number of values under the running median; None takes a 25th of them.
             Names with fewer than 30 values are drawn unsmoothed, a dot for each.
         mark: Step to mark by a line in every panel, e.g. the best epoch.
-        columns: Panels side by side.
-        format: `svg` or `png` (two pixels per point).
+
+    Returns:
+        An SVG file.
 
     Raises:
         ValueError: There are no groups.
     """
-    figure, panels = draw_panels(len(groups), columns)
+    figure, panels = draw_panels(len(groups))
     for panel, (title, names) in zip(panels, groups.items(), strict=True):
-        lines = _draw_group(panel, rows, names, title in logarithmic, window)
+        lines = _draw_group(panel, rows, names, window)
         if len(groups) > 1:
             # Above the legend.
             pad = 8 + 14 * math.ceil(lines / _LEGEND_COLUMNS)
@@ -62,7 +57,7 @@ def curves(
         panel.set_xlabel("step")
         if mark is not None:
             panel.axvline(mark, color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
-    return encode_figure(figure, format)
+    return encode_figure(figure)
 
 
 def trade_off(
@@ -70,7 +65,6 @@ def trade_off(
     across: str,
     up: str,
     best: int,
-    format: Literal["svg", "png"] = "svg",
 ) -> bytes:
     """Plot one measure against another, a dot for each epoch, both axes logarithmic.
 
@@ -79,7 +73,9 @@ def trade_off(
         across: Name of the value on the horizontal axis.
         up: Name of the value on the vertical axis.
         best: Step whose dot gets a ring.
-        format: `svg` or `png` (two pixels per point).
+
+    Returns:
+        An SVG file.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -89,7 +85,7 @@ def trade_off(
     panel.grid(axis="both", color=GRID, linewidth=0.8)
     if not known:
         _say_nothing(panel)
-        return encode_figure(figure, format)
+        return encode_figure(figure)
     x, y, steps = (
         np.array([row[name] for row in known], np.float64)
         for name in (across, up, "step")
@@ -111,7 +107,7 @@ def trade_off(
         )
     for axis, values in ((panel.xaxis, x), (panel.yaxis, y)):
         set_logarithmic(panel, axis, values.min() / 1.3, values.max() * 1.3)
-    return encode_figure(figure, format)
+    return encode_figure(figure)
 
 
 def draw_panels(
@@ -185,7 +181,6 @@ def _draw_group(
     panel: Any,
     rows: Sequence[Mapping[str, Any]],
     names: Sequence[str],
-    logarithmic: bool,
     window: int | None,
 ) -> int:
     """Draw the lines of one panel and return their number."""
@@ -193,7 +188,7 @@ def _draw_group(
 
     ranges: list[tuple[float, float]] = []
     for name, colour in zip(names, cycle(len(names)), strict=True):
-        steps, values = _series(rows, name, positive=logarithmic)
+        steps, values = _series(rows, name)
         if not len(steps):
             continue
         if len(steps) < _FEW:
@@ -213,11 +208,8 @@ def _draw_group(
         MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True)
     )
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    if logarithmic:
-        set_logarithmic(panel, panel.yaxis, low / 1.15, high * 1.15)
-    else:
-        room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
-        panel.set_ylim(low - room, high + room)
+    room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
+    panel.set_ylim(low - room, high + room)
     legend = panel.legend(
         loc="lower left",
         bbox_to_anchor=(-0.01, 0.99),
@@ -265,14 +257,12 @@ def cycle(count: int) -> list[str]:
 
 
 def _series(
-    rows: Sequence[Mapping[str, Any]], name: str, positive: bool
+    rows: Sequence[Mapping[str, Any]], name: str
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
     """Return the steps and values of one name; missing and non-finite ones left out."""
     found = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
     points = np.array(found, np.float64).reshape(-1, 2)
     kept = np.isfinite(points[:, 1])
-    if positive:
-        kept &= points[:, 1] > 0
     return points[kept, 0], points[kept, 1]
 
 
