@@ -53,7 +53,7 @@ def feed():
 
 
 def begin(method, feed):
-    arrays = feed.stretch(0, 1, 1)
+    arrays = feed.load(0, 1, 1)
     batch = feed.batch(arrays, jnp.int32(0))
     state = run_once(partial(initial_state, method), jax.random.key(0), batch)
     return state, arrays

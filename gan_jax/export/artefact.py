@@ -17,7 +17,7 @@ import gan_jax
 from gan_jax.config.errors import InputError
 from gan_jax.export.functions import NetworkFunction, open_function
 from gan_jax.networks.compilation import CPU_OPTIONS
-from gan_jax.networks.layers.convolutions import traced_for
+from gan_jax.networks.layers.convolutions import trace_for
 from gan_jax.report import files
 from gan_jax.training.state import Variables
 
@@ -161,7 +161,7 @@ def _by_platform(
 
     def traced(platform: str) -> Callable[..., Array]:
         def form(*arguments: PyTree[Array]) -> Array:
-            with traced_for(platform):
+            with trace_for(platform):
                 return function(*arguments)
 
         return form

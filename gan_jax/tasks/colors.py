@@ -125,7 +125,7 @@ def _picture(model: Model, part: Part, key: PRNGKeyArray) -> UInt8[np.ndarray, "
 
 def _class_distribution(inputs: LossInputs) -> Float[Array, "batch"]:
     variables = inputs.frozen[TEACHER]
-    teacher = classifier.fitting(variables)
+    teacher = classifier.classifier_for(variables)
     wanted: Any = teacher.apply(variables, inputs.condition)
     return class_distribution(inputs.generated.logits, wanted.logits)
 

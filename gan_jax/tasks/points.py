@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray, UInt8
 
-from gan_jax.data.datasets.mixtures import Mixture, draw
+from gan_jax.data.datasets.mixtures import Mixture, sample
 from gan_jax.data.feed import read
 from gan_jax.data.splits import Part
 from gan_jax.evaluation import modes
@@ -27,7 +27,7 @@ class MixtureFeatures:
     def __init__(self, mixture: Mixture):
         """Judge points of a mixture, which share one standard deviation."""
         self._mixture = mixture
-        drawn, drawn_modes = draw(mixture, 10_000, seed=2)
+        drawn, drawn_modes = sample(mixture, 10_000, seed=2)
         found = self(_pixels(drawn)).probabilities
         assert found is not None
         _, *arrays = mixture

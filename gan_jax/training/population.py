@@ -63,21 +63,21 @@ def members(state: TrainState | Population) -> list[TrainState]:
 
 
 def stretches(feeds: Sequence[Feed]) -> Callable[[int, int, int], PyTree]:
-    """Return the `stretch` of a run's feed, or that of several runs side by side."""
+    """Return the `load` of a run's feed, or that of several runs side by side."""
     if len(feeds) == 1:
-        return feeds[0].stretch
+        return feeds[0].load
     last: list[PyTree] = []
     stacked: PyTree = None
 
-    def stretch(first: int, count: int, room: int) -> PyTree:
+    def load(first: int, count: int, room: int) -> PyTree:
         nonlocal last, stacked
-        arrays = [feed.stretch(first, count, room) for feed in feeds]
+        arrays = [feed.load(first, count, room) for feed in feeds]
         # A resident feed gives the same arrays every time: they are stacked once.
         if [*map(id, arrays)] != [*map(id, last)]:
             last, stacked = arrays, side_by_side(arrays)
         return stacked
 
-    return stretch
+    return load
 
 
 def side_by_side(trees: Sequence[Tree]) -> Tree:

@@ -28,7 +28,7 @@ from gan_jax.runs.signals import Signals
 from gan_jax.search.collaboration import Collaboration
 from gan_jax.search.refinement import Observation
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.mesh import layout_over
+from gan_jax.training.mesh import placement_over
 from gan_jax.training.method import Method
 from gan_jax.training.shaping import Lesson, shape
 from gan_jax.training.state import Player, Variables
@@ -82,7 +82,7 @@ def drawn_lessons(this: Run, count: int, seed: int) -> Lessons:
         return Lesson(example, latents, Observation(example.condition))
 
     epoch = max(1, len(part["real"]) // batch)
-    return Lessons(lambda step: feed.stretch(step, 1, 1), lesson, epoch, key)
+    return Lessons(lambda step: feed.load(step, 1, 1), lesson, epoch, key)
 
 
 def searched_lessons(
@@ -112,7 +112,7 @@ def searched_lessons(
         return Lesson(example, latents[at], Observation(None, example.real, masks[at]))
 
     epoch = max(1, len(images) // this.config.batch_size)
-    return Lessons(lambda step: (feed.stretch(step, 1, 1), beside), lesson, epoch, key)
+    return Lessons(lambda step: (feed.load(step, 1, 1), beside), lesson, epoch, key)
 
 
 def _resident(this: Run, sources: dict[str, Any], seed: int) -> Feed:
@@ -121,7 +121,7 @@ def _resident(this: Run, sources: dict[str, Any], seed: int) -> Feed:
         {role: in_memory(source) for role, source in sources.items()},
         size,
         seed,
-        layout_over(this.mesh, size),
+        placement_over(this.mesh, size),
     )
 
 
@@ -373,7 +373,7 @@ def _beginning(
     start = look_up(_STARTS, "shaping.start", settings.start)
     if start is None:
         key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_009)
-        batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
+        batch = this.feed.batch(this.feed.load(0, 1, 1), jnp.int32(0))
         return method, initial_state(method, key, batch).critic
     critic = dict(prior.networks.critic)
     parameters = critic.pop("params")

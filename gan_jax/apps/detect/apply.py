@@ -18,7 +18,7 @@ from gan_jax.apps.detect.detector import (
     describe_detector,
     open_detector_run,
 )
-from gan_jax.data.decode import fit, with_channels
+from gan_jax.data.decode import crop_and_resize, with_channels
 from gan_jax.data.feed import to_float
 from gan_jax.data.user_images import Image8
 from gan_jax.evaluation.measure import Measured
@@ -82,7 +82,9 @@ def open_scoring(
 
     return Application(
         describe_detector(opened),
-        lambda image: fit(with_channels(image, opened.channels), data.size, data.crop),
+        lambda image: crop_and_resize(
+            with_channels(image, opened.channels), data.size, data.crop
+        ),
         _CHUNK,
         apply,
         _line,

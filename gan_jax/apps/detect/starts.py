@@ -40,7 +40,7 @@ class Start(NamedTuple):
 
 def _fresh(run: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Variables:
     key = jax.random.fold_in(jax.random.key(run.config.seed), 1_000_019)
-    batch = run.feed.batch(run.feed.stretch(0, 1, 1), jnp.int32(0))
+    batch = run.feed.batch(run.feed.load(0, 1, 1), jnp.int32(0))
     return initial_state(prior.method, key, batch).critic.variables
 
 

@@ -149,7 +149,7 @@ def train_detector(
             def read(step: int) -> tuple[int, PyTree]:
                 left = steps_left(step, settings.every)
                 count = min(config.fused_steps, end - step, left)
-                return count, run.feed.stretch(step, count, config.fused_steps)
+                return count, run.feed.load(step, count, config.fused_steps)
 
             def advance(
                 progress: _Progress, arrays: PyTree, first: int, count: int

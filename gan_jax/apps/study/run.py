@@ -19,8 +19,8 @@ from gan_jax.build import datasets, tasks
 from gan_jax.config.command_line import full_command
 from gan_jax.config.errors import DivergedError, InputError
 from gan_jax.config.keys import flatten
+from gan_jax.evaluation.correlation import rank_correlation
 from gan_jax.evaluation.measure import Measured
-from gan_jax.evaluation.tracking import tracking
 from gan_jax.report import files, terminal
 from gan_jax.report.journal import read_rows
 from gan_jax.report.terminal import say
@@ -91,7 +91,7 @@ def _gathered(
     """Return the record of a run from the files of its workdir."""
     rows = read_rows(workdir / "metrics.jsonl")
     try:
-        follows = tracking(rows, "critic/adversarial", "validation/fid")
+        follows = rank_correlation(rows, "critic/adversarial", "validation/fid")
     except ValueError:
         follows = None
     plate = workdir / "samples" / "best.png"

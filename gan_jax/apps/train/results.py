@@ -130,7 +130,7 @@ def keep_prior(run: Run, chosen: Trained) -> float:
         `Prior.real_score` of these networks.
     """
     key = jax.random.fold_in(jax.random.key(run.config.seed), 1_000_003)
-    arrays = run.feed.stretch(0, _BATCHES, _BATCHES)
+    arrays = run.feed.load(0, _BATCHES, _BATCHES)
 
     def example(arrays: PyTree, step: Array) -> Example:
         batch = run.feed.batch(arrays, step)

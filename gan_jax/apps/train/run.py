@@ -119,7 +119,7 @@ def _groups(states: Sequence[TrainState]) -> list[list[int]]:
 
 def initialise(run: Run) -> TrainState:
     """Return the state of step 0, replicated over the mesh."""
-    arrays = run.feed.stretch(0, 1, 1)
+    arrays = run.feed.load(0, 1, 1)
     everywhere = NamedSharding(run.mesh, PartitionSpec())
 
     def init(words: UInt32[Array, "words"], arrays: PyTree) -> TrainState:
