@@ -1,6 +1,5 @@
 """Application of a trained run to a folder of the user's images."""
 
-import contextlib
 import dataclasses
 import hashlib
 import time
@@ -102,9 +101,7 @@ def applied_to_images(
             f"--config.images is empty: name a folder of images to {purpose}"
         )
     found = list_images(config.images)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(claimed(config, workdir, ()))
-        signals = stack.enter_context(Signals())
+    with claimed(config, workdir, ()), Signals() as signals:
         start = time.monotonic()
         # An older summary would call the new results complete.
         (workdir / "summary.json").unlink(missing_ok=True)
@@ -127,7 +124,7 @@ def applied_to_images(
             "prior": str(config.prior),
             "images": f"{len(done)} done, {len(skipped)} failed",
         }
-        _report(config, workdir, conclusion, facts)
+        files.write_text(workdir / "report.html", _report(config, conclusion, facts))
         summary = complete_summary(
             config,
             dataset={
@@ -196,13 +193,10 @@ def applied(
 
 
 def _report(
-    config: ConfigDict,
-    workdir: Path,
-    conclusion: Conclusion,
-    facts: Mapping[str, str],
-) -> None:
+    config: ConfigDict, conclusion: Conclusion, facts: Mapping[str, str]
+) -> str:
     again = Command("Command", full_command(config.name, flatten(config)))
-    text = page(
+    return page(
         config.name,
         conclusion.subtitle,
         facts,
@@ -213,7 +207,6 @@ def _report(
         ],
         cards=conclusion.cards,
     )
-    files.write_text(workdir / "report.html", text)
 
 
 def output_of(workdir: Path, file: Path) -> Path:

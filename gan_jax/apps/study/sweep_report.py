@@ -29,19 +29,6 @@ class Sweep(NamedTuple):
     published: Published
 
 
-class Quartiles(NamedTuple):
-    """Quartiles of a measure over runs."""
-
-    low: float
-    median: float
-    high: float
-
-
-def quartiles(values: Sequence[float]) -> Quartiles | None:
-    """Return the quartiles of values; None if there are none."""
-    return Quartiles(*np.percentile(values, (25, 50, 75)).tolist()) if values else None
-
-
 def blocks(sweep: Sweep) -> list[Block]:
     """Return the table, a plot of each measure along the value, and the trade-off."""
     plotted: list[Block] = [
@@ -188,9 +175,9 @@ def trade_off(sweep: Sweep) -> bytes:
 
 def _spread(values: Sequence[float], runs: int) -> Value:
     """Return median and quartiles as text, with the number of runs if some failed."""
-    found = quartiles(values)
-    if found is None:
+    if not values:
         return None
-    low, median, high = (format_number(number, 3) for number in found)
+    quartiles = np.percentile(values, (25, 50, 75))
+    low, median, high = (format_number(number, 3) for number in quartiles.tolist())
     spread = median if len(values) == 1 else f"{median} ({low} to {high})"
     return spread if len(values) == runs else f"{spread}, {len(values)} of {runs} runs"
