@@ -16,7 +16,7 @@ from gan_jax.apps.detect.detector import (
 from gan_jax.build import tasks
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
-from gan_jax.networks.stages import image_of
+from gan_jax.runs.inference import images_of
 from gan_jax.runs.prior import Prior, blank_batch, describe, open_colorizer, open_prior
 from gan_jax.runs.workdir import read_summary
 from gan_jax.tasks.task import Told
@@ -106,12 +106,12 @@ def _generator(path: str, commands: str) -> NetworkFunction:
     )
     condition = example.condition if task.conditional else None
     maps, structure = jax.tree.flatten(condition)
+    images = images_of(method, task.render)
 
     def generate(variables: Variables, *inputs: Array) -> Array:
         latent = inputs[0] if drawn else None
         told = jax.tree.unflatten(structure, inputs[1:] if drawn else inputs)
-        generated: Any = method.generator.apply(variables, latent, told)
-        return task.render(image_of(generated), told)
+        return images(variables, latent, told)
 
     latents = [_latent(config.latent.prior, config.latent.size)] if drawn else []
     conditions = [
@@ -171,7 +171,7 @@ def _condition(told: Told, shape: tuple[int, ...]) -> ArraySpec:
 def _colorizer(path: str, commands: str) -> NetworkFunction:
     prior = open_colorizer(path, commands)
     size = prior.config.data.size
-    task = tasks.task(prior.config)
+    task, paint = tasks.task(prior.config), images_of(prior.method)
 
     def colorize(
         variables: Variables, images: Float[Array, "batch height width 3"]
@@ -179,8 +179,8 @@ def _colorizer(path: str, commands: str) -> NetworkFunction:
         # As `apps.colorize.colorizer.Colorizer`, with the same filter.
         lightness, _ = color.split(images)
         small = _resized(lightness, size, size)
-        made = image_of(prior.method.generator.apply(variables, None, small))
-        return task.render(_resized(made, *images.shape[1:3]), lightness)
+        ab = paint(variables, None, small)
+        return task.render(_resized(ab, *images.shape[1:3]), lightness)
 
     shape = (_BATCH, "height", "width", 3)
     return NetworkFunction(

@@ -11,9 +11,8 @@ from gan_jax.data import color
 from gan_jax.data.decode import to_float_numpy, with_channels
 from gan_jax.data.user_images import Image8
 from gan_jax.networks.compilation import compiled
-from gan_jax.networks.stages import image_of
 from gan_jax.report.grids import to_uint8
-from gan_jax.runs.inference import in_chunks
+from gan_jax.runs.inference import images_of, in_chunks
 from gan_jax.runs.prior import Prior
 
 _PIXELS = 2**16  # pixels of an image converted at once
@@ -34,14 +33,9 @@ class Colorizer:
 
     def __init__(self, prior: Prior):
         """Compile the network and the colour conversions, once for all sizes."""
-        generator = prior.method.generator
         self._size: int = prior.config.data.size
         self._variables = prior.networks.generator
-        self._paint = compiled(
-            lambda variables, lightness: image_of(
-                generator.apply(variables, None, lightness)
-            )
-        )
+        self._paint = compiled(images_of(prior.method))
         self._split = compiled(lambda rgb: jnp.concatenate(color.split(rgb), axis=-1))
         self._merge = compiled(color.merge)
 
@@ -53,7 +47,7 @@ class Colorizer:
         """
         lightness, true_ab = self.split(image)
         small = _resized(lightness[..., 0], self._size, self._size)
-        ab = np.asarray(self._paint(self._variables, small[None, ..., None]))[0]
+        ab = np.asarray(self._paint(self._variables, None, small[None, ..., None]))[0]
         return Colored(self._painted(lightness, ab), lightness, true_ab)
 
     def split(
