@@ -26,7 +26,7 @@ from gan_jax.networks.compilation import compiled
 from gan_jax.report import files
 from gan_jax.report.page import Card, Figure, Table, picture
 from gan_jax.runs.apply import Application, Conclusion
-from gan_jax.runs.inference import chunks
+from gan_jax.runs.inference import in_chunks
 from gan_jax.training.state import Variables
 
 _CHUNK = 250  # images decoded and scored at once
@@ -65,11 +65,11 @@ def open_scoring(
     opened = open_detector_run(config.prior, commands)
     detector, data = opened.detector, opened.gan.data
     threshold = detector.threshold(config.anomaly.false_positive_rate)
-    score_chunk = _scores_and_slopes(opened)
+    score_all = _scores_and_slopes(opened)
 
     def apply(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
         images = np.stack(fitted)
-        scores, slopes = score_chunk(images)
+        scores, slopes = score_all(images)
         for path, drawn in zip(outputs, pages.beside(images, slopes), strict=True):
             files.write_image(path, drawn)
         percentiles = detector.percentiles(scores)
@@ -105,22 +105,16 @@ def _scores_and_slopes(
         scores = anomaly_scores(opened.method, detector.scale, critic, images)
         return scores.sum(), scores
 
-    def both(critic: Variables, images: Array) -> tuple[Array, Array]:
+    @compiled
+    def run(critic: Variables, images: Array) -> tuple[Array, Array]:
         # The gradient of the sum holds every image's: scores are independent.
         steep = jax.value_and_grad(score, argnums=1, has_aux=True)
         (_, scores), slopes = steep(critic, to_float(images))
         return scores, jnp.abs(slopes).mean(axis=-1)
 
-    run = compiled(both)
-
-    def score_chunk(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        count = len(images)
-        (at,) = chunks(count, _CHUNK)
-        found = run(detector.critic, images[at])
-        scores, slopes = (np.asarray(leaf)[:count] for leaf in found)
-        return scores, slopes
-
-    return score_chunk
+    return lambda images: in_chunks(
+        lambda at: run(detector.critic, images[at]), len(images), _CHUNK
+    )
 
 
 def _line(one: Scored) -> dict[str, Any]:
