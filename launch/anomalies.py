@@ -2,11 +2,12 @@
 
 python -m launch.anomalies --labels=0,1,2 --seeds=3 --workdir=runs/digits -- --config=configs/detect.py:standard,mnist,narrow
 
-What follows `--` goes to gan_jax.main. Every run lies in <workdir>/<label>/<seed>;
-those that the same arguments have completed are read and not repeated. AUPRC of every
-method, mean and standard deviation over the seeds; a random score's is the base rate.
-The total variation is between normal images and the history's, estimated on validation
-images: near 1 the detector separates texture, real from generated, and not shape.
+Arguments after `--` go to gan_jax.main. Every run lies in <workdir>/<label>/<seed>;
+runs that the same arguments have completed are not repeated. The table holds AUPRC of
+every method, mean and standard deviation over the seeds; a random score's is the base
+rate. The total variation is between normal images and the history's, estimated on
+validation images: near 1 the detector separates texture, real from generated, and not
+shape.
 """  # noqa: E501
 
 import argparse
@@ -23,7 +24,7 @@ MEASURES = ("auprc", "auroc")
 
 
 def main() -> int:
-    """Run what is missing and print the table; returns the exit code."""
+    """Run the missing detections and print the table; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -51,7 +52,7 @@ def main() -> int:
 
 
 def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> int:
-    """Run one detection, unless it is complete; returns its exit code."""
+    """Run one detection, unless it is complete; return its exit code."""
     given = workdir.parent / f"{seed}.json"
     text = json.dumps(list(arguments))
     same = given.exists() and given.read_text() == text
@@ -74,11 +75,10 @@ def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> in
 def figures(
     places: Mapping[tuple[str, int], Path], measure: str
 ) -> dict[str, dict[str, list[float]]]:
-    """Return a measure by label and method, over the seeds that are complete.
+    """Return a measure by row and column, for every complete seed.
 
-    The base rate and the total variation between normal images and the history's are
-    columns beside the methods. Where a run has found several kinds of anomalies, each
-    has a row of its own.
+    A row is a label; a run with several kinds of anomalies has a row for each. A column
+    is a method; the base rate and the total variation are further columns.
     """
     found: dict[str, dict[str, list[float]]] = {}
     for (label, _), place in places.items():
@@ -93,7 +93,7 @@ def figures(
             method = parts[0] if parts else "D_TV"
             columns = {method: value} if figure == measure else {}
             if figure == "base_rate" and method == "D_TV":
-                # Of a run, whatever its kinds of anomalies; older ones have none.
+                # One value for all kinds of anomalies; older runs have none.
                 shared = metrics.get("total_variation")
                 columns = {"base rate": value, "total variation": shared}
             for column, number in columns.items():
@@ -104,7 +104,7 @@ def figures(
 
 
 def table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """Set the measures as Markdown, a row for each label and their mean."""
+    """Return the measures as a Markdown table, with a row of means."""
     methods = list(dict.fromkeys(name for own in found.values() for name in own))
     lines = [f"| class | {' | '.join(methods)} |", "|---" * (len(methods) + 1) + "|"]
     for label, own in found.items():
@@ -119,7 +119,7 @@ def table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Write the mean of some values and their standard deviation, if there are more."""
+    """Return the mean of values and, if there are several, their standard deviation."""
     if not values:
         return ""
     mean = f"{np.mean(values):.3f}"

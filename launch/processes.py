@@ -3,11 +3,11 @@
 python -m launch.processes --processes=2 --devices=2 -- --config=configs/gan.py
 python -m launch.processes --processes=4 -- --config=configs/pixelcgan.py --workdir=W
 
-What follows `--` are the arguments of `gan_jax.main`. The processes find each other
-at a free port and exchange gradients over gloo, as those of a cluster of CPUs do;
-each computes in its share of the threads. Where one of them ends before its time, the
-others are ended too, and the same command continues at the last checkpoint. A signal
-that ends this program ends them all, after they have saved.
+Arguments after `--` go to `gan_jax.main`. The processes meet at a free port and
+exchange gradients over gloo, as on a cluster of CPUs; each uses its share of the
+threads. If one of them fails, the others are ended too, and the same command continues
+at the last checkpoint. A signal to this program goes to all of them, and they save
+before they end.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _POLL = 0.1  # seconds
 
 
 def main() -> int:
-    """Run the processes; returns the exit code of the run."""
+    """Run the processes; return the exit code of the run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,12 +40,12 @@ def main() -> int:
 
 
 def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
-    """Run `gan_jax.main` in processes that belong together.
+    """Run `gan_jax.main` in processes of one run.
 
     Args:
-        processes: how many.
-        devices: of each.
-        arguments: of every one.
+        processes: Number of processes.
+        devices: Number of devices of each process.
+        arguments: Arguments of each process.
 
     Returns:
         The exit code of the first process that failed, 128 + N for signal N; else 0.
@@ -53,7 +53,7 @@ def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
     coordinator = f"localhost:{free_port()}"
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
     # Each would otherwise compute in as many threads as there are cores. They are not
-    # bound to cores: what exchanges messages would wait for what computes.
+    # bound to cores: their communication would wait for their computation.
     environment = {"NPROC": str(threads)} | os.environ
     environment["JAX_NUM_CPU_DEVICES"] = str(devices)
 
@@ -69,7 +69,7 @@ def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
                 f"--process={process}",
             ],
             env=environment,
-            process_group=0,  # a terminal's Ctrl-C comes through `pass_on`, once
+            process_group=0,  # Ctrl-C reaches it through `pass_on`, once
         )
 
     started: list[subprocess.Popen[bytes]] = []
@@ -95,7 +95,7 @@ def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
 
 
 def _wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait for all; where one fails, end the others and say so."""
+    """Wait for all; if one fails, end the others and print the reason."""
     while True:
         codes = [one.poll() for one in started]
         failed = [place for place, code in enumerate(codes) if code]
@@ -107,11 +107,11 @@ def _wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
     deadline = time.monotonic() + _GRACE
     while None in [one.poll() for one in started] and time.monotonic() < deadline:
         time.sleep(_POLL)
-    # The one that was killed is the cause, whoever was seen to end first.
+    # A process that was killed is the cause, whichever was seen to end first.
     killed = [at for at in failed if (codes[at] or 0) < 0]
     cause = (killed or failed)[0]
     code = codes[cause] or 0
-    if code == 2:  # what a user can mend: it has been said
+    if code == 2:  # the process has printed what the user can mend
         return code
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     print(
@@ -124,7 +124,7 @@ def _wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
 
 
 def free_port() -> int:
-    """Find a port of this machine at which nobody listens."""
+    """Return a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port: int = probe.getsockname()[1]

@@ -16,10 +16,10 @@ import numpy as np
 
 from gan_jax.apps.collaborate.refinement import Refiner
 from gan_jax.apps.collaborate.run import collaboration
+from gan_jax.apps.study.named_lines import comparison
 from gan_jax.apps.train.evaluation import Evaluation
 from gan_jax.apps.train.setup import prepare
 from gan_jax.config import defaults as configs
-from gan_jax.report.plots import comparison
 from gan_jax.runs.prior import open_prior
 from gan_jax.search.refinement import Observation
 from launch.benchmark.timing import line

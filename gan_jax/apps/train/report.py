@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from gan_jax.config.command_line import command
+from gan_jax.config.command_line import full_command
 from gan_jax.report import files, plots
 from gan_jax.report.formats import format_duration
 from gan_jax.report.measures import measures
@@ -91,7 +91,10 @@ def report(
             ),
             Section(
                 "Reproduce",
-                [Command("Command", command(summary["config_name"], config)), settings],
+                [
+                    Command("Command", full_command(summary["config_name"], config)),
+                    settings,
+                ],
             ),
         ],
         cards=task.cards(metrics),
