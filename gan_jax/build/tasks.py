@@ -41,10 +41,6 @@ def _under_pixels(make: Callable[..., Task], config: ConfigDict) -> Task:
     return task._replace(training_conditions={"known_in_training": dict(config.mask)})
 
 
-def _points(config: ConfigDict) -> Task:
-    return points.task(look_up(mixtures.MIXTURES, "data.name", config.data.name))
-
-
 DISTANCES: Mapping[str, colors.Distance] = {
     "l1": reconstruction.l1,
     "l2": reconstruction.l2,
@@ -60,7 +56,9 @@ TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
     "pixels": lambda config: _under_pixels(pixels.task, config),
     "wells": lambda config: _under_pixels(wells.task, config),
     "samples": lambda config: samples.task(),
-    "points": _points,
+    "points": lambda config: points.task(
+        look_up(mixtures.MIXTURES, "data.name", config.data.name)
+    ),
     "colors": _colors,
 }
 

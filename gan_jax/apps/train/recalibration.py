@@ -36,36 +36,25 @@ def recalibrate(
         key: Key of latents and of dropout.
     """
     batches = list(batches)
+    latents = [
+        method.latent(jax.random.fold_in(key, turn), len(jax.tree.leaves(each.real)[0]))
+        for turn, each in enumerate(batches)
+    ]
 
-    def latent(turn: int, batch: Batch) -> PyTree[Array]:
-        count = len(jax.tree.leaves(batch.real)[0])
-        return method.latent(jax.random.fold_in(key, turn), count)
-
+    @compiled
     def mixed(
         generator: Variables, latent: PyTree[Array], batch: Batch
     ) -> tuple[Array, Any]:
-        fake: Any = method.generator.apply(generator, latent, batch.condition)
-        return _side_by_side(
-            (batch.real, batch.real_condition),
-            (image_of(fake), batch.condition),
-        )
+        output: Any = method.generator.apply(generator, latent, batch.condition)
+        real = (batch.real, batch.real_condition)
+        fake = (image_of(output), batch.condition)
+        return jax.tree.map(lambda *halves: jnp.concatenate(halves), real, fake)
 
-    generator = _mean_statistics(
-        method.generator,
-        networks.generator,
-        [(latent(turn, each), each.condition) for turn, each in enumerate(batches)],
-        key,
-    )
-    both = compiled(mixed)
-    critic = _mean_statistics(
-        method.critic,
-        networks.critic,
-        [
-            both(generator, latent(turn, each), each)
-            for turn, each in enumerate(batches)
-        ],
-        key,
-    )
+    pairs = [*zip(latents, batches, strict=True)]
+    inputs: list[tuple[Any, ...]] = [(latent, each.condition) for latent, each in pairs]
+    generator = _mean_statistics(method.generator, networks.generator, inputs, key)
+    inputs = [mixed(generator, latent, each) for latent, each in pairs]
+    critic = _mean_statistics(method.critic, networks.critic, inputs, key)
     return networks._replace(generator=generator, critic=critic)
 
 
@@ -76,7 +65,8 @@ def _mean_statistics(
     key: PRNGKeyArray,
 ) -> Variables:
     statistics = variables.get("batch_stats", {})
-    if not any(map(_is_statistic, _names(statistics))):
+    paths: Any = jax.tree_util.tree_leaves_with_path(statistics)
+    if not any(path[-1].key in _STATISTICS for path, _ in paths):
         return variables
     # From 0 an update leads to (1 - momentum) of the batch's statistics.
     zero = jax.tree.map(jnp.zeros_like, statistics)
@@ -101,19 +91,5 @@ def _mean_statistics(
 def _chosen(new: PyTree[Array], old: PyTree[Array]) -> PyTree[Array]:
     """Return means and variances of one tree, and everything else of another."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, one, other: one if _is_statistic(path[-1].key) else other, new, old
+        lambda path, *leaves: leaves[path[-1].key not in _STATISTICS], new, old
     )
-
-
-def _names(tree: PyTree[Array]) -> list[str]:
-    paths: Any = jax.tree_util.tree_leaves_with_path(tree)
-    return [path[-1].key for path, _ in paths]
-
-
-def _is_statistic(name: str) -> bool:
-    return name in _STATISTICS
-
-
-def _side_by_side(one: Any, other: Any) -> Any:
-    """Return two batches of images and conditions as one."""
-    return jax.tree.map(lambda *halves: jnp.concatenate(halves), one, other)

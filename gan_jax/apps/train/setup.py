@@ -79,7 +79,8 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     kind = config.data.feed
     if kind == "auto":
         # From a stream each process reads only its share.
-        fits = _bytes(dataset) <= RESIDENT_LIMIT and not is_multiprocess()
+        sizes = [len(each) * int(np.prod(each.shape)) for each in dataset if each]
+        fits = sum(sizes) <= RESIDENT_LIMIT and not is_multiprocess()
         kind = "resident" if fits else "streamed"
     open_feed = look_up(datasets.FEEDS, "data.feed", kind)
     if kind == "resident":
@@ -111,12 +112,4 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         digest.hexdigest(),
         skipped,
         teacher,
-    )
-
-
-def _bytes(dataset: Dataset) -> int:
-    return sum(
-        len(source) * int(np.prod(source.shape))
-        for source in dataset
-        if source is not None
     )
