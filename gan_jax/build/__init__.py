@@ -1,1 +1,1 @@
-"""Where a name in a config becomes networks, a method, or a search."""
+"""Construction of datasets, tasks, networks, methods and searches from a config."""

@@ -147,12 +147,7 @@ class Critic(nn.Module):
     image alone, so that a gradient penalty is defined per image. With spectral norm
     all weights are divided by their largest singular value instead.
 
-    Attributes:
-        features: Filters of each convolution.
-        kernel: Height and width of the kernels.
-        conditional: Whether the critic takes the condition's maps as channels.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
+    `critic` documents the attributes.
     """
 
     features: Sequence[int]

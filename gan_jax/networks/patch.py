@@ -22,12 +22,7 @@ class Critic(nn.Module):
 
     Each score depends on a patch of the image only.
 
-    Attributes:
-        features: Filters of each convolution but the last.
-        kernel: Height and width of the kernels.
-        conditional: Whether the critic takes the condition's maps as channels.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
+    `critic` documents the attributes.
     """
 
     features: Sequence[int]

@@ -143,12 +143,7 @@ class Reduce(nn.Module):
 class Critic(nn.Module):
     """A convolution, residual blocks that halve the size, and one score per image.
 
-    Attributes:
-        width: Filters of the first convolution, doubled in every block, up to 8 times.
-        depth: Number of blocks.
-        conditional: Whether the critic takes the condition's maps as channels.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
+    `critic` documents the attributes.
     """
 
     width: int

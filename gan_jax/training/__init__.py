@@ -1,1 +1,1 @@
-"""Training: the state, one step for every method, and checkpoints."""
+"""Training: method, state, step, checkpoints, several processes, populations."""

@@ -1,1 +1,1 @@
-"""Pictures that a task draws of what its networks make."""
+"""Pictures of a task's results for the report."""
