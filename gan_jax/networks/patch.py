@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.dcgan import contract, filters
-from gan_jax.networks.layers.modules import Conv
+from gan_jax.networks.layers.convolutions import Conv
 from gan_jax.networks.layers.normalisation import (
     apply_layer,
     apply_normalised,

@@ -130,7 +130,7 @@ def time_step(
         "in_loop": work.loop_call(work.resident),
         "streamed": work.loop_call(work.streamed),
     }
-    if module is not None and config.task != "colors":  # it has no ChromaGAN
+    if module is not None and config.task != "colors":  # peers have no ChromaGAN
         if "eager" in peers:
             calls["torch"] = module.make_step(config, work.images)
         if "compiled" in peers and not config.gradient_penalty:
