@@ -49,7 +49,7 @@ class Source(Protocol):
     """Inputs that could not be used."""
 
     def __len__(self) -> int:
-        """Count the images."""
+        """Return the number of images."""
 
     def __getitem__(self, index: int) -> LabelledImage:
         """Read one image."""
@@ -87,7 +87,7 @@ class ArraySource:
         self.shape = (height, width, channels)
 
     def __len__(self) -> int:
-        """Count the images."""
+        """Return the number of images."""
         return len(self.images)
 
     def __getitem__(self, index: int) -> LabelledImage:
@@ -116,7 +116,7 @@ class LazySource:
         self._read = read
 
     def __len__(self) -> int:
-        """Count the images."""
+        """Return the number of images."""
         return len(self._positions)
 
     def __getitem__(self, index: int) -> LabelledImage:
