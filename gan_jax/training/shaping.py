@@ -21,7 +21,7 @@ from gan_jax.search.collaboration import (
     stops,
 )
 from gan_jax.search.observation import Observation
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Player, Variables
 from gan_jax.training.updates import Log, critic_update
 
@@ -29,7 +29,7 @@ from gan_jax.training.updates import Log, critic_update
 class Lesson(NamedTuple):
     """The inputs of one step of shaping."""
 
-    example: Example
+    batch: Batch
     """Real images."""
     latents: PyTree[Array]
     """Latents of the proposals: drawn, or searched for images with holes."""
@@ -65,9 +65,9 @@ def shape(
     """
     by = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)
-    example, latents, known = lesson
+    batch, latents, known = lesson
     proposals = propose(how, generator, latents, known.condition)
-    real_scores = scores(how, by, example.real, example.real_condition)
+    real_scores = scores(how, by, batch.real, batch.real_condition)
     real = standard(how.score_loss, real_scores)
     refined = improve(
         how,
@@ -79,8 +79,8 @@ def shape(
         real.score,
     )
     fake = paint(how, generator, refined.activation, known)
-    example = example._replace(condition=known.condition)
-    critic, log = critic_update(method, critic, weights, example, fake, term_key)
+    batch = batch._replace(condition=known.condition)
+    critic, log = critic_update(method, critic, weights, batch, fake, term_key)
     course = {
         "refinement/proposed": refined.proposed,
         "refinement/refined": refined.cost,

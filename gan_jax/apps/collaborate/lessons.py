@@ -60,15 +60,15 @@ def drawn_lessons(training: Run, count: int, seed: int) -> Lessons:
             for role, source in part.items()
         }
         feed, part = _resident(training, some, seed), some
-    batch = training.config.batch_size
+    batch_size = training.config.batch_size
 
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
         keys = _keys(key, step)
-        example = training.method.present(keys[0], feed.batch(arrays, step))
-        latents = training.method.latent(keys[1], batch)
-        return Lesson(example, latents, Observation(condition=example.condition))
+        batch = training.method.present(keys[0], feed.batch(arrays, step))
+        latents = training.method.latent(keys[1], batch_size)
+        return Lesson(batch, latents, Observation(condition=batch.condition))
 
-    epoch = max(1, len(part["real"]) // batch)
+    epoch = max(1, len(part["real"]) // batch_size)
     return Lessons(lambda step: feed.load(step, 1, 1), lesson, epoch, key)
 
 
@@ -111,10 +111,10 @@ def searched_lessons(
 
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
         given, (masks, latents) = arrays
-        batch = feed.batch(given, step)
-        example = training.method.present(_keys(key, step)[0], batch)
-        at = batch["real"].label
-        return Lesson(example, latents[at], Observation(example.real, masks[at]))
+        images = feed.batch(given, step)
+        batch = training.method.present(_keys(key, step)[0], images)
+        at = images["real"].label
+        return Lesson(batch, latents[at], Observation(batch.real, masks[at]))
 
     epoch = max(1, len(images) // training.config.batch_size)
     return Lessons(lambda step: (feed.load(step, 1, 1), beside), lesson, epoch, key)

@@ -32,7 +32,7 @@ from gan_jax.apps.inpaint.observations import (
 from gan_jax.apps.inpaint.search import prepare_search
 from gan_jax.apps.train.setup import Run, prepare
 from gan_jax.build import searches, tasks
-from gan_jax.config.command_line import FIRST_COMMANDS, command
+from gan_jax.config.command_line import FIRST_COMMANDS, full_command
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.config.names import look_up
@@ -172,7 +172,7 @@ def _check_prior(prior: Prior) -> None:
         )
     made = tasks.task(prior.config).channels(prior.channels)
     for wrong, what in (
-        (prior.config.latent.prior == "none", "draws no latents"),
+        (not prior.method.has_latent, "draws no latents"),
         (made != prior.channels, f"makes {made} of {prior.channels} channels"),
     ):
         if wrong:
@@ -294,7 +294,7 @@ def _conclude(
         facts,
         outcome,
         read_rows(workdir / "metrics.jsonl"),
-        command(config.name, flatten(config)),
+        full_command(config.name, flatten(config)),
     )
     files.write_text(workdir / "report.html", page)
     summary = complete_summary(

@@ -7,28 +7,24 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.colorize.apply import open_colorizing
 from gan_jax.apps.train import run as train
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.runs.apply import applied_to_images
-
-COMMANDS = (
-    "Train one: python -m gan_jax.main --config=configs/colorize.py "
-    "--workdir=runs/colorize; then colorize: python -m gan_jax.main "
-    "--config=configs/colorize.py --config.prior=runs/colorize --config.images=DIR "
-    "--workdir=runs/colorized"
-)
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
-    """Train a colorizer and measure it; with `prior`, colorize `images` instead.
+    """Train a colorizer and evaluate it; with `prior`, colorize `images` instead.
 
     Returns:
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: the user can mend it; nothing was overwritten.
-        OSError: the disk failed.
-        DivergedError: a value was not finite; the last good checkpoint is kept.
-        Interrupted: by SIGINT or SIGTERM; the same call continues training.
+        InputError: The user can mend it; nothing was overwritten.
+        OSError: The disk failed.
+        DivergedError: A value was not finite; the last good checkpoint is kept.
+        Interrupted: By SIGINT or SIGTERM; the same call continues training.
     """
     if config.prior or config.images:
-        return applied_to_images(config, workdir, "colorize", open_colorizing, COMMANDS)
+        return applied_to_images(
+            config, workdir, "colorize", open_colorizing, FIRST_COMMANDS["colorize"]
+        )
     return train.run(config, workdir)

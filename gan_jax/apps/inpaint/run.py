@@ -30,7 +30,7 @@ from gan_jax.apps.inpaint.search import (
     trace_latents,
 )
 from gan_jax.build import searches
-from gan_jax.config.command_line import FIRST_COMMANDS, command
+from gan_jax.config.command_line import FIRST_COMMANDS, full_command
 from gan_jax.config.keys import flatten
 from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import Skipped
@@ -158,7 +158,7 @@ def conclude(
     }
     if config.sweep.loss:
         facts["numbers in names"] = config.sweep.key.replace(",", ", ")
-    again = command(config.name, flatten(config))
+    again = full_command(config.name, flatten(config))
     count = config.completions
     page = report(config.name, facts, completions, by_completion, data, count, again)
     files.write_text(workdir / "report.html", page)
