@@ -168,7 +168,7 @@ def _drawn(
 ) -> Callable[[str], Bool[np.ndarray, "size size"]]:
     """Return the function that draws a hole for an image by its name.
 
-    An image's hole does not depend on the other images. 1 = known.
+    An image's hole does not depend on the other images. True = known.
     """
 
     @compiled
