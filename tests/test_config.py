@@ -93,7 +93,7 @@ def test_every_plain_gan_has_its_variants_and_can_be_made(name, variant):
     ],
 )
 def test_every_detector_has_its_variants_and_can_be_made(variant):
-    from gan_jax.build import methods
+    from gan_jax.build import methods, tasks
     from gan_jax.config import limits
 
     config = importlib.import_module("configs.detect").get_config(variant)
@@ -235,7 +235,7 @@ def test_only_length_and_logging_may_change_on_resuming():
 def test_uniform_and_normal_priors():
     import jax
 
-    from gan_jax.build import methods
+    from gan_jax.build import methods, tasks
 
     config = pixelcgan("smoke").unlock()
     draws = {}
