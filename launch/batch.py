@@ -17,8 +17,8 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan_jax.config import flags as command
 from gan_jax.config.errors import InputError
+from gan_jax.config.flags import run_program
 
 _IMAGES = flags.DEFINE_string("images", None, "A folder of images.")
 _OUT = flags.DEFINE_string("out", None, "Where the results go.")
@@ -29,7 +29,7 @@ _WORKERS = flags.DEFINE_integer(
 _ADDRESS = flags.DEFINE_string("address", "", "A Ray cluster's; empty = this machine.")
 _BLOCK = flags.DEFINE_integer("block", 0, "Files at a time; 0 = what suits them.", 0)
 for _flag in ("config", "verbose"):
-    flags.declare_key_flag(_flag)  # so that --help shows it too
+    flags.declare_key_flag(_flag)  # so that --help lists it
 
 
 def asked(config: ConfigDict) -> Path:
@@ -86,7 +86,7 @@ def launch(config: ConfigDict) -> None:
 
 def main(arguments: list[str]) -> int:
     """Do the job that the flags describe; return the exit code."""
-    return command.answer(arguments, launch)
+    return run_program(arguments, launch)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from gan_jax.config import limits
+from gan_jax.config.checks import check_numbers
 from gan_jax.config.errors import InputError
 from gan_jax.config.sweeps import arm_name, losses_of
 
@@ -45,7 +45,7 @@ def test_one_key_is_swept_as_in_a_study():
 def test_the_published_table_is_one_command():
     """Vitoria, Sintes & Ballester 2019: Yeh's loss, and eight with gradients."""
     config = inpaint("vitoria")
-    limits.check(config)
+    check_numbers(config)
     found = losses_of(config)
     settings = [(0.1, 0.9, 1), (0.5, 0.5, 1), (0.1, 0.9, 0.5), (0.5, 0.5, 0.5)]
     wanted = {"yeh_saturating": (1, 0, 0.003)}

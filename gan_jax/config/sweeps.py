@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import limits
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import closest, flatten
+from gan_jax.config.keys import flatten
+from gan_jax.config.names import closest
+from gan_jax.config.schema import find
 
 
 class Loss(NamedTuple):
@@ -104,7 +105,7 @@ def _settings(text: str, keys: list[str]) -> list[tuple[float, ...]]:
                 f"keys {','.join(keys)}; join those of a setting by colons"
             )
         for key, value in zip(keys, values, strict=True):
-            wanted = limits.limits_of(f"losses.any.{key}")
+            wanted = find(f"losses.any.{key}").limits
             if not wanted.hold(value):
                 raise InputError(
                     f"sweep.over: {key} is {value:g} in '{part}': give a number "

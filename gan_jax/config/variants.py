@@ -12,7 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import closest
+from gan_jax.config.names import closest
 
 Variant = Mapping[str, Any]
 """Values by dotted key, e.g. `{"data.name": "mnist"}`."""
