@@ -1,23 +1,22 @@
-"""Collaborative sampling: a generator and its critic refine samples together.
+"""Refine samples or completed images by the gradient of a trained critic.
 
 Papers:   Liu, Kothari & Alahi 2019, arXiv 1902.00633; inpainting: Mortiniera 2020;
-          acceptance: Azadi et al. 2018, arXiv 1810.06758, Turner et al. 2018,
-          arXiv 1811.11357.
-Prior:    --config.prior=<workdir of a training run>, e.g. of configs/gan.py.
-Images:   inpainting: unseen test images of the prior's data, or your own:
-          --config.images=DIR --config.masks=DIR --config.shaping.masks=center.
-          Holes by name as for configs/inpaint.py: center, center:16, squares:4:16, ...
-Variants: sampling (default), inpainting, published (the code of Liu et al.: all of 50
-          steps, the best kept), published64 (Mortiniera's code, for a prior of
-          configs/gan.py:fashion64), points (for a prior of Gaussians in the plane),
-          narrow (minutes on a CPU), smoke; joined by commas. After inpainting, adam,
-          momentum or exact chooses how latents are searched, as in configs/inpaint.py.
+          acceptance: Azadi et al. 2018, arXiv 1810.06758, Turner et al. 2018, arXiv
+          1811.11357.
+Prior:    a trained GAN: --config.prior=WORKDIR, a run of gan.py or similar.
+Data:     the prior's own. inpainting takes unseen test images, or --config.images=DIR
+          with --config.masks=DIR and --config.shaping.masks=center (a hole by name).
+Variants: sampling (default); inpainting; published (the code of Liu et al.: all 50
+          steps, the best one kept); published64 (Mortiniera's code, for a prior of
+          gan.py:fashion64); points (for a prior of Gaussians in the plane); narrow
+          (minutes on a CPU); smoke. After inpainting, adam, momentum or exact chooses
+          the latent search, as in configs/inpaint.py.
 Cost:     digits, narrow: a few minutes on two CPU cores. inpainting,published64: five
-          minutes on one H100, 16 hours on two CPU cores for the searches of the 2,000
-          images, and 27 times as long for those of the 54,000 training images, unless
-          --config.shaping.images takes fewer (estimated from the measured rates of
-          searches with 32 filters).
-Expected: inpainting,published64 (published, 2,000 test images, composites): SSIM .813
+          minutes on one H100, or 16 hours on two CPU cores for the searches of the
+          2,000 images. The searches of all 54,000 training images cost 27 times as
+          much; --config.shaping.images takes fewer. These are estimates from the
+          measured rates of searches with 32 filters.
+Expected: inpainting,published64 (published, composites of 2,000 test images): SSIM .813
           to .834, PSNR 23.71 to 24.48 dB; 5 of the 20 listed images got worse.
 
 python -m gan_jax.main --config=configs/collaborate.py --config.prior=runs/gan

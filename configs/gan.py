@@ -1,18 +1,22 @@
-"""The original game, in its non-saturating form.
+"""Train a plain GAN with the original losses, non-saturating by default.
 
-Paper:    Goodfellow et al. 2014, arXiv 1406.2661; networks: 1511.06434.
-Data:     digits (default), photos, mnist, fashion_mnist, cifar10, svhn, celeba (TFDS,
-          or --config.data.path), gaussians8, gaussians8_imbalanced, gaussians25, or
-          your own folder of images.
-Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas. fashion64 is
-          the prior of Mortiniera 2020: Fashion-MNIST resized from 28x28 to 64x64, a
-          generator of 1024-512-256-128 filters, 24,000 steps of one critic update and
-          two generator updates.
-Cost:     digits about 3 minutes on two CPU cores. fashion64 a quarter of an hour on one
-          H100, 31 hours on two CPU cores (estimated from the measured rates of 64x64
-          networks, 22 TFLOP/s and 138 GFLOP/s; evaluations and plates come on top).
-Expected: fashion64, refined by the last command, on 2,000 test images with a central
-          hole of 32x32 (published): SSIM .813 to .834, PSNR 23.71 to 24.48 dB.
+Papers:   Goodfellow et al. 2014, arXiv 1406.2661; networks: Radford et al. 2015, arXiv
+          1511.06434; fashion64: Mortiniera 2020.
+Prior:    none.
+Data:     digits (default; no download), photos, mnist, fashion_mnist, cifar10, svhn,
+          celeba, gaussians8, gaussians8_imbalanced or gaussians25, each a variant.
+          --config.data.path=PATH reads a TFDS directory, a folder of images or arrays.
+Variants: the data sets; narrow (short runs for a CPU); smoke (one minute). fashion64 is
+          Mortiniera's prior: Fashion-MNIST resized from 28x28 to 64x64, a generator of
+          1024-512-256-128 filters, 24,000 steps of one critic update and two generator
+          updates. --config.objective=minimax trains the saturating form.
+Cost:     digits: about 3 minutes on two CPU cores. fashion64: 15 minutes on one H100,
+          31 hours on two CPU cores. Both fashion64 figures are estimates from measured
+          rates of 64x64 networks (22 TFLOP/s and 138 GFLOP/s), without evaluations and
+          plates.
+Expected: FID of fashion_mnist,narrow in compare_objectives.py: 119 +- 4. fashion64,
+          refined by the last command on 2,000 test images with a central hole of 32x32
+          (published): SSIM .813 to .834, PSNR 23.71 to 24.48 dB.
 
 python -m gan_jax.main --config=configs/gan.py --config.objective=minimax
 python -m gan_jax.main --config=configs/gan.py:fashion_mnist,narrow

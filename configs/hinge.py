@@ -1,11 +1,13 @@
-"""The geometric GAN: hinge losses, spectral norm in the critic.
+"""Train a plain GAN with hinge losses and spectral norm in the critic.
 
-Paper:    Lim & Ye 2017, arXiv 1705.02894; Miyato et al. 2018, arXiv 1802.05957.
-Data:     digits (default), photos, mnist, fashion_mnist, cifar10, svhn, celeba (TFDS,
-          or --config.data.path), gaussians8, gaussians8_imbalanced, gaussians25, or
-          your own folder of images.
-Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas.
-Cost:     digits about 3 minutes on two CPU cores.
+Papers:   Lim & Ye 2017, arXiv 1705.02894; Miyato et al. 2018, arXiv 1802.05957.
+Prior:    none.
+Data:     digits (default; no download), photos, mnist, fashion_mnist, cifar10, svhn,
+          celeba, gaussians8, gaussians8_imbalanced or gaussians25, each a variant.
+          --config.data.path=PATH reads a TFDS directory, a folder of images or arrays.
+Variants: the data sets; narrow (short runs for a CPU); smoke (one minute).
+Cost:     digits: about 3 minutes on two CPU cores.
+Expected: FID of fashion_mnist,narrow in compare_objectives.py: 109 +- 4.
 
 python -m gan_jax.main --config=configs/hinge.py
 python -m gan_jax.main --config=configs/hinge.py:fashion_mnist,narrow

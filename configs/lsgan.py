@@ -1,11 +1,13 @@
-"""The least squares GAN.
+"""Train a plain GAN with least squares losses (LSGAN).
 
 Paper:    Mao et al. 2016, arXiv 1611.04076.
-Data:     digits (default), photos, mnist, fashion_mnist, cifar10, svhn, celeba (TFDS,
-          or --config.data.path), gaussians8, gaussians8_imbalanced, gaussians25, or
-          your own folder of images.
-Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas.
-Cost:     digits about 3 minutes on two CPU cores.
+Prior:    none.
+Data:     digits (default; no download), photos, mnist, fashion_mnist, cifar10, svhn,
+          celeba, gaussians8, gaussians8_imbalanced or gaussians25, each a variant.
+          --config.data.path=PATH reads a TFDS directory, a folder of images or arrays.
+Variants: the data sets; narrow (short runs for a CPU); smoke (one minute).
+Cost:     digits: about 3 minutes on two CPU cores.
+Expected: FID of fashion_mnist,narrow in compare_objectives.py: 128 +- 7.
 
 python -m gan_jax.main --config=configs/lsgan.py
 python -m gan_jax.main --config=configs/lsgan.py:fashion_mnist,narrow

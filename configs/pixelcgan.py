@@ -1,17 +1,18 @@
-"""Generation under a handful of known pixels: the pixel-wise conditioned GAN.
+"""Train a generator of images under a handful of known pixels.
 
-Paper:    Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689 (and 2002.01281).
-Data:     digits (default: scikit-learn's 1,797, no network needed), photos, mnist,
-          fashion_mnist, cifar10, svhn, celeba (TFDS, or --config.data.path), or your
-          own folder of images.
-Variants: digits mnist fashion_mnist photos cgan packed narrow smoke; joined by
-          commas. cgan is the paper's baseline: the critic sees the pixels, lambda is
-          0; packed its follow-up's critic of two images at once; narrow is short,
-          for a CPU.
-Cost:     digits about 4 minutes on two CPU cores; smoke under a minute;
-          mnist and fashion_mnist (paper's widths, 40 epochs) want an accelerator.
+Papers:   Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689 and 2002.01281.
+Prior:    none.
+Data:     digits (default; no download), photos, mnist, fashion_mnist, cifar10, svhn or
+          celeba, each a variant. --config.data.path=PATH reads a TFDS directory, a
+          folder of images or arrays.
+Variants: the data sets; cgan (the paper's baseline: the critic sees the known pixels,
+          lambda is 0); packed (the follow-up's critic of two images at once); narrow
+          (short runs for a CPU); smoke (one minute).
+Cost:     digits: about 4 minutes on two CPU cores. mnist and fashion_mnist have the
+          paper's widths and 40 epochs and need an accelerator.
 Expected: digits: pixel_mse below 0.01, diversity above 0.9 of the real images'.
-          Published medians at lambda 10: MNIST pixel_mse .021, Fashion-MNIST .019.
+          Published medians at lambda 10: pixel_mse .021 on MNIST, .019 on
+          Fashion-MNIST.
 
 python -m gan_jax.main --config=configs/pixelcgan.py
 python -m gan_jax.main --config=configs/pixelcgan.py:fashion_mnist,cgan

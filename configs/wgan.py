@@ -1,19 +1,22 @@
-"""The Wasserstein GAN with weights in a box.
+"""Train a Wasserstein GAN with clipped critic weights (WGAN).
 
-Paper:    Arjovsky et al. 2017, arXiv 1701.07875; settings of Cooper's study at 64x64.
-Data:     digits (default), photos, mnist, fashion_mnist, cifar10, svhn, celeba (TFDS,
-          or --config.data.path), gaussians8, gaussians8_imbalanced, gaussians25, or
-          your own folder of images.
-Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas. celeba is
-          Cooper's study as it was published: the centre 108x108 of each face at 64x64,
-          75,000 steps.
-Cost:     digits about 10 minutes on two CPU cores. celeba 40 minutes on one H100, four
-          and a half days on two CPU cores (estimated from the measured rates of 64x64
-          networks, 22 TFLOP/s and 138 GFLOP/s; evaluations and plates come on top).
-Expected: celeba: the critic's estimate of the distance falls with the steps, under a
-          median of 101 values. The last command completes 200 test images: Cooper's
+Papers:   Arjovsky et al. 2017, arXiv 1701.07875; celeba: settings of Cooper's study.
+Prior:    none.
+Data:     digits (default; no download), photos, mnist, fashion_mnist, cifar10, svhn,
+          celeba, gaussians8, gaussians8_imbalanced or gaussians25, each a variant.
+          --config.data.path=PATH reads a TFDS directory, a folder of images or arrays.
+Variants: the data sets; narrow (short runs for a CPU); smoke (one minute). celeba is
+          Cooper's study as published: the central 108x108 of each face at 64x64, 75,000
+          steps.
+Cost:     digits: about 10 minutes on two CPU cores. celeba: 40 minutes on one H100,
+          four and a half days on two CPU cores. Both celeba figures are estimates from
+          measured rates of 64x64 networks (22 TFLOP/s and 138 GFLOP/s), without
+          evaluations and plates.
+Expected: FID of fashion_mnist,narrow in compare_objectives.py: 183 +- 2. celeba: the
+          critic's estimate of the distance falls along the run, under a median filter
+          of 101 values. The last command completes 200 test images. Published: Cooper's
           own loss (cooper) was reasonable under the central hole and lost the context
-          under random masks; Yeh's with his critic (cooper_yeh) keeps it.
+          under random masks; Yeh's loss with his critic (cooper_yeh) keeps it.
 
 python -m gan_jax.main --config=configs/wgan.py
 python -m gan_jax.main --config=configs/wgan.py:celeba --workdir=runs/wgan-celeba

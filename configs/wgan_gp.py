@@ -1,18 +1,21 @@
-"""The Wasserstein GAN with a gradient penalty.
+"""Train a Wasserstein GAN with a gradient penalty (WGAN-GP).
 
-Papers:   Gulrajani et al. 2017, arXiv 1704.00028; svhn64: the prior of Vitoria, Sintes &
-          Ballester 2019, arXiv 1812.01071.
-Data:     digits (default), photos, mnist, fashion_mnist, cifar10, svhn, celeba (TFDS,
-          or --config.data.path), gaussians8, gaussians8_imbalanced, gaussians25, or
-          your own folder of images.
-Variants: the data sets, narrow (short, for a CPU), smoke; joined by commas. svhn64 is
-          SVHN resized from 32x32 to 64x64 under residual networks, as celeba.
-Cost:     digits about 10 minutes on two CPU cores. svhn64 nine hours on one H100, two
-          months on two CPU cores (estimated from the measured rates of 64x64 networks,
-          22 TFLOP/s and 138 GFLOP/s; evaluations and plates come on top).
-Expected: svhn64, completed by the last command (published, weights .1, .9, .5, two
-          kinds of masks): MSE 622.9 and 154.6, PSNR 20.19 and 26.24, SSIM .8005 and
-          .8969. The paper does not say for how many steps it trained.
+Papers:   Gulrajani et al. 2017, arXiv 1704.00028; svhn64: the prior of Vitoria, Sintes
+          & Ballester 2019, arXiv 1812.01071.
+Prior:    none.
+Data:     digits (default; no download), photos, mnist, fashion_mnist, cifar10, svhn,
+          celeba, gaussians8, gaussians8_imbalanced or gaussians25, each a variant.
+          --config.data.path=PATH reads a TFDS directory, a folder of images or arrays.
+Variants: the data sets; narrow (short runs for a CPU); smoke (one minute). celeba and
+          svhn64 use residual networks at 64x64. svhn64 is SVHN resized from 32x32.
+Cost:     digits: about 10 minutes on two CPU cores. svhn64: nine hours on one H100, two
+          months on two CPU cores. Both svhn64 figures are estimates from measured rates
+          of 64x64 networks (22 TFLOP/s and 138 GFLOP/s), without evaluations and
+          plates.
+Expected: FID of fashion_mnist,narrow in compare_objectives.py: 87 +- 1. svhn64,
+          completed by the last command (published for two kinds of masks, weights .1,
+          .9, .5): MSE 622.9 and 154.6, PSNR 20.19 and 26.24, SSIM .8005 and .8969. The
+          paper does not give the number of training steps.
 
 python -m gan_jax.main --config=configs/wgan_gp.py
 python -m gan_jax.main --config=configs/wgan_gp.py:celeba

@@ -261,7 +261,7 @@ def test_a_total_variation_that_is_known_is_recovered():
     advance = jax.jit(make_stretch(step, 3000))
     variables = first_weights(this.critic, jax.random.key(1), jnp.zeros((1, 1, 1, 1)))
     state = initial_detector(this, variables, jax.random.key(2))
-    arrays = feed.stretch(0, 1, 1)
+    arrays = feed.load(0, 1, 1)
     state, logs = advance(state, arrays, jnp.int32(3000), past)
     assert set(logs.values) >= {"critic/adversarial", "critic/bound"}
 

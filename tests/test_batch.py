@@ -317,7 +317,7 @@ def test_completed_images_are_refined_by_the_priors_critic(prior, tmp_path):
         (inpainting, {"masks": "squares:2:29"}, "'squares:2:29': a hole of 29x29"),
         (inpainting, {"prior": ""}, "configs/wgan_gp.py"),
         (inpainting, {"images": ""}, "--images is empty"),
-        (inpainting, {"images": "nowhere"}, "is no folder"),
+        (inpainting, {"images": "nowhere"}, "is not a folder"),
         (collaborating, {"shaping.epochs": 1.0}, "shaping.epochs=0"),
         (
             collaborating,

@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import ArraySource, Dataset, select
-from gan_jax.data.datasets.loaders import digits
-from gan_jax.networks.classifier import Classifier, expects
+from gan_jax.data.datasets.embedded import digits
+from gan_jax.networks.classifier import Classifier, check_image_shape
 from gan_jax.runs import feature_network as classifier
 from gan_jax.runs.classification import classifier_update, shifted, turned
 from gan_jax.runs.feature_network import (
@@ -213,7 +213,7 @@ def test_a_file_that_lacks_something_is_refused(trained, tmp_path, name):
 def test_weights_of_something_else_are_no_classifier(trained):
     halves = {"params": trained["variables"]["params"]}
     with pytest.raises(InputError, match="not the weights of a classifier"):
-        expects(halves, (16, 16, 1))
+        check_image_shape(halves, (16, 16, 1))
 
 
 def test_what_is_compiled_is_kept_unless_a_place_was_chosen(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from skimage.color import rgb2lab
 
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
-from gan_jax.data.datasets import loaders
+from gan_jax.data.datasets import embedded
 from gan_jax.data.datasets.dataset import Dataset, LazySource, take
 from gan_jax.evaluation.color import ab_error, colourfulness
 
@@ -64,17 +64,17 @@ def test_splitting_and_merging_are_inverses():
 
 
 def test_a_set_in_grey_is_its_lightness():
-    dataset = loaders.photos(32, 20)
+    dataset = embedded.photos(32, 20)
     grey = color.grey(dataset)
     assert grey.train.shape == (32, 32, 1) and len(grey.train) == 20
     wanted = rgb2lab(dataset.train.images[3] / 255.0)[..., 0] * 2.55
     assert np.abs(grey.train.images[3][..., 0] - wanted).max() <= 0.51
     with pytest.raises(InputError, match="have no colours"):
-        color.grey(loaders.digits(28))
+        color.grey(embedded.digits(28))
 
 
 def test_a_set_that_is_read_lazily_is_turned_grey_lazily():
-    dataset = loaders.photos(32, 10)
+    dataset = embedded.photos(32, 10)
     reads = []
 
     def read(indices):

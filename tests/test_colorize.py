@@ -167,7 +167,7 @@ def test_what_a_user_may_get_wrong(trained, colorized, tmp_path):
         ({"images": empty}, "prior is empty: name a run.*Train one:"),
         ({"prior": tmp_path / "none", "images": empty}, "no run's workdir"),
         ({"prior": trained}, "images is empty"),
-        ({"prior": trained, "images": tmp_path / "none"}, "is no folder"),
+        ({"prior": trained, "images": tmp_path / "none"}, "is not a folder"),
         ({"prior": trained, "images": empty}, "holds no image files"),
         ({"prior": colorized, "images": empty}, "made of images: name that"),
         # Results would lie over the images, or be taken for some.

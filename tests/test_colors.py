@@ -12,7 +12,7 @@ import configs.colorize as configs_of_colorize
 from gan_jax.build import methods, tasks
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
-from gan_jax.data.datasets import loaders
+from gan_jax.data.datasets import embedded
 from gan_jax.data.feed import Images
 from gan_jax.networks import chroma, classifier, unet
 from gan_jax.networks import constant as blind
@@ -34,7 +34,7 @@ def made(variant, **values):
 
 
 def batch(count=4, size=32):
-    images = loaders.photos(size, count).train.images
+    images = embedded.photos(size, count).train.images
     return {"real": Images(images, np.zeros(count, np.int32))}
 
 
@@ -333,13 +333,13 @@ def test_a_teachers_classifier_is_known_by_its_weights():
     variables = jax.eval_shape(
         module.init, jax.random.key(0), jnp.zeros((1, 32, 32, 1))
     )
-    assert classifier.fitting(variables) == module
-    classifier.expects(variables, (32, 32, 1))
+    assert classifier.classifier_for(variables) == module
+    classifier.check_image_shape(variables, (32, 32, 1))
     for shape in ((64, 64, 1), (32, 32, 3)):
-        with pytest.raises(InputError, match="takes other images than"):
-            classifier.expects(variables, shape)
+        with pytest.raises(InputError, match="does not accept"):
+            classifier.check_image_shape(variables, shape)
     with pytest.raises(InputError, match="not the weights of a classifier"):
-        classifier.fitting({"params": {"Dense_0": 3}})
+        classifier.classifier_for({"params": {"Dense_0": 3}})
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_grey_data_have_no_colours():
 def test_plain_baselines_have_the_lightness_of_the_truth():
     config = made("lsgan")
     task = tasks.task(config)
-    part = {"real": loaders.photos(32, 30).train}
+    part = {"real": embedded.photos(32, 30).train}
     asked = task.ask(part, jax.random.key(0), 100)
     assert len(asked.truth) == 30  # each once
     truth, _ = color.split(asked.truth)

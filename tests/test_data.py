@@ -71,7 +71,7 @@ def test_a_fixed_pattern_and_what_it_keeps():
 @given(st.integers(1, 400), st.integers(0, 2**31))
 def test_every_epoch_is_a_permutation(count, seed):
     positions = jnp.arange(2 * count, dtype=jnp.uint32)
-    drawn = np.asarray(feed.permuted(positions, count, feed.salts(seed)))
+    drawn = np.asarray(feed.shuffled(positions, count, feed.round_keys(seed)))
     for epoch in (drawn[:count], drawn[count:]):
         np.testing.assert_array_equal(np.sort(epoch), np.arange(count))
     if count >= 20:
@@ -81,18 +81,18 @@ def test_every_epoch_is_a_permutation(count, seed):
 
 def test_the_order_looks_shuffled():
     drawn = np.asarray(
-        feed.permuted(jnp.arange(5000, dtype=jnp.uint32), 5000, feed.salts(7))
+        feed.shuffled(jnp.arange(5000, dtype=jnp.uint32), 5000, feed.round_keys(7))
     )
     assert abs(scipy.stats.spearmanr(drawn, np.arange(5000)).statistic) < 0.05
     assert abs(scipy.stats.spearmanr(drawn[1:], drawn[:-1]).statistic) < 0.05
 
 
-def batches(open_feed, sources, cuts, batch_size=8, room=4):
+def batches(open_feed, sources, cuts, batch_size=8, capacity=4):
     opened = open_feed(sources, batch_size, seed=3)
     batch = jax.jit(opened.batch)
     found = []
     for first, count in cuts:
-        arrays = opened.stretch(first, count, room)
+        arrays = opened.load(first, count, capacity)
         found += [
             batch(arrays, jnp.int32(step)) for step in range(first, first + count)
         ]

@@ -11,7 +11,7 @@ from gan_jax.apps.detect.detector import Detector
 from gan_jax.apps.detect.report import histograms
 from gan_jax.apps.detect.total_variation import Scale
 from gan_jax.config.errors import InputError
-from gan_jax.data.datasets.classes import of_classes, together
+from gan_jax.data.datasets.classes import merge_parts, select_classes
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
 from gan_jax.evaluation.detection import detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
@@ -77,32 +77,32 @@ def labelled(count, classes=("no", "one", "two")):
 
 @pytest.mark.parametrize(("name", "number"), [("one", 1), ("2", 2)])
 def test_a_class_is_found_by_name_or_number(name, number):
-    inside = of_classes(labelled(9), name)
-    outside = of_classes(labelled(9), name, inside=False)
+    inside = select_classes(labelled(9), name)
+    outside = select_classes(labelled(9), name, inside=False)
     assert set(inside.labels) == {number} and len(inside) == 3
     assert set(outside.labels) == {0, 1, 2} - {number} and len(outside) == 6
-    assert len(of_classes(labelled(9), f"{name},no", inside=False)) == 3
+    assert len(select_classes(labelled(9), f"{name},no", inside=False)) == 3
 
 
 def test_a_class_that_is_not_there():
     with pytest.raises(InputError, match="no class 'three'; known: no, one, two"):
-        of_classes(labelled(9), "three")
+        select_classes(labelled(9), "three")
     with pytest.raises(InputError, match="no labels"):
-        of_classes(ArraySource("some", labelled(3).images), "one")
+        select_classes(ArraySource("some", labelled(3).images), "one")
     with pytest.raises(InputError, match="names no class"):
-        of_classes(labelled(9), ",")
+        select_classes(labelled(9), ",")
     numbers = labelled(9, ("1", "2", "3"))
-    assert len(of_classes(numbers, "1")) == 3
+    assert len(select_classes(numbers, "1")) == 3
     with pytest.raises(InputError, match="no class '0'"):
-        of_classes(numbers, "0")
+        select_classes(numbers, "0")
 
 
 def test_all_images_of_a_set_become_one_part():
-    whole = together(Dataset(labelled(6), labelled(3)))
+    whole = merge_parts(Dataset(labelled(6), labelled(3)))
     assert whole.test is None and len(whole.train) == 9
     assert list(whole.train.labels) == [0, 1, 2, 0, 1, 2, 0, 1, 2]
     alone = Dataset(labelled(6), None)
-    assert together(alone) is alone
+    assert merge_parts(alone) is alone
 
 
 def test_colours_are_those_of_the_normal_images():

@@ -30,7 +30,7 @@ from gan_jax.export import __main__ as export
 from gan_jax.export.functions import open_portable
 from gan_jax.networks.stages import image_of
 from gan_jax.report import files
-from gan_jax.runs.inference import make_players
+from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import Prior, blank_state, open_prior
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.state import digest, trained
@@ -135,7 +135,7 @@ def expected(kind, workdir, count):
     if kind in ("generator", "conditional"):
         prior = open_prior(str(workdir), "")
         task = tasks.task(prior.config)
-        # As players draw it, who make 100 images at once.
+        # As a model draws it, which makes 100 images at once.
         key = jax.random.key(count)
         latent = prior.method.latent(jax.random.fold_in(key, 0), 100)[:count]
         maps = ()
@@ -143,16 +143,16 @@ def expected(kind, workdir, count):
             mask = draw.integers(0, 2, (count, 28, 28, 1)).astype(np.float32)
             values = mask * draw.uniform(-1, 1, mask.shape).astype(np.float32)
             maps = (jnp.asarray(values), jnp.asarray(mask))
-        players = make_players(prior.method, task)(prior.networks)
+        model = make_model(prior.method, task.render)(prior.networks)
         told = Known(*maps) if maps else None
-        return (latent, *maps), players.generate(key, told, count)
+        return (latent, *maps), model.sample(key, told, count)
     if kind == "colorizer":
         prior = open_prior(str(workdir), "", program="colorize")
         task = tasks.task(prior.config)
         images = draw.uniform(-1, 1, (count, 32, 32, 3)).astype(np.float32)
         lightness, _ = color.split(images)
-        players = make_players(prior.method, task)(prior.networks)
-        return (images,), players.generate(jax.random.key(0), lightness, count)
+        model = make_model(prior.method, task.render)(prior.networks)
+        return (images,), model.sample(jax.random.key(0), lightness, count)
     opened = open_detection(str(workdir), "")
     images = draw.uniform(-1, 1, (count, 28, 28, 1)).astype(np.float32)
     score = Scorer(opened.method).of(opened.detector.critic, opened.detector.scale)
@@ -403,11 +403,12 @@ def test_a_generator_under_any_condition_gives_the_packages_images(name, tmp_pat
         for port in ports
     ]
     told = maps[0] if colours else Known(*maps)
-    key = jax.random.key(5)  # players draw 100 latents at once
+    key = jax.random.key(5)  # a model draws 100 latents at once
     drawn = prior.method.latent(jax.random.fold_in(key, 0), 100)
     inputs = [*(drawn[:5] for _ in latents), *maps]
     task = tasks.task(config)
-    wanted = make_players(prior.method, task)(prior.networks).generate(key, told, 5)
+    model = make_model(prior.method, task.render)(prior.networks)
+    wanted = model.sample(key, told, 5)
     assert wanted.shape[1:] == tuple(found["output"]["shape"][1:])
     assert wanted.std() > 1e-3
     np.testing.assert_allclose(

@@ -13,7 +13,7 @@ from PIL import Image
 from gan_jax.build import tasks
 from gan_jax.config import defaults as configs
 from gan_jax.config.errors import InputError
-from gan_jax.data.datasets.training_images import crops, read_training_image
+from gan_jax.data.datasets.training_images import read_crops, read_training_image
 from gan_jax.data.masks import random_pixels
 from gan_jax.evaluation.image import honoured
 from gan_jax.evaluation.variogram import variogram_error, variograms
@@ -45,15 +45,15 @@ def test_a_grid_is_read_as_it_is_seen(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "is no grid"),
-        ("two by two\n1\nname\n", "is no grid"),
+        ("", "is not a GSLIB or SGeMS grid"),
+        ("two by two\n1\nname\n", "is not a GSLIB or SGeMS grid"),
         ("2 2 3\n1\nname\n" + "1\n" * 12, "has 3 layers"),
         ("2 2\n1\nname\n1\n1\n1\n", "has 3 values for 2x2"),
-        ("2 2\n1\nname\n1\n1\n1\nnan\n", "no finite numbers"),
+        ("2 2\n1\nname\n1\n1\n1\nnan\n", "not finite"),
         ("0 0\n1\nname\n", "grid of 0x0"),
-        ("inf 2\n1\nname\n1\n1\n", "is no grid"),
+        ("inf 2\n1\nname\n1\n1\n", "is not a GSLIB or SGeMS grid"),
         ("2 2\n1\nname\n1\n0\n1\n-9966699\n", "without a value"),
-        ("2 2\n1\nname\n1\n1\n1\n1\n", "one value everywhere"),
+        ("2 2\n1\nname\n1\n1\n1\n1\n", "same value in all cells"),
         ("9 9\n1\nname\n0\n" + "1\n" * 80, "too small"),
     ],
 )
@@ -61,25 +61,25 @@ def test_what_is_no_training_image_is_refused(tmp_path, text, reason):
     path = tmp_path / "grid.sgems"
     path.write_text(text)
     with pytest.raises(InputError, match=reason):
-        crops(str(path), 16)
+        read_crops(str(path), 16)
 
 
 def test_training_and_test_crops_never_overlap(tmp_path):
     numbers = np.arange(100 * 140).reshape(100, 140)
     path = write_grid(tmp_path / "grid.gslib", numbers, "1")
-    train, test = crops(path, 24, count=200)
+    train, test = read_crops(path, 24, count=200)
     assert train.images.shape == (200, 24, 24, 1) and len(test) == 50
     levels = [
         set(np.unique(np.diff(part.images.astype(int), axis=2)))
         for part in (train, test)
     ]
     assert levels[0] | levels[1] <= {0, 1}
-    again, _ = crops(path, 24, count=200)
+    again, _ = read_crops(path, 24, count=200)
     np.testing.assert_array_equal(train.images, again.images)
     # A column's number tells from where a crop was taken.
     columns = np.tile(np.arange(140), (100, 1))
     path = write_grid(tmp_path / "columns.gslib", columns, "1")
-    train, test = crops(path, 24, count=200)
+    train, test = read_crops(path, 24, count=200)
     assert train.images.max() < test.images.min()
 
 

@@ -207,17 +207,17 @@ def test_squares_with_a_size_are_squares_of_that_size(seed):
     [
         ("center:0", "0 is not above 0"),
         ("center:-3", "-3 is not above 0"),
-        ("center:", "'' is no whole number"),
-        ("center:nan", "'nan' is no whole number"),
-        ("center:0.5", "'0.5' is no whole number"),
-        ("center:4:4", "'4:4' is no whole number"),
-        ("left:inf", "'inf' is no whole number"),
+        ("center:", "'' is not a whole number"),
+        ("center:nan", "'nan' is not a whole number"),
+        ("center:0.5", "'0.5' is not a whole number"),
+        ("center:4:4", "'4:4' is not a whole number"),
+        ("left:inf", "'inf' is not a whole number"),
         ("bottom:-1", "-1 is not above 0"),
         ("squares:0", "0 is not above 0"),
         ("squares:4:0", "0 is not above 0"),
-        ("squares:4:", "'' is no whole number"),
-        ("squares::4", "'' is no whole number"),
-        ("squares:4:5:6", "'5:6' is no whole number"),
+        ("squares:4:", "'' is not a whole number"),
+        ("squares::4", "'' is not a whole number"),
+        ("squares:4:5:6", "'5:6' is not a whole number"),
         ("random:nan", "share of nan"),
         ("none:4", "takes no number"),
     ],
@@ -282,7 +282,7 @@ def test_degradations_by_hand():
     stairs = jnp.arange(16.0).reshape(4, 4, 1)
     halved = degradations.downsample(2).apply(stairs)[..., 0]
     np.testing.assert_allclose(halved, [[2.5, 4.5], [10.5, 12.5]])
-    with pytest.raises(ValueError, match="cannot be reduced 3 times"):
+    with pytest.raises(ValueError, match="cannot be downsampled by 3"):
         degradations.downsample(3).apply(stairs)
 
 

@@ -153,7 +153,7 @@ def test_the_form_for_accelerators_computes_the_same(pair, monkeypatch):
     ours, _ = pair(2, "SAME")
     image, kernel = normal(0, 2, 8, 8, 2), normal(1, 5, 5, 2, 3)
     by_phases = ours(image, kernel)
-    monkeypatch.setattr(convolutions, "runs_by_phases", lambda: False)
+    monkeypatch.setattr(convolutions, "use_cpu_forms", lambda: False)
     assert_close(by_phases, ours(image, kernel))
 
 

@@ -188,7 +188,7 @@ def test_a_size_that_cannot_be_made_is_refused(size, depth):
 
 
 @pytest.mark.parametrize("module", [dcgan, patch, residual, autoencoder, perceptron])
-@pytest.mark.parametrize("kind", normalisation.KINDS)
+@pytest.mark.parametrize("kind", normalisation.NORMALISATIONS)
 def test_only_batch_normalisation_lets_a_critic_see_its_neighbours(module, kind):
     critic = module.critic(8, 4, 2, normalisation=kind)
     images = jax.random.normal(jax.random.key(0), (6, 8, 8, 1))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_jax.data.datasets.mixtures import MIXTURES, draw, grid, points, ring
+from gan_jax.data.datasets.mixtures import MIXTURES, grid, mixture_dataset, ring, sample
 from gan_jax.evaluation.modes import balance, mode_count, quality
 from gan_jax.tasks.points import MixtureFeatures
 
@@ -30,7 +30,7 @@ def test_the_mixtures_are_those_of_the_literature():
 @pytest.mark.parametrize("name", MIXTURES)
 def test_drawn_points_have_the_mixtures_moments_and_measures(name):
     mixture = MIXTURES[name]
-    drawn, modes = draw(mixture, 20_000, seed=5)
+    drawn, modes = sample(mixture, 20_000, seed=5)
     shares = np.bincount(modes, minlength=len(mixture.weights)) / len(drawn)
     np.testing.assert_allclose(shares, mixture.weights, atol=0.012)
     offsets = drawn - mixture.centres[modes]
@@ -43,7 +43,7 @@ def test_drawn_points_have_the_mixtures_moments_and_measures(name):
 
 
 def test_points_are_images_of_one_pixel_with_their_modes_as_labels():
-    dataset = points(ring("toy"), 500)
+    dataset = mixture_dataset(ring("toy"), 500)
     assert (len(dataset.train), len(dataset.test)) == (500, 100)
     assert dataset.train.shape == (1, 1, 2)
     example = dataset.train[3]

@@ -49,7 +49,7 @@ def runs():
         )
         for seed, images in enumerate(sets)
     ]
-    arrays = [feed.stretch(0, 1, 1) for feed in feeds]
+    arrays = [feed.load(0, 1, 1) for feed in feeds]
     batch = feeds[0].batch
     states = []
     for seed, own in enumerate(arrays):

@@ -20,7 +20,8 @@ from PIL import Image
 
 from gan_jax.config.errors import InputError
 from gan_jax.data import decode as decoding
-from gan_jax.data.datasets import prepared
+from gan_jax.data.datasets import tfds
+from gan_jax.data.datasets.arrays import read_arrays
 from gan_jax.data.datasets.dataset import (
     ArraySource,
     LazySource,
@@ -29,15 +30,11 @@ from gan_jax.data.datasets.dataset import (
     in_memory,
     select,
 )
-from gan_jax.data.datasets.loaders import (
-    arrays,
-    digits,
-    folder,
-    photos,
-    recognise,
-    tfds,
-)
-from gan_jax.data.decode import BrokenImageError, decode, fit
+from gan_jax.data.datasets.embedded import digits, photos
+from gan_jax.data.datasets.folders import read_folder
+from gan_jax.data.datasets.formats import recognise
+from gan_jax.data.datasets.tfds import read_tfds
+from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not here")
@@ -270,23 +267,23 @@ def test_many_mutated_files_give_an_image_or_a_reason():
 
 def test_an_image_of_the_size_is_untouched():
     image = noise(16, 16, 3)
-    np.testing.assert_array_equal(fit(image, 16), image)
+    np.testing.assert_array_equal(crop_and_resize(image, 16), image)
 
 
 def test_the_centre_is_cropped_first():
     image = noise(10, 14, 1)
-    np.testing.assert_array_equal(fit(image, 10), image[:, 2:12])
-    np.testing.assert_array_equal(fit(image, 4, crop=4), image[3:7, 5:9])
+    np.testing.assert_array_equal(crop_and_resize(image, 10), image[:, 2:12])
+    np.testing.assert_array_equal(crop_and_resize(image, 4, crop=4), image[3:7, 5:9])
     with pytest.raises(BrokenImageError, match="14x10 is smaller than the crop of 11"):
-        fit(image, 4, crop=11)
+        crop_and_resize(image, 4, crop=11)
     for size, crop in [(0, 0), (-1, 0), (4, -1)]:
         with pytest.raises(InputError, match=r"data\.size"):
-            fit(image, size, crop)
+            crop_and_resize(image, size, crop)
 
 
 def test_28_pixels_are_padded_to_32_with_their_border():
     image = noise(28, 28, 1)
-    padded = fit(image, 32)
+    padded = crop_and_resize(image, 32)
     np.testing.assert_array_equal(padded[2:30, 2:30], image)
     np.testing.assert_array_equal(padded[0, 2:30], image[0])
     np.testing.assert_array_equal(padded[2:30, 31], image[:, 27])
@@ -295,9 +292,9 @@ def test_28_pixels_are_padded_to_32_with_their_border():
 def test_resizing_does_not_alias():
     stripes = np.zeros((64, 64, 1), np.uint8)
     stripes[:, ::2] = 255
-    small = fit(stripes, 16).astype(int)
+    small = crop_and_resize(stripes, 16).astype(int)
     assert np.abs(small[:, 2:-2] - 127.5).max() < 8
-    assert fit(noise(8, 8, 3), 20).shape == (20, 20, 3)
+    assert crop_and_resize(noise(8, 8, 3), 20).shape == (20, 20, 3)
 
 
 # What all sources share
@@ -431,7 +428,7 @@ def test_a_folder_of_grey_images_is_grey(tmp_path):
     for index in range(3):
         save(tmp_path / f"{index}.png", noise(8, 8, seed=index))
     save(tmp_path / "3.png", noise(8, 8).astype(np.uint16) * 257)
-    train, test = folder(str(tmp_path), 8)
+    train, test = read_folder(str(tmp_path), 8)
     assert test is None and train.shape == (8, 8, 1) and train.name == tmp_path.name
     assert isinstance(train, ArraySource) and train.labels is None
     np.testing.assert_array_equal(train.images[1, ..., 0], noise(8, 8, seed=1))
@@ -442,7 +439,7 @@ def test_one_colour_image_makes_all_rgb(tmp_path):
     save(tmp_path / "a.png", noise(8, 8))
     save(tmp_path / "b.bmp", noise(8, 8, 3))
     for limit in (10**6, 1):
-        train, _ = folder(str(tmp_path), 8, memory_limit=limit)
+        train, _ = read_folder(str(tmp_path), 8, memory_limit=limit)
         assert isinstance(train, ArraySource if limit > 1 else LazySource)
         assert train.shape == (8, 8, 3)
         np.testing.assert_array_equal(train[0].image, np.dstack([noise(8, 8)] * 3))
@@ -451,17 +448,17 @@ def test_one_colour_image_makes_all_rgb(tmp_path):
 def test_sub_folders_are_classes(tmp_path):
     for index, name in enumerate(["dog", "cat", "dog/puppies", "emu"]):
         save(tmp_path / name / f"{index}.png", noise(8, 8, seed=index))
-    train, _ = folder(str(tmp_path), 8)
+    train, _ = read_folder(str(tmp_path), 8)
     assert train.classes == ("cat", "dog", "emu")
     assert train.labels.tolist() == [0, 1, 1, 2]
     save(tmp_path / "beside.png", noise(8, 8))
-    assert folder(str(tmp_path), 8).train.labels is None
+    assert read_folder(str(tmp_path), 8).train.labels is None
 
 
 def test_folders_around_all_images_are_no_class(tmp_path):
     save(tmp_path / "images" / "all" / "a.png", noise(8, 8))
     save(tmp_path / "images" / "all" / "b.png", noise(8, 8))
-    train, _ = folder(str(tmp_path), 8)
+    train, _ = read_folder(str(tmp_path), 8)
     assert train.classes == () and train.labels is None and len(train) == 2
 
 
@@ -473,7 +470,7 @@ def test_train_and_test_folders_are_official(tmp_path, name):
     if name == "test":
         save(tmp_path / "val" / "cat" / "3.png", noise(8, 8))
     (tmp_path / name / "dog" / "broken.png").write_bytes(b"")
-    train, test = folder(str(tmp_path), 8)
+    train, test = read_folder(str(tmp_path), 8)
     assert train.classes == test.classes == ("cat", "dog")
     assert train.labels.tolist() == [0] and test.labels.tolist() == [0, 1]
     assert train.shape == test.shape == (8, 8, 3)
@@ -483,7 +480,7 @@ def test_train_and_test_folders_are_official(tmp_path, name):
 def test_a_class_called_train_is_a_class(tmp_path):
     for name in ("car", "train"):
         save(tmp_path / name / "0.png", noise(8, 8))
-    assert folder(str(tmp_path), 8).train.classes == ("car", "train")
+    assert read_folder(str(tmp_path), 8).train.classes == ("car", "train")
 
 
 def test_broken_files_are_skipped_with_a_reason(tmp_path):
@@ -497,7 +494,7 @@ def test_broken_files_are_skipped_with_a_reason(tmp_path):
     (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere.png")
     for name in ("notes.txt", ".DS_Store", "._good.jpg", "labels.csv"):
         (tmp_path / name).write_text("beside")
-    train, _ = folder(str(tmp_path), 16, crop=16, pixel_limit=10_000)
+    train, _ = read_folder(str(tmp_path), 16, crop=16, pixel_limit=10_000)
     assert len(train) == 2
     reasons = {Path(path).name: reason for path, reason in train.skipped}
     expected = {
@@ -515,16 +512,16 @@ def test_broken_files_are_skipped_with_a_reason(tmp_path):
 
 def test_a_folder_without_a_usable_image_says_why(tmp_path):
     with pytest.raises(InputError, match="holds no image files"):
-        folder(str(tmp_path), 8)
+        read_folder(str(tmp_path), 8)
     for index in range(5):
         (tmp_path / f"{index}.png").touch()
     with pytest.raises(
         InputError, match=r"0.png: the file is empty;.*2 more"
     ) as caught:
-        folder(str(tmp_path), 8)
+        read_folder(str(tmp_path), 8)
     one_line(caught)
     with pytest.raises(InputError, match="does not exist"):
-        folder(str(tmp_path / "absent"), 8)
+        read_folder(str(tmp_path / "absent"), 8)
 
 
 @needs_permissions
@@ -532,11 +529,11 @@ def test_forbidden_files_and_folders_are_named(tmp_path):
     save(tmp_path / "a.png", noise(8, 8))
     save(tmp_path / "b.png", noise(8, 8))
     (tmp_path / "b.png").chmod(0)
-    train, _ = folder(str(tmp_path), 8)
+    train, _ = read_folder(str(tmp_path), 8)
     assert [reason for _, reason in train.skipped] == ["Permission denied"]
     (tmp_path / "inside").mkdir(0)
     with pytest.raises(InputError, match="inside cannot be read"):
-        folder(str(tmp_path), 8)
+        read_folder(str(tmp_path), 8)
 
 
 def test_links_do_not_loop(tmp_path):
@@ -546,7 +543,7 @@ def test_links_do_not_loop(tmp_path):
     elsewhere = tmp_path.with_name(tmp_path.name + "_elsewhere")
     save(elsewhere / "b.png", noise(8, 8))
     (tmp_path / "linked").symlink_to(elsewhere)
-    train, _ = folder(str(tmp_path), 8)
+    train, _ = read_folder(str(tmp_path), 8)
     assert train.classes == ("linked", "photographs") and len(train) == 2
     assert len(train.skipped) == 1
 
@@ -554,12 +551,10 @@ def test_links_do_not_loop(tmp_path):
 def test_a_file_that_vanishes_is_named(tmp_path):
     save(tmp_path / "a.png", noise(8, 8))
     save(tmp_path / "b.png", noise(8, 8))
-    train, _ = folder(str(tmp_path), 8, memory_limit=0)
+    train, _ = read_folder(str(tmp_path), 8, memory_limit=0)
     (tmp_path / "b.png").unlink()
     train[0]
-    with pytest.raises(
-        InputError, match=r"b\.png could be read at the start"
-    ) as caught:
+    with pytest.raises(InputError, match=r"b\.png can no longer be read") as caught:
         in_memory(train)
     one_line(caught)
 
@@ -568,15 +563,15 @@ def test_a_lazy_folder_equals_one_in_memory(tmp_path):
     for index in range(120):
         name = "ab"[index % 2]
         save(tmp_path / name / f"{index}.png", noise(9, 11, 3, seed=index))
-    kept, _ = folder(str(tmp_path), 8)
-    again, _ = folder(str(tmp_path), 8, memory_limit=1000)
+    kept, _ = read_folder(str(tmp_path), 8)
+    again, _ = read_folder(str(tmp_path), 8, memory_limit=1000)
     assert isinstance(again, LazySource)
     assert fingerprint(kept) == fingerprint(again)
 
 
 @needs_data
 def test_a_folder_of_faces():
-    train, test = folder(str(DATA / "celeba_sample"), 64, crop=108)
+    train, test = read_folder(str(DATA / "celeba_sample"), 64, crop=108)
     assert test is None and train.shape == (64, 64, 3) and len(train) == 3000
     assert train.skipped == () and train.classes == ()
     assert 40 < train.images.std() < 90
@@ -589,32 +584,37 @@ def test_npz_with_labels(tmp_path):
     images = noise(6, 8, 8, 3)
     np.savez(tmp_path / "train.npz", image=images, label=np.arange(6) % 2)
     np.savez(tmp_path / "test.npz", image=images[:2], label=np.array([3, -1]))
-    train, test = arrays(str(tmp_path), 8)
+    train, test = read_arrays(str(tmp_path), 8)
     np.testing.assert_array_equal(train.images, images)
     assert train.classes == test.classes == ("0", "1", "2", "3")
     assert train.labels.tolist() == [0, 1, 0, 1, 0, 1] and test[1].label == -1
     assert train.name == tmp_path.name
-    alone = arrays(str(tmp_path / "train.npz"), 4, crop=4)
+    alone = read_arrays(str(tmp_path / "train.npz"), 4, crop=4)
     np.testing.assert_array_equal(alone.train.images, images[:, 2:6, 2:6])
     assert alone.test is None and alone.train.name == "train"
 
 
 def test_npy_files(tmp_path):
     np.save(tmp_path / "train.npy", noise(5, 8, 8))
-    train, test = arrays(str(tmp_path), 8)
+    train, test = read_arrays(str(tmp_path), 8)
     assert train.shape == (8, 8, 1) and train.labels is None and test is None
     np.save(tmp_path / "test.npy", noise(2, 9, 9))
-    assert arrays(str(tmp_path), 8).test.shape == (8, 8, 1)
-    assert len(arrays(str(tmp_path / "test.npy"), 8).train) == 2
+    assert read_arrays(str(tmp_path), 8).test.shape == (8, 8, 1)
+    assert len(read_arrays(str(tmp_path / "test.npy"), 8).train) == 2
 
 
 def test_floats_are_scaled_by_one_rule(tmp_path):
     image = np.array([0, 0.5, 1, 0.2]).reshape(1, 2, 2)
     np.save(tmp_path / "train.npy", image)
-    assert arrays(str(tmp_path), 2).train.images.ravel().tolist() == [0, 128, 255, 51]
+    assert read_arrays(str(tmp_path), 2).train.images.ravel().tolist() == [
+        0,
+        128,
+        255,
+        51,
+    ]
     np.save(tmp_path / "train.npy", (image * 2 - 1).astype(np.float32))
     np.save(tmp_path / "test.npy", image[:, :1, :1])
-    signed = arrays(str(tmp_path), 2)
+    signed = read_arrays(str(tmp_path), 2)
     assert signed.train.images.ravel().tolist() == [0, 128, 255, 51]
     # The test part has no negative value, but is of the same set.
     assert signed.test.images.max() == 128
@@ -638,7 +638,7 @@ def test_floats_are_scaled_by_one_rule(tmp_path):
 def test_other_arrays_are_refused(tmp_path, image, says):
     np.save(tmp_path / "train.npy", image)
     with pytest.raises(InputError, match=says) as caught:
-        arrays(str(tmp_path), 4)
+        read_arrays(str(tmp_path), 4)
     assert "train.npy" in one_line(caught)
 
 
@@ -649,7 +649,7 @@ def test_other_arrays_are_refused(tmp_path, image, says):
 def test_other_labels_are_refused(tmp_path, label):
     np.savez(tmp_path / "train.npz", image=noise(3, 4, 4), label=label)
     with pytest.raises(InputError, match="label") as caught:
-        arrays(str(tmp_path), 4)
+        read_arrays(str(tmp_path), 4)
     one_line(caught)
 
 
@@ -657,14 +657,14 @@ def test_nothing_is_unpickled(tmp_path):
     objects = np.array([{"a": 1}], dtype=object)
     np.save(tmp_path / "train.npy", objects, allow_pickle=True)
     with pytest.raises(InputError, match="never loaded"):
-        arrays(str(tmp_path), 4)
+        read_arrays(str(tmp_path), 4)
     (tmp_path / "train.npy").unlink()
     np.savez(tmp_path / "train.npz", image=objects, allow_pickle=True)
     with pytest.raises(InputError, match="never loaded"):
-        arrays(str(tmp_path), 4)
+        read_arrays(str(tmp_path), 4)
     (tmp_path / "train.npz").write_bytes(b"\x80\x04K\x01.")
     with pytest.raises(InputError, match="cannot be read"):
-        arrays(str(tmp_path), 4)
+        read_arrays(str(tmp_path), 4)
 
 
 def test_broken_array_files_have_a_reason(tmp_path):
@@ -675,23 +675,23 @@ def test_broken_array_files_have_a_reason(tmp_path):
     for _ in range(100):
         file.write_bytes(mutated(raw, draw))
         try:
-            arrays(str(tmp_path), 8)
+            read_arrays(str(tmp_path), 8)
         except InputError as error:
             assert "\n" not in str(error) and str(file) in str(error)
     np.savez(file, images=noise(6, 8, 8))
     with pytest.raises(InputError, match=r"no array 'image' \(it has images\)"):
-        arrays(str(tmp_path), 8)
+        read_arrays(str(tmp_path), 8)
     with pytest.raises(InputError, match="holds no"):
-        arrays(str(tmp_path / "nothing"), 8)
+        read_arrays(str(tmp_path / "nothing"), 8)
 
 
 def test_parts_must_have_the_same_channels(tmp_path):
     np.save(tmp_path / "train.npy", noise(5, 8, 8))
     np.save(tmp_path / "test.npy", noise(5, 8, 8, 3))
     with pytest.raises(InputError, match="channels"):
-        arrays(str(tmp_path), 8)
+        read_arrays(str(tmp_path), 8)
     with pytest.raises(InputError, match="smaller than the crop"):
-        arrays(str(tmp_path / "train.npy"), 8, crop=9)
+        read_arrays(str(tmp_path / "train.npy"), 8, crop=9)
 
 
 def idx(values):
@@ -709,12 +709,12 @@ def test_idx_files(tmp_path, suffix):
         (tmp_path / f"{stem}-images-idx3-ubyte{suffix}").write_bytes(pack(idx(images)))
         (tmp_path / f"{stem}-labels-idx1-ubyte{suffix}").write_bytes(pack(idx(labels)))
     assert recognise(str(tmp_path)) == "arrays"
-    for part in arrays(str(tmp_path), 28):
+    for part in read_arrays(str(tmp_path), 28):
         np.testing.assert_array_equal(part.images[..., 0], images)
         np.testing.assert_array_equal(part.labels, labels)
     (tmp_path / f"t10k-images-idx3-ubyte{suffix}").write_bytes(idx(images)[:-1])
-    with pytest.raises(InputError, match="do not make an array"):
-        arrays(str(tmp_path), 28)
+    with pytest.raises(InputError, match="do not fill an array"):
+        read_arrays(str(tmp_path), 28)
 
 
 # Prepared TFDS sets
@@ -722,8 +722,8 @@ def test_idx_files(tmp_path, suffix):
 
 @needs_data
 def test_tfds_and_idx_hold_the_same_mnist():
-    _, test = tfds("mnist", str(DATA / "tfds"), 28)
-    train, none = arrays(str(DATA / "mnist_idx"), 28)
+    _, test = read_tfds("mnist", str(DATA / "tfds"), 28)
+    train, none = read_arrays(str(DATA / "mnist_idx"), 28)
     assert none is None and len(train) == len(test) == 10_000
     loaded = in_memory(test)
     assert loaded.classes == train.classes
@@ -739,7 +739,7 @@ def test_tfds_and_idx_hold_the_same_mnist():
 @needs_data
 def test_a_prepared_set_is_read_without_tensorflow(monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(DATA / "tfds"))
-    train, test = tfds("fashion_mnist", "", 32)
+    train, test = read_tfds("fashion_mnist", "", 32)
     assert (len(train), len(test)) == (60_000, 10_000)
     assert train.shape == (32, 32, 1) and train.classes[0] == "T-shirt/top"
     part = select(test, np.arange(700))
@@ -754,7 +754,7 @@ def test_a_prepared_set_is_read_without_tensorflow(monkeypatch):
 @pytest.mark.parametrize("place", ["tfds/mnist", "tfds/mnist/3.0.1"])
 def test_the_directory_of_one_set_needs_no_name(place):
     assert recognise(str(DATA / place)) == "tfds"
-    assert tfds("", str(DATA / place), 28).train.name == "mnist"
+    assert read_tfds("", str(DATA / place), 28).train.name == "mnist"
 
 
 @needs_data
@@ -767,19 +767,19 @@ def test_a_missing_set_comes_with_the_command():
         ("", "holds fashion_mnist, mnist"),
     ]:
         with pytest.raises(InputError, match=says) as caught:
-            tfds(name, str(DATA / "tfds"), 32)
+            read_tfds(name, str(DATA / "tfds"), 32)
         one_line(caught)
     with pytest.raises(InputError, match="no prepared set"):
-        tfds("mnist", "/nowhere", 32)
+        read_tfds("mnist", "/nowhere", 32)
 
 
 def test_a_failed_download_is_one_line(monkeypatch, tmp_path):
     def unreachable(*_):
         raise OSError("no network")
 
-    monkeypatch.setattr(prepared.socket, "getaddrinfo", unreachable)
+    monkeypatch.setattr(tfds.socket, "getaddrinfo", unreachable)
     with pytest.raises(InputError, match="cannot be downloaded") as caught:
-        tfds("mnist", str(tmp_path), 28, download=True)
+        read_tfds("mnist", str(tmp_path), 28, download=True)
     one_line(caught)
 
 
@@ -803,7 +803,7 @@ def test_a_broken_prepared_set_has_a_reason(copied, damage):
         raw = file.read_bytes()
         file.write_bytes(raw[: len(raw) // 2 if damage == "half" else 0])
     with pytest.raises(InputError, match="cannot be read") as caught:
-        tfds("mnist", str(copied), 28)
+        read_tfds("mnist", str(copied), 28)
     one_line(caught)
 
 
@@ -812,13 +812,13 @@ def test_other_formats_and_splits(copied):
     info = file.read_text()
     file.write_text(info.replace('"array_record"', '"tfrecord"'))
     with pytest.raises(InputError, match="prepared as tfrecord"):
-        tfds("mnist", str(copied), 28)
+        read_tfds("mnist", str(copied), 28)
     file.write_text(info.replace('"name": "test"', '"name": "validation"'))
     with pytest.raises(InputError, match="cannot be read"):  # its files are not there
-        tfds("mnist", str(copied), 28)
+        read_tfds("mnist", str(copied), 28)
     for shard in (copied / "mnist" / "3.0.1").glob("mnist-test*"):
         shard.rename(shard.with_name(shard.name.replace("test", "validation")))
-    assert len(tfds("mnist", str(copied), 28).test) == 10_000
+    assert len(read_tfds("mnist", str(copied), 28).test) == 10_000
 
 
 def test_a_set_without_declared_shape_or_label(copied):
@@ -828,13 +828,13 @@ def test_a_set_without_declared_shape_or_label(copied):
     fields["image"]["image"]["shape"]["dimensions"] = ["-1", "-1", "-1"]
     del fields["label"]  # still in the records, as other features of other sets are
     file.write_text(json.dumps(features))
-    train, _ = tfds("mnist", str(copied), 20, crop=20)
+    train, _ = read_tfds("mnist", str(copied), 20, crop=20)
     assert train.shape == (20, 20, 1) and train.classes == ()
     assert (
         train[0].label == -1 and in_memory(select(train, np.arange(3))).labels is None
     )
     with pytest.raises(InputError, match="smaller than the crop of 29") as caught:
-        tfds("mnist", str(copied), 28, crop=29)
+        read_tfds("mnist", str(copied), 28, crop=29)
     one_line(caught)
 
 
@@ -842,7 +842,7 @@ def test_a_set_without_images(copied):
     file = copied / "mnist" / "3.0.1" / "features.json"
     file.write_text(file.read_text().replace('"image": {', '"picture": {', 1))
     with pytest.raises(InputError, match="has no feature 'image'"):
-        tfds("mnist", str(copied), 28)
+        read_tfds("mnist", str(copied), 28)
 
 
 def test_the_newest_version_is_taken(copied):
@@ -850,9 +850,9 @@ def test_the_newest_version_is_taken(copied):
     shutil.copytree(copied / "mnist" / "3.0.1", new)
     info = (new / "dataset_info.json").read_text()
     (new / "dataset_info.json").write_text(info.replace("3.0.1", "3.0.10"))
-    sets = prepared.prepared_sets(copied)
+    sets = tfds.prepared_sets(copied)
     assert len(sets) == 2
-    assert prepared._newest("mnist", sets).place == new
+    assert tfds._newest("mnist", sets).place == new
 
 
 # Recognition
@@ -890,7 +890,7 @@ def test_real_paths_are_recognised(place, kind):
 
 def test_importing_is_cheap():
     code = (
-        "import sys; import gan_jax.data.datasets.loaders; "
+        "import sys; from gan_jax.data.datasets import embedded, formats; "
         "print([name for name in ('jax', 'PIL', 'sklearn', 'tensorflow_datasets')"
         " if name in sys.modules])"
     )
@@ -912,4 +912,4 @@ def test_threads_decode_side_by_side(tmp_path):
         worker.join()
     with pytest.warns(UserWarning, match="still seen"):
         warnings.warn("still seen", UserWarning, stacklevel=1)
-    assert "EPS" not in decoding._formats() and ".jpeg" in decoding.suffixes()
+    assert "EPS" not in decoding._formats() and ".jpeg" in decoding.image_suffixes()

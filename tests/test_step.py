@@ -17,9 +17,9 @@ from gan_jax.data.masks import random_pixels
 from gan_jax.losses import adversarial
 from gan_jax.networks import autoencoder, dcgan
 from gan_jax.networks.compilation import run_once
+from gan_jax.runs.loop import check
 from gan_jax.tasks import pixels
 from gan_jax.training import terms
-from gan_jax.training.logs import check
 from gan_jax.training.method import Method, Term
 from gan_jax.training.schedules import boosted
 from gan_jax.training.state import moving_average
@@ -53,7 +53,7 @@ def feed():
 
 
 def begin(method, feed):
-    arrays = feed.stretch(0, 1, 1)
+    arrays = feed.load(0, 1, 1)
     batch = feed.batch(arrays, jnp.int32(0))
     state = run_once(partial(initial_state, method), jax.random.key(0), batch)
     return state, arrays

@@ -102,7 +102,7 @@ def test_a_hole_by_name_lies_in_what_the_prior_sees(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         files(str(tmp_path / "none"), holes.centre, 20, 1)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no image files"):

@@ -7,21 +7,30 @@ from ml_collections import ConfigDict
 from gan_jax.build.tasks import task
 from gan_jax.config.errors import InputError
 from gan_jax.data import feed, splits
-from gan_jax.data.datasets import classes, loaders, mixtures, training_images
+from gan_jax.data.datasets import (
+    arrays,
+    classes,
+    embedded,
+    folders,
+    formats,
+    mixtures,
+    tfds,
+    training_images,
+)
 from gan_jax.data.datasets.dataset import Dataset
 from gan_jax.data.splits import Part
 
 SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
-    "digits": lambda data: loaders.digits(data.size),
-    "photos": lambda data: loaders.photos(data.size),
-    "training_image": lambda data: training_images.crops(data.path, data.size),
-    "folder": lambda data: loaders.folder(data.path, data.size, data.crop),
-    "arrays": lambda data: loaders.arrays(data.path, data.size, data.crop),
-    "tfds": lambda data: loaders.tfds(
+    "digits": lambda data: embedded.digits(data.size),
+    "photos": lambda data: embedded.photos(data.size),
+    "training_image": lambda data: training_images.read_crops(data.path, data.size),
+    "folder": lambda data: folders.read_folder(data.path, data.size, data.crop),
+    "arrays": lambda data: arrays.read_arrays(data.path, data.size, data.crop),
+    "tfds": lambda data: tfds.read_tfds(
         data.name, data.path, data.size, data.crop, data.download
     ),
     **{
-        name: lambda data: mixtures.points(mixtures.MIXTURES[data.name])
+        name: lambda data: mixtures.mixture_dataset(mixtures.MIXTURES[data.name])
         for name in mixtures.MIXTURES
     },
 }
@@ -42,13 +51,13 @@ def source(data: ConfigDict) -> Dataset:
     """
     dataset = _published(data)
     if data.held_out:
-        dataset = classes.together(dataset)
+        dataset = classes.merge_parts(dataset)
     if not data.without:
         return dataset
     train, test = dataset
     return Dataset(
-        classes.of_classes(train, data.without, inside=False),
-        test and classes.of_classes(test, data.without, inside=False),
+        classes.select_classes(train, data.without, inside=False),
+        test and classes.select_classes(test, data.without, inside=False),
     )
 
 
@@ -66,7 +75,7 @@ def partition_of(config: ConfigDict, dataset: Dataset) -> dict[str, Part]:
 def _published(data: ConfigDict) -> Dataset:
     """Open a whole set with its official parts."""
     if data.path:
-        kind = loaders.recognise(data.path)
+        kind = formats.recognise(data.path)
         if kind == "tfds" and data.name in SOURCES:
             raise InputError(
                 f"data.path {data.path} is a TFDS directory: name one of its sets with "

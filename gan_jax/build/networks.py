@@ -22,9 +22,12 @@ from gan_jax.networks import (
     unet,
 )
 from gan_jax.networks import constant as blind
-from gan_jax.networks.layers.normalisation import KINDS, OF_GENERATORS
+from gan_jax.networks.layers.normalisation import (
+    GENERATOR_NORMALISATIONS,
+    NORMALISATIONS,
+)
 from gan_jax.networks.packing import Packed
-from gan_jax.networks.stages import Generator, smallest
+from gan_jax.networks.stages import Generator, base_size
 
 PRECISIONS: Mapping[str, DTypeLike] = {
     "float32": jnp.float32,
@@ -131,7 +134,7 @@ ENERGY_CRITICS = ("autoencoder", "dense_autoencoder", "linear_autoencoder")
 
 MAP_SCORES: Mapping[str, Callable[[ConfigDict], int]] = {
     "patch": lambda config: (
-        smallest(config.data.size, _critic_depth(config.network)) ** 2
+        base_size(config.data.size, _critic_depth(config.network)) ** 2
     ),
 }
 """How many scores the critics that give a map of them have for an image."""
@@ -160,7 +163,7 @@ def generator(
     network = config.network
     tables = {**GENERATORS, **TRANSLATORS}
     make = look_up(tables, "network.generator", network.generator)
-    _check_normalisation(config, "normalisation", OF_GENERATORS)
+    _check_normalisation(config, "normalisation", GENERATOR_NORMALISATIONS)
     of_its_kind = (
         {"classes": classes}
         if network.generator in TRANSLATORS
@@ -187,7 +190,7 @@ def critic(config: ConfigDict, precision: str = "") -> nn.Module:
     """
     network = config.network
     make = look_up(CRITICS, "network.critic", network.critic)
-    _check_normalisation(config, "critic_normalisation", KINDS)
+    _check_normalisation(config, "critic_normalisation", NORMALISATIONS)
     one = make(
         network,
         size=config.data.size,

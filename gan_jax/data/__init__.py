@@ -1,1 +1,1 @@
-"""Images in: sources, their splits, masks, and the feed of batches."""
+"""Data: datasets and their splits, image files, masks, degradations, batches."""

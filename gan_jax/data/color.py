@@ -1,7 +1,7 @@
-"""Colour as lightness and chromaticity: sRGB to CIE Lab and back, within the gamut.
+"""Conversion of sRGB to CIE Lab and back, within the gamut of sRGB.
 
-The observer is the one of 2 degrees under D65. What networks see is scaled: lightness
-L / 50 - 1 and chromaticity ab / 110, so that both lie within [-1, 1].
+For the standard observer of 2 degrees and illuminant D65. Networks take scaled values
+in [-1, 1]: lightness L / 50 - 1 and chromaticity ab / 110.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from gan_jax.data.datasets.dataset import (
 from gan_jax.data.feed import to_float
 
 LIGHTNESS_SCALE, AB_SCALE = 50.0, 110.0
-"""Lab units per unit of what networks see."""
+"""Lab units per unit of scaled lightness, and of scaled chromaticity."""
 
 _XYZ_OF_RGB = np.array(
     [
@@ -32,20 +32,24 @@ _XYZ_OF_RGB = np.array(
         [0.019334, 0.119193, 0.950227],
     ]
 )
-"""Of linear light (ITU-R BT.709 primaries)."""
+"""Matrix from linear RGB (ITU-R BT.709 primaries) to XYZ."""
 _RGB_OF_XYZ = np.linalg.inv(_XYZ_OF_RGB)
 _WHITE = np.array([0.95047, 1.0, 1.08883])  # D65
-_DARK = 6 / 29  # where the cube root of CIE's lightness gives way to a line
-_HALVINGS = 14  # of the search for the gamut's edge: to 1 part in 16,000
-_TOGETHER = 1000  # images turned grey at once
-_WITHIN = 1e-5  # rounding by which a colour of the gamut's edge may lie beyond it
+_DARK = 6 / 29  # cube root below which CIE's lightness is linear
+_HALVINGS = 14  # steps of the bisection for the gamut's edge: to 1 part in 16,000
+_CHUNK = 1000  # images that are converted to grey at once
+_TOLERANCE = 1e-5  # rounding by which a colour on the gamut's edge may be outside
 
 
 @jax.jit
 def lab_from_rgb(
     rgb: Float[Array | np.ndarray, "*shape 3"],
 ) -> Float[Array, "*shape 3"]:
-    """Turn sRGB in [0, 1] into L in [0, 100], a and b (CIE 15, 2004, section 8.2.1)."""
+    """Return CIE Lab of sRGB in [0, 1] (CIE 15, 2004, section 8.2.1).
+
+    Returns:
+        L in [0, 100], a and b.
+    """
     rgb = jnp.asarray(rgb, jnp.float32)
     bright = ((jnp.maximum(rgb, 0.04045) + 0.055) / 1.055) ** 2.4
     linear = jnp.where(rgb > 0.04045, bright, rgb / 12.92)
@@ -59,10 +63,10 @@ def lab_from_rgb(
 
 @jax.jit
 def rgb_from_lab(lab: Float[Array, "*shape 3"]) -> Float[Array, "*shape 3"]:
-    """Turn Lab into sRGB in [0, 1].
+    """Return sRGB in [0, 1] of CIE Lab.
 
-    A colour that sRGB does not have keeps its lightness and its hue, and gets the
-    largest chroma that sRGB has for them: clipping RGB would change all three.
+    A colour outside the gamut keeps its lightness and hue, and gets the largest chroma
+    in the gamut. Clipping RGB would change all three.
     """
     lightness = jnp.clip(lab[..., :1], 0.0, 100.0)
     ab = lab[..., 1:]
@@ -72,24 +76,24 @@ def rgb_from_lab(lab: Float[Array, "*shape 3"]) -> Float[Array, "*shape 3"]:
 
     def inside(share: Float[Array, "*shape 1"]) -> Array:
         light = linear(share)
-        within = (light >= -_WITHIN) & (light <= 1 + _WITHIN)
+        within = (light >= -_TOLERANCE) & (light <= 1 + _TOLERANCE)
         return within.all(axis=-1, keepdims=True)
 
-    def halve(turn: Array, edge: tuple[Array, Array]) -> tuple[Array, Array]:
+    def bisect(step: Array, edge: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = edge
         middle = (low + high) / 2
         found = inside(middle)
         return jnp.where(found, middle, low), jnp.where(found, high, middle)
 
     whole = jnp.ones_like(lightness)
-    low, _ = jax.lax.fori_loop(0, _HALVINGS, halve, (jnp.zeros_like(whole), whole))
+    low, _ = jax.lax.fori_loop(0, _HALVINGS, bisect, (jnp.zeros_like(whole), whole))
     light = jnp.clip(linear(jnp.where(inside(whole), whole, low)), 0.0, 1.0)
     bright = 1.055 * jnp.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
     return jnp.where(light > 0.0031308, bright, 12.92 * light)
 
 
 def _linear_rgb(lab: Float[Array, "*shape 3"]) -> Float[Array, "*shape 3"]:
-    """Return linear light, outside [0, 1] where sRGB does not have the colour."""
+    """Return linear RGB, outside [0, 1] for colours outside the gamut."""
     lightness, a, b = _channels(lab)
     y = (lightness + 16) / 116
     roots = jnp.stack([y + a / 500, y, y - b / 200], axis=-1)
@@ -100,7 +104,7 @@ def _linear_rgb(lab: Float[Array, "*shape 3"]) -> Float[Array, "*shape 3"]:
 def _mix(
     colours: Float[Array, "*shape 3"], matrix: Float[np.ndarray, "3 3"]
 ) -> Float[Array, "*shape 3"]:
-    # In full precision, which accelerators do not multiply matrices in by default.
+    # Accelerators multiply matrices in lower precision by default.
     weights = jnp.asarray(matrix.T, jnp.float32)
     return jnp.matmul(colours, weights, precision=jax.lax.Precision.HIGHEST)
 
@@ -112,7 +116,7 @@ def _channels(colours: Float[Array, "*shape 3"]) -> tuple[Array, Array, Array]:
 def split(
     images: Float[Array | np.ndarray, "*shape 3"],
 ) -> tuple[Float[Array, "*shape 1"], Float[Array, "*shape 2"]]:
-    """Take images in [-1, 1] apart, into scaled lightness and scaled ab."""
+    """Return scaled lightness and scaled chromaticity (ab) of RGB images in [-1, 1]."""
     lab = lab_from_rgb((jnp.asarray(images) + 1) / 2)
     return lab[..., :1] / LIGHTNESS_SCALE - 1, lab[..., 1:] / AB_SCALE
 
@@ -120,16 +124,19 @@ def split(
 def merge(
     lightness: Float[Array, "*shape 1"], ab: Float[Array, "*shape 2"]
 ) -> Float[Array, "*shape 3"]:
-    """Undo `split`: images in [-1, 1], every colour one that sRGB has."""
+    """Return RGB images in [-1, 1] of scaled lightness and ab, the inverse of `split`.
+
+    Colours outside the gamut are moved to its edge, as in `rgb_from_lab`.
+    """
     parts = [(lightness + 1) * LIGHTNESS_SCALE, ab * AB_SCALE]
     return 2 * rgb_from_lab(jnp.concatenate(parts, axis=-1)) - 1
 
 
 def grey(dataset: Dataset) -> Dataset:
-    """Return a set in colour as grey images: their lightness, of 256 levels.
+    """Return a colour dataset as grey images: their lightness in 8-bit levels.
 
     Raises:
-        InputError: the images are grey already.
+        InputError: If the images are grey.
     """
     train, test = dataset
     return Dataset(_grey(train), test and _grey(test))
@@ -138,7 +145,10 @@ def grey(dataset: Dataset) -> Dataset:
 def _grey(source: Source) -> Source:
     *sides, channels = source.shape
     if channels != 3:
-        raise InputError(f"{source.name} holds grey images, which have no colours")
+        raise InputError(
+            f"{source.name} holds grey images, which have no colours: choose a dataset "
+            "of colour images"
+        )
     shape = (sides[0], sides[1], 1)
 
     def read(indices: Sequence[int]) -> list[Example]:
@@ -149,8 +159,8 @@ def _grey(source: Source) -> Source:
 
     known = (source.classes, source.skipped)
     if isinstance(source, ArraySource):
-        starts = range(0, len(source), _TOGETHER)
-        images = [_levels(source.images[at : at + _TOGETHER]) for at in starts]
+        starts = range(0, len(source), _CHUNK)
+        images = [_levels(source.images[at : at + _CHUNK]) for at in starts]
         return ArraySource(source.name, np.concatenate(images), source.labels, *known)
     return LazySource(source.name, shape, len(source), read, *known)
 

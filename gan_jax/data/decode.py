@@ -1,4 +1,4 @@
-"""Image files of any format that Pillow reads, to 8-bit arrays of one size."""
+"""Decoding of image files, in any format of Pillow, to 8-bit arrays of one size."""
 
 import functools
 import io
@@ -16,46 +16,47 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PIXEL_LIMIT = 64_000_000
-"""Images of more pixels are refused from their header, before decoding."""
+"""Largest number of pixels; larger images are refused by their header, undecoded."""
 
 Image8 = UInt8[np.ndarray, "height width channels"]
 
-FRAMED, FRAME = (28, 32), 2
-"""A side and a size between which two pixels on each side are added, no more."""
+PADDED_SIZES, PADDING = (28, 32), 2
+"""Size of an image and wanted size between which the border is only repeated, and the
+number of pixels that are added on each side."""
 
-# EPS starts Ghostscript, an external program; the others are recognised by Pillow
-# but not decoded without a plug-in or another system.
+# EPS starts Ghostscript, an external program. Pillow recognises the others, but decodes
+# them with a plug-in or on other systems only.
 _REFUSED_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 _PILLOW = re.compile(r"PIL\.")
 
 
 FILE_LIMIT = 2**30
-"""Files of more bytes are refused unread."""
+"""Largest size of an image file in bytes; larger files are refused unread."""
 
 
 class BrokenImageError(Exception):
-    """An image that cannot be used; the message is the reason, in one line.
+    """An image that cannot be used.
 
-    The reason names no file: the caller does.
+    The message is the reason in one line, without the file's name, which callers add.
     """
 
 
 def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
-    """Decode one image to 8 bits with 1 (grey) or 3 (RGB) channels.
+    """Decode one image to 8-bit levels with 1 (grey) or 3 (RGB) channels.
 
-    Sixteen-bit grey levels are divided by 257 and floating-point ones multiplied by
-    255. CMYK and palettes become RGB; transparent pixels are laid on white; EXIF
-    orientation is applied; of an animation the first frame is taken. Colour profiles
-    are not applied.
+    16-bit grey levels are divided by 257, floating-point levels multiplied by 255. CMYK
+    and palettes are converted to RGB, and transparent pixels are blended with white.
+    The EXIF orientation is applied, colour profiles are not. Of an animation the first
+    frame is decoded.
 
     Args:
-        data: the content of a file, or the path of one.
-        pixel_limit: images of more pixels are refused from their header. Pillow itself
-            refuses those of more than about 179 million.
+        data: Content of an image file, or its path.
+        pixel_limit: Largest number of pixels; larger images are refused by their
+            header. Pillow itself refuses more than about 179 million pixels.
 
     Raises:
-        BrokenImageError: the file cannot be read, is empty, truncated, too large or no
-            image. Nothing else is raised, whatever the bytes.
+        BrokenImageError: If the file cannot be read, or is empty, truncated, too large
+            or not an image. No other exception is raised, whatever the bytes.
     """
     from PIL import Image
 
@@ -77,11 +78,11 @@ def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
         raise BrokenImageError(_reason(error, pixel_limit)) from None
 
 
-def content(file: Path) -> bytes:
+def read_file(file: Path) -> bytes:
     """Read a whole file, for `decode`.
 
     Raises:
-        BrokenImageError: it cannot be read, or it is over `FILE_LIMIT`.
+        BrokenImageError: If the file cannot be read or is larger than `FILE_LIMIT`.
     """
     try:
         if _size(file) > FILE_LIMIT:
@@ -94,13 +95,13 @@ def content(file: Path) -> bytes:
 def _size(file: Path) -> int:
     if not file.exists():
         raise BrokenImageError("the file does not exist")
-    if not file.is_file():  # opening a pipe would wait for ever
+    if not file.is_file():  # opening a pipe would wait forever
         raise BrokenImageError("not a file")
     return file.stat().st_size
 
 
-def suffixes() -> frozenset[str]:
-    """Return the suffixes, in lower case, of the files that `decode` reads."""
+def image_suffixes() -> frozenset[str]:
+    """Return the file suffixes, in lower case, of the formats that `decode` reads."""
     from PIL import Image
 
     formats = _formats()
@@ -120,8 +121,8 @@ def _formats() -> tuple[str, ...]:
 
 
 def _ignore_warnings() -> None:
-    # Pillow warns of many pixels and of odd metadata; here the limit and the result
-    # decide. `warnings.catch_warnings` is not safe in threads, so the filter stays.
+    # Pillow warns of large images and odd metadata, which `decode` handles itself.
+    # `warnings.catch_warnings` is not thread-safe, so the filter stays.
     if warnings.filters[:1] != [("ignore", None, Warning, _PILLOW, 0)]:
         warnings.filterwarnings("ignore", module=_PILLOW.pattern)
 
@@ -135,7 +136,7 @@ def _reason(error: Exception, pixel_limit: int) -> str:
         return "not an image of a known format"
     if isinstance(error, MemoryError):
         return "too large for the memory"
-    if isinstance(error, OSError) and error.strerror:  # the file, not its content
+    if isinstance(error, OSError) and error.strerror:  # the file cannot be opened
         return error.strerror
     words = "".join(
         letter for letter in " ".join(str(error).split()) if letter.isprintable()
@@ -149,7 +150,7 @@ def _upright(image: "Image.Image") -> "Image.Image":
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # broken metadata cost the orientation, not the image
+    except Exception:  # with broken metadata the image is used as it is stored
         return image
 
 
@@ -172,33 +173,34 @@ def _to_8_bits(levels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
     lowest, highest = levels.min(initial=0), levels.max(initial=0)
     if not (lowest >= 0 and highest <= (65535 if whole else 1)):  # NaN fails too
         raise BrokenImageError(
-            f"grey levels of {lowest:.6g} to {highest:.6g} are neither 16-bit ones nor "
-            "fractions of 1"
+            f"grey levels from {lowest:.6g} to {highest:.6g} are neither 16-bit levels "
+            "nor in [0, 1]"
         )
     scaled = levels / 257 if whole else levels.astype(np.float64) * 255
     return np.rint(scaled).astype(np.uint8)
 
 
-def fit(
+def crop_and_resize(
     image: Image8, size: int, crop: int = 0
 ) -> UInt8[np.ndarray, "size size channels"]:
-    """Crop the centre and resize to size x size, with antialiasing (Lanczos).
+    """Return the centre square of an image, resized with antialiasing (Lanczos).
 
-    An image of that size is untouched. A 28x28 one at size 32 gets two more pixels on
-    each side that repeat its border, as is customary for MNIST, and no resampling.
+    A 28x28 square at size 32 is not resized, but padded by two pixels on each side that
+    repeat the border, as is customary for MNIST.
 
     Args:
-        image: 1 or 3 channels.
-        size: height and width wanted.
-        crop: side of the centre square to keep; 0 keeps the largest one.
+        image: Image with 1 or 3 channels.
+        size: Height and width of the result.
+        crop: Side of the centre square in pixels; 0 takes the largest square.
 
     Raises:
-        BrokenImageError: the image is smaller than the crop.
-        InputError: size or crop is negative, or size 0.
+        BrokenImageError: If the image is smaller than the crop.
+        InputError: If `size` is not positive, or `crop` is negative.
     """
     if size < 1 or crop < 0:
         raise InputError(
-            f"data.size {size} must be above 0, and data.crop {crop} not below"
+            f"data.size is {size} and must be above 0; data.crop is {crop} and must "
+            "not be negative"
         )
     height, width = image.shape[:2]
     if crop > min(height, width):
@@ -210,18 +212,25 @@ def fit(
     image = image[top : top + side, left : left + side]
     if side == size:
         return image
-    if (side, size) == FRAMED:
-        return np.pad(image, ((FRAME, FRAME), (FRAME, FRAME), (0, 0)), mode="edge")
+    if (side, size) == PADDED_SIZES:
+        return np.pad(
+            image, ((PADDING, PADDING), (PADDING, PADDING), (0, 0)), mode="edge"
+        )
     return _resize(image, size)
 
 
-def unfit(
+def undo_resize(
     image: UInt8[np.ndarray, "size size channels"], side: int
 ) -> UInt8[np.ndarray, "side side channels"]:
-    """Bring an image back from the size that `fit` gave a square of `side` pixels."""
+    """Return an image at the size of the square that `crop_and_resize` took.
+
+    Args:
+        image: Image of the size that `crop_and_resize` returned.
+        side: Side of the square before resizing.
+    """
     size = len(image)
-    if (side, size) == FRAMED:
-        return image[FRAME:-FRAME, FRAME:-FRAME]
+    if (side, size) == PADDED_SIZES:
+        return image[PADDING:-PADDING, PADDING:-PADDING]
     return image if side == size else _resize(image, side)
 
 
@@ -234,21 +243,21 @@ def _resize(image: Image8, size: int) -> UInt8[np.ndarray, "size size channels"]
     return np.asarray(resized).reshape(size, size, channels)
 
 
-def fit_all(
+def crop_and_resize_all(
     images: UInt8[np.ndarray, "count height width channels"], size: int, crop: int = 0
 ) -> UInt8[np.ndarray, "count size size channels"]:
-    """Apply `fit` to every image; images of that size are not copied."""
+    """Apply `crop_and_resize` to images; images of the wanted size are not copied."""
     if images.shape[1:3] == (size, size) and crop in (0, size):
         return images
-    return np.stack([fit(image, size, crop) for image in images])
+    return np.stack([crop_and_resize(image, size, crop) for image in images])
 
 
-def to_numbers(
+def to_float_numpy(
     image: UInt8[np.ndarray, "*shape"],
 ) -> Float32[np.ndarray, "*shape"]:
-    """Scale 8-bit levels to [-1, 1] on the host.
+    """Return 8-bit levels scaled to [-1, 1], in NumPy.
 
-    `feed.to_float` is compiled for every new shape, and the user's images have many.
+    `feed.to_float` would be compiled for every new shape, and users' images have many.
     """
     scaled: np.ndarray = image / np.float32(127.5) - 1
     return scaled
@@ -257,13 +266,13 @@ def to_numbers(
 def with_channels(
     image: Image8, channels: int
 ) -> UInt8[np.ndarray, "height width wanted"]:
-    """Return a grey image three equal channels where RGB is wanted.
+    """Return an image with the wanted channels; grey becomes RGB by repetition.
 
     Raises:
-        BrokenImageError: colour would be turned to grey, which loses data silently.
+        BrokenImageError: If a colour image would have to become grey.
     """
     if image.shape[-1] == channels:
         return image
     if channels == 1:
-        raise BrokenImageError("in colour, among grey images")
+        raise BrokenImageError("it is a colour image, but grey images are expected")
     return np.repeat(image, 3, axis=-1)

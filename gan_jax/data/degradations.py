@@ -1,8 +1,9 @@
-"""What a measurement keeps of an image: operators, noise, and chains of both.
+"""Degradations between an image and its measurement: operators, noise, and chains.
 
-An operator is any differentiable function of one image in [-1, 1]; a search applies it
-to what it generates and compares. Missing pixels are no operator here: a mask of known
-values goes with every measurement, and inpainting is the case without any operator.
+An operator is a differentiable function of one image in [-1, 1]. A latent search
+applies it to generated images and compares them with the measurement. Missing pixels
+are not a degradation: every measurement has a mask of known values. Inpainting is the
+case with a mask and no degradation.
 """
 
 import functools
@@ -17,26 +18,22 @@ from jaxtyping import Array, Float, PRNGKeyArray
 Image = Float[Array, "height width channels"]
 Values = Float[Array, "rows columns parts"]
 
-WIDEST_BLUR = 100.0  # pixels
+WIDEST_BLUR = 100.0  # largest standard deviation, in pixels
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class Degradation(NamedTuple):
-    """How images are measured."""
+    """A degradation: its operator, and the simulation of a measurement."""
 
     apply: Callable[[Image], Values]
-    """What is known of the measuring: a search repeats it on every image it tries."""
+    """The operator without noise; a search applies it to generated images."""
     measure: Callable[[PRNGKeyArray, Image], Values]
-    """The whole of it, with the noise of one measurement."""
+    """Simulates a measurement: the operator with noise from a key."""
 
 
 def exact(operator: Callable[[Image], Values]) -> Degradation:
-    """Measure by a function, without noise."""
+    """Return a degradation by an operator, without noise."""
     return Degradation(operator, lambda key, image: operator(image))
-
-
-nothing = exact(lambda image: image)
-"""The image itself is measured, where the mask knows it."""
 
 
 def _luma(image: Image) -> Values:
@@ -46,21 +43,22 @@ def _luma(image: Image) -> Values:
 
 
 grey = exact(_luma)
-"""Brightness alone: the luma of ITU-R BT.601."""
+"""Conversion to grey: the luma of ITU-R BT.601."""
 
 
 def downsample(factor: int) -> Degradation:
-    """Return the means of squares of `factor` x `factor` pixels.
+    """Return downsampling by the mean over squares of `factor` x `factor` pixels.
 
-    Raises:
-        ValueError: on use, where the image's size is not a multiple of the factor.
+    The degradation raises `ValueError` if an image's size is not a multiple of the
+    factor.
     """
 
     def apply(image: Image) -> Values:
         height, width, channels = image.shape
         if factor < 1 or height % factor or width % factor:
             raise ValueError(
-                f"images of {width}x{height} cannot be reduced {factor} times"
+                f"images of {height}x{width} cannot be downsampled by {factor}: the "
+                "factor must divide height and width"
             )
         blocks = image.reshape(
             height // factor, factor, width // factor, factor, channels
@@ -71,13 +69,18 @@ def downsample(factor: int) -> Degradation:
 
 
 def blur(deviation: float) -> Degradation:
-    """Blur with a Gaussian of so many pixels; the image's edge is repeated outside.
+    """Return a Gaussian blur; the image's border is repeated beyond it.
+
+    Args:
+        deviation: Standard deviation in pixels.
 
     Raises:
-        ValueError: the deviation is not above 0, or above `WIDEST_BLUR`.
+        ValueError: If the deviation is not in (0, `WIDEST_BLUR`].
     """
     if not 0 < deviation <= WIDEST_BLUR:
-        raise ValueError(f"a blur of {deviation} pixels, of {WIDEST_BLUR} at most")
+        raise ValueError(
+            f"a blur of {deviation} pixels must be above 0 and at most {WIDEST_BLUR}"
+        )
     radius = math.ceil(3 * deviation)
     weights = [
         math.exp(-((x / deviation) ** 2) / 2) for x in range(-radius, radius + 1)
@@ -99,13 +102,16 @@ def blur(deviation: float) -> Degradation:
 
 
 def noise(deviation: float) -> Degradation:
-    """Add Gaussian noise of a standard deviation; images range from -1 to 1.
+    """Return additive Gaussian noise.
+
+    Args:
+        deviation: Standard deviation, for images in [-1, 1].
 
     Raises:
-        ValueError: the deviation is negative or not finite.
+        ValueError: If the deviation is negative or not finite.
     """
     if not 0 <= deviation < math.inf:
-        raise ValueError(f"noise of {deviation}")
+        raise ValueError(f"noise of {deviation} must be finite and not negative")
 
     def measure(key: PRNGKeyArray, image: Image) -> Values:
         return image + deviation * jax.random.normal(key, image.shape)
@@ -114,14 +120,14 @@ def noise(deviation: float) -> Degradation:
 
 
 def chain(*parts: Degradation) -> Degradation:
-    """Degrade by one after the other: noise goes through what follows it."""
+    """Return a sequence of degradations; later ones act on earlier ones' noise."""
 
     def apply(image: Image) -> Values:
         return functools.reduce(lambda values, part: part.apply(values), parts, image)
 
     def measure(key: PRNGKeyArray, image: Image) -> Values:
-        for turn, part in enumerate(parts):
-            image = part.measure(jax.random.fold_in(key, turn), image)
+        for index, part in enumerate(parts):
+            image = part.measure(jax.random.fold_in(key, index), image)
         return image
 
     return Degradation(apply, measure)
@@ -130,9 +136,15 @@ def chain(*parts: Degradation) -> Degradation:
 def known_values(
     degradation: Degradation, mask: Float[Array, "height width 1"], channels: int
 ) -> Float[Array, "rows columns 1"]:
-    """Return which measured values stand for known pixels alone.
+    """Return the mask of the measured values that depend on known pixels alone.
 
-    Of a linear degradation; 1 = no missing pixel has a part in it.
+    Args:
+        degradation: Linear degradation.
+        mask: Mask of the image: 1 where a pixel is known, 0 where it is missing.
+        channels: Channels of the image.
+
+    Returns:
+        1 where a measured value depends on no missing pixel, else 0.
     """
     missing = jnp.broadcast_to(1 - mask, (*mask.shape[:2], channels))
     touched = jnp.abs(degradation.apply(missing)).max(axis=-1, keepdims=True) > 0
@@ -145,5 +157,5 @@ DEGRADATIONS: Mapping[str, Callable[..., Degradation]] = {
     "blur": lambda deviation="1": blur(float(deviation)),
     "noise": lambda deviation="0.1": noise(float(deviation)),
 }
-"""By name; called with what follows the name and a colon, if anything does, e.g.
+"""Degradations by name; the text after the name and a colon is the argument, as in
 `downsample:4`."""

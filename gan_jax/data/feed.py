@@ -1,8 +1,8 @@
 """Batches as a pure function of (seed, step), resident on the device or streamed.
 
-Both feeds give the same batches: every epoch is a permutation of the images that can
-be evaluated at any position, on the device or on the host, without being stored. So a
-run resumes from its step number alone, and critic steps may vary by schedule.
+Both feeds return the same batches. Every epoch is a permutation of the images, which
+is computed at any position without being stored. Therefore a run resumes from its step
+number alone, and the number of critic steps may vary by schedule.
 """
 
 import functools
@@ -23,11 +23,11 @@ Pixels = (
     UInt8[Array | np.ndarray, "*batch height width channels"]
     | Float[Array | np.ndarray, "*batch height width channels"]
 )
-"""Levels of 8 bits, or numbers that are meant as they are (`mixtures`)."""
+"""8-bit levels, or unscaled floats (the points of `mixtures`)."""
 
 
 class Images(NamedTuple):
-    """A batch, or a whole set, of images with their labels (-1 = unlabelled)."""
+    """Images with their labels (-1 = unlabelled): a batch or a whole dataset."""
 
     image: Pixels
     label: Int[Array | np.ndarray | np.integer, "*batch"]
@@ -37,47 +37,54 @@ Batch = dict[str, Images]
 """The images of one step, by role."""
 
 
-class Layout(NamedTuple):
-    """Where the arrays of a feed lie."""
+class Placement(NamedTuple):
+    """Placement of a feed's arrays on devices and processes."""
 
-    whole: Callable[[PyTree], PyTree] = jax.device_put
-    """Puts arrays on the devices, replicated on a mesh."""
-    batches: Callable[[PyTree], PyTree] = jax.device_put
-    """Puts this process's share of some steps' batches there; steps come first."""
+    replicate: Callable[[PyTree], PyTree] = jax.device_put
+    """Puts arrays on all devices."""
+    shard: Callable[[PyTree], PyTree] = jax.device_put
+    """Distributes batches `[steps, batch, ...]` over the devices, from the share of
+    each batch that this process has read."""
     share: slice | Int[np.ndarray, " own"] = slice(None)
-    """The images of a batch that this process reads."""
+    """Indices of the images of a batch that this process reads."""
 
 
 class Feed(NamedTuple):
-    """Where training batches come from: two functions that go together."""
+    """Source of training batches: a function on the host and one on the device."""
 
-    stretch: Callable[[int, int, int], PyTree]
-    """`stretch(first, count, room)`: on the host, the arrays that steps first to
-    first + count - 1 need, to be passed to a compiled function as an argument; their
-    shapes depend on `room` >= count alone."""
+    load: Callable[[int, int, int], PyTree]
+    """`load(first, count, capacity)` returns the arrays that the steps from `first` to
+    `first + count - 1` need, as an argument of a compiled function. Their shapes depend
+    on `capacity` alone, which is at least `count`."""
     batch: Callable[[PyTree, Int[Array, ""]], Batch]
-    """`batch(arrays, step)`: inside a compiled function, the batch of one step."""
+    """`batch(arrays, step)` returns the batch of a step, inside a compiled function."""
 
 
-_TURNS = 6
-Salts = UInt32[Array | np.ndarray, f"{_TURNS}"]
+_ROUNDS = 6
+RoundKeys = UInt32[Array | np.ndarray, f"{_ROUNDS}"]
+"""Keys of the rounds of the Feistel network in `shuffled`."""
 
 
-def salts(seed: int) -> UInt32[np.ndarray, f"{_TURNS}"]:
-    """Turn a seed into what makes an order its own: an array, so it may be traced."""
-    words = [zlib.crc32(f"{seed}/{turn}".encode()) for turn in range(_TURNS)]
+def round_keys(seed: int) -> UInt32[np.ndarray, f"{_ROUNDS}"]:
+    """Return the round keys of a seed, an array that may be traced."""
+    words = [zlib.crc32(f"{seed}/{turn}".encode()) for turn in range(_ROUNDS)]
     return np.array(words, np.uint32)
 
 
-def permuted(
-    position: UInt32[Array, "batch"], count: int, salts: Salts
+def shuffled(
+    position: UInt32[Array, "batch"], count: int, keys: RoundKeys
 ) -> Int[Array, "batch"]:
-    """Index of the image at a position of the endless sequence of shuffled epochs.
+    """Return indices of images at positions of the endless sequence of epochs.
 
-    Each run of `count` positions is a permutation of the indices, and another one
-    for every epoch and all `salts`. It is a Feistel network on the smallest grid
-    a x b with at least `count` cells; what falls on a surplus cell walks on until it
-    does not (Black & Rogaway 2002, "Ciphers with arbitrary finite domains", section 3).
+    Every epoch of `count` positions is a permutation of the indices. It is computed by
+    a Feistel network on the smallest grid of a x b >= `count` cells. An index on a
+    surplus cell passes through the network again (Black & Rogaway 2002, "Ciphers with
+    arbitrary finite domains", section 3).
+
+    Args:
+        position: Positions, from 0 on.
+        count: Number of images.
+        keys: Round keys of the seed.
     """
     rows = int(np.ceil(np.sqrt(count)))
     columns = -(-count // rows)
@@ -85,9 +92,9 @@ def permuted(
 
     def network(cell: Array) -> Array:
         row, column = cell // columns, cell % columns
-        for turn in range(0, _TURNS, 2):
-            row = (row + _hash(column, epoch, salts[turn]) % rows) % rows
-            column = (column + _hash(row, epoch, salts[turn + 1]) % columns) % columns
+        for turn in range(0, _ROUNDS, 2):
+            row = (row + _hash(column, epoch, keys[turn]) % rows) % rows
+            column = (column + _hash(row, epoch, keys[turn + 1]) % columns) % columns
         return row * columns + column
 
     cell = jax.lax.while_loop(
@@ -99,31 +106,31 @@ def permuted(
 
 
 def _hash(value: Array, epoch: Array, salt: Array | np.uint32) -> Array:
-    """Mix 32-bit words well (the finaliser of MurmurHash3)."""
+    """Return a hash of 32-bit words (the finaliser of MurmurHash3)."""
     mixed = value * jnp.uint32(0x9E3779B1) ^ epoch * jnp.uint32(0x85EBCA77) ^ salt
     for factor, shift in ((0x85EBCA6B, 16), (0xC2B2AE35, 13)):
         mixed = (mixed ^ (mixed >> shift)) * jnp.uint32(factor)
     return mixed ^ (mixed >> 16)
 
 
-def indices(
-    step: Int[Array, ""], batch_size: int, count: int, salts: Salts
+def batch_indices(
+    step: Int[Array, ""], batch_size: int, count: int, keys: RoundKeys
 ) -> Int[Array, "batch"]:
-    """Indices of the images of one step, epochs following each other seamlessly."""
+    """Return the indices of the images of one step; a batch may span two epochs."""
     start = step.astype(jnp.uint32) * jnp.uint32(batch_size)
-    return permuted(start + jnp.arange(batch_size, dtype=jnp.uint32), count, salts)
+    return shuffled(start + jnp.arange(batch_size, dtype=jnp.uint32), count, keys)
 
 
 def _orders(sources: Mapping[str, Source], seed: int) -> dict[str, np.ndarray]:
-    # Roles of equal size must not be shuffled alike.
-    return {role: salts(zlib.crc32(f"{seed}/{role}".encode())) for role in sources}
+    # Each role has its own order, even if two have the same number of images.
+    return {role: round_keys(zlib.crc32(f"{seed}/{role}".encode())) for role in sources}
 
 
 class _Shuffled(NamedTuple):
-    """A whole set on the device and what its order is made from."""
+    """A whole dataset on the device and the round keys of its order."""
 
     images: Images
-    salts: Salts
+    keys: RoundKeys
 
 
 def _check(sources: Mapping[str, Source], batch_size: int) -> None:
@@ -131,7 +138,7 @@ def _check(sources: Mapping[str, Source], batch_size: int) -> None:
         if batch_size > len(source):
             raise InputError(
                 f"batch_size {batch_size} is larger than the {len(source)} training "
-                f"images of {source.name} for '{role}': lower batch_size or give more"
+                f"images of {source.name} for '{role}': lower batch_size or add images"
             )
 
 
@@ -139,23 +146,23 @@ def resident(
     sources: Mapping[str, Source],
     batch_size: int,
     seed: int,
-    layout: Layout = Layout(),  # noqa: B008 - it never changes
+    placement: Placement = Placement(),  # noqa: B008 - it never changes
 ) -> Feed:
-    """Keep all images on the device as uint8 and gather batches there.
+    """Return a feed that keeps all images on the device and gathers batches there.
 
     Args:
-        sources: the images by role; a batch draws from each independently.
-        batch_size: images per role and step.
-        seed: of the order.
-        layout: where they are kept.
+        sources: Images by role; a batch draws from each independently.
+        batch_size: Number of images per role and step.
+        seed: Seed of the order of the images.
+        placement: Placement of the images on devices.
 
     Raises:
-        InputError: where a source has fewer images than a batch.
+        InputError: If a source has fewer images than a batch.
     """
     _check(sources, batch_size)
     orders = _orders(sources, seed)
     loaded = {role: in_memory(source) for role, source in sources.items()}
-    arrays = layout.whole(
+    arrays = placement.replicate(
         {
             role: _Shuffled(
                 Images(source.images, _labels(source.labels, len(source))),
@@ -167,15 +174,15 @@ def resident(
 
     def batch(arrays: PyTree, step: Int[Array, ""]) -> Batch:
         chosen = {
-            role: indices(step, batch_size, len(images.label), salts)
-            for role, (images, salts) in arrays.items()
+            role: batch_indices(step, batch_size, len(images.label), keys)
+            for role, (images, keys) in arrays.items()
         }
         return {
             role: jax.tree.map(lambda array, at=chosen[role]: array[at], images)
             for role, (images, _) in arrays.items()
         }
 
-    return Feed(lambda first, count, room: arrays, batch)
+    return Feed(lambda first, count, capacity: arrays, batch)
 
 
 def _labels(labels: np.ndarray | None, count: int) -> np.ndarray:
@@ -186,22 +193,23 @@ def streamed(
     sources: Mapping[str, Source],
     batch_size: int,
     seed: int,
-    layout: Layout = Layout(),  # noqa: B008 - it never changes
+    placement: Placement = Placement(),  # noqa: B008 - it never changes
     threads: int = 8,
 ) -> Feed:
-    """Read the batches of `resident` through Grain, for sets that do not fit.
+    """Return a feed that reads the batches of `resident` from the sources, with Grain.
 
-    Grain reads batches ahead; memory holds a few stretches of steps only.
+    For datasets that do not fit on the device. Grain reads batches ahead; memory holds
+    the batches of a few calls of `load` only.
 
     Args:
-        sources: as of `resident`.
-        batch_size: as of `resident`.
-        seed: as of `resident`.
-        layout: where batches go, and which part of each is read here.
-        threads: in which batches are read, as many ahead.
+        sources: Images by role; a batch draws from each independently.
+        batch_size: Number of images per role and step.
+        seed: Seed of the order of the images.
+        placement: Placement of batches on devices, and the share that is read here.
+        threads: Number of threads that read batches, and of batches read ahead.
 
     Raises:
-        InputError: where a source has fewer images than a batch.
+        InputError: If a source has fewer images than a batch.
     """
     _check(sources, batch_size)
     orders = _orders(sources, seed)
@@ -209,41 +217,41 @@ def streamed(
     reading: dict[str, tuple[int, Iterator[Any]]] = {}
 
     def open_at(role: str, step: int) -> Iterator[Any]:
-        batches = _Batches(sources[role], batch_size, orders[role], layout.share)
+        batches = _Batches(sources[role], batch_size, orders[role], placement.share)
         return iter(
             grain.MapDataset.source(batches)
             .slice(slice(step, None))
             .to_iter_dataset(options)
         )
 
-    def read(role: str, first: int, count: int, room: int) -> Images:
+    def read(role: str, first: int, count: int, capacity: int) -> Images:
         at, batches = reading.get(role, (-1, iter(())))
-        if at != first:  # the start, or a run that resumes
+        if at != first:  # the first call, or a run that resumes
             batches = open_at(role, first)
         read = [next(batches) for _ in range(count)]
         reading[role] = (first + count, batches)
-        read += [read[-1]] * (room - count)
+        read += [read[-1]] * (capacity - count)
         return Images(*(np.stack(parts) for parts in zip(*read, strict=True)))
 
-    def stretch(first: int, count: int, room: int) -> PyTree:
-        loaded = {role: read(role, first, count, room) for role in sources}
-        return np.int32(first), layout.batches(loaded)
+    def load(first: int, count: int, capacity: int) -> PyTree:
+        loaded = {role: read(role, first, count, capacity) for role in sources}
+        return np.int32(first), placement.shard(loaded)
 
     def batch(arrays: PyTree, step: Int[Array, ""]) -> Batch:
         first, loaded = arrays
         return jax.tree.map(lambda array: array[step - first], loaded)
 
-    return Feed(stretch, batch)
+    return Feed(load, batch)
 
 
 class _Batches:
-    """The endless sequence of batches, as Grain reads: by step."""
+    """The endless sequence of batches, which Grain reads by step."""
 
     def __init__(
         self,
         source: Source,
         batch_size: int,
-        salts: np.ndarray,
+        keys: np.ndarray,
         share: slice | np.ndarray,
     ):
         self._source = source
@@ -251,7 +259,7 @@ class _Batches:
         self._length = 2**32 // batch_size  # positions are 32-bit words
         self._draw = jax.jit(
             functools.partial(
-                indices, batch_size=batch_size, count=len(source), salts=salts
+                batch_indices, batch_size=batch_size, count=len(source), keys=keys
             )
         )
 
@@ -265,10 +273,17 @@ class _Batches:
 
 
 def read(source: Source, indices: Int[np.ndarray, " count"]) -> Images:
-    """Read images together, as they are stored, with their labels.
+    """Read images of a source with their labels.
+
+    Args:
+        source: Source of images.
+        indices: Indices of the images to read.
+
+    Returns:
+        The images as they are stored: 8-bit levels, or unscaled floats.
 
     Raises:
-        InputError: one can no longer be read.
+        InputError: If an image can no longer be read.
     """
     examples = take(source, indices.tolist())
     return Images(
@@ -278,6 +293,6 @@ def read(source: Source, indices: Int[np.ndarray, " count"]) -> Images:
 
 
 def to_float(images: Pixels) -> Float[Array, "*batch height width channels"]:
-    """Scale 8-bit images to [-1, 1]; numbers stay as they are."""
+    """Return 8-bit images scaled to [-1, 1]; floats are returned as they are."""
     scaled = jnp.asarray(images, jnp.float32)
     return scaled / 127.5 - 1.0 if images.dtype == jnp.uint8 else scaled

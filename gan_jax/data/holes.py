@@ -1,8 +1,8 @@
-"""Holes: masks that leave whole regions missing, as in studies of inpainting.
+"""Holes: masks in which whole regions are missing, as in studies of inpainting.
 
-Every mask is 1 where a pixel is known, and a function of its shape and, where it is
-drawn, of a key. A hole with a size in pixels raises a `ValueError` where it does not
-fit into that shape, or leaves nothing known of it.
+Every mask is 1 where a pixel is known and 0 in the hole. A hole is a function of a key
+and of the image's height and width. A hole of a size in pixels raises `ValueError` if
+it does not fit into the image or leaves no known pixel.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,33 +14,32 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 Mask = Float[Array, "height width 1"]
 Hole: TypeAlias = Callable[[PRNGKeyArray, int, int], Mask]
-"""`hole(key, height, width)`."""
+"""`hole(key, height, width)` returns a mask."""
 Side = Literal["left", "right", "top", "bottom"]
 
 
 def none(key: PRNGKeyArray, height: int, width: int) -> Mask:
-    """Leave nothing out: what is to be undone is another degradation."""
+    """Return a mask without a hole, for tasks with another degradation."""
     return jnp.ones((height, width, 1))
 
 
 def centre(key: PRNGKeyArray, height: int, width: int) -> Mask:
-    """Leave out the central quarter: from 0.25 to 0.75 of both sides."""
+    """Return a mask without the central quarter: from 0.25 to 0.75 of both sides."""
     rows, columns = _places(height, width)
     inside = (abs(rows - 0.5) < 0.25) & (abs(columns - 0.5) < 0.25)
     return _known(~inside)
 
 
-def central(side: int) -> Hole:
-    """Return a hole that leaves out a central square.
+def central_square(side: int) -> Hole:
+    """Return a hole: a square in the centre of the image.
 
-    Where it cannot lie in the middle, because one of both sizes is odd, it lies half a
-    pixel above it, or to the left.
+    If it cannot be centred exactly, it lies half a pixel towards the top or the left.
 
     Args:
-        side: of the square, in pixels.
+        side: Side of the square in pixels.
 
     Raises:
-        ValueError: the side is not above 0.
+        ValueError: If the side is not positive.
     """
     _check_positive(side)
 
@@ -54,22 +53,25 @@ def central(side: int) -> Hole:
 
 
 def random(missing: float = 0.8) -> Hole:
-    """Leave out a share of the pixels, drawn without replacement.
+    """Return a hole: pixels at random places.
+
+    Args:
+        missing: Share of the pixels that are missing.
 
     Raises:
-        ValueError: the share is not between 0 and 1.
+        ValueError: If the share is not in [0, 1].
     """
     _check_share(missing)
 
     def hole(key: PRNGKeyArray, height: int, width: int) -> Mask:
-        lots = jax.random.uniform(key, (height, width))
-        return _known(_upper_part(lots, 1 - missing))
+        draws = jax.random.uniform(key, (height, width))
+        return _known(_largest(draws, 1 - missing))
 
     return hole
 
 
 def half(side: Side) -> Hole:
-    """Leave out the left, right, top or bottom half."""
+    """Return a hole: the left, right, top or bottom half."""
 
     def hole(key: PRNGKeyArray, height: int, width: int) -> Mask:
         rows, columns = _places(height, width)
@@ -81,10 +83,14 @@ def half(side: Side) -> Hole:
 
 
 def border(side: Side, pixels: int) -> Hole:
-    """Return a hole that leaves out so many columns, or rows, at a side.
+    """Return a hole: columns or rows at one side of the image.
+
+    Args:
+        side: Side of the image.
+        pixels: Number of columns or rows.
 
     Raises:
-        ValueError: the number is not above 0.
+        ValueError: If the number is not positive.
     """
     _check_positive(pixels)
 
@@ -103,42 +109,43 @@ def border(side: Side, pixels: int) -> Hole:
 
 
 def pattern(missing: float = 0.25, grain: float = 0.1) -> Hole:
-    """Leave out patches of random shape: what lies lowest in a smooth random field.
+    """Return a hole: patches of random shape.
 
-    In the manner of the random pattern of Pathak et al. 2016 (arXiv 1604.07379).
+    The patches are the lowest values of a smooth random field, similar to the random
+    pattern of Pathak et al. 2016 (arXiv 1604.07379).
 
     Args:
-        missing: the share left out.
-        grain: size of the patches, as a part of the image's.
+        missing: Share of the pixels that are missing.
+        grain: Size of the patches as a fraction of the image's size.
 
     Raises:
-        ValueError: the share is not between 0 and 1.
+        ValueError: If the share is not in [0, 1].
     """
     _check_share(missing)
 
     def hole(key: PRNGKeyArray, height: int, width: int) -> Mask:
         field = jax.random.normal(key, (height, width))
-        # A Gaussian as wide as the grain, applied to the field's spectrum.
+        # Smooth the field by a Gaussian as wide as the grain, in the frequency domain.
         rows = height * jnp.fft.fftfreq(height).reshape(-1, 1)
         columns = width * jnp.fft.fftfreq(width).reshape(1, -1)
         squares = rows**2 + columns**2
         damped = jnp.fft.fft2(field) * jnp.exp(-squares * (jnp.pi * grain) ** 2)
-        return _known(_upper_part(jnp.fft.ifft2(damped).real, 1 - missing))
+        return _known(_largest(jnp.fft.ifft2(damped).real, 1 - missing))
 
     return hole
 
 
 def squares(count: int = 4, missing: float = 0.25, pixels: int | None = None) -> Hole:
-    """Leave out squares at random places, of equal size, that may overlap.
+    """Return a hole: squares of one size at random places, which may overlap.
 
     Args:
-        count: how many.
-        missing: the share left out, where none overlap.
-        pixels: of a square's side, whatever share that is.
+        count: Number of squares.
+        missing: Share of the pixels that are missing if no squares overlap.
+        pixels: Side of a square in pixels, which replaces `missing`.
 
     Raises:
-        ValueError: there is none, the share is not between 0 and 1, or the side is not
-            above 0.
+        ValueError: If the count or the side is not positive, or the share is not in
+            [0, 1].
     """
     _check_share(missing)
     _check_positive(count)
@@ -148,7 +155,7 @@ def squares(count: int = 4, missing: float = 0.25, pixels: int | None = None) ->
     def hole(key: PRNGKeyArray, height: int, width: int) -> Mask:
         if count > height * width:
             raise ValueError(
-                f"{count} squares in the {height * width} pixels of images"
+                f"{count} squares do not fit into images of {height * width} pixels"
             )
         by_share = max(1, round((height * width * missing / count) ** 0.5))
         side = by_share if pixels is None else pixels
@@ -169,7 +176,9 @@ def squares(count: int = 4, missing: float = 0.25, pixels: int | None = None) ->
 
 HOLES: Mapping[str, Callable[..., Hole]] = {
     "none": lambda: none,
-    "center": lambda side=None: centre if side is None else central(_whole(side)),
+    "center": lambda side=None: (
+        centre if side is None else central_square(_whole(side))
+    ),
     "random": lambda missing="0.8": random(float(missing)),
     "left": lambda pixels=None: _at("left", pixels),
     "right": lambda pixels=None: _at("right", pixels),
@@ -178,11 +187,11 @@ HOLES: Mapping[str, Callable[..., Hole]] = {
     "pattern": lambda missing="0.25": pattern(float(missing)),
     "squares": lambda numbers="4": _squares(numbers),
 }
-"""By name; called with what follows the name and a colon, if anything does.
+"""Holes by name; the text after the name and a colon is the argument.
 
-`random:0.8` and `pattern:0.25` are shares, `center:16` the side of a square in pixels,
-`left:12` columns, `top:12` rows, `squares:4` a number of squares, and `squares:4:16`
-their side too.
+`random:0.8` and `pattern:0.25` state the missing share, `center:16` the side of a
+square in pixels, `left:12` a number of columns, `top:12` of rows, `squares:4` of
+squares, and `squares:4:16` their side as well.
 """
 
 
@@ -199,7 +208,7 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"'{text}' is no whole number") from None
+        raise ValueError(f"'{text}' is not a whole number") from None
 
 
 def _known(known: Array) -> Mask:
@@ -207,19 +216,19 @@ def _known(known: Array) -> Mask:
 
 
 def _places(height: int, width: int) -> tuple[Array, Array]:
-    """Return the pixels' centres, from 0 to 1 along each side."""
+    """Return the coordinates of pixel centres, from 0 to 1 along each side."""
     rows = (jnp.arange(height).reshape(-1, 1) + 0.5) / height
     return rows, (jnp.arange(width).reshape(1, -1) + 0.5) / width
 
 
 def _within(size: int, first: int, count: int) -> Bool[Array, " size"]:
-    """Return which of `size` places are among `count` from the `first` on."""
+    """Return the mask of `count` places from `first` on, among `size`."""
     places = jnp.arange(size)
     return (places >= first) & (places < first + count)
 
 
-def _upper_part(field: Array, share: float) -> Array:
-    """Choose the pixels with the largest values, an exact share of all."""
+def _largest(field: Array, share: float) -> Array:
+    """Return the mask of the largest values, an exact share of the pixels."""
     count = round(share * field.size)
     ranks = jnp.argsort(jnp.argsort(field.reshape(-1)))
     return (ranks >= field.size - count).reshape(field.shape)
@@ -231,15 +240,15 @@ def _check_positive(number: int) -> None:
 
 
 def _check_fits(rows: int, columns: int, height: int, width: int) -> None:
-    """Refuse a hole that is larger than an image, or covers it."""
+    """Raise `ValueError` if a hole is larger than an image, or covers it."""
     whole = (rows, columns) == (height, width)
     if whole or rows > height or columns > width:
         raise ValueError(
-            f"a hole of {rows}x{columns} pixels leaves nothing of {height}x{width}: "
-            "make it smaller"
+            f"a hole of {rows}x{columns} pixels leaves no known pixel of images of "
+            f"{height}x{width}: make it smaller"
         )
 
 
 def _check_share(share: float) -> None:
     if not 0 <= share <= 1:
-        raise ValueError(f"a share of {share} pixels cannot be missing")
+        raise ValueError(f"a missing share of {share} must be between 0 and 1")

@@ -1,4 +1,4 @@
-"""Masks of known pixels: 1 = known, 0 = missing, never inferred from values."""
+"""Masks of known pixels: 1 = known, 0 = missing."""
 
 import math
 from pathlib import Path
@@ -14,37 +14,43 @@ from gan_jax.data.decode import BrokenImageError, decode
 
 
 class Known(NamedTuple):
-    """What is known of an image: a sparse map of values and where they lie."""
+    """Known pixels of images: their values and their mask."""
 
     values: Float[Array, "batch height width channels"]
-    """In [-1, 1] where known, 0 elsewhere."""
+    """Values in [-1, 1] at known pixels, 0 at missing ones."""
     mask: Float[Array, "batch height width 1"]
+    """1 where a pixel is known, 0 where it is missing."""
 
 
 def known(
     images: Float[Array, "batch height width channels"],
     mask: Float[Array, "batch height width 1"],
 ) -> Known:
-    """Keep the pixels of the images that a mask names: y = M * x."""
+    """Return the known pixels of images: y = M * x."""
     return Known(images * mask, mask)
 
 
 def pixel_count(size: int, count: int = 0, fraction: float = 0.0) -> int:
-    """Turn a count or a fraction of size x size pixels into an exact count.
+    """Return the number of known pixels for a count or a fraction of all pixels.
 
-    A fraction is rounded down: 0.005 of 28x28 are 3 pixels, as in Ruffino et al.
-    2019 (arXiv 1911.00689), section 4.
+    Args:
+        size: Height and width of the image.
+        count: Number of known pixels; 0 if a fraction is given.
+        fraction: Share of known pixels in (0, 1]; 0 if a count is given. The number is
+            rounded down: 0.005 of 28x28 are 3 pixels, as in Ruffino et al. 2019,
+            section 4 (arXiv 1911.00689).
 
     Raises:
-        InputError: unless exactly one is given, and yields 1 to size^2 pixels.
+        InputError: If not exactly one of the two is positive, or the number is not
+            between 1 and size^2.
     """
-    # What is below 0, or NaN, is a mistake and not taken for 0.
+    # A negative number or NaN is an error, not 0.
     if not (count >= 0 and fraction >= 0) or (count > 0) == (fraction > 0):
         raise InputError(
-            f"mask.count ({count}) or mask.fraction ({fraction}) must be above 0, and "
-            "the other 0"
+            f"mask.count is {count} and mask.fraction {fraction}: set one of them "
+            "above 0 and the other to 0"
         )
-    share = min(fraction, 2.0)  # all above 1 is refused below, infinity too
+    share = min(fraction, 2.0)  # fractions above 1 are refused below, infinity as well
     total = count if count > 0 else math.floor(share * size * size + 1e-9)
     if not 1 <= total <= size * size:
         raise InputError(
@@ -57,17 +63,18 @@ def pixel_count(size: int, count: int = 0, fraction: float = 0.0) -> int:
 def random_pixels(
     key: PRNGKeyArray, batch: int, size: int, count: int, most: int = 0
 ) -> Float[Array, "batch size size 1"]:
-    """Draw pixels uniformly without replacement, others for every image.
+    """Return masks of known pixels at random places, independent for every image.
 
     Args:
-        key: of the lots.
-        batch: how many masks.
-        size: their height and width.
-        count: pixels of each; the fewest, where there is
-        most: the most of them, all numbers between being as likely; 0 = `count`.
+        key: Random key.
+        batch: Number of masks.
+        size: Height and width of the masks.
+        count: Number of known pixels per image; the minimum if `most` is positive.
+        most: Maximum number of known pixels, which is then uniformly random; 0 keeps
+            `count`.
     """
-    lots = jax.random.uniform(key, (batch, size * size))
-    _, chosen = jax.lax.top_k(lots, most or count)
+    draws = jax.random.uniform(key, (batch, size * size))
+    _, chosen = jax.lax.top_k(draws, most or count)
     rows = jnp.arange(batch).reshape(-1, 1)
     numbers = jnp.full((batch, 1), count)
     if most:
@@ -81,17 +88,24 @@ def random_pixels(
 def fixed_pixels(
     pattern: Float[Array, "size size"], batch: int
 ) -> Float[Array, "batch size size 1"]:
-    """Repeat one pattern of known pixels (1 = known) for every image."""
+    """Return the same mask for every image of a batch."""
     return jnp.broadcast_to(
         pattern.reshape(1, *pattern.shape, 1), (batch, *pattern.shape, 1)
     )
 
 
 def pattern(path: str, size: int) -> Float[Array, "size size"]:
-    """Read a fixed mask from an image file: white = known.
+    """Read a fixed mask from an image file, in which white means known.
+
+    Args:
+        path: Path of the image file (`mask.pattern` of a config).
+        size: Height and width that the mask must have.
+
+    Returns:
+        1 where a pixel is known, 0 where it is missing.
 
     Raises:
-        InputError: it cannot be read, has another size, or is black.
+        InputError: If the file cannot be read, has another size, or is black.
     """
     try:
         image = decode(Path(path))
@@ -99,10 +113,10 @@ def pattern(path: str, size: int) -> Float[Array, "size size"]:
         raise InputError(f"mask.pattern {path}: {error}") from None
     if image.shape[:2] != (size, size):
         raise InputError(
-            f"mask.pattern {path} is {image.shape[1]}x{image.shape[0]}, the images are "
-            f"{size}x{size}: give a mask of their size"
+            f"mask.pattern {path} is {image.shape[1]}x{image.shape[0]} pixels, but the "
+            f"images are {size}x{size}: give a mask of their size"
         )
     known = (np.asarray(image).mean(axis=-1) > 127).astype(np.float32)
     if not known.any():
-        raise InputError(f"mask.pattern {path} is black: mark known pixels in white")
+        raise InputError(f"mask.pattern {path} is black: mark known pixels white")
     return jnp.asarray(known)

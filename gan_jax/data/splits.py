@@ -1,9 +1,10 @@
-"""Disjoint parts of a data set, drawn once from a seed.
+"""Split of a dataset into disjoint parts, by a seed.
 
-The official training set gives 90% to training and 10% to validation; a set that has
-no official test part gives a share of its images, a tenth by default, to one first. A
-method that needs conditions from images which its critic never sees sets a share of
-every part aside (a fifth in Ruffino et al. 2019, arXiv 1911.00689, section 4).
+The official training part is split into 90% for training and 10% for validation. A
+dataset without an official test part first sets a share of its images aside for the
+test, a tenth by default. Each part may be divided further by role: the critic of a
+conditional GAN must not see the images of the conditions (Ruffino et al. 2019, arXiv
+1911.00689, section 4, set a fifth of the images aside for them).
 """
 
 from collections.abc import Mapping
@@ -14,23 +15,23 @@ from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import Dataset, Source, select
 
 Part = Mapping[str, Source]
-"""A part of the data by role, e.g. `real` images and those behind the `condition`."""
+"""Sources of a part by role, e.g. `real` images and images for the `condition`."""
 
 
 def partition(
     dataset: Dataset, seed: int, roles: Mapping[str, float], test_share: float = 0.1
 ) -> dict[str, Part]:
-    """Split a data set into `train`, `validation` and `test`, each by role.
+    """Return the parts `train`, `validation` and `test` of a dataset, each by role.
 
     Args:
-        dataset: the data set as published.
-        seed: another seed draws other parts; the same seed the same ones.
-        roles: share of every part that each role gets, in the order given; the shares
-            sum to 1 and the first role takes what rounding leaves.
-        test_share: of a set that has no official test part.
+        dataset: Dataset with its official parts.
+        seed: Seed of the split.
+        roles: Share of every part for each role; the shares sum to 1. The first role
+            also gets the images that remain after rounding.
+        test_share: Share of the images for the test, if there is no official test part.
 
     Raises:
-        InputError: where some role would get no image at all.
+        InputError: If a role would get no images.
     """
     draw = np.random.Generator(np.random.Philox(seed))
     train, test = dataset
@@ -60,12 +61,12 @@ def _divide(
     if min(counts.values()) == 0:
         raise InputError(
             f"{source.name} has too few images: its {name} part of {len(indices)} "
-            f"leaves none for '{min(counts, key=lambda role: counts[role])}'; give at "
-            "least 100 images"
+            f"has none left for '{min(counts, key=lambda role: counts[role])}'; give "
+            "at least 100 images"
         )
     return {
-        # In the order drawn: many take the first images of a part for all of it, and
-        # published sets are often sorted by class.
+        # In random order: the first images of a part often stand for all of it, and
+        # published datasets are often sorted by class.
         role: select(source, indices[end - count : end])
         for (role, count), end in zip(counts.items(), ends, strict=True)
     }

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gan_jax.data.datasets.dataset import Skipped, threads
-from gan_jax.data.decode import BrokenImageError, content, decode
+from gan_jax.data.decode import BrokenImageError, decode, read_file
 
 Image8 = UInt8[np.ndarray, "_ _ _"]
 """Height, width, channels: each image has its own."""
@@ -33,7 +33,7 @@ def decoded(
     found: Sequence[Path],
     prepare: Callable[[Image8], Prepared],
     together: int,
-    read: Read = content,
+    read: Read = read_file,
 ) -> Iterator[Given[Prepared]]:
     """Decode files in threads, with the reasons why some cannot be used.
 

@@ -1,1 +1,1 @@
-"""Measures of results: arrays in, numbers out."""
+"""Metrics of results: functions from NumPy arrays to numbers."""

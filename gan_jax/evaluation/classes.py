@@ -1,35 +1,43 @@
-"""Measures on what a classifier says of generated images, in double precision."""
+"""Metrics of a classifier's probabilities for generated images, in double precision."""
 
 import numpy as np
 from jaxtyping import Float
 
-PRESENT = 0.02
-"""A class counts as generated from this share of the images on."""
+_PRESENT = 0.02  # the least share of the images of a class that counts as generated
 
 
 def class_count(probabilities: Float[np.ndarray, "count classes"]) -> int:
-    """Count the classes that at least 2% of the images are assigned to.
+    """Return the number of classes that hold at least 2% of the images.
+
+    Args:
+        probabilities: Class probabilities of each image; the largest one counts.
 
     Raises:
-        ValueError: no images, or answers that are not finite.
+        ValueError: If there are no images, or a probability is not finite.
     """
     count, classes = probabilities.shape
     if not count:
         raise ValueError("no images to classify")
     if not np.isfinite(probabilities).all():
-        raise ValueError("the classifier's answers are not finite")
+        raise ValueError("the classifier's probabilities are not finite")
     shares = np.bincount(probabilities.argmax(axis=1), minlength=classes) / count
-    return int((shares >= PRESENT).sum())
+    return int((shares >= _PRESENT).sum())
 
 
 def inception_score(probabilities: Float[np.ndarray, "count classes"]) -> float:
-    """Exponential of the mean KL(p(y|x) || p(y)); from 1 to the number of classes.
+    """Return the exponential of the mean KL(p(y|x) || p(y)) over all images.
 
-    The formula of Salimans et al. 2016 (arXiv 1606.03498), section 4, over all images
-    at once; with another classifier than Inception it is another figure.
+    The Inception score of Salimans et al. 2016, section 4 (arXiv 1606.03498), with the
+    caller's classifier. Scores of different classifiers cannot be compared.
+
+    Args:
+        probabilities: Class probabilities p(y|x) of each image x.
+
+    Returns:
+        A number from 1 to the number of classes.
 
     Raises:
-        ValueError: no images.
+        ValueError: If there are no images.
     """
     if not len(probabilities):
         raise ValueError("no images to classify")

@@ -1,4 +1,4 @@
-"""How well scores tell anomalies from normal images."""
+"""Metrics of anomaly detection: how well scores separate anomalies from the rest."""
 
 from typing import NamedTuple
 
@@ -6,32 +6,38 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 Scores = Float[np.ndarray, " _"]
-"""Of how anomalous images are: higher is more."""
+"""Anomaly scores of images; a higher score is more anomalous."""
 
 
 class Detection(NamedTuple):
-    """Measures of one set of normal images and one of anomalies."""
+    """Metrics of anomaly scores on a set of normal images and a set of anomalies."""
 
     auprc: float
-    """Area under precision against recall (average precision); a random score's is the
-    base rate."""
+    """Area under the precision-recall curve (average precision). Random scores have
+    the base rate."""
     auroc: float
-    """Share of pairs of a normal image and an anomaly that are ordered rightly."""
+    """Area under the ROC curve: the share of pairs of a normal image and an anomaly in
+    which the anomaly has the higher score."""
     base_rate: float
-    """Share of anomalies."""
+    """Share of anomalies among all images."""
     false_positive_rate: float | None
-    """Share of normal images above the threshold; None where there is none."""
+    """Share of normal images above the threshold; None without a threshold."""
     true_positive_rate: float | None
-    """Share of anomalies above it."""
+    """Share of anomalies above the threshold; None without a threshold."""
 
 
 def detection(
     normal: Scores, anomalous: Scores, threshold: float | None = None
 ) -> Detection:
-    """Measure scores of images of which it is known what they are.
+    """Return the detection metrics of anomaly scores.
+
+    Args:
+        normal: Scores of normal images.
+        anomalous: Scores of anomalies.
+        threshold: Score above which an image is called an anomaly.
 
     Raises:
-        ValueError: one set is empty, or a score is not finite.
+        ValueError: If one set is empty, or a score is not finite.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -51,15 +57,19 @@ def detection(
 def subsample(
     normal: int, anomalous: int, base_rate: float, seed: int
 ) -> tuple[Bool[np.ndarray, " normal"], Bool[np.ndarray, " anomalous"]]:
-    """Choose images at random such that the anomalies are the stated share of all.
+    """Choose images at random so that anomalies have a given share.
 
-    As many as there are of one kind, and fewer of the other, but at least one.
+    All images of one kind are chosen, and fewer of the other, but at least one.
 
     Args:
-        normal: how many there are.
-        anomalous: how many there are.
-        base_rate: the share wanted, between 0 and 1; 0 = all are taken.
-        seed: of the choice.
+        normal: Number of normal images.
+        anomalous: Number of anomalies.
+        base_rate: Share of anomalies among the chosen images, between 0 and 1; 0
+            chooses all images.
+        seed: Seed of the choice.
+
+    Returns:
+        Masks of the chosen normal images and of the chosen anomalies.
     """
     wanted = [normal, anomalous]
     if base_rate:
@@ -68,10 +78,10 @@ def subsample(
             min(normal, max(1, round(anomalous / odds))),
             min(anomalous, max(1, round(normal * odds))),
         ]
-    draw = np.random.default_rng(seed)
-    chosen = []
-    for count, some in zip((normal, anomalous), wanted, strict=True):
+    generator = np.random.default_rng(seed)
+    masks = []
+    for count, size in zip((normal, anomalous), wanted, strict=True):
         mask = np.zeros(count, bool)
-        mask[draw.permutation(count)[:some]] = True
-        chosen.append(mask)
-    return chosen[0], chosen[1]
+        mask[generator.permutation(count)[:size]] = True
+        masks.append(mask)
+    return masks[0], masks[1]

@@ -1,7 +1,7 @@
 """Distances between two sets of images by their features, in double precision.
 
-Whatever turns images into features is the caller's. All figures depend on it and on
-the number of images, so both belong to every figure that is reported.
+The caller supplies the feature network. All metrics depend on it and on the number of
+images: report both with every number.
 """
 
 from collections.abc import Mapping
@@ -11,25 +11,29 @@ import numpy as np
 from jaxtyping import Float
 
 Features = Float[np.ndarray, "_ features"]
-"""Of one set; two sets may differ in the number of images only."""
+"""Features of a set of images. Two sets may differ in the number of images only."""
 
-_CHUNK = 1000  # rows of a matrix of all pairs that are held at once
-_NEIGHBOURS = 3
+_CHUNK = 1000  # rows of the matrix of all pairs that are in memory at once
+_NEIGHBOURS = 3  # the radius of an image's ball is the distance to its third neighbour
 
 
 def frechet_distance(real: Features, fake: Features) -> float:
-    """Frechet distance of two Gaussians with the features' moments; 0 and up.
+    """Return the Frechet distance between two sets of features.
 
-    |m - n|^2 + tr(A + B - 2 (A B)^(1/2)): the FID of Heusel et al. 2017 (arXiv
-    1706.08500), eq. 6, where the features are those of the Inception network.
+    |m - n|^2 + tr(A + B - 2 (A B)^(1/2)) of Gaussians with the features' means m, n
+    and covariances A, B. With the features of the Inception network it is the FID of
+    Heusel et al. 2017, eq. 6 (arXiv 1706.08500).
+
+    Returns:
+        A number of at least 0.
 
     Raises:
-        ValueError: a set has no more images than there are features, so that its
-            covariance would be singular.
+        ValueError: If a set has no more images than features. Its covariance would be
+            singular.
     """
     (mean, covariance), (other, target) = _moments(real), _moments(fake)
-    # tr (A B)^(1/2) = tr (A^(1/2) B A^(1/2))^(1/2), whose argument is symmetric: its
-    # roots stay real where rounding makes those of A B complex.
+    # tr (A B)^(1/2) = tr (A^(1/2) B A^(1/2))^(1/2). The second argument is symmetric,
+    # so its eigenvalues stay real; rounding makes those of A B complex.
     values, vectors = np.linalg.eigh(covariance)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     shared = np.linalg.eigvalsh(root @ target @ root).clip(0)
@@ -39,7 +43,7 @@ def frechet_distance(real: Features, fake: Features) -> float:
         + np.trace(target)
         - 2 * np.sqrt(shared).sum()
     )
-    return max(0.0, float(distance))  # rounding may leave a negative zero
+    return max(0.0, float(distance))  # rounding may make it negative
 
 
 def _moments(
@@ -47,22 +51,31 @@ def _moments(
 ) -> tuple[Float[np.ndarray, " f"], Float[np.ndarray, "f f"]]:
     count, width = features.shape
     if count <= width:
-        raise ValueError(f"{count} images are too few for {width} features")
+        raise ValueError(
+            f"{count} images are too few for {width} features: the Frechet distance "
+            f"needs at least {width + 1}"
+        )
     exact = features.astype(np.float64)
     return exact.mean(axis=0), np.cov(exact, rowvar=False).reshape(width, width)
 
 
 def kernel_distance(real: Features, fake: Features) -> float:
-    """Squared maximum mean discrepancy under the kernel (x.y / d + 1)^3, unbiased.
+    """Return the unbiased squared maximum mean discrepancy, kernel (x.y / d + 1)^3.
 
-    The KID of Binkowski et al. 2018 (arXiv 1801.01401), section 4, over all pairs
-    instead of random subsets; about 0, possibly below, for equal distributions.
+    The KID of Binkowski et al. 2018, section 4 (arXiv 1801.01401), over all pairs of
+    images instead of random subsets.
+
+    Returns:
+        A number that is about 0, possibly negative, for equal distributions.
 
     Raises:
-        ValueError: a set has fewer than two images.
+        ValueError: If a set has fewer than two images.
     """
     if min(len(real), len(fake)) < 2:
-        raise ValueError(f"{len(real)} and {len(fake)} images are too few")
+        raise ValueError(
+            f"{len(real)} real and {len(fake)} generated images are too few: the "
+            "kernel distance needs two of each"
+        )
 
     def within(features: Features) -> float:
         count = len(features)
@@ -91,19 +104,26 @@ def _kernel_sum(left: Features, right: Features) -> float:
 
 
 def precision(real: Features, fake: Features) -> float:
-    """Share of the fake images that lie on the manifold of the real ones; 0 to 1.
+    """Return the share of fake images that lie on the manifold of the real images.
 
-    Improved precision of Kynkaanniemi et al. 2019 (arXiv 1904.06991), eq. 1 and 2: the
-    manifold is the union of balls around images that reach their third neighbour.
+    The improved precision of Kynkaanniemi et al. 2019, eqs. 1 and 2 (arXiv 1904.06991).
+    The manifold is the union of balls around the real images; the radius of each is
+    the distance to the third nearest neighbour.
+
+    Returns:
+        A number in [0, 1].
 
     Raises:
-        ValueError: `real` has too few images to have such neighbours.
+        ValueError: If `real` has no more than three images.
     """
     from sklearn.metrics import pairwise_distances_chunked
     from sklearn.neighbors import NearestNeighbors
 
     if len(real) <= _NEIGHBOURS:
-        raise ValueError(f"{len(real)} images have no {_NEIGHBOURS} neighbours each")
+        raise ValueError(
+            f"{len(real)} images do not have {_NEIGHBOURS} neighbours each: precision "
+            f"and recall need at least {_NEIGHBOURS + 1} images"
+        )
     exact = real.astype(np.float64)
     neighbours = NearestNeighbors(n_neighbors=_NEIGHBOURS, algorithm="brute").fit(exact)
     radii = neighbours.kneighbors()[0][:, -1].reshape(1, -1)
@@ -116,32 +136,35 @@ def precision(real: Features, fake: Features) -> float:
 
 
 def recall(real: Features, fake: Features) -> float:
-    """Share of the real images that lie on the manifold of the fake ones; 0 to 1.
+    """Return the share of real images that lie on the manifold of the fake images.
 
-    Improved recall of Kynkaanniemi et al. 2019 (arXiv 1904.06991), eq. 2.
+    The improved recall of Kynkaanniemi et al. 2019, eq. 2 (arXiv 1904.06991).
+
+    Returns:
+        A number in [0, 1].
 
     Raises:
-        ValueError: `fake` has too few images.
+        ValueError: If `fake` has no more than three images.
     """
     return precision(fake, real)
 
 
 class Embedding(NamedTuple):
-    """What a feature network makes of images."""
+    """Outputs of a feature network for a set of images."""
 
     features: Float[np.ndarray, "count features"]
-    """What FID and its like compare."""
+    """Features that FID, KID, precision and recall compare."""
     probabilities: Float[np.ndarray, "count classes"] | None
-    """None where the data set has no labels."""
+    """Class probabilities; None for a dataset without labels."""
 
 
 @runtime_checkable
 class FeatureNetwork(Protocol):
-    """A function from images to what a measure compares."""
+    """A function from images to features, with a description of its network."""
 
     @property
     def description(self) -> Mapping[str, Any]:
-        """Whose features they are: `network`, its `sha256` and `accuracy`."""
+        """The network's name, hash and accuracy: `network`, `sha256`, `accuracy`."""
 
     def __call__(
         self, images: Float[np.ndarray, "count height width channels"]

@@ -1,4 +1,4 @@
-"""Measures on images in [-1, 1], in double precision."""
+"""Metrics of images in [-1, 1]: error at known pixels, and diversity."""
 
 import numpy as np
 from jaxtyping import Float
@@ -9,17 +9,25 @@ def pixel_mse(
     known: Float[np.ndarray, "count height width channels"],
     mask: Float[np.ndarray, "count height width 1"],
 ) -> float:
-    """Mean squared error over the known pixels, then over images; 0 to 4.
+    """Return the mean squared error at known pixels, averaged over images.
 
-    It is the constraint error of Ruffino et al. 2019 (arXiv 1911.00689), section 4.
+    The constraint error of Ruffino et al. 2019, section 4 (arXiv 1911.00689).
+
+    Args:
+        generated: Generated images in [-1, 1].
+        known: Known values in [-1, 1]; values of missing pixels are ignored.
+        mask: 1 where a pixel is known, 0 where it is missing.
+
+    Returns:
+        A number in [0, 4].
 
     Raises:
-        ValueError: an image without known pixels, or none at all.
+        ValueError: If there are no images, or an image has no known pixels.
     """
     counts = mask.sum(axis=(1, 2, 3), dtype=np.float64) * generated.shape[-1]
     if not len(counts) or counts.min() == 0:
         raise ValueError("every image must have at least one known pixel")
-    errors = [  # one by one: in double precision, all at once would take much memory
+    errors = [  # one image at a time: double precision takes much memory
         (np.square(image.astype(np.float64) - values) * where).sum()
         for image, values, where in zip(generated, known, mask, strict=True)
     ]
@@ -32,27 +40,40 @@ def honoured(
     mask: Float[np.ndarray, "count height width 1"],
     tolerance: float | int = 0.1,
 ) -> float:
-    """Share of all known pixels that an image has within a share of the value range.
+    """Return the share of known pixels that generated images reproduce.
 
-    The range of images in [-1, 1] is 2: with the default a pixel may be .2 off, in
-    every channel.
+    Args:
+        generated: Generated images in [-1, 1].
+        known: Known values in [-1, 1]; values of missing pixels are ignored.
+        mask: 1 where a pixel is known, 0 where it is missing.
+        tolerance: Largest deviation in any channel, as a share of the value range: 0.1
+            allows 0.2, as the range of [-1, 1] is 2.
+
+    Returns:
+        A number in [0, 1], over the known pixels of all images.
 
     Raises:
-        ValueError: nothing is known.
+        ValueError: If no pixel is known.
     """
     where = mask[..., 0] > 0
     if not where.any():
         raise ValueError("no pixel is known")
     deviations = np.abs(generated[where] - known[where]).max(axis=-1)
-    # What the rounding of a float32 difference adds is forgiven.
+    # The epsilon allows for rounding of the float32 difference.
     return float((deviations <= 2 * tolerance + 1e-6).mean())
 
 
 def diversity(images: Float[np.ndarray, "count height width channels"]) -> float:
-    """Mean over all pairs of images of their root-mean-square distance; 0 to 2.
+    """Return the mean root-mean-square distance over all pairs of images.
+
+    Args:
+        images: Images in [-1, 1].
+
+    Returns:
+        A number in [0, 2]; 0 if all images are equal.
 
     Raises:
-        ValueError: fewer than two images.
+        ValueError: If there are fewer than two images.
     """
     count = len(images)
     if count < 2:
@@ -62,5 +83,5 @@ def diversity(images: Float[np.ndarray, "count height width channels"]) -> float
     norms = np.diag(products)
     squares = norms.reshape(-1, 1) + norms.reshape(1, -1) - 2 * products
     distances = np.sqrt(np.maximum(squares, 0) / flat.shape[1])
-    np.fill_diagonal(distances, 0)  # rounding must not make an image unlike itself
+    np.fill_diagonal(distances, 0)  # rounding makes some of them positive
     return float(distances.sum() / (count * (count - 1)))

@@ -1,4 +1,4 @@
-"""Computing several metrics such that one that fails ends nothing."""
+"""Computation of several metrics, of which any may fail."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -6,16 +6,24 @@ from typing import Any, NamedTuple
 
 
 class Measured(NamedTuple):
-    """Metrics by name, None where one failed, and the reasons of those."""
+    """Metrics and the reasons of those that failed."""
 
     metrics: dict[str, Any]
+    """Metrics by name; None for a metric that failed."""
     failed: dict[str, str]
+    """Reasons of failure by the metric's name."""
 
 
 def measure(
     functions: Mapping[str, Callable[[], float | int | bool]],
 ) -> Measured:
-    """Compute each metric; an exception or a value that is not finite is its reason."""
+    """Compute metrics by name; a metric that fails does not stop the others.
+
+    A metric fails if its function raises an exception or returns NaN or infinity.
+
+    Args:
+        functions: Functions that compute each metric, by name.
+    """
     metrics: dict[str, Any] = {}
     failed: dict[str, str] = {}
     for name, function in functions.items():

@@ -1,4 +1,4 @@
-"""Outlier scores of scikit-learn, to be compared with: they see pixels alone."""
+"""Baselines of anomaly detection: scikit-learn's outlier scores of raw pixels."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,15 +12,19 @@ if TYPE_CHECKING:
 
 Images8 = UInt8[np.ndarray, "count height width channels"]
 Scorer: TypeAlias = Callable[[Images8], Float[np.ndarray, " count"]]
-"""From images to how anomalous they are."""
+"""Function from images to anomaly scores; a higher score is more anomalous."""
 
-_FITTED = 10_000  # training images at most: more changes nothing that can be seen
+_FITTED = 10_000  # training images at most: more make no visible difference
 
 
 def leading_components(components: int, normal: Images8, seed: int) -> "PCA":
-    """Fit so many principal components to images, of values in [0, 1].
+    """Fit principal components to 8-bit images scaled to [0, 1].
 
-    Fewer, where there are fewer images or values.
+    Args:
+        components: Number of components; at most the numbers of images and of values
+            per image.
+        normal: Normal training images, of which at most 10,000 are used.
+        seed: Seed of the randomised decomposition.
     """
     from sklearn.decomposition import PCA
 
@@ -30,7 +34,13 @@ def leading_components(components: int, normal: Images8, seed: int) -> "PCA":
 
 
 def principal_components(components: int, normal: Images8, seed: int) -> Scorer:
-    """Squared error of what the leading principal components reproduce of an image."""
+    """Return a scorer: the squared reconstruction error from principal components.
+
+    Args:
+        components: Number of components.
+        normal: Normal training images.
+        seed: Seed of the randomised decomposition.
+    """
     fitted = leading_components(components, normal, seed)
 
     def score(images: Images8) -> Float[np.ndarray, " count"]:
@@ -43,7 +53,13 @@ def principal_components(components: int, normal: Images8, seed: int) -> Scorer:
 
 
 def isolation_forest(normal: Images8, seed: int, trees: int = 200) -> Scorer:
-    """How easily random cuts set an image apart (Liu et al. 2008)."""
+    """Return a scorer: how few random splits isolate an image (Liu et al. 2008).
+
+    Args:
+        normal: Normal training images, of which at most 10,000 are used.
+        seed: Seed of the forest.
+        trees: Number of trees.
+    """
     from sklearn.ensemble import IsolationForest
 
     forest = IsolationForest(n_estimators=trees, random_state=seed)

@@ -1,8 +1,8 @@
-"""How near an image is to the truth: MSE, PSNR and SSIM.
+"""Metrics of restored images against the truth: MSE, PSNR and SSIM.
 
-Of a completed image twice each: over the hole alone, and over the whole composite,
-which holds the known pixels exactly and flatters. Levels are those of 8-bit images, so
-the data range is 255.
+A completed image has each metric twice: over the hole alone, and over the whole
+composite, which contains the known pixels and is therefore the better number. Errors
+are measured at 8-bit levels, with a data range of 255.
 """
 
 from typing import NamedTuple
@@ -11,34 +11,38 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 RANGE = 255.0
-_WINDOW = 7  # of SSIM
+_WINDOW = 7  # height and width of SSIM's window
 
 Image = Float[np.ndarray, "height width channels"]
 Images = Float[np.ndarray, "count height width channels"]
 
 
 class Restoration(NamedTuple):
-    """Of one image; NaN where there is no hole, or an image is too small for SSIM."""
+    """Metrics of one completed image.
+
+    Metrics of the hole are NaN if there is no hole; SSIM is NaN if the image is
+    smaller than 7x7.
+    """
 
     mse_hole: float
     mse_composite: float
     psnr_hole: float
-    """In dB; infinite where nothing differs."""
+    """In dB; infinite if nothing differs."""
     psnr_composite: float
     ssim_hole: float
-    """Mean of the map of local similarities over the hole."""
+    """Mean of the local similarities over the hole."""
     ssim_composite: float
 
 
 def restoration(
     completed: Image, truth: Image, mask: Float[np.ndarray, "height width 1"]
 ) -> Restoration:
-    """Compare a completed image with the truth, both in [-1, 1].
+    """Return the metrics of a completed image against the truth.
 
     Args:
-        completed: the composite: known pixels are the truth's.
-        truth: the image before it was degraded.
-        mask: 1 where a pixel was known.
+        completed: Composite of known pixels and a completed hole, in [-1, 1].
+        truth: Image before it was masked or degraded, in [-1, 1].
+        mask: 1 where a pixel was known, 0 in the hole.
     """
     one, other = _levels(completed), _levels(truth)
     squares = np.square(one - other)
@@ -60,10 +64,10 @@ def psnr(image: Image, truth: Image) -> float:
 
 
 def pooled_psnr(images: Images, truth: Images) -> float:
-    """Return the PSNR of the mean squared error of many images of one size.
+    """Return the PSNR in dB of the mean squared error over many images in [-1, 1].
 
-    The mean of their own PSNRs is another number: images that are easy, of which some
-    lie at 50 dB, hardly count here, and rule there.
+    It differs from the mean of the images' PSNRs, on which the easiest images have the
+    most influence.
     """
     errors = [
         np.square(_levels(one) - _levels(other)).mean()
@@ -73,17 +77,20 @@ def pooled_psnr(images: Images, truth: Images) -> float:
 
 
 def ssim(image: Image, truth: Image) -> float:
-    """Return the structural similarity of two images in [-1, 1]; 1 = the same.
+    """Return the structural similarity (SSIM) of two images in [-1, 1].
 
-    Wang et al. 2004, in windows of 7x7, its mean over channels and places.
+    Wang et al. 2004, in windows of 7x7 pixels; the mean over channels and windows.
+
+    Returns:
+        A number in [-1, 1]; 1 for equal images.
 
     Raises:
-        ValueError: the images are smaller than a window.
+        ValueError: If the images are smaller than a window.
     """
-    nowhere = np.zeros(image.shape[:2], bool)
-    _, whole = _similarities(_levels(image), _levels(truth), nowhere)
+    no_hole = np.zeros(image.shape[:2], bool)
+    _, whole = _similarities(_levels(image), _levels(truth), no_hole)
     if np.isnan(whole):
-        raise ValueError(f"SSIM needs images of {_WINDOW}x{_WINDOW} or more")
+        raise ValueError(f"SSIM needs images of {_WINDOW}x{_WINDOW} pixels or more")
     return whole
 
 
@@ -95,7 +102,7 @@ def _levels(image: Image) -> Image:
 def _similarities(
     one: Image, other: Image, hole: Bool[np.ndarray, "height width"]
 ) -> tuple[float, float]:
-    """Return SSIM over the hole, and over the whole image."""
+    """Return the SSIM over the hole and over the whole image."""
     from skimage.metrics import structural_similarity
 
     if min(hole.shape) < _WINDOW:

@@ -1,4 +1,4 @@
-"""Which epoch of a run is best under several measures that are to be small."""
+"""Selection of the best epoch of a run by several metrics, of which lower is better."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,15 +7,20 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 Row = Mapping[str, Any]
-"""The measures of an epoch by name; one that is missing or None is unknown."""
+"""Metrics of an epoch by name; a metric that is missing or None is unknown."""
 
 
 def ranking(rows: Sequence[Row], names: Sequence[str]) -> list[int]:
-    """Indices of the rows that have all the measures, the best one first.
+    """Return the indices of the rows that have all metrics, the best row first.
 
-    Ranks by sqrt(a^2 + b^2 + ...) over the measures, each scaled to [0, 1] by its
-    extremes over the rows: the criterion of Ruffino et al. 2019 (arXiv 1911.00689),
-    section 4, with FID and constraint error. Of equals the earlier comes first.
+    Rows are ranked by sqrt(a^2 + b^2 + ...) over the metrics, each scaled to [0, 1] by
+    its minimum and maximum over the rows. Ruffino et al. 2019, section 4 (arXiv
+    1911.00689) use this criterion with FID and constraint error. Of equal rows the
+    earlier one comes first.
+
+    Args:
+        rows: Metrics of each epoch.
+        names: Names of the metrics to rank by.
     """
     values, known = _table(rows, names)
     if not known.any():
@@ -29,10 +34,14 @@ def ranking(rows: Sequence[Row], names: Sequence[str]) -> list[int]:
 
 
 def candidates(rows: Sequence[Row], names: Sequence[str]) -> list[int]:
-    """Indices of the rows that may still rank first, whatever rows follow.
+    """Return the indices of the rows that may still rank first when rows are added.
 
-    Those are the rows that no other one dominates, i.e. is nowhere worse and somewhere
-    better or, being equal, earlier: scaling never changes an order.
+    These are the rows that no other row dominates. A row dominates another if no
+    metric is worse, and one is better or the row is earlier.
+
+    Args:
+        rows: Metrics of each epoch.
+        names: Names of the metrics to rank by.
     """
     values, known = _table(rows, names)
     return [
@@ -49,7 +58,7 @@ def candidates(rows: Sequence[Row], names: Sequence[str]) -> list[int]:
 def _table(
     rows: Sequence[Row], names: Sequence[str]
 ) -> tuple[Float[np.ndarray, "rows names"], Bool[np.ndarray, " rows"]]:
-    """Measures as numbers, and which rows have all of them."""
+    """Return the metrics as an array, and the mask of the rows that have all."""
     cells = [[row.get(name) for name in names] for row in rows]
     values = np.array(cells, np.float64).reshape(len(rows), len(names))
     known = np.isfinite(values).all(axis=1, keepdims=True).reshape(-1)

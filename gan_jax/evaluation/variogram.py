@@ -1,4 +1,4 @@
-"""How alike two places of an image are, by how far they lie apart."""
+"""Variograms: the variance of pixel differences as a function of distance."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,24 +7,35 @@ from jaxtyping import Float
 def variograms(
     images: Float[np.ndarray, "count height width 1"], lags: int
 ) -> Float[np.ndarray, "count 2 lags"]:
-    """Empirical variograms of images, along rows and along columns.
+    """Return the empirical variograms of images along rows and along columns.
 
-    gamma(h) = mean of (x(u + h) - x(u))^2 / 2 over all pairs of pixels (Matheron 1963);
-    in units of the images squared, for h = 1 to `lags` pixels.
+    gamma(h) is the mean of (x(u + h) - x(u))^2 / 2 over all pairs of pixels at
+    distance h (Matheron 1963).
+
+    Args:
+        images: Grey images, in any unit.
+        lags: Largest distance h in pixels; the smallest is 1.
+
+    Returns:
+        Variograms along rows and along columns, in the squared unit of the images.
 
     Raises:
-        ValueError: there are as many lags as the image is wide or high.
+        ValueError: If `lags` is not less than the height and width of the images.
     """
-    if lags >= min(images.shape[1:3]):
-        raise ValueError(f"images of {images.shape[1:3]} have no lag of {lags}")
+    height, width = images.shape[1:3]
+    if lags >= min(height, width):
+        raise ValueError(
+            f"images of {height}x{width} pixels have no lag of {lags}: variograms need "
+            f"{lags + 1} pixels or more"
+        )
     values = images[..., 0].astype(np.float64)
-    found = np.empty((len(values), 2, lags))
+    result = np.empty((len(values), 2, lags))
     for direction, axis in enumerate((2, 1)):
         along = np.moveaxis(values, axis, 1)
         for lag in range(1, lags + 1):
             steps = np.square(along[:, lag:] - along[:, :-lag])
-            found[:, direction, lag - 1] = steps.mean(axis=(1, 2)) / 2
-    return found
+            result[:, direction, lag - 1] = steps.mean(axis=(1, 2)) / 2
+    return result
 
 
 def variogram_error(
@@ -32,13 +43,22 @@ def variogram_error(
     truth: Float[np.ndarray, "others height width 1"],
     lags: int,
 ) -> float:
-    """Mean distance of the mean variograms of two sets, as a share of the true ones'.
+    """Return the relative distance of the mean variograms of two sets of images.
+
+    Args:
+        images: Generated grey images.
+        truth: Real grey images, in the same unit.
+        lags: Largest distance in pixels.
+
+    Returns:
+        The mean absolute difference of the two mean variograms, divided by the mean of
+        the real one; 0 if they are equal.
 
     Raises:
-        ValueError: the true images are all flat.
+        ValueError: If all real images are flat.
     """
-    made, true = (variograms(each, lags).mean(axis=0) for each in (images, truth))
-    level = true.mean()
+    generated, real = (variograms(each, lags).mean(axis=0) for each in (images, truth))
+    level = real.mean()
     if level == 0:
-        raise ValueError("the true images are flat")
-    return float(np.abs(made - true).mean() / level)
+        raise ValueError("the real images are flat: their variogram is 0")
+    return float(np.abs(generated - real).mean() / level)

@@ -27,7 +27,7 @@ import gan_jax
 from gan_jax.config.errors import EXPECTED, InputError, explain
 from gan_jax.export.functions import Port, Portable, open_portable
 from gan_jax.networks.compilation import CPU_OPTIONS
-from gan_jax.networks.layers.convolutions import traced_for
+from gan_jax.networks.layers.convolutions import trace_for
 from gan_jax.report import files
 from gan_jax.training.state import Variables
 
@@ -203,7 +203,7 @@ def _by_platform(
 
     def traced(platform: str) -> Callable[..., Array]:
         def form(*arguments: PyTree[Array]) -> Array:
-            with traced_for(platform):
+            with trace_for(platform):
                 return function(*arguments)
 
         return form

@@ -1,1 +1,1 @@
-"""Objectives and penalties: pure functions, one value per example."""
+"""Losses: objectives, penalties and distances, as pure functions of arrays."""

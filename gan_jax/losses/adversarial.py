@@ -1,8 +1,9 @@
 """Adversarial objectives: what the critic and the generator minimise.
 
-An objective is a pair of functions of raw scores D(x), D(G), one value per example;
-the caller takes the mean. No network has a sigmoid: a score is a logit, the value of a
-Wasserstein critic or, for an autoencoder, an energy (low for real images).
+An objective is a pair of functions of the raw scores D(x) of real images and D(G) of
+generated ones. Both return one loss per example; the caller takes the mean. The
+critics have no final sigmoid: a score is a logit, the value of a Wasserstein critic,
+or the energy of an autoencoder (low for real images).
 """
 
 from collections.abc import Callable
@@ -13,24 +14,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Scores = Float[Array, "batch ..."]
-"""Raw scores: one per image, or a map of them per image from a patch critic."""
+"""Raw critic scores: one per image, or one map per image from a patch critic."""
 
 
 class Objective(NamedTuple):
-    """Both players' losses, per example, to be minimised."""
+    """The losses of the critic and of the generator, per example, to be minimised."""
 
     critic: Callable[[Scores, Scores], Scores]
-    """`critic(real_scores, fake_scores)`."""
+    """The critic's loss, `critic(real_scores, fake_scores)`."""
     generator: Callable[[Scores, Scores], Scores]
-    """`generator(fake_scores, real_scores)`; only that of a paired objective reads the
-    second."""
+    """The generator's loss, `generator(fake_scores, real_scores)`. Only a paired
+    objective uses `real_scores`."""
     paired: bool = False
-    """Whether the generator's loss compares with real scores: then a score alone means
-    nothing, and whoever uses the critic needs those of real images beside it."""
+    """Whether the generator's loss compares fake with real scores. The scores of such
+    a critic are defined up to a constant: compare them with those of real images."""
 
 
 def _logistic_critic(real_scores: Scores, fake_scores: Scores) -> Scores:
-    """-log s(D(x)) - log(1 - s(D(G))), s the sigmoid (Goodfellow 2014, eq. 1)."""
+    """-log s(D(x)) - log(1 - s(D(G))) with the sigmoid s (Goodfellow 2014, eq. 1)."""
     return jax.nn.softplus(-real_scores) + jax.nn.softplus(fake_scores)
 
 
@@ -40,15 +41,15 @@ def _minimax_generator(fake_scores: Scores, real_scores: Scores) -> Scores:
 
 
 def _nonsaturating_generator(fake_scores: Scores, real_scores: Scores) -> Scores:
-    """-log s(D(G)): its gradient lives where the critic is sure (2014, sec. 3)."""
+    """-log s(D(G)), whose gradient does not vanish for a confident critic (sec. 3)."""
     return jax.nn.softplus(-fake_scores)
 
 
 minimax = Objective(_logistic_critic, _minimax_generator)
-"""The two-player game of Goodfellow et al. 2014, eq. 1 (arXiv 1406.2661)."""
+"""Minimax GAN: Goodfellow et al. 2014, eq. 1 (arXiv 1406.2661)."""
 
 nonsaturating = Objective(_logistic_critic, _nonsaturating_generator)
-"""The game's usual form: Goodfellow et al. 2014, section 3 (arXiv 1406.2661)."""
+"""Non-saturating GAN: Goodfellow et al. 2014, section 3 (arXiv 1406.2661)."""
 
 
 def _least_squares_critic(real_scores: Scores, fake_scores: Scores) -> Scores:
@@ -62,17 +63,17 @@ def _least_squares_generator(fake_scores: Scores, real_scores: Scores) -> Scores
 
 
 lsgan = Objective(_least_squares_critic, _least_squares_generator)
-"""Least squares GAN: Mao et al. 2016, eq. 2 (arXiv 1611.04076)."""
+"""Least-squares GAN: Mao et al. 2016, eq. 2 (arXiv 1611.04076)."""
 
 
 def ebgan(margin: float) -> Objective:
     """Return the energy-based GAN: Zhao et al. 2016, eqs. 1 and 2 (arXiv 1609.03126).
 
-    Scores are energies E, the mean squared error with which an autoencoder reproduces
-    an image, and so low for real ones.
+    Scores are energies E: the mean squared reconstruction error of an autoencoder,
+    low for real images.
 
     Args:
-        margin: the energy m up to which the critic pushes fakes; beyond, it rests.
+        margin: Energy m at which the critic's loss for a fake image reaches 0.
     """
 
     def critic(real_scores: Scores, fake_scores: Scores) -> Scores:
@@ -87,7 +88,7 @@ def ebgan(margin: float) -> Objective:
 
 
 def _difference_critic(real_scores: Scores, fake_scores: Scores) -> Scores:
-    """f(G) - f(x): minus the estimate of the distance (Arjovsky 2017, eq. 3)."""
+    """f(G) - f(x), the negated estimate of the distance (Arjovsky 2017, eq. 3)."""
     return fake_scores - real_scores
 
 
@@ -99,7 +100,8 @@ def _raising_generator(fake_scores: Scores, real_scores: Scores) -> Scores:
 wgan = Objective(_difference_critic, _raising_generator)
 """Wasserstein GAN: Arjovsky et al. 2017 (arXiv 1701.07875).
 
-Its critic must be Lipschitz: by weights in a box, or by `gradient_penalty`.
+The critic must be Lipschitz continuous: clip its weights, or add
+`penalties.gradient_penalty`.
 """
 
 
@@ -109,18 +111,21 @@ def _hinge_critic(real_scores: Scores, fake_scores: Scores) -> Scores:
 
 
 hinge = Objective(_hinge_critic, _raising_generator)
-"""Geometric GAN, with spectral norm: Miyato et al. 2018, eqs. 16, 17 (1802.05957)."""
+"""Hinge GAN; with spectral norm: Miyato et al. 2018, eqs. 16, 17 (arXiv 1802.05957)."""
 
 
 def _relativistic_critic(real_scores: Scores, fake_scores: Scores) -> Scores:
-    """-log s(D(x) - D(G)), each real image paired with one fake (Huang 2024, eq. 2)."""
+    """-log s(D(x) - D(G)) for pairs of a real and a fake image (Huang 2024, eq. 2)."""
     return jax.nn.softplus(fake_scores - real_scores)
 
 
 def _relativistic_generator(fake_scores: Scores, real_scores: Scores) -> Scores:
-    """-log s(D(G) - D(x)): the players' roles swapped."""
+    """-log s(D(G) - D(x)) for pairs of a real and a fake image (Huang 2024, eq. 2)."""
     return jax.nn.softplus(real_scores - fake_scores)
 
 
 relativistic = Objective(_relativistic_critic, _relativistic_generator, paired=True)
-"""R3GAN, with R1 and R2: Huang et al. 2024, eq. 2 (arXiv 2501.05441)."""
+"""Relativistic pairing GAN: Huang et al. 2024, eq. 2 (arXiv 2501.05441).
+
+With `penalties.zero_centred_penalty` on real and fake images (R1 and R2) it is R3GAN.
+"""

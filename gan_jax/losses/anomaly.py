@@ -1,27 +1,27 @@
-"""Total variation between normal images and those of a generator's history.
+"""Losses of HistoryAD: total variation of normal images and a generator's history.
 
-Chatillon & Ballester 2019 (arXiv 1912.11843): the best function within [-1, 1] that
-tells the two apart is high for normal images, and an image's anomaly is minus it.
+Chatillon & Ballester 2019 (arXiv 1912.11843). A critic with values in [-1, 1] learns
+to separate normal images from images of all snapshots of a generator. It is high for
+normal images; the anomaly score of an image is the negated critic output.
 """
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gan_jax.losses.adversarial import Objective, wgan
-
-Scores = Float[Array, "batch ..."]
+from gan_jax.losses.adversarial import Objective, Scores, wgan
 
 total_variation: Objective = wgan
-"""D(G) - D(x) to be minimised: the Wasserstein critic's, for another set of functions.
+"""Total variation objective: the critic minimises D(G) - D(x).
 
-Those within [-1, 1] in place of those of slope 1; the bound is `bound_penalty`'s.
+The formula is that of the Wasserstein critic. The critics differ: values in [-1, 1],
+enforced by `bound_penalty`, in place of slopes of at most 1.
 """
 
 
 def bound_penalty(scores: Scores) -> Scores:
-    """Squared distance of each score to [-1, 1], without a weight.
+    """Return the squared distance of each score to [-1, 1], unweighted.
 
-    Its gradient leads back from outside, where clipping has none.
+    Unlike clipping, it has a gradient outside the interval.
     """
     return jnp.square(jnp.maximum(jnp.abs(scores) - 1, 0))
 
@@ -29,11 +29,17 @@ def bound_penalty(scores: Scores) -> Scores:
 def distance(
     real_scores: Float[Array, "real"], fake_scores: Float[Array, "fake"]
 ) -> Float[Array, ""]:
-    """Estimate the total variation, in [0, 1], from scores on both distributions.
+    """Estimate the total variation of two distributions from scores of both.
 
-    Half of E D(x) - E D(G), with scores clipped to the bound: the supremum over all D
-    within [-1, 1] is twice the total variation. Never above it but for the sampling,
-    so the best critic's is the estimate.
+    The estimate is (E D(x) - E D(G)) / 2 with scores clipped to [-1, 1]. Up to
+    sampling error it is a lower bound, reached by the best critic.
+
+    Args:
+        real_scores: Scores of normal images.
+        fake_scores: Scores of generated images.
+
+    Returns:
+        A number in [-1, 1]; the total variation itself lies in [0, 1].
     """
     real, fake = (
         jnp.clip(scores, -1, 1).mean() for scores in (real_scores, fake_scores)

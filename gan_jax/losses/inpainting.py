@@ -1,8 +1,8 @@
-"""Losses of a latent search, for one image: what is known of it, and what is likely.
+"""Losses of a latent search for one image: distance to known pixels, and score losses.
 
-Sums over values, as published: Yeh et al. 2017 (arXiv 1607.07539); Vitoria, Sintes &
-Ballester 2019 (arXiv 1812.01071). Known values are given with a mask, 1 = known; what
-they hold elsewhere does not count.
+Yeh et al. 2017 (arXiv 1607.07539); Vitoria, Sintes & Ballester 2019 (arXiv
+1812.01071). The losses are sums over values, as published. A mask is 1 where a pixel is
+known and 0 where it is missing; values of missing pixels are ignored.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,25 +20,33 @@ _WINDOW = 7
 
 
 def near_weights(mask: Mask, window: int = _WINDOW) -> Mask:
-    """Weigh a known pixel by the share of missing ones in the window around it.
+    """Return the share of missing pixels in the window around each known pixel.
 
-    Yeh 2017, eq. 3: what lies near a hole says most about it. A window ends with the
-    image. Missing pixels weigh 0, as do known ones far from every hole. Where nothing
-    is missing there is nothing to be near to: all weigh 1.
+    Yeh 2017, eq. 3: known pixels near a hole count most. Windows are cut at the
+    image's border. Missing pixels, and known pixels far from every hole, have weight
+    0. In an image without holes all weights are 1.
+
+    Args:
+        mask: 1 where a pixel is known, 0 where it is missing.
+        window: Height and width of the window in pixels.
+
+    Returns:
+        Weights in [0, 1].
     """
     return jnp.where(mask.min() > 0, mask, mask * _missing_share(mask, window))
 
 
 def far_weights(mask: Mask, window: int = _WINDOW) -> Mask:
-    """Weigh a known pixel by the share of known ones in the window around it.
+    """Return the share of known pixels in the window around each known pixel.
 
-    The opposite of `near_weights`, as one public code has it.
+    The opposite of `near_weights`, as in one public implementation. Missing pixels
+    have weight 0.
     """
     return mask * (1 - _missing_share(mask, window))
 
 
 def equal_weights(mask: Mask) -> Mask:
-    """Weigh all known pixels alike, as Cooper 2017 does."""
+    """Return weight 1 for known pixels and 0 for missing ones (Cooper 2017)."""
     return mask
 
 
@@ -63,17 +71,16 @@ def _missing_share(mask: Mask, window: int) -> Mask:
 def context_loss(
     generated: Values, known: Values, mask: Mask, weights: Mask
 ) -> Float[Array, ""]:
-    """Return the sum of W |G - y| over known values (Yeh 2017, eq. 4)."""
+    """Return the sum of W |G - y| over the known values (Yeh 2017, eq. 4)."""
     return (weights * _difference(generated, known, mask)).sum()
 
 
 def gradient_loss(
     generated: Values, known: Values, mask: Mask, weights: Mask
 ) -> Float[Array, ""]:
-    """Return the sum of W |grad G - grad y|, forward differences in both directions.
+    """Return the sum of W |grad G - grad y| with forward differences along both axes.
 
-    Vitoria 2019, eq. 8. A difference counts where both its pixels are known: the one
-    across the edge of a hole says nothing of the image.
+    Vitoria 2019, eq. 8. A difference counts only if both its pixels are known.
     """
     error = jnp.where(mask > 0, generated - known, 0)
     down = (error[1:] - error[:-1]) * mask[1:] * mask[:-1]
@@ -84,15 +91,21 @@ def gradient_loss(
 
 
 def residual(generated: Values, known: Values, mask: Mask) -> Float[Array, ""]:
-    """Return the mean of |G - y| over known values; 0 where none is known."""
+    """Return the mean of |G - y| over the known values; 0 if none is known."""
     count = mask.sum() * generated.shape[-1]
     return _difference(generated, known, mask).sum() / jnp.maximum(count, 1)
 
 
 def seam(image: Values, mask: Mask) -> Float[Array, ""]:
-    """Return the mean of |differences| between known pixels and generated neighbours.
+    """Return the mean absolute difference of neighbours across the edge of a hole.
 
-    Of a composite; 0 where no known pixel has such a neighbour.
+    Args:
+        image: Composite of known pixels and a generated hole.
+        mask: 1 where a pixel is known, 0 in the hole.
+
+    Returns:
+        The mean over pairs of a known pixel and a generated neighbour, and over
+        channels; 0 if there is no such pair.
     """
     down = jnp.abs(mask[1:] - mask[:-1])
     right = jnp.abs(mask[:, 1:] - mask[:, :-1])
@@ -107,7 +120,7 @@ def composite(
     known: Float[Array, "*batch height width channels"],
     mask: Float[Array, "*batch height width 1"],
 ) -> Float[Array, "*batch height width channels"]:
-    """Put known values over a generated image, or many: M y + (1 - M) G, exactly."""
+    """Return M y + (1 - M) G: generated images with the known pixels put in exactly."""
     return jnp.where(mask > 0, known, generated)
 
 
@@ -117,9 +130,9 @@ def _difference(generated: Values, known: Values, mask: Mask) -> Values:
 
 Scores = Float[Array, "batch"]
 ScoreLoss = Callable[[Scores, Scores], Scores]
-"""`score_loss(scores, real_scores)`: what images cost by their critic scores, to be
-minimised; the generator's loss of an `adversarial.Objective`. Only a paired objective
-reads `real_scores`."""
+"""`score_loss(scores, real_scores)`: the loss of each image by its critic score, to be
+minimised. It is the generator's loss of an `adversarial.Objective`; only a paired
+objective uses `real_scores`."""
 
 SCORE_LOSSES: Mapping[str, ScoreLoss] = {
     "saturating": adversarial.minimax.generator,
@@ -128,14 +141,15 @@ SCORE_LOSSES: Mapping[str, ScoreLoss] = {
     "score": adversarial.wgan.generator,
     "energy": adversarial.ebgan(0.0).generator,
 }
-"""By name: log(1 - s(D)) (Yeh 2017, eq. 5), -log s(D), 1/2 (D - 1)^2, -D, and E."""
+"""Score losses by name: log(1 - s(D)) (Yeh 2017, eq. 5), -log s(D), 1/2 (D - 1)^2, -D,
+and the energy E."""
 
 
 def relative(score_loss: ScoreLoss) -> ScoreLoss:
-    """Return a loss of what a score has above that of real images.
+    """Return a score loss of the difference to the score of real images.
 
-    The critic of a paired objective is known up to a constant, so the form of another
-    objective takes its scores as differences.
+    The scores of a paired objective's critic are defined up to a constant. Their
+    difference to those of real images is defined, and any score loss can take it.
     """
     return lambda scores, real_scores: score_loss(scores - real_scores, real_scores)
 
@@ -145,14 +159,15 @@ def score_cost(
     scores: Float[Array, "..."],
     real_score: Float[Array, ""] | float,
 ) -> Float[Array, ""]:
-    """Return what one image costs by its critic score; a map counts by its mean.
+    """Return the score loss of one image.
 
     Args:
-        score_loss: the loss of a score.
-        scores: the critic's output for the image.
-        real_score: the median score of real images, by the same critic. A paired
-            objective compares with it: softplus(-(D(G) - real_score)) where the
-            generator was trained by `adversarial.relativistic`.
+        score_loss: Loss of a score.
+        scores: Critic output for the image: one score, or a map of scores, whose mean
+            is used.
+        real_score: Median score of real images by the same critic. Only a paired
+            objective uses it, e.g. softplus(-(D(G) - real_score)) with
+            `adversarial.relativistic`.
     """
     score = jnp.mean(scores).reshape(1)
     return score_loss(score, jnp.full_like(score, real_score)).sum()

@@ -1,4 +1,4 @@
-"""Distances between a generated image and what is known of it, per example."""
+"""Distances between generated images and known pixels or the truth, per example."""
 
 import jax
 import jax.numpy as jnp
@@ -10,14 +10,20 @@ def pixel_fidelity(
     known: Float[Array, "batch height width channels"],
     mask: Float[Array, "batch height width 1"],
 ) -> Float[Array, "batch"]:
-    """Mean squared error over the known values of each image.
+    """Return the mean squared error over the known pixels of each image.
 
-    Images are in [-1, 1], the mask is 1 where a pixel is known and 0 where it is
-    missing; what `known` holds elsewhere does not count. An image without any known
-    pixel costs 0. Ruffino et al. 2019 (arXiv 1911.00689) write the sum in eq. 5;
-    their weights belong to this mean, which their code takes.
+    Ruffino et al. 2019, eq. 5 (arXiv 1911.00689). The paper writes a sum; its code
+    takes this mean, to which the published weights belong.
+
+    Args:
+        generated: Generated images in [-1, 1].
+        known: Known values in [-1, 1]; values of missing pixels are ignored.
+        mask: 1 where a pixel is known, 0 where it is missing.
+
+    Returns:
+        One error per image; 0 for an image without known pixels.
     """
-    # Chosen before squaring: even NaN in an unknown pixel must not count.
+    # Select before squaring, so that NaN in a missing pixel does not count.
     squares = jnp.square(jnp.where(mask > 0, generated - known, 0)) * mask
     count = mask.sum(axis=(1, 2, 3)) * generated.shape[-1]
     return squares.sum(axis=(1, 2, 3)) / jnp.maximum(count, 1)
@@ -27,7 +33,7 @@ def l1(
     generated: Float[Array, "batch height width channels"],
     truth: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch"]:
-    """Mean absolute error over each image's values (Isola et al. 2016, eq. 3)."""
+    """Return the mean absolute error of each image (Isola et al. 2016, eq. 3)."""
     return jnp.abs(generated - truth).mean(axis=(1, 2, 3))
 
 
@@ -35,18 +41,24 @@ def l2(
     generated: Float[Array, "batch height width channels"],
     truth: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch"]:
-    """Mean squared error over each image's values (Vitoria et al. 2020, eq. 2)."""
+    """Return the mean squared error of each image (Vitoria et al. 2020, eq. 2)."""
     return jnp.square(generated - truth).mean(axis=(1, 2, 3))
 
 
 def class_distribution(
     logits: Float[Array, "batch classes"], teacher: Float[Array, "batch classes"]
 ) -> Float[Array, "batch"]:
-    """KL divergence of what a generator takes an image for from what a teacher does.
+    """Return the KL divergence from a teacher's class distribution to a generator's.
 
-    Vitoria, Raad & Ballester 2020 (arXiv 1907.09837), eq. 3. Both are logits; the
-    divergence is that of their softmaxes, in nats, at least 0.
+    Vitoria, Raad & Ballester 2020, eq. 3 (arXiv 1907.09837).
+
+    Args:
+        logits: Class logits of the generator.
+        teacher: Class logits of the teacher.
+
+    Returns:
+        KL(softmax(teacher) || softmax(logits)) per image, in nats.
     """
-    wanted = jax.nn.log_softmax(teacher)
-    found = jax.nn.log_softmax(logits)
-    return (jnp.exp(wanted) * (wanted - found)).sum(axis=-1)
+    target = jax.nn.log_softmax(teacher)
+    predicted = jax.nn.log_softmax(logits)
+    return (jnp.exp(target) * (target - predicted)).sum(axis=-1)

@@ -1,1 +1,1 @@
-"""Generators and critics in flax.linen, and the layers they are made of."""
+"""Generators, critics and classifiers as flax.linen modules."""

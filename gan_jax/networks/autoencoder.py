@@ -1,6 +1,6 @@
-"""The critic of energy-based GANs: an autoencoder (Zhao et al. 2016, arXiv 1609.03126).
+"""The autoencoder critic of energy-based GANs (Zhao et al. 2016, arXiv 1609.03126).
 
-Its score is an energy, the error with which it reproduces an image: low for real ones.
+Its score is an energy: the reconstruction error of an image, low for real images.
 """
 
 from functools import partial
@@ -11,15 +11,27 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.dcgan import contract, filters
 from gan_jax.networks.layers.modules import ConvTranspose
-from gan_jax.networks.layers.normalisation import initial_weights, normalised, weighted
-from gan_jax.networks.stages import seen, smallest
+from gan_jax.networks.layers.normalisation import (
+    apply_layer,
+    apply_normalised,
+    initial_weights,
+)
+from gan_jax.networks.stages import base_size, with_condition
 
 
 class Critic(nn.Module):
-    """Convolutions to a code, transposed ones back to the image.
+    """Convolutional autoencoder whose score is the reconstruction error.
 
-    The code is left in the collection `codes`. A conditional critic sees the
-    condition's maps as further channels, and reproduces the image alone.
+    The code is sown into the collection `codes`. A conditional critic takes the maps
+    of the condition as additional input channels; it reconstructs the image alone.
+
+    Attributes:
+        width: Filters of the first layer, doubled in every further one.
+        depth: Number of stride-2 convolutions of the encoder.
+        kernel: Height and width of the kernels.
+        conditional: Whether the critic takes the condition's maps as input.
+        normalisation: One of `normalisation.NORMALISATIONS`.
+        dtype: Type of the computations.
     """
 
     width: int
@@ -36,21 +48,21 @@ class Critic(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]] = None,
         train: bool = False,
     ) -> Float[Array, "batch"]:
-        """Return the energies of a batch: mean squared errors of reproduction."""
+        """Return the energy of each image: its mean squared reconstruction error."""
         kind = self.normalisation
         maps = condition if self.conditional else None
         widths = filters(self.width, self.depth)
-        activation = seen(image, maps, self.dtype)
+        activation = with_condition(image, maps, self.dtype)
         activation = contract(activation, widths, self.kernel, kind, train)
         code = activation.reshape(activation.shape[0], -1)
         self.sow("codes", "code", code.astype(jnp.float32))
         for features in reversed(widths[:-1]):
             layer = partial(ConvTranspose, features, self.kernel, 2)
-            activation = nn.relu(normalised(layer, kind, train, activation))
+            activation = nn.relu(apply_normalised(layer, kind, train, activation))
         last = ConvTranspose(
             image.shape[-1], self.kernel, 2, kernel_init=initial_weights(kind)
         )
-        reproduced = nn.tanh(weighted(last, kind, train, activation))
+        reproduced = nn.tanh(apply_layer(last, kind, train, activation))
         reproduced = reproduced.astype(jnp.float32)
         return jnp.square(reproduced - image).mean(axis=(1, 2, 3))
 
@@ -64,10 +76,19 @@ def critic(
     normalisation: str = "batch",
     dtype: DTypeLike = jnp.float32,
 ) -> Critic:
-    """Build an autoencoder whose code is an image 2^depth times smaller.
+    """Build an autoencoder whose code is 2^depth times smaller than the image.
+
+    Args:
+        size: Height and width of the images, base * 2^depth.
+        width: Filters of the first layer, doubled in every further one.
+        depth: Number of stride-2 convolutions of the encoder.
+        kernel: Height and width of the kernels.
+        conditional: Whether the critic takes the condition's maps as input.
+        normalisation: One of `normalisation.NORMALISATIONS`.
+        dtype: Type of the computations.
 
     Raises:
-        InputError: where `size` is not base * 2^depth with a base of 2 or more.
+        InputError: If `size` is not base * 2^depth with a base of 2 or more.
     """
-    smallest(size, depth)
+    base_size(size, depth)
     return Critic(width, depth, kernel, conditional, normalisation, dtype)

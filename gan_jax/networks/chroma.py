@@ -1,9 +1,9 @@
-"""ChromaGAN's generator: colours, and what the image is taken for.
+"""The generator of ChromaGAN: it predicts colours and the class of an image.
 
-Vitoria, Raad & Ballester 2020, arXiv 1907.09837, section 3.1. A trunk at an eighth of
-the size feeds a branch that looks at the whole image and one that looks at places; the
-decoder sees both. Another branch names the image's class, by which the trunk learns
-what things are.
+Vitoria, Raad & Ballester 2020, section 3.1 (arXiv 1907.09837). A trunk reduces the
+image to an eighth of its size. One branch computes features of the whole image, one
+features of every location; the decoder takes both. A third branch predicts the
+image's class, through which the trunk learns semantics.
 """
 
 from functools import partial
@@ -16,31 +16,33 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.config.errors import InputError
 from gan_jax.networks.layers.modules import Conv
-from gan_jax.networks.layers.normalisation import normalised
-from gan_jax.networks.stages import Generator, joined
+from gan_jax.networks.layers.normalisation import apply_normalised
+from gan_jax.networks.stages import Generator, concatenate_maps
 
-_HALVINGS = 3  # to the trunk's size
-_BRANCH_HALVINGS = 2  # further ones, where an image is looked at as a whole
+_HALVINGS = 3  # of the size in the trunk
+_BRANCH_HALVINGS = 2  # further ones in the branch of the whole image
 
 
-class Coloured(NamedTuple):
-    """What the generator gives."""
+class ColorOutput(NamedTuple):
+    """Output of the generator."""
 
     image: Float[Array, "batch height width channels"]
-    """In [-1, 1]: scaled ab."""
+    """Chromaticity (scaled ab) in [-1, 1]."""
     logits: Float[Array, "batch classes"]
-    """Of what the image is taken for; no class where none are asked for."""
+    """Class logits; no columns for a generator without classes."""
 
 
-class Seen(NamedTuple):
-    """What the decoder is told."""
+class Encoded(NamedTuple):
+    """Output of the branches and input of the decoder."""
 
     features: Float[Array, "batch height width features"]
+    """Local features, with the features of the whole image at every location."""
     logits: Float[Array, "batch classes"]
+    """Class logits."""
 
 
 class Convolve(nn.Module):
-    """A 3x3 convolution, rectified, normalised."""
+    """A 3x3 convolution, normalisation and ReLU."""
 
     features: int
     stride: int = 1
@@ -50,15 +52,18 @@ class Convolve(nn.Module):
     def __call__(
         self, image: Float[Array, "batch height width inputs"], train: bool
     ) -> Float[Array, "batch new_height new_width features"]:
-        """Convolve a batch of activations."""
+        """Return the activations of a batch."""
         layer = partial(Conv, self.features, 3, self.stride)
         weights = nn.initializers.he_normal()
         kind = self.normalisation
-        return nn.relu(normalised(layer, kind, train, image, weights=weights))
+        return nn.relu(apply_normalised(layer, kind, train, image, weights=weights))
 
 
 class Trunk(nn.Module):
-    """Lightness to features at an eighth of the size; a latent is not looked at."""
+    """Convolutions of the lightness to features at an eighth of the size.
+
+    The latent is ignored.
+    """
 
     width: int
     normalisation: str = "batch"
@@ -71,9 +76,9 @@ class Trunk(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]],
         train: bool,
     ) -> Float[Array, "batch new_height new_width features"]:
-        """See a batch of conditions."""
+        """Return the features of a batch of conditions."""
         kind, width = self.normalisation, self.width
-        maps = joined(condition).astype(self.dtype)
+        maps = concatenate_maps(condition).astype(self.dtype)
         image = Convolve(width, 1, kind)(maps, train)
         for level in range(1, _HALVINGS + 1):
             image = Convolve(width * 2**level, 2, kind)(image, train)
@@ -82,7 +87,7 @@ class Trunk(nn.Module):
 
 
 class Branches(nn.Module):
-    """The image as a whole and by places, joined; and what it is taken for."""
+    """The branches of the whole image, of every location, and of the class."""
 
     width: int
     classes: int
@@ -94,55 +99,55 @@ class Branches(nn.Module):
         image: Float[Array, "batch height width inputs"],
         condition: PyTree,
         train: bool,
-    ) -> Seen:
-        """Look at a batch of the trunk's features."""
+    ) -> Encoded:
+        """Return the joined features and the class logits of a batch."""
         kind, width = self.normalisation, self.width
         whole = image
         for _ in range(_BRANCH_HALVINGS):
             whole = Convolve(8 * width, 2, kind)(whole, train)
             whole = Convolve(8 * width, 1, kind)(whole, train)
         flat = whole.reshape(whole.shape[0], -1)
-        about = flat
+        summary = flat
         for features in (16 * width, 8 * width, 4 * width):
-            about = nn.relu(nn.Dense(features, dtype=flat.dtype)(about))
-        named = flat
+            summary = nn.relu(nn.Dense(features, dtype=flat.dtype)(summary))
+        hidden = flat
         logits = jnp.zeros((flat.shape[0], 0), flat.dtype)
         if self.classes:
             for _ in range(2):
-                named = nn.relu(nn.Dense(64 * width, dtype=flat.dtype)(named))
-            logits = nn.Dense(self.classes, dtype=flat.dtype)(named)
-        places = Convolve(8 * width, 1, kind)(image, train)
-        places = Convolve(4 * width, 1, kind)(places, train)
+                hidden = nn.relu(nn.Dense(64 * width, dtype=flat.dtype)(hidden))
+            logits = nn.Dense(self.classes, dtype=flat.dtype)(hidden)
+        local = Convolve(8 * width, 1, kind)(image, train)
+        local = Convolve(4 * width, 1, kind)(local, train)
         tiled = jnp.broadcast_to(
-            about[:, None, None], (*places.shape[:3], about.shape[-1])
+            summary[:, None, None], (*local.shape[:3], summary.shape[-1])
         )
-        return Seen(jnp.concatenate([places, tiled], axis=-1), logits)
+        return Encoded(jnp.concatenate([local, tiled], axis=-1), logits)
 
 
-class Paint(nn.Module):
-    """The decoder: to colours at half the size, then smoothly to the whole."""
+class ToImage(nn.Module):
+    """The decoder: convolutions to half the size, tanh, then bilinear upsampling."""
 
     channels: int
     width: int
     normalisation: str = "batch"
 
     @nn.compact
-    def __call__(self, seen: Seen, condition: PyTree, train: bool) -> Coloured:
-        """Paint a batch of images in [-1, 1]."""
+    def __call__(self, encoded: Encoded, condition: PyTree, train: bool) -> ColorOutput:
+        """Return a batch of images in [-1, 1]."""
         kind, width = self.normalisation, self.width
-        image = Convolve(4 * width, 1, kind)(seen.features, train)
+        image = Convolve(4 * width, 1, kind)(encoded.features, train)
         image = Convolve(2 * width, 1, kind)(image, train)
         image = image.repeat(2, axis=1).repeat(2, axis=2)
         image = Convolve(width, 1, kind)(image, train)
         image = Convolve(width, 1, kind)(image, train)
         image = image.repeat(2, axis=1).repeat(2, axis=2)
         image = Convolve(max(1, width // 2), 1, kind)(image, train)
-        # It begins near grey: where tanh is saturated, nothing would be learned.
+        # Small initial weights begin near grey, where tanh is not saturated.
         last = Conv(self.channels, 3, kernel_init=nn.initializers.normal(0.02))
         colours = nn.tanh(last(image))
         batch, height, width, channels = colours.shape
         shape = (batch, 2 * height, 2 * width, channels)
-        return Coloured(jax.image.resize(colours, shape, "bilinear"), seen.logits)
+        return ColorOutput(jax.image.resize(colours, shape, "bilinear"), encoded.logits)
 
 
 def generator(
@@ -156,15 +161,15 @@ def generator(
     """Build a generator of square images from square conditions.
 
     Args:
-        size: height and width of both, a multiple of 32.
-        channels: of the images made.
-        classes: that the generator tells apart; 0 leaves that branch out.
-        width: filters at full size; published are 64.
+        size: Height and width of images and conditions, a multiple of 32.
+        channels: Channels of the generated images.
+        classes: Number of classes; 0 leaves the class branch out.
+        width: Filters at full size; the paper has 64.
         normalisation: `batch` or `none`.
-        dtype: of the computations.
+        dtype: Type of the computations.
 
     Raises:
-        InputError: where `size` is no such multiple.
+        InputError: If `size` is not a multiple of 32.
     """
     multiple = 2 ** (_HALVINGS + _BRANCH_HALVINGS)
     if size % multiple:
@@ -175,6 +180,6 @@ def generator(
     stages: list[nn.Module] = [
         Trunk(width, normalisation, dtype),
         Branches(width, classes, normalisation),
-        Paint(channels, width, normalisation),
+        ToImage(channels, width, normalisation),
     ]
     return Generator(stages, dtype)

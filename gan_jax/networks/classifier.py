@@ -1,7 +1,7 @@
-"""The small classifier whose features measure generated images.
+"""The classifier whose features are compared by FID and similar metrics.
 
-Ruffino, Herault, Laloy & Gasso 2019 (arXiv 1911.00689), section 4, measure with a
-classifier trained on the same data set instead of one of ImageNet photographs.
+Ruffino, Herault, Laloy & Gasso 2019, section 4 (arXiv 1911.00689) train a classifier
+on the same dataset in place of a network for ImageNet photographs.
 """
 
 from collections.abc import Mapping
@@ -16,24 +16,28 @@ from jaxtyping import Array, Float
 from gan_jax.config.errors import InputError
 from gan_jax.networks.layers.modules import Conv
 
-_LEVELS = 3
+_LEVELS = 3  # of resolution, each half of the one before
 
 
-class Classified(NamedTuple):
-    """What a classifier says of images."""
+class ClassifierOutput(NamedTuple):
+    """Output of the classifier."""
 
     logits: Float[Array, "batch classes"]
+    """Class logits."""
     features: Float[Array, "batch features"]
-    """The last hidden layer, rectified."""
+    """Activations of the last hidden layer, after the ReLU."""
 
 
 class Classifier(nn.Module):
-    """Three times two 3x3 convolutions, max-pool and BatchNorm; two dense layers.
+    """Three levels of 3x3 convolutions with max-pooling, and two dense layers.
+
+    Each level has two convolutions, max-pooling and BatchNorm.
 
     Attributes:
-        classes: how many there are.
-        width: filters of the first level, doubled at each of the next; 64 published.
-        features: of the last hidden layer; 256 published.
+        classes: Number of classes.
+        width: Filters of the first level, doubled at every further one; 64 in the
+            paper.
+        features: Units of the last hidden layer; 256 in the paper.
     """
 
     classes: int
@@ -43,7 +47,7 @@ class Classifier(nn.Module):
     @nn.compact
     def __call__(
         self, image: Float[Array, "batch height width channels"], train: bool = False
-    ) -> Classified:
+    ) -> ClassifierOutput:
         """Classify a batch of images in [-1, 1], 8x8 pixels or larger."""
         for level in range(_LEVELS):
             for _ in range(2):
@@ -53,22 +57,25 @@ class Classifier(nn.Module):
             )
         flat = image.reshape(image.shape[0], -1)
         features = nn.relu(nn.Dense(self.features)(flat))
-        return Classified(nn.Dense(self.classes)(features), features)
+        return ClassifierOutput(nn.Dense(self.classes)(features), features)
 
 
 def _pool(image: Array) -> Array:
-    # A reshape and a maximum: the gradient of XLA's own max-pooling is slow on a CPU.
+    # Reshape and maximum: the gradient of XLA's max-pooling is slow on CPUs.
     batch, height, width, channels = image.shape
     image = image[:, : height // 2 * 2, : width // 2 * 2]
     image = image.reshape(batch, height // 2, 2, width // 2, 2, channels)
     return image.max(axis=(2, 4))
 
 
-def fitting(variables: Mapping[str, Any]) -> Classifier:
-    """Return the classifier that variables belong to, by their shapes.
+def classifier_for(variables: Mapping[str, Any]) -> Classifier:
+    """Return the classifier module that fits given variables.
+
+    Args:
+        variables: Variables of a trained `Classifier`, whose shapes determine it.
 
     Raises:
-        InputError: they are no such classifier's.
+        InputError: If the variables are not those of a classifier.
     """
     try:
         parameters = variables["params"]
@@ -78,20 +85,27 @@ def fitting(variables: Mapping[str, Any]) -> Classifier:
         raise InputError("these are not the weights of a classifier") from None
 
 
-def expects(variables: Mapping[str, Any], shape: tuple[int, int, int]) -> None:
-    """Check that a classifier takes images of a shape: height, width, channels.
+def check_image_shape(
+    variables: Mapping[str, Any], shape: tuple[int, int, int]
+) -> None:
+    """Check that a classifier accepts images of a given shape.
+
+    Args:
+        variables: Variables of a trained `Classifier`.
+        shape: Height, width and channels of the images.
 
     Raises:
-        InputError: it takes others, or the variables are no classifier's.
+        InputError: If the classifier expects another shape, or the variables are not
+            those of a classifier.
     """
-    module = fitting(variables)
+    module = classifier_for(variables)
     image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     try:
         jax.eval_shape(module.apply, variables, image)
     except flax.errors.ScopeParamShapeError:
         raise InputError(
-            f"this classifier takes other images than {shape[1]}x{shape[0]} ones with "
-            f"{shape[2]} channel{'s' if shape[2] > 1 else ''}"
+            f"this classifier does not accept {shape[0]}x{shape[1]} images with "
+            f"{shape[2]} channel{'s' if shape[2] > 1 else ''}: it was trained on others"
         ) from None
     except flax.errors.FlaxError:
         raise InputError("these are not the weights of a classifier") from None

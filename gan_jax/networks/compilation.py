@@ -1,4 +1,4 @@
-"""Compile a program of networks with the options under which they run fastest."""
+"""Compilation of programs with the XLA options that are fastest for networks."""
 
 import functools
 from collections.abc import Callable
@@ -6,28 +6,34 @@ from typing import Any
 
 import jax
 
-# XLA's CPU backend hands convolutions to the library YNNPACK by default. Its own are
-# 1.5 to 4 times faster at our sizes (2 cores, jax 0.10: a kernel gradient of 14x14,
-# 128 to 256 channels, takes 26 ms against 95), but for sums over pixels YNNPACK is
-# the faster one.
+# By default XLA's CPU backend leaves convolutions to the library YNNPACK. XLA's own
+# are 1.5 to 4 times faster at our sizes (2 cores, jax 0.10: a kernel gradient of
+# 14x14, 128 to 256 channels, takes 26 ms instead of 95). For sums over pixels YNNPACK
+# is faster, so it keeps the reductions.
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 
 
 def compiled(function: Callable[..., Any], **settings: Any) -> Any:
-    """Return what `jax.jit` does; for the outermost function of a program.
+    """Return `jax.jit` of a function, with the fastest compiler options.
 
     Args:
-        function: pure; the options reach everything that it calls.
-        settings: as `jax.jit` takes them.
+        function: Pure function, the outermost one of a program: the options apply to
+            everything that it calls.
+        settings: Other arguments of `jax.jit`.
     """
     return jax.jit(function, compiler_options=_options(), **settings)
 
 
 def run_once(function: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
-    """Compile a function in haste and call it: for what is only done once.
+    """Compile a function quickly, with little optimisation, and call it once.
 
-    On CPUs the drawing of a network's first weights compiles in a quarter of the time
-    this way, to the same numbers, as most of it is what LLVM makes of the random bits.
+    On CPUs the initialisation of a network compiles in a quarter of the time, to the
+    same numbers: LLVM spends most of the time on optimising the random bits.
+
+    Args:
+        function: Pure function that is called only once.
+        arguments: Arguments of the call.
+        settings: Other arguments of `jax.jit`.
     """
     cpu = jax.default_backend() == "cpu"
     options = {"xla_backend_optimization_level": 1} if cpu else {}
@@ -40,6 +46,6 @@ def _options() -> dict[str, str]:
         return {}
     try:
         jax.jit(lambda: 0, compiler_options=CPU_OPTIONS).lower().compile()
-    except jax.errors.JaxRuntimeError:  # another release, which knows no such option
+    except jax.errors.JaxRuntimeError:  # another release, without this option
         return {}
     return CPU_OPTIONS

@@ -1,4 +1,4 @@
-"""A critic that sees nothing: what is trained against it is trained by terms alone."""
+"""A constant critic, for training by loss terms without an adversary."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, PyTree
 
 
 class Critic(nn.Module):
-    """Scores all images alike, so that there is nothing to learn or to please."""
+    """Critic that gives every image the same score, without a gradient."""
 
     @nn.compact
     def __call__(
@@ -15,6 +15,6 @@ class Critic(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]] = None,
         train: bool = False,
     ) -> Float[Array, "batch"]:
-        """Score a batch of images."""
+        """Return the constant score of each image."""
         score = self.param("score", nn.initializers.zeros_init(), (1,))
         return jnp.broadcast_to(score, image.shape[:1])

@@ -1,6 +1,6 @@
-"""DCGAN's generator and critic (Radford et al. 2015, arXiv 1511.06434).
+"""The generator and critic of DCGAN (Radford et al. 2015, arXiv 1511.06434).
 
-For any image size base * 2^depth, and with a condition joined at full resolution
+Images have any size base * 2^depth. A condition joins the generator at full resolution
 (Ruffino et al. 2019, arXiv 1911.00689).
 """
 
@@ -13,17 +13,22 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.layers.modules import Conv, ConvTranspose
 from gan_jax.networks.layers.normalisation import (
-    centres,
+    apply_layer,
+    apply_normalised,
     initial_weights,
     normalise,
-    normalised,
-    weighted,
+    removes_mean,
 )
-from gan_jax.networks.stages import Generator, joined, seen, smallest
+from gan_jax.networks.stages import (
+    Generator,
+    base_size,
+    concatenate_maps,
+    with_condition,
+)
 
 
 class Project(nn.Module):
-    """Latent to the smallest image: dense, normalised, rectified."""
+    """First stage: a dense layer to the smallest image, normalisation and ReLU."""
 
     size: int
     features: int
@@ -33,11 +38,11 @@ class Project(nn.Module):
     def __call__(
         self, latent: Float[Array, "batch latent"], condition: PyTree, train: bool
     ) -> Float[Array, "batch size size features"]:
-        """Project a batch of latents."""
+        """Return the activations of a batch of latents."""
         kind = self.normalisation
         image = nn.Dense(
             self.size**2 * self.features,
-            use_bias=not centres(kind),
+            use_bias=not removes_mean(kind),
             kernel_init=initial_weights(kind),
             dtype=latent.dtype,
         )(latent)
@@ -46,7 +51,7 @@ class Project(nn.Module):
 
 
 class Enlarge(nn.Module):
-    """Twice the size: stride-2 transposed convolution, normalised, rectified."""
+    """A stride-2 transposed convolution to twice the size, normalisation and ReLU."""
 
     features: int
     kernel: int
@@ -59,14 +64,14 @@ class Enlarge(nn.Module):
         condition: PyTree,
         train: bool,
     ) -> Float[Array, "batch new_height new_width features"]:
-        """Enlarge a batch of activations."""
+        """Return activations of twice the height and width."""
         kind = self.normalisation
         layer = partial(ConvTranspose, self.features, self.kernel, 2)
-        return nn.relu(normalised(layer, kind, train, image))
+        return nn.relu(apply_normalised(layer, kind, train, image))
 
 
 class Join(nn.Module):
-    """Where the condition enters: joined as channels, 3x3 convolution, rectified."""
+    """A 3x3 convolution of activations and condition, normalisation and ReLU."""
 
     features: int
     normalisation: str = "batch"
@@ -78,15 +83,15 @@ class Join(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]],
         train: bool,
     ) -> Float[Array, "batch height width features"]:
-        """Join the condition's maps to a batch of activations."""
+        """Return the activations of a batch and its conditions."""
         kind = self.normalisation
-        maps = joined(condition).astype(image.dtype)
+        maps = concatenate_maps(condition).astype(image.dtype)
         layer = partial(Conv, self.features, 3)
-        return nn.relu(normalised(layer, kind, train, image, maps))
+        return nn.relu(apply_normalised(layer, kind, train, image, maps))
 
 
-class Paint(nn.Module):
-    """The last stage: a convolution to the image's channels, then tanh."""
+class ToImage(nn.Module):
+    """Last stage: a convolution to the image's channels, then tanh."""
 
     channels: int
     kernel: int
@@ -100,7 +105,7 @@ class Paint(nn.Module):
         condition: PyTree,
         train: bool,
     ) -> Float[Array, "batch new_height new_width channels"]:
-        """Paint a batch of images in [-1, 1]."""
+        """Return a batch of images in [-1, 1]."""
         layer = Conv if self.stride == 1 else ConvTranspose
         weights = initial_weights(self.normalisation)
         return nn.tanh(
@@ -115,28 +120,39 @@ def contract(
     normalisation: str,
     train: bool,
 ) -> Float[Array, "batch new_height new_width features"]:
-    """Halve the size with every convolution; LeakyReLU 0.2, inside a compact module.
+    """Apply stride-2 convolutions with LeakyReLU 0.2, inside a compact module.
 
-    Every convolution but the first is normalised.
+    Args:
+        image: Activations, or images with the maps of a condition as channels.
+        features: Filters of each convolution; each halves the size.
+        kernel: Height and width of the kernels.
+        normalisation: Normalisation of every convolution but the first.
+        train: Whether to normalise with the batch's own statistics.
     """
     for index, width in enumerate(features):
         layer = partial(Conv, width, kernel, 2)
         if index == 0:
             first = layer(kernel_init=initial_weights(normalisation))
-            image = weighted(first, normalisation, train, image)
+            image = apply_layer(first, normalisation, train, image)
         else:
-            image = normalised(layer, normalisation, train, image)
+            image = apply_normalised(layer, normalisation, train, image)
         image = nn.leaky_relu(image, 0.2)
     return image
 
 
 class Critic(nn.Module):
-    """Stride-2 convolutions, LeakyReLU 0.2, one linear score per image.
+    """Stride-2 convolutions with LeakyReLU 0.2, and one linear score per image.
 
-    Every convolution but the first is normalised: by batch; by layer, over each image
-    alone, so that a gradient penalty is one image's own; or not at all. With spectral
-    norm all weights are divided by their largest singular value instead. A conditional
-    critic sees the condition's maps as further channels.
+    Every convolution but the first is normalised. Layer normalisation acts on each
+    image alone, so that a gradient penalty is defined per image. With spectral norm
+    all weights are divided by their largest singular value instead.
+
+    Attributes:
+        features: Filters of each convolution.
+        kernel: Height and width of the kernels.
+        conditional: Whether the critic takes the condition's maps as channels.
+        normalisation: One of `normalisation.NORMALISATIONS`.
+        dtype: Type of the computations.
     """
 
     features: Sequence[int]
@@ -152,13 +168,14 @@ class Critic(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]] = None,
         train: bool = False,
     ) -> Float[Array, "batch"]:
-        """Score a batch of images; a higher score is more real."""
+        """Return the score of each image; a higher score is more real."""
         kind = self.normalisation
-        image = seen(image, condition if self.conditional else None, self.dtype)
+        maps = condition if self.conditional else None
+        image = with_condition(image, maps, self.dtype)
         image = contract(image, self.features, self.kernel, kind, train)
         flat = image.reshape(image.shape[0], -1)
         layer = nn.Dense(1, kernel_init=initial_weights(kind), dtype=self.dtype)
-        score = weighted(layer, kind, train, flat)
+        score = apply_layer(layer, kind, train, flat)
         return score.squeeze(-1).astype(jnp.float32)
 
 
@@ -175,28 +192,28 @@ def generator(
     """Build a generator of square images.
 
     Args:
-        size: height and width of the image, base * 2^depth.
-        channels: 1 for grey, 3 for RGB.
-        width: filters at full resolution; doubled at every halving of the size.
-        depth: how many times the size doubles.
-        kernel: width of the transposed convolutions' kernels.
-        conditional: join a condition at full resolution; then `depth` layers enlarge
-            and two 3x3 convolutions follow. Without one the last of the enlarging
-            layers paints the image.
+        size: Height and width of the images, base * 2^depth.
+        channels: Channels of the images: 1 for grey, 3 for RGB.
+        width: Filters at full resolution, doubled at every halving of the size.
+        depth: Number of times that the size doubles.
+        kernel: Height and width of the transposed convolutions' kernels.
+        conditional: Whether a condition joins at full resolution. Two 3x3 convolutions
+            then follow the `depth` transposed ones; otherwise the last transposed
+            convolution returns the image.
         normalisation: `batch` or `none`.
-        dtype: of the computations.
+        dtype: Type of the computations.
 
     Raises:
-        InputError: where `size` is not base * 2^depth with a base of 2 or more.
+        InputError: If `size` is not base * 2^depth with a base of 2 or more.
     """
-    base = smallest(size, depth)
+    base = base_size(size, depth)
     first, *others = reversed(filters(width, depth + conditional))
     stages: list[nn.Module] = [Project(base, first, normalisation)]
     stages += [Enlarge(features, kernel, normalisation) for features in others]
     if conditional:
-        stages += [Join(width, normalisation), Paint(channels, 3, 1, normalisation)]
+        stages += [Join(width, normalisation), ToImage(channels, 3, 1, normalisation)]
     else:
-        stages += [Paint(channels, kernel, 2, normalisation)]
+        stages += [ToImage(channels, kernel, 2, normalisation)]
     return Generator(stages, dtype)
 
 
@@ -209,15 +226,24 @@ def critic(
     normalisation: str = "batch",
     dtype: DTypeLike = jnp.float32,
 ) -> Critic:
-    """Build the critic that mirrors `generator`: `width` filters in its first layer.
+    """Build the critic that mirrors `generator`.
+
+    Args:
+        size: Height and width of the images, base * 2^depth.
+        width: Filters of the first layer, doubled in every further one.
+        depth: Number of stride-2 convolutions.
+        kernel: Height and width of the kernels.
+        conditional: Whether the critic takes the condition's maps as channels.
+        normalisation: One of `normalisation.NORMALISATIONS`.
+        dtype: Type of the computations.
 
     Raises:
-        InputError: where `size` is not base * 2^depth with a base of 2 or more.
+        InputError: If `size` is not base * 2^depth with a base of 2 or more.
     """
-    smallest(size, depth)
+    base_size(size, depth)
     return Critic(filters(width, depth), kernel, conditional, normalisation, dtype)
 
 
 def filters(width: int, depth: int) -> list[int]:
-    """Return the filters of `depth` layers: doubled at every halving of the size."""
+    """Return the filters of `depth` layers: `width`, doubled in every further layer."""
     return [width * 2**level for level in range(depth)]

@@ -1,7 +1,6 @@
 """A critic of several images at once: PacGAN (Lin et al. 2018, arXiv 1712.04086).
 
-It sees how a generator's images differ, so one that makes a single image gives itself
-away.
+The critic sees how the images of a pack differ, so that it detects mode collapse.
 """
 
 import flax.linen as nn
@@ -10,10 +9,14 @@ from jaxtyping import Array, Float, PyTree
 
 
 class Packed(nn.Module):
-    """One score for every `samples` images, which stand side by side as channels."""
+    """Critic with one score for every pack of `samples` images.
+
+    Attributes:
+        critic: Critic of an image with the channels of a whole pack, unconditional.
+        samples: Number of images per pack.
+    """
 
     critic: nn.Module
-    """Of one image; it sees no condition."""
     samples: int
 
     def __call__(
@@ -22,7 +25,10 @@ class Packed(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]] = None,
         train: bool = False,
     ) -> Float[Array, "packs *map"]:
-        """Score the packs of a batch: its neighbours, which must fill them."""
+        """Return the scores of packs of neighbouring images.
+
+        The batch must be a multiple of `samples`; the condition is ignored.
+        """
         batch, height, width, channels = image.shape
         packs = image.reshape(-1, self.samples, height, width, channels)
         side_by_side = jnp.moveaxis(packs, 1, 3).reshape(

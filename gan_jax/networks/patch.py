@@ -1,4 +1,4 @@
-"""A critic of patches (Isola et al. 2016, arXiv 1611.07004, appendix 6.1.2)."""
+"""The patch critic of pix2pix (Isola et al. 2016, arXiv 1611.07004, appendix 6.1.2)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,15 +9,25 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.dcgan import contract, filters
 from gan_jax.networks.layers.modules import Conv
-from gan_jax.networks.layers.normalisation import initial_weights, normalised, weighted
-from gan_jax.networks.stages import seen, smallest
+from gan_jax.networks.layers.normalisation import (
+    apply_layer,
+    apply_normalised,
+    initial_weights,
+)
+from gan_jax.networks.stages import base_size, with_condition
 
 
 class Critic(nn.Module):
     """Stride-2 convolutions, one of stride 1, and one to a map of scores.
 
-    A score sees a patch of the image only. A conditional critic sees the condition's
-    maps as further channels.
+    Each score depends on a patch of the image only.
+
+    Attributes:
+        features: Filters of each convolution but the last.
+        kernel: Height and width of the kernels.
+        conditional: Whether the critic takes the condition's maps as channels.
+        normalisation: One of `normalisation.NORMALISATIONS`.
+        dtype: Type of the computations.
     """
 
     features: Sequence[int]
@@ -33,15 +43,16 @@ class Critic(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]] = None,
         train: bool = False,
     ) -> Float[Array, "batch rows columns"]:
-        """Score the patches of a batch of images; a higher score is more real."""
+        """Return a map of scores per image; a higher score is more real."""
         kind = self.normalisation
-        image = seen(image, condition if self.conditional else None, self.dtype)
+        maps = condition if self.conditional else None
+        image = with_condition(image, maps, self.dtype)
         *halving, last = self.features
         image = contract(image, halving, self.kernel, kind, train)
         layer = partial(Conv, last, self.kernel)
-        image = nn.leaky_relu(normalised(layer, kind, train, image), 0.2)
+        image = nn.leaky_relu(apply_normalised(layer, kind, train, image), 0.2)
         head = Conv(1, self.kernel, kernel_init=initial_weights(kind))
-        scores = weighted(head, kind, train, image)
+        scores = apply_layer(head, kind, train, image)
         return scores.squeeze(-1).astype(jnp.float32)
 
 
@@ -56,11 +67,20 @@ def critic(
 ) -> Critic:
     """Build a critic whose map of scores is 2^depth times smaller than the image.
 
-    With the defaults a score sees 70x70 pixels.
+    With the defaults each score depends on 70x70 pixels.
+
+    Args:
+        size: Height and width of the images, base * 2^depth.
+        width: Filters of the first layer, doubled in every further one.
+        depth: Number of stride-2 convolutions.
+        kernel: Height and width of the kernels.
+        conditional: Whether the critic takes the condition's maps as channels.
+        normalisation: One of `normalisation.NORMALISATIONS`.
+        dtype: Type of the computations.
 
     Raises:
-        InputError: where `size` is not base * 2^depth with a base of 2 or more.
+        InputError: If `size` is not base * 2^depth with a base of 2 or more.
     """
-    smallest(size, depth)
+    base_size(size, depth)
     features = filters(width, depth + 1)
     return Critic(features, kernel, conditional, normalisation, dtype)

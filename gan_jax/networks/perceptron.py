@@ -1,22 +1,22 @@
-"""Dense networks for points in the plane, and anything else that is small."""
+"""Dense networks for points in the plane and for small images."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.layers.normalisation import normalise, weighted
+from gan_jax.networks.layers.normalisation import apply_layer, normalise
 from gan_jax.networks.stages import Generator
 
 
 def _flat(tree: PyTree[Float[Array, "batch ..."]]) -> Array:
-    """Lay all values of each example side by side."""
+    """Return all values of each example as one vector."""
     leaves = [leaf.reshape(leaf.shape[0], -1) for leaf in jax.tree.leaves(tree)]
     return jnp.concatenate(leaves, axis=-1)
 
 
 class Hidden(nn.Module):
-    """A dense layer, rectified; the values of a condition may be joined before it."""
+    """A dense layer with ReLU, of the input and, if `conditional`, of the condition."""
 
     features: int
     conditional: bool = False
@@ -25,7 +25,7 @@ class Hidden(nn.Module):
     def __call__(
         self, values: Float[Array, "batch inputs"], condition: PyTree, train: bool
     ) -> Float[Array, "batch features"]:
-        """Run a batch through the layer."""
+        """Return the activations of a batch."""
         if self.conditional:
             values = _flat((values, condition)).astype(values.dtype)
         weights = nn.initializers.he_normal()
@@ -33,8 +33,8 @@ class Hidden(nn.Module):
         return nn.relu(layer(values))
 
 
-class Place(nn.Module):
-    """The last stage: a dense layer to images whose values have no bound."""
+class ToImage(nn.Module):
+    """Last stage: a dense layer to images, whose values are unbounded."""
 
     size: int
     channels: int
@@ -50,7 +50,7 @@ class Place(nn.Module):
 
 
 class Critic(nn.Module):
-    """Rectified dense layers, one linear score per example."""
+    """Dense layers with ReLU and one linear score per example."""
 
     width: int
     depth: int
@@ -65,25 +65,32 @@ class Critic(nn.Module):
         condition: PyTree = None,
         train: bool = False,
     ) -> Float[Array, "batch"]:
-        """Score a batch; a higher score is more real."""
+        """Return the score of each example; a higher score is more real."""
         kind = self.normalisation
         values = _flat((image, condition) if self.conditional else image)
         values = values.astype(self.dtype)
         start = nn.initializers.he_normal()
         for _ in range(self.depth):
             layer = nn.Dense(self.width, kernel_init=start, dtype=self.dtype)
-            values = normalise(weighted(layer, kind, train, values), kind, train)
+            values = normalise(apply_layer(layer, kind, train, values), kind, train)
             values = nn.relu(values)
         last = nn.Dense(1, dtype=self.dtype)
-        return weighted(last, kind, train, values).squeeze(-1).astype(jnp.float32)
+        return apply_layer(last, kind, train, values).squeeze(-1).astype(jnp.float32)
 
 
 class Autoencoder(nn.Module):
-    """Rectified dense layers to a code and back; its score is an energy.
+    """Dense autoencoder whose score is its reconstruction error, an energy.
 
-    See `autoencoder.Critic`, which does it with images. A code of few values holds
-    only what its images have in common: others come back as one of them. Without any
-    layers both ways are linear, as between principal components.
+    `autoencoder.Critic` is the convolutional one. The code is sown into the collection
+    `codes`. With `depth` 0 encoder and decoder are linear, as in principal component
+    analysis.
+
+    Attributes:
+        width: Units of each hidden layer.
+        depth: Number of hidden layers.
+        code: Size of the code between them; 0 takes the middle layer as the code.
+        conditional: Whether the critic takes the condition as input.
+        dtype: Type of the computations.
     """
 
     width: int
@@ -99,15 +106,15 @@ class Autoencoder(nn.Module):
         condition: PyTree = None,
         train: bool = False,
     ) -> Float[Array, "batch"]:
-        """Return the energies of a batch: mean squared errors of reproduction."""
+        """Return the energy of each image: its mean squared reconstruction error."""
         flat = _flat(image)
-        seen = _flat((image, condition)) if self.conditional else flat
-        values = seen.astype(self.dtype)
+        inputs = _flat((image, condition)) if self.conditional else flat
+        values = inputs.astype(self.dtype)
         middle = self.depth // 2
         for _ in range(middle):
             values = Hidden(self.width)(values, condition, train)
         if self.code:
-            # Not rectified: of few values none is to be lost.
+            # Without ReLU, which would lose values of a small code.
             values = nn.Dense(self.code, dtype=self.dtype)(values)
             self.sow("codes", "code", values.astype(jnp.float32))
         for layer in range(middle, self.depth):
@@ -121,11 +128,12 @@ class Autoencoder(nn.Module):
 def between_components(
     centre: Float[Array, "values"], axes: Float[Array, "code values"]
 ) -> PyTree[Array]:
-    """Return parameters of an autoencoder without layers: what is on some axes is kept.
+    """Return the parameters of a linear `Autoencoder` that projects on given axes.
 
     Args:
-        centre: of the images, flat.
-        axes: orthonormal; the code is where an image lies on them.
+        centre: Mean of the flattened images.
+        axes: Orthonormal axes, e.g. principal components; the code is the projection
+            of an image on them.
     """
     to_code = {"kernel": axes.T, "bias": -axes @ centre}
     return {"Dense_0": to_code, "Dense_1": {"kernel": axes, "bias": centre}}
@@ -139,9 +147,18 @@ def generator(
     conditional: bool = False,
     dtype: DTypeLike = jnp.float32,
 ) -> Generator:
-    """Build a generator of `depth` hidden layers of `width`."""
+    """Build a generator of dense layers.
+
+    Args:
+        size: Height and width of the images.
+        channels: Channels of the images.
+        width: Units of each hidden layer.
+        depth: Number of hidden layers.
+        conditional: Whether the first layer takes a condition as well.
+        dtype: Type of the computations.
+    """
     hidden = [Hidden(width, conditional and layer == 0) for layer in range(depth)]
-    return Generator([*hidden, Place(size, channels)], dtype)
+    return Generator([*hidden, ToImage(size, channels)], dtype)
 
 
 def critic(
@@ -152,7 +169,16 @@ def critic(
     normalisation: str = "none",
     dtype: DTypeLike = jnp.float32,
 ) -> Critic:
-    """Build a critic of `depth` hidden layers of `width`, for images of any size."""
+    """Build a critic of dense layers.
+
+    Args:
+        size: Height and width of the images; unused, as any size fits.
+        width: Units of each hidden layer.
+        depth: Number of hidden layers.
+        conditional: Whether the critic takes a condition as well.
+        normalisation: One of `normalisation.NORMALISATIONS`.
+        dtype: Type of the computations.
+    """
     return Critic(width, depth, conditional, normalisation, dtype)
 
 
@@ -164,14 +190,14 @@ def autoencoder(
     conditional: bool = False,
     dtype: DTypeLike = jnp.float32,
 ) -> Autoencoder:
-    """Build an autoencoder of `depth` hidden layers.
+    """Build an autoencoder of dense layers, a critic whose score is an energy.
 
     Args:
-        size: of images; any will do.
-        width: of the layers.
-        depth: how many there are; without any a code is needed.
-        code: values of a code between them; 0 = the middle layer is it.
-        conditional: show it the condition too.
-        dtype: of the computations.
+        size: Height and width of the images; unused, as any size fits.
+        width: Units of each hidden layer.
+        depth: Number of hidden layers; 0 needs a `code` above 0.
+        code: Size of the code between them; 0 takes the middle layer as the code.
+        conditional: Whether the critic takes a condition as well.
+        dtype: Type of the computations.
     """
     return Autoencoder(width, depth, code, conditional, dtype)

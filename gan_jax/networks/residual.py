@@ -1,7 +1,7 @@
-"""Residual networks of WGAN-GP (Gulrajani et al. 2017, arXiv 1704.00028, appendix F).
+"""The residual networks of WGAN-GP (Gulrajani et al. 2017, arXiv 1704.00028, app. F).
 
-Blocks of two 3x3 convolutions around which the image is passed on, enlarged by
-repetition or reduced by averaging.
+Residual blocks of two 3x3 convolutions, with nearest-neighbour upsampling or average
+pooling.
 """
 
 import flax.linen as nn
@@ -9,10 +9,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.layers.modules import Conv
-from gan_jax.networks.layers.normalisation import normalise, weighted
-from gan_jax.networks.stages import Generator, joined, seen, smallest
+from gan_jax.networks.layers.normalisation import apply_layer, normalise
+from gan_jax.networks.stages import (
+    Generator,
+    base_size,
+    concatenate_maps,
+    with_condition,
+)
 
-_MOST = 8  # times the width: no layer has more filters
+_MOST = 8  # largest number of filters of a layer, in multiples of the width
 
 
 def _enlarge(image: Array) -> Array:
@@ -26,16 +31,17 @@ def _reduce(image: Array) -> Array:
 
 
 def _second(normalisation: str) -> nn.initializers.Initializer:
-    """Let a block that nothing normalises begin as the image it is given.
+    """Return the initialiser of a block's second convolution.
 
-    Zhang et al. 2019, arXiv 1901.09321: activations would grow with depth otherwise.
+    Zeros make a block without normalisation begin as the identity. Otherwise
+    activations would grow with depth (Zhang et al. 2019, arXiv 1901.09321).
     """
     zero = normalisation == "none"
     return nn.initializers.zeros if zero else nn.initializers.he_normal()
 
 
-class Begin(nn.Module):
-    """Latent to the smallest image: dense alone, as the first block normalises."""
+class Project(nn.Module):
+    """First stage: a dense layer to the smallest image; the next block normalises."""
 
     size: int
     features: int
@@ -44,13 +50,16 @@ class Begin(nn.Module):
     def __call__(
         self, latent: Float[Array, "batch latent"], condition: PyTree, train: bool
     ) -> Float[Array, "batch size size features"]:
-        """Project a batch of latents."""
+        """Return the activations of a batch of latents."""
         layer = nn.Dense(self.size**2 * self.features, dtype=latent.dtype)
         return layer(latent).reshape(-1, self.size, self.size, self.features)
 
 
 class Enlarge(nn.Module):
-    """Twice the size: normalised, rectified, repeated, convolved; twice over."""
+    """Residual block that doubles the size.
+
+    Two 3x3 convolutions, each after normalisation and ReLU.
+    """
 
     features: int
     normalisation: str = "batch"
@@ -62,7 +71,7 @@ class Enlarge(nn.Module):
         condition: PyTree,
         train: bool,
     ) -> Float[Array, "batch new_height new_width features"]:
-        """Enlarge a batch of activations."""
+        """Return activations of twice the height and width."""
         kind = self.normalisation
         start = nn.initializers.he_normal()
         inner = _enlarge(nn.relu(normalise(image, kind, train)))
@@ -70,15 +79,15 @@ class Enlarge(nn.Module):
         inner = nn.relu(normalise(inner, kind, train))
         inner = Conv(self.features, 3, kernel_init=_second(kind))(inner)
         if image.shape[-1] != self.features:
-            # A 1x1 convolution of repeated pixels is repeated, and cheaper before.
+            # A 1x1 convolution commutes with repetition, and is cheaper before it.
             image = Conv(self.features, 1)(image)
         return _enlarge(image) + inner
 
 
-class Paint(nn.Module):
-    """The last stage: normalised, rectified, convolved to the channels, then tanh.
+class ToImage(nn.Module):
+    """Last stage: normalisation, ReLU, a convolution to the channels, then tanh.
 
-    A condition is joined to what is convolved.
+    A conditional stage first convolves the activations with the condition's maps.
     """
 
     channels: int
@@ -92,18 +101,21 @@ class Paint(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]],
         train: bool,
     ) -> Float[Array, "batch height width channels"]:
-        """Paint a batch of images in [-1, 1]."""
+        """Return a batch of images in [-1, 1]."""
         kind = self.normalisation
         image = nn.relu(normalise(image, kind, train))
         if self.conditional:
-            maps = joined(condition).astype(image.dtype)
+            maps = concatenate_maps(condition).astype(image.dtype)
             inner = Conv(image.shape[-1], 3, kernel_init=nn.initializers.he_normal())
             image = nn.relu(normalise(inner(image, maps), kind, train))
         return nn.tanh(Conv(self.channels, 3)(image))
 
 
 class Reduce(nn.Module):
-    """Half the size: normalised, rectified, convolved twice, averaged."""
+    """Residual block that halves the size by averaging.
+
+    Two 3x3 convolutions, each after normalisation and ReLU.
+    """
 
     features: int
     normalisation: str = "layer"
@@ -112,24 +124,32 @@ class Reduce(nn.Module):
     def __call__(
         self, image: Float[Array, "batch height width inputs"], train: bool
     ) -> Float[Array, "batch new_height new_width features"]:
-        """Reduce a batch of activations."""
+        """Return activations of half the height and width."""
         kind = self.normalisation
         start = nn.initializers.he_normal()
         inner = nn.relu(normalise(image, kind, train))
         first = Conv(image.shape[-1], 3, kernel_init=start)
-        inner = nn.relu(normalise(weighted(first, kind, train, inner), kind, train))
-        # To convolve before averaging doubles the work of a strided convolution, and
-        # is what the paper does.
+        inner = nn.relu(normalise(apply_layer(first, kind, train, inner), kind, train))
+        # As in the paper the convolution precedes the average; a strided convolution
+        # would take half of the work.
         second = Conv(self.features, 3, kernel_init=_second(kind))
-        inner = _reduce(weighted(second, kind, train, inner))
+        inner = _reduce(apply_layer(second, kind, train, inner))
         shortcut = _reduce(image)
         if image.shape[-1] != self.features:
-            shortcut = weighted(Conv(self.features, 1), kind, train, shortcut)
+            shortcut = apply_layer(Conv(self.features, 1), kind, train, shortcut)
         return shortcut + inner
 
 
 class Critic(nn.Module):
-    """A convolution, blocks that halve the size, one linear score per image."""
+    """A convolution, residual blocks that halve the size, and one score per image.
+
+    Attributes:
+        width: Filters of the first convolution, doubled in every block, up to 8 times.
+        depth: Number of blocks.
+        conditional: Whether the critic takes the condition's maps as channels.
+        normalisation: One of `normalisation.NORMALISATIONS`.
+        dtype: Type of the computations.
+    """
 
     width: int
     depth: int
@@ -144,15 +164,16 @@ class Critic(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]] = None,
         train: bool = False,
     ) -> Float[Array, "batch"]:
-        """Score a batch of images; a higher score is more real."""
+        """Return the score of each image; a higher score is more real."""
         kind = self.normalisation
-        image = seen(image, condition if self.conditional else None, self.dtype)
-        image = weighted(Conv(self.width, 3), kind, train, image)
+        maps = condition if self.conditional else None
+        image = with_condition(image, maps, self.dtype)
+        image = apply_layer(Conv(self.width, 3), kind, train, image)
         for features in _filters(self.width, self.depth)[1:]:
             image = Reduce(features, kind)(image, train)
         flat = image.reshape(image.shape[0], -1)
         layer = nn.Dense(1, dtype=self.dtype)
-        return weighted(layer, kind, train, flat).squeeze(-1).astype(jnp.float32)
+        return apply_layer(layer, kind, train, flat).squeeze(-1).astype(jnp.float32)
 
 
 def generator(
@@ -167,23 +188,23 @@ def generator(
     """Build a generator of square images.
 
     Args:
-        size: height and width of the image, base * 2^depth.
-        channels: 1 for grey, 3 for RGB.
-        width: filters at full resolution; doubled at every halving, up to 8 times.
-        depth: how many times the size doubles.
-        conditional: join a condition at full resolution.
+        size: Height and width of the images, base * 2^depth.
+        channels: Channels of the images: 1 for grey, 3 for RGB.
+        width: Filters at full resolution, doubled at every halving, up to 8 times.
+        depth: Number of times that the size doubles.
+        conditional: Whether a condition joins at full resolution.
         normalisation: `batch` or `none`.
-        dtype: of the computations.
+        dtype: Type of the computations.
 
     Raises:
-        InputError: where `size` is not base * 2^depth with a base of 2 or more.
+        InputError: If `size` is not base * 2^depth with a base of 2 or more.
     """
     first, *others = reversed(_filters(width, depth))
     return Generator(
         [
-            Begin(smallest(size, depth), first),
+            Project(base_size(size, depth), first),
             *(Enlarge(features, normalisation) for features in others),
-            Paint(channels, conditional, normalisation),
+            ToImage(channels, conditional, normalisation),
         ],
         dtype,
     )
@@ -197,15 +218,23 @@ def critic(
     normalisation: str = "layer",
     dtype: DTypeLike = jnp.float32,
 ) -> Critic:
-    """Build the critic that mirrors `generator`: `width` filters in its first layer.
+    """Build the critic that mirrors `generator`.
+
+    Args:
+        size: Height and width of the images, base * 2^depth.
+        width: Filters of the first layer, doubled in every block, up to 8 times.
+        depth: Number of residual blocks; each halves the size.
+        conditional: Whether the critic takes the condition's maps as channels.
+        normalisation: One of `normalisation.NORMALISATIONS`.
+        dtype: Type of the computations.
 
     Raises:
-        InputError: where `size` is not base * 2^depth with a base of 2 or more.
+        InputError: If `size` is not base * 2^depth with a base of 2 or more.
     """
-    smallest(size, depth)
+    base_size(size, depth)
     return Critic(width, depth, conditional, normalisation, dtype)
 
 
 def _filters(width: int, depth: int) -> list[int]:
-    """Return the filters from full resolution to the smallest image."""
+    """Return the filters at each resolution, from the full to the smallest one."""
     return [width * min(_MOST, 2**level) for level in range(depth + 1)]

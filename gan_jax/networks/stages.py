@@ -1,4 +1,7 @@
-"""A generator as a tuple of stages, so that it can be entered and left anywhere."""
+"""Generators as tuples of stages, and functions that all networks share.
+
+A generator can start at any stage and stop before any stage.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +15,17 @@ from gan_jax.config.errors import InputError
 
 
 class Generator(nn.Module):
-    """Stages in sequence: each is called as `stage(activation, condition, train)`.
+    """A sequence of stages, each called as `stage(activation, condition, train)`.
 
-    `G(z, c, stop=l)` and then `G(h, c, start=l)` is exactly `G(z, c)`, for every l.
+    For every stage l, `G(G(z, c, stop=l), c, start=l)` is exactly `G(z, c)`.
+
+    Attributes:
+        stages: Modules of the stages.
+        dtype: Type of the computations; latents and images are float32.
     """
 
     stages: Sequence[nn.Module]
     dtype: DTypeLike = jnp.float32
-    """Of the computations between the latent and the image, which are float32."""
 
     def __call__(
         self,
@@ -30,18 +36,19 @@ class Generator(nn.Module):
         stop: int | None = None,
         train: bool = False,
     ) -> Any:
-        """Run the stages from `start` up to, not including, `stop`.
+        """Run the stages from `start` up to, but not including, `stop`.
 
         Args:
-            activation: the latent where `start` is 0, else stage `start`'s input.
-            condition: maps at image size that some stage joins to its activation.
-            start: the first stage to run.
-            stop: the stage to stop before; all of them by default.
-            train: normalise with the batch's statistics rather than the running ones.
+            activation: Latents if `start` is 0, else the input of stage `start`.
+            condition: Maps at image size, which some stages join to their input.
+            start: First stage to run.
+            stop: Stage to stop before; by default the last stage is run.
+            train: Whether to normalise with the batch's statistics rather than the
+                running ones.
 
         Returns:
-            The image in [-1, 1], or a record with it (`image_of`), or the activation
-            that stage `stop` takes.
+            Images in [-1, 1], a NamedTuple that contains them (see `image_of`), or the
+            input of stage `stop`.
         """
         activation = _cast(activation, self.dtype)
         for stage in self.stages[start:stop]:
@@ -54,33 +61,34 @@ def _cast(tree: PyTree[Array], dtype: DTypeLike) -> PyTree[Array]:
 
 
 def image_of(generated: Any) -> Float[Array, "batch height width channels"]:
-    """Return the image of what a generator gives.
+    """Return the images of a generator's output.
 
-    One that says more than an image gives a NamedTuple with the field `image`.
+    Args:
+        generated: Images, or a NamedTuple with a field `image`.
     """
     image: Array = getattr(generated, "image", generated)
     return image
 
 
-def joined(images: PyTree[Float[Array, "batch height width _"]]) -> Array:
-    """Join images, or the maps of a condition, along their channels."""
+def concatenate_maps(images: PyTree[Float[Array, "batch height width _"]]) -> Array:
+    """Concatenate images, or the maps of a condition, along their channels."""
     return jnp.concatenate(jax.tree.leaves(images), axis=-1)
 
 
-def seen(
+def with_condition(
     image: Float[Array, "batch height width channels"],
     condition: PyTree[Float[Array, "batch height width _"]],
     dtype: DTypeLike,
 ) -> Array:
-    """Return an image with the maps of its condition, if any, as further channels."""
-    return joined((image, condition)).astype(dtype)
+    """Return images with the maps of their conditions, if any, as further channels."""
+    return concatenate_maps((image, condition)).astype(dtype)
 
 
-def smallest(size: int, depth: int) -> int:
-    """Return the size that, doubled `depth` times, is `size`.
+def base_size(size: int, depth: int) -> int:
+    """Return the size that gives `size` when doubled `depth` times.
 
     Raises:
-        InputError: there is none of 2 or more.
+        InputError: If there is none, or it is below 2.
     """
     base, rest = divmod(size, 2**depth)
     if depth < 1 or rest or base < 2:

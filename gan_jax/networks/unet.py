@@ -1,8 +1,8 @@
-"""The generator that makes an image of an image: pix2pix's U-Net.
+"""The U-Net generator of pix2pix, from an image or condition to an image.
 
-Isola et al. 2016, arXiv 1611.07004, appendix 6.1. It starts from the condition alone,
-its noise being the dropout of training; or from a condition and a latent, which joins
-it as maps of the size of the innermost layer.
+Isola et al. 2016, appendix 6.1 (arXiv 1611.07004). The input is a condition alone, with
+dropout as the only noise in training, or a condition and a latent. A latent joins the
+condition as coarse maps, enlarged by repetition.
 """
 
 from functools import partial
@@ -12,24 +12,31 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.layers.modules import Conv, ConvTranspose
-from gan_jax.networks.layers.normalisation import initial_weights, normalised
-from gan_jax.networks.stages import Generator, joined, smallest
+from gan_jax.networks.layers.normalisation import apply_normalised, initial_weights
+from gan_jax.networks.stages import Generator, base_size, concatenate_maps
 
-_MOST = 8  # times the width: no layer has more filters
-_LATENT_MAPS = 8  # that a latent makes
-_DROPPED = 0.5  # share of the first decoder's values, in training
+_MOST = 8  # largest number of filters of a layer, in multiples of the width
+_LATENT_MAPS = 8  # channels of the maps of a latent
+_DROPOUT = 0.5  # rate in the first decoder, in training
 
 Skips = tuple[Float[Array, "batch _ _ _"], ...]
-"""The encoder's images from the largest to the one that is next."""
+"""Activations of the encoder, from the largest to the smallest one so far."""
 
 
-class Begin(nn.Module):
-    """The condition to half its size; a latent, if any, joins it as coarse maps."""
+class EncodeCondition(nn.Module):
+    """First stage: a stride-2 convolution of the condition and the latent's maps.
+
+    Attributes:
+        features: Filters of the convolution.
+        kernel: Height and width of the kernel.
+        base: Height and width of the maps of a latent, before they are enlarged.
+        normalisation: `batch` or `none`; it determines the initial weights.
+        dtype: Type of the computations.
+    """
 
     features: int
     kernel: int
     base: int
-    """Height and width of the maps of a latent, before they are enlarged."""
     normalisation: str = "batch"
     dtype: DTypeLike = jnp.float32
 
@@ -40,10 +47,10 @@ class Begin(nn.Module):
         condition: PyTree[Float[Array, "batch height width _"]],
         train: bool,
     ) -> Skips:
-        """Encode the maps of a condition."""
+        """Return the activations of a batch of conditions and, perhaps, latents."""
         weights = initial_weights(self.normalisation)
         layer = Conv(self.features, self.kernel, 2, kernel_init=weights)
-        maps = joined(condition).astype(self.dtype)
+        maps = concatenate_maps(condition).astype(self.dtype)
         if latent is None:
             return (layer(maps),)
         scale = maps.shape[1] // self.base
@@ -53,7 +60,7 @@ class Begin(nn.Module):
 
 
 class Encode(nn.Module):
-    """Half the size: rectified, convolved, normalised; what came before is kept."""
+    """LeakyReLU 0.2, a stride-2 convolution to half the size, and normalisation."""
 
     features: int
     kernel: int
@@ -61,16 +68,16 @@ class Encode(nn.Module):
 
     @nn.compact
     def __call__(self, images: Skips, condition: PyTree, train: bool) -> Skips:
-        """Encode the smallest of the images."""
+        """Append the convolution of the smallest activation to the others."""
         layer = partial(Conv, self.features, self.kernel, 2)
         image = nn.leaky_relu(images[-1], 0.2)
-        return (*images, normalised(layer, self.normalisation, train, image))
+        return (*images, apply_normalised(layer, self.normalisation, train, image))
 
 
 class Decode(nn.Module):
-    """Twice the size: rectified, convolved, normalised, beside the encoder's image.
+    """ReLU, a transposed convolution to twice the size, and normalisation.
 
-    The first of them drops half of what it makes while it trains.
+    The first decoder has dropout in training.
     """
 
     features: int
@@ -80,17 +87,17 @@ class Decode(nn.Module):
 
     @nn.compact
     def __call__(self, images: Skips, condition: PyTree, train: bool) -> Skips:
-        """Decode the last of the images; it and its counterpart come out as one."""
+        """Replace the last two activations by the decoded one and its skip, joined."""
         *others, skip, image = images
         layer = partial(ConvTranspose, self.features, self.kernel, 2)
-        image = normalised(layer, self.normalisation, train, nn.relu(image))
+        image = apply_normalised(layer, self.normalisation, train, nn.relu(image))
         if self.first:
-            image = nn.Dropout(_DROPPED, deterministic=not train)(image)
+            image = nn.Dropout(_DROPOUT, deterministic=not train)(image)
         return (*others, jnp.concatenate([image, skip], axis=-1))
 
 
-class Paint(nn.Module):
-    """The last stage: twice the size, to the channels, then tanh."""
+class ToImage(nn.Module):
+    """Last stage: ReLU, a transposed convolution to the channels, then tanh."""
 
     channels: int
     kernel: int
@@ -100,7 +107,7 @@ class Paint(nn.Module):
     def __call__(
         self, images: Skips, condition: PyTree, train: bool
     ) -> Float[Array, "batch height width channels"]:
-        """Paint a batch of images in [-1, 1]."""
+        """Return a batch of images in [-1, 1]."""
         weights = initial_weights(self.normalisation)
         layer = ConvTranspose(self.channels, self.kernel, 2, kernel_init=weights)
         return nn.tanh(layer(nn.relu(images[-1])))
@@ -118,25 +125,26 @@ def generator(
     """Build a generator of square images from square conditions.
 
     Args:
-        size: height and width of both.
-        channels: of the images made.
-        width: filters at half the size; doubled at every halving, up to 8 times.
-        depth: how many times the size is halved, then doubled; to 2x2 pixels where it
-            is one less than the logarithm of `size`.
-        kernel: of the convolutions.
+        size: Height and width of images and conditions, base * 2^depth.
+        channels: Channels of the generated images.
+        width: Filters at half the size, doubled at every halving, up to 8 times.
+        depth: Number of times that the size is halved, and then doubled.
+        kernel: Height and width of the kernels.
         normalisation: `batch` or `none`.
-        dtype: of the computations.
+        dtype: Type of the computations.
 
     Raises:
-        InputError: where `size` is not base * 2^depth with a base of 2 or more.
+        InputError: If `size` is not base * 2^depth with a base of 2 or more.
     """
-    base = smallest(size, depth)
+    base = base_size(size, depth)
     first, *deeper = [width * min(_MOST, 2**level) for level in range(depth)]
-    stages: list[nn.Module] = [Begin(first, kernel, base, normalisation, dtype)]
+    stages: list[nn.Module] = [
+        EncodeCondition(first, kernel, base, normalisation, dtype)
+    ]
     stages += [Encode(features, kernel, normalisation) for features in deeper]
     stages += [
         Decode(features, kernel, normalisation, first=place == 0)
         for place, features in enumerate(reversed([first, *deeper][:-1]))
     ]
-    stages += [Paint(channels, kernel, normalisation)]
+    stages += [ToImage(channels, kernel, normalisation)]
     return Generator(stages, dtype)

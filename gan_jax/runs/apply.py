@@ -14,8 +14,8 @@ from gan_jax.config.command_line import command
 from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.datasets.folders import given_images
-from gan_jax.data.decode import content
+from gan_jax.data.datasets.folders import list_images
+from gan_jax.data.decode import read_file
 from gan_jax.data.user_images import Given, Image8, Prepared, Read, decoded
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
@@ -101,7 +101,7 @@ def applied_to_images(
         raise InputError(
             f"--config.images is empty: name a folder of images to {purpose}"
         )
-    found = given_images(config.images)
+    found = list_images(config.images)
     with contextlib.ExitStack() as stack:
         stack.enter_context(claimed(config, workdir, ()))
         signals = stack.enter_context(Signals())
@@ -177,7 +177,7 @@ def applied(
     application: Application[Prepared, Outcome],
     found: Sequence[Path],
     workdir: Path,
-    read: Read = content,
+    read: Read = read_file,
 ) -> Iterator[tuple[Given[Prepared], Sequence[Outcome]]]:
     """Apply a run to files, some at a time, and write an image for each.
 

@@ -20,7 +20,7 @@ from gan_jax.data.datasets.dataset import ArraySource, Dataset, Source, fingerpr
 from gan_jax.data.feed import Feed, read, resident, streamed, to_float
 from gan_jax.data.splits import partition
 from gan_jax.evaluation.features import Embedding
-from gan_jax.networks.classifier import Classifier, fitting
+from gan_jax.networks.classifier import Classifier, classifier_for
 from gan_jax.networks.compilation import compiled, run_once
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
@@ -107,7 +107,7 @@ def open_feature_network(
     if settings.epochs < 1:
         raise InputError("evaluation.classifier.epochs is 0: no classifier is trained")
     kept = broadcast(lambda: open_classifier(dataset, settings, "to measure with"))
-    return TrainedFeatureNetwork(fitting(kept["variables"]), kept)
+    return TrainedFeatureNetwork(classifier_for(kept["variables"]), kept)
 
 
 def open_classifier(
@@ -177,7 +177,7 @@ def read_classifier(path: Path) -> Mapping[str, Any]:
             raise ValueError(f"it holds no {', '.join(sorted(missing))}")
         if kept["sha256"] != digest(kept["variables"]):
             raise ValueError("its contents are not what was written")
-        fitting(kept["variables"])
+        classifier_for(kept["variables"])
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except Exception as error:  # whatever a damaged file leads to
@@ -238,7 +238,7 @@ def _train(
     with Progress(steps, 0, "classifier") as progress:
         for first in range(0, steps, _FUSED):
             count = min(_FUSED, steps - first)
-            arrays = feed.stretch(first, count, _FUSED)
+            arrays = feed.load(first, count, _FUSED)
             player, loss = advance(player, arrays, np.int32(first), np.int32(count))
             # Waiting here keeps the progress shown true.
             progress.advance(first + count, {"loss": float(loss)})

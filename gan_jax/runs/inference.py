@@ -1,4 +1,4 @@
-"""Making something of many inputs in pieces of one size, by all processes."""
+"""Generate and score many images, in chunks of one size, shared by all processes."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,18 +9,19 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.stages import image_of
-from gan_jax.tasks.task import Players, Samples, Task
+from gan_jax.tasks.task import Model, Samples
 from gan_jax.training.distributed import all_max, gathered, local_copy
-from gan_jax.training.method import Method
+from gan_jax.training.method import Condition, Images, Method
 from gan_jax.training.state import Trained, Variables
 
-_CHUNK = 100  # images generated at once
+_CHUNK = 100  # images generated or scored at once
 
 
 def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
-    """Return the indices 0 to count - 1 in pieces of `size`.
+    """Return the indices 0 to `count` - 1 in chunks of `size`.
 
-    The last one is filled by beginning again: cut what is made of them to `count`.
+    The last chunk is filled up with the first indices again: results are to be cut to
+    `count`.
     """
     for start in range(0, count, size):
         yield np.arange(start, start + size) % count
@@ -29,16 +30,18 @@ def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
 def in_chunks(
     make: Callable[[Int[np.ndarray, " size"]], PyTree[Array]], count: int, size: int
 ) -> PyTree[np.ndarray]:
-    """Make something of 0 to count - 1 in pieces of `size`; each process its share.
+    """Compute a function of the indices 0 to `count` - 1 in chunks.
+
+    Several processes share the chunks out, and all of them return all results.
 
     Args:
-        make: of the indices of a piece, arrays with a leading axis of as many; it uses
-            the devices of this process alone.
-        count: of them.
-        size: of a piece.
+        make: Function of a chunk's indices that returns arrays with a leading axis of
+            `size`. It may use the devices of this process alone.
+        count: Number of indices.
+        size: Indices in a chunk.
 
     Returns:
-        What was made of all, for all processes.
+        The arrays of all indices, with a leading axis of `count`.
     """
     pieces = [*chunks(count, size)]
     # Processes take turns, and all make as many: what is too much is cut.
@@ -61,49 +64,83 @@ def in_chunks(
 def taken(
     tree: PyTree[Array | np.ndarray], at: Int[np.ndarray, " places"] | int
 ) -> PyTree[Array | np.ndarray]:
-    """Take places, or one place, along the leading axis of every array of a tree."""
+    """Return the entries at some indices, or at one, of the leading axis of arrays."""
     return jax.tree.map(lambda leaf: leaf[at], tree)
 
 
-def make_players(method: Method, task: Task) -> Callable[[Trained], Players]:
-    """Return what turns a run's networks into players, compiled once for all of them.
+Render = Callable[[Images, Condition], Images]
+"""From what a generator makes under conditions to images as the data hold them."""
 
-    What they generate is rendered as the task's data are.
+
+def images_of(
+    method: Method, render: Render = lambda images, condition: images
+) -> Callable[[Variables, PyTree[Array], Condition], Images]:
+    """Return `generate(variables, latents, conditions)`, pure and compilable.
+
+    Args:
+        method: The method of the run, whose generator it is.
+        render: Of the run's task.
     """
 
-    def generate_chunk(
-        variables: Variables, key: PRNGKeyArray, condition: PyTree[Array]
-    ) -> Float[Array, "batch height width channels"]:
-        latent = method.latent(key, _CHUNK)
-        generated: Any = method.generator.apply(variables, latent, condition)
-        return task.render(image_of(generated), condition)
+    def generate(
+        variables: Variables, latents: PyTree[Array], conditions: Condition = None
+    ) -> Images:
+        generated: Any = method.generator.apply(variables, latents, conditions)
+        return render(image_of(generated), conditions)
 
-    run = compiled(generate_chunk)
-    judge = compiled(method.critic.apply)
+    return generate
 
-    def of_networks(networks: Trained) -> Players:
+
+def make_model(
+    method: Method, render: Render = lambda images, condition: images
+) -> Callable[[Trained], Model]:
+    """Return `open_model(networks)`: a run's networks as functions of many inputs.
+
+    Each function is compiled once, for all networks of the run.
+
+    Args:
+        method: The method of the run.
+        render: Of the run's task.
+    """
+    images = images_of(method, render)
+    run = compiled(images)
+    run_critic = compiled(method.critic.apply)
+
+    @compiled
+    def run_sampled(
+        variables: Variables, key: PRNGKeyArray, conditions: Condition
+    ) -> Images:
+        return images(variables, method.latent(key, _CHUNK), conditions)
+
+    def open_model(networks: Trained) -> Model:
         generator, critic = local_copy((networks.generator, networks.critic))
 
-        def generate(
-            key: PRNGKeyArray, conditions: PyTree[Array], count: int
-        ) -> Samples:
+        def sample(key: PRNGKeyArray, conditions: Condition, count: int) -> Samples:
             def piece(at: Int[np.ndarray, " size"]) -> Array:
                 fresh = jax.random.fold_in(key, at[0])
-                return run(generator, fresh, taken(conditions, at))
+                return run_sampled(generator, fresh, taken(conditions, at))
 
-            images: Samples = in_chunks(piece, count, _CHUNK)
-            return images
+            return in_chunks(piece, count, _CHUNK)
+
+        def generate(
+            latents: PyTree[Array], conditions: Condition = None, chunk: int = _CHUNK
+        ) -> Samples:
+            count = len(jax.tree.leaves((latents, conditions))[0])
+            return in_chunks(
+                lambda at: run(generator, *taken((latents, conditions), at)),
+                count,
+                chunk,
+            )
 
         def score(
-            images: Samples, conditions: PyTree[Array]
+            images: Samples, conditions: Condition = None
         ) -> Float[np.ndarray, "count ..."]:
-            scores: Samples = in_chunks(
-                lambda at: judge(critic, images[at], taken(conditions, at)),
+            return in_chunks(
+                lambda at: run_critic(critic, *taken((images, conditions), at)),
                 len(images),
                 _CHUNK,
             )
-            return scores
 
-        return Players(generate, score)
+        return Model(sample, generate, score)
 
-    return of_networks
+    return open_model

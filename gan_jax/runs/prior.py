@@ -16,19 +16,17 @@ from gan_jax.config.errors import InputError
 from gan_jax.config.keys import nested
 from gan_jax.data.feed import Batch, Images, read
 from gan_jax.data.splits import Part
-from gan_jax.networks.compilation import compiled
 from gan_jax.networks.packing import Packed
 from gan_jax.report.terminal import say
-from gan_jax.runs.inference import in_chunks, taken
+from gan_jax.runs.inference import make_model
 from gan_jax.runs.workdir import read_summary
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.method import Example, Method
-from gan_jax.training.state import Trained, TrainState, Variables, digest, trained
+from gan_jax.training.state import Trained, TrainState, digest, trained
 from gan_jax.training.step import initial_state
 
 PRIOR_FOLDER = "prior"
 _REAL = 1000  # images that tell how a critic scores real ones
-_CHUNK = 100  # scored at once
 
 
 class Prior(NamedTuple):
@@ -48,26 +46,25 @@ class Prior(NamedTuple):
 
 
 def measure_real_score(
-    method: Method, critic: Variables, parts: Callable[[], Mapping[str, Part]]
+    method: Method, networks: Trained, parts: Callable[[], Mapping[str, Part]]
 ) -> float:
     """Return a critic's median score of validation images, if anything is to read it.
 
     Args:
-        method: of the run.
-        critic: its variables.
-        parts: opens the data of the run; not called where the objective is not paired.
+        method: The method of the run.
+        networks: The networks of the run.
+        parts: Opens the data of the run; not called where the objective is not paired.
+
+    Returns:
+        The score; NaN where the objective is not paired, or the critic sees several
+        images at once.
     """
     if not method.objective.paired or isinstance(method.critic, Packed):
         return math.nan
     example = unseen_example(method, parts()["validation"])
-    count = len(example.real)
-    score = compiled(method.critic.apply)
-    scores = in_chunks(
-        lambda at: score(critic, *taken((example.real, example.real_condition), at)),
-        count,
-        _CHUNK,
-    )
-    return float(np.median(scores.reshape(count, -1).mean(axis=1)))
+    model = make_model(method)(networks)
+    scores = model.score(example.real, example.real_condition)
+    return float(np.median(scores.reshape(len(example.real), -1).mean(axis=1)))
 
 
 def unseen_example(method: Method, part: Part) -> Example:
@@ -175,7 +172,7 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
     if real_score is None:
         parts = functools.partial(datasets.parts, config)
         try:
-            real_score = measure_real_score(method, networks.critic, parts)
+            real_score = measure_real_score(method, networks, parts)
         except InputError:  # whoever needs it says so; others do without the data
             real_score = math.nan
     return Prior(

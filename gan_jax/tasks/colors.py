@@ -24,7 +24,7 @@ from gan_jax.networks import classifier
 from gan_jax.report.page import Card
 from gan_jax.tasks.cards import fid_card
 from gan_jax.tasks.plates.colors import plate, published
-from gan_jax.tasks.task import Asked, Players, Samples, Task, Told
+from gan_jax.tasks.task import Asked, Model, Samples, Task, Told
 from gan_jax.training.method import Example, LossInputs, Term
 
 TEACHER = "teacher"
@@ -104,14 +104,14 @@ def ask(part: Part, key: PRNGKeyArray, count: int) -> Asked:
 
 
 def comparison(
-    players: Mapping[str, Players], part: Part, key: PRNGKeyArray
+    models: Mapping[str, Model], part: Part, key: PRNGKeyArray
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draw images grey, as each generator colorizes them, and as they are."""
     asked = ask(part, key, 4 * _ROWS)
     truth = _truth(asked)
     made = {
-        name: each.generate(key, asked.condition, len(truth))
-        for name, each in players.items()
+        name: each.sample(key, asked.condition, len(truth))
+        for name, each in models.items()
     }
     return plate(
         {"grey": _grey(asked, part), **made, "true colours": truth},
@@ -119,15 +119,13 @@ def comparison(
     )
 
 
-def _picture(
-    players: Players, part: Part, key: PRNGKeyArray
-) -> UInt8[np.ndarray, "h w 3"]:
-    return comparison({"colorized": players}, part, key)
+def _picture(model: Model, part: Part, key: PRNGKeyArray) -> UInt8[np.ndarray, "h w 3"]:
+    return comparison({"colorized": model}, part, key)
 
 
 def _class_distribution(inputs: LossInputs) -> Float[Array, "batch"]:
     variables = inputs.frozen[TEACHER]
-    teacher = classifier.fitting(variables)
+    teacher = classifier.classifier_for(variables)
     wanted: Any = teacher.apply(variables, inputs.condition)
     return class_distribution(inputs.generated.logits, wanted.logits)
 

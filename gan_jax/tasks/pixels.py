@@ -21,7 +21,7 @@ from gan_jax.losses.reconstruction import pixel_fidelity
 from gan_jax.report.page import Card, Table
 from gan_jax.tasks.cards import diversity_card, fid_card
 from gan_jax.tasks.plates.constraints import constraint_grid
-from gan_jax.tasks.task import Asked, Players, Score, Task, Told
+from gan_jax.tasks.task import Asked, Model, Score, Task, Told
 from gan_jax.training.method import Example, LossInputs, Term
 
 CONSTRAINT_SHARE = 0.2
@@ -102,13 +102,13 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
         return Asked(condition, np.asarray(images))
 
     def picture(
-        players: Players, part: Part, key: PRNGKeyArray
+        model: Model, part: Part, key: PRNGKeyArray
     ) -> UInt8[np.ndarray, "h w 3"]:
         columns = 6
         keys = jax.random.split(key)
         condition, originals = ask(part, keys[0], _ROWS)
         repeated = jax.tree.map(lambda maps: jnp.repeat(maps, columns, 0), condition)
-        generated = players.generate(keys[1], repeated, _ROWS * columns)
+        generated = model.sample(keys[1], repeated, _ROWS * columns)
         return constraint_grid(
             np.asarray(condition.values),
             np.asarray(condition.mask),
@@ -117,18 +117,18 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
         )
 
     def comparison(
-        players: Mapping[str, Players], part: Part, key: PRNGKeyArray
+        models: Mapping[str, Model], part: Part, key: PRNGKeyArray
     ) -> UInt8[np.ndarray, "h w 3"]:
         """Draw what each of several generators makes of the same known pixels."""
         keys = jax.random.split(key)
         condition, originals = ask(part, keys[0], _ROWS)
-        made = [each.generate(keys[1], condition, _ROWS) for each in players.values()]
+        made = [each.sample(keys[1], condition, _ROWS) for each in models.values()]
         return constraint_grid(
             np.asarray(condition.values),
             np.asarray(condition.mask),
             np.stack(made, axis=1),
             original=originals,
-            titles=list(players),
+            titles=list(models),
         )
 
     return Task(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray, UInt8
 
-from gan_jax.data.datasets.mixtures import Mixture, draw
+from gan_jax.data.datasets.mixtures import Mixture, sample
 from gan_jax.data.feed import read
 from gan_jax.data.splits import Part
 from gan_jax.evaluation import modes
@@ -16,7 +16,7 @@ from gan_jax.report.page import Card
 from gan_jax.tasks import samples
 from gan_jax.tasks.cards import diversity_card
 from gan_jax.tasks.plates.planes import plane
-from gan_jax.tasks.task import Players, Samples, Task
+from gan_jax.tasks.task import Model, Samples, Task
 
 _SHOWN = 2000  # points of a picture
 
@@ -27,7 +27,7 @@ class MixtureFeatures:
     def __init__(self, mixture: Mixture):
         """Judge points of a mixture, which share one standard deviation."""
         self._mixture = mixture
-        drawn, drawn_modes = draw(mixture, 10_000, seed=2)
+        drawn, drawn_modes = sample(mixture, 10_000, seed=2)
         found = self(_pixels(drawn)).probabilities
         assert found is not None
         _, *arrays = mixture
@@ -74,14 +74,12 @@ def task(mixture: Mixture) -> Task:
     )
 
 
-def _picture(
-    players: Players, part: Part, key: PRNGKeyArray
-) -> UInt8[np.ndarray, "h w 3"]:
+def _picture(model: Model, part: Part, key: PRNGKeyArray) -> UInt8[np.ndarray, "h w 3"]:
     real = np.asarray(read(part["real"], np.arange(_SHOWN)).image)
     return plane(
         _coordinates(real),
-        _coordinates(players.generate(key, None, _SHOWN)),
-        lambda points: players.score(_pixels(points), None).reshape(-1),
+        _coordinates(model.sample(key, None, _SHOWN)),
+        lambda points: model.score(_pixels(points), None).reshape(-1),
     )
 
 

@@ -12,7 +12,7 @@ from gan_jax.data.splits import Part
 from gan_jax.report.grids import tile, to_uint8
 from gan_jax.report.page import Card
 from gan_jax.tasks.cards import diversity_card, fid_card
-from gan_jax.tasks.task import Asked, Players, Task
+from gan_jax.tasks.task import Asked, Model, Task
 from gan_jax.training.method import Example
 
 _ROWS, _COLUMNS = 6, 12
@@ -41,10 +41,8 @@ def task() -> Task:
     )
 
 
-def _picture(
-    players: Players, part: Part, key: PRNGKeyArray
-) -> UInt8[np.ndarray, "h w 3"]:
-    images = to_uint8(players.generate(key, None, _ROWS * _COLUMNS))
+def _picture(model: Model, part: Part, key: PRNGKeyArray) -> UInt8[np.ndarray, "h w 3"]:
+    images = to_uint8(model.sample(key, None, _ROWS * _COLUMNS))
     return tile(images.reshape(_ROWS, _COLUMNS, *images.shape[1:]), gap=3)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
+from jaxtyping import Float, PRNGKeyArray, UInt8
 
 from gan_jax.data.feed import Batch
 from gan_jax.data.splits import Part
@@ -15,14 +15,16 @@ from gan_jax.training.method import Condition, Example, Images, Term
 Samples = Float[np.ndarray, "count height width channels"]
 
 
-class Players(NamedTuple):
-    """The two trained networks as plain functions, as a picture of them needs."""
+class Model(NamedTuple):
+    """The two trained networks as functions of any number of inputs."""
 
-    generate: Callable[[PRNGKeyArray, PyTree[Array], int], Samples]
-    """`generate(key, conditions, count)`: that many images from fresh latents, one
-    under each condition; the conditions are None where the task has none."""
-    score: Callable[[Samples, PyTree[Array]], Float[np.ndarray, "count ..."]]
-    """`score(images, conditions)`: the critic's raw scores."""
+    sample: Callable[[PRNGKeyArray, Condition, int], Samples]
+    """`sample(key, conditions, count)`: images from fresh latents, one under each
+    condition; the conditions are None where the task has none."""
+    generate: Callable[..., Samples]
+    """`generate(latents, conditions=None, chunk=100)`: images of given latents."""
+    score: Callable[..., Float[np.ndarray, "count ..."]]
+    """`score(images, conditions=None)`: the critic's raw scores."""
 
 
 class Asked(NamedTuple):
@@ -74,7 +76,7 @@ class Task(NamedTuple):
     """What tells the data apart; None = a classifier trained on it."""
     criterion: Sequence[str]
     """The measures, small for good, by which the best epoch is chosen."""
-    picture: Callable[[Players, Part, PRNGKeyArray], UInt8[np.ndarray, "h w 3"]]
+    picture: Callable[[Model, Part, PRNGKeyArray], UInt8[np.ndarray, "h w 3"]]
     """A plate to look at: what the networks make or think."""
     cards: Callable[[Mapping[str, Any]], Sequence[Card]]
     """The key figures for the report from the metrics."""
@@ -97,14 +99,12 @@ class Task(NamedTuple):
     )
     """`published_along(dataset)`: published figures by the task's weight, then by
     measure, for a study that sweeps it."""
-    figures: Callable[[Players, Part, PRNGKeyArray], Sequence[Figure]] = (
-        lambda players, part, key: ()
+    figures: Callable[[Model, Part, PRNGKeyArray], Sequence[Figure]] = (
+        lambda model, part, key: ()
     )
     """Further plots of the networks of the best epoch, for the report."""
     comparison: (
-        Callable[
-            [Mapping[str, Players], Part, PRNGKeyArray], UInt8[np.ndarray, "h w 3"]
-        ]
+        Callable[[Mapping[str, Model], Part, PRNGKeyArray], UInt8[np.ndarray, "h w 3"]]
         | None
     ) = None
     """A plate of several generators' images side by side, by name."""

@@ -19,7 +19,7 @@ from gan_jax.evaluation.variogram import variogram_error, variograms
 from gan_jax.report.page import Figure
 from gan_jax.tasks import pixels
 from gan_jax.tasks.plates.wells import lags_figure, realisation_grid
-from gan_jax.tasks.task import Asked, Players, Samples, Task
+from gan_jax.tasks.task import Asked, Model, Samples, Task
 
 _ROWS, _REALISATIONS = 5, 64  # sets of wells on a plate, and images for each
 _COMPARED = 500  # images whose variograms are averaged
@@ -35,11 +35,11 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
     plain = pixels.task(draw_mask, weight)
 
     def picture(
-        players: Players, part: Part, key: PRNGKeyArray
+        model: Model, part: Part, key: PRNGKeyArray
     ) -> UInt8[np.ndarray, "h w 3"]:
         keys = jax.random.split(key)
         asked = plain.ask(part, keys[0], _ROWS)
-        made = _realisations(players, asked, keys[1])
+        made = _realisations(model, asked, keys[1])
         return realisation_grid(
             np.asarray(asked.condition.values),
             np.asarray(asked.condition.mask),
@@ -47,10 +47,10 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
             made,
         )
 
-    def figures(players: Players, part: Part, key: PRNGKeyArray) -> Sequence[Figure]:
+    def figures(model: Model, part: Part, key: PRNGKeyArray) -> Sequence[Figure]:
         keys = jax.random.split(key)
         asked = plain.ask(part, keys[0], _COMPARED)
-        made = players.generate(keys[1], asked.condition, _COMPARED)
+        made = model.sample(keys[1], asked.condition, _COMPARED)
         lags = _lags(made)
         source = part["real"]
         first = np.arange(min(_COMPARED, len(source)))
@@ -93,13 +93,13 @@ def _grey(channels: int) -> int:
 
 
 def _realisations(
-    players: Players, asked: Asked, key: PRNGKeyArray
+    model: Model, asked: Asked, key: PRNGKeyArray
 ) -> Float[np.ndarray, "rows realisations height width 1"]:
     repeated = jax.tree.map(
         lambda maps: jnp.repeat(maps, _REALISATIONS, axis=0), asked.condition
     )
     rows = len(_truth(asked))
-    made = players.generate(key, repeated, rows * _REALISATIONS)
+    made = model.sample(key, repeated, rows * _REALISATIONS)
     return made.reshape(rows, _REALISATIONS, *made.shape[1:])
 
 

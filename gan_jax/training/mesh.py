@@ -8,7 +8,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, PyTree
 
 from gan_jax.config.errors import InputError
-from gan_jax.data.feed import Layout
+from gan_jax.data.feed import Placement
 from gan_jax.training.distributed import is_multiprocess
 
 
@@ -34,9 +34,9 @@ def make_mesh(batch_size: int) -> jax.sharding.Mesh:
     )
 
 
-def layout_over(mesh: jax.sharding.Mesh, batch_size: int) -> Layout:
+def placement_over(mesh: jax.sharding.Mesh, batch_size: int) -> Placement:
     """Lay the arrays of a feed over a mesh."""
-    return Layout(
+    return Placement(
         functools.partial(replicated, mesh),
         functools.partial(_stretched, mesh),
         _share(mesh, batch_size),

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree
 
+from gan_jax.data.feed import Feed
 from gan_jax.training.state import TrainState
 from gan_jax.training.updates import Log
 
@@ -51,6 +52,32 @@ def member(population: Population, index: int) -> TrainState:
     step, critic_step, runs = population
     own = jax.tree.map(lambda leaf: leaf[index], runs)
     return TrainState(step=step, critic_step=critic_step, **own)
+
+
+def members(state: TrainState | Population) -> list[TrainState]:
+    """Return the runs of a population; of a run alone, itself."""
+    if isinstance(state, TrainState):
+        return [state]
+    count = len(jax.tree.leaves(state.runs)[0])
+    return [member(state, index) for index in range(count)]
+
+
+def stretches(feeds: Sequence[Feed]) -> Callable[[int, int, int], PyTree]:
+    """Return the `load` of a run's feed, or that of several runs side by side."""
+    if len(feeds) == 1:
+        return feeds[0].load
+    last: list[PyTree] = []
+    stacked: PyTree = None
+
+    def load(first: int, count: int, room: int) -> PyTree:
+        nonlocal last, stacked
+        arrays = [feed.load(first, count, room) for feed in feeds]
+        # A resident feed gives the same arrays every time: they are stacked once.
+        if [*map(id, arrays)] != [*map(id, last)]:
+            last, stacked = arrays, side_by_side(arrays)
+        return stacked
+
+    return load
 
 
 def side_by_side(trees: Sequence[Tree]) -> Tree:

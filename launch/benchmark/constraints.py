@@ -29,7 +29,7 @@ from gan_jax.apps.train.setup import prepare as assemble
 from gan_jax.build import searches
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.measures import measures
-from gan_jax.runs.inference import make_players
+from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import Prior, open_prior
 from gan_jax.search.completion import Observation, Terms, completion_loss, for_one
 from gan_jax.search.latent import Search, prepare
@@ -66,12 +66,12 @@ def main() -> None:
         parser.error("the two runs have different data")
     evaluation = Evaluation(this)
     asked = this.task.ask(this.parts["test"], jax.random.key(_KEY), options.count)
-    players = make_players(this.method, this.task)(conditional.networks)
+    model = make_model(this.method, this.task.render)(conditional.networks)
     key = jax.random.key(_KEY + 1)
     search = options.iterations, options.restarts, options.slots
     falling = optax.cosine_decay_schedule(0.03, options.iterations)
     ways: Mapping[str, Callable[[], Samples]] = {
-        "conditional generator": lambda: players.generate(
+        "conditional generator": lambda: model.sample(
             key, asked.condition, options.count
         ),
         "latent search, Adam": searching(prior, asked, optax.adam(falling), *search),

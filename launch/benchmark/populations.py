@@ -60,7 +60,7 @@ def time_forms(place: str, runs: int, steps: int, repeats: int) -> dict[str, flo
         for seed in range(runs)
     ]
     batch = feeds[0].batch
-    arrays = [feed.stretch(0, 1, 1) for feed in feeds]
+    arrays = [feed.load(0, 1, 1) for feed in feeds]
     begin = jax.jit(
         lambda key, own: initial_state(method, key, batch(own, jnp.int32(0)))
     )

@@ -131,7 +131,7 @@ def time_step(
             calls["torch_compiled"] = module.make_step(
                 config, work.images, compiled=True
             )
-    with mock.patch.object(convolutions, "runs_by_phases", lambda: False):
+    with mock.patch.object(convolutions, "use_cpu_forms", lambda: False):
         direct = work.lowered()
         if "flax" in peers:
             calls["flax"] = work.calling(direct.compile())
@@ -166,7 +166,7 @@ class _Work:
         self.streamed = streamed(sources, batch_size, seed=0)
         self.method = methods.method(config, task, channels, classes)
         self.batch_size = batch_size
-        self.arrays = self.resident.stretch(0, 1, 1)
+        self.arrays = self.resident.load(0, 1, 1)
         self.state = jax.jit(self._begin)(jax.random.key(0), self.arrays)
 
     def _begin(self, key: PRNGKeyArray, arrays: PyTree) -> TrainState:
@@ -203,13 +203,13 @@ class _Work:
         """Return the call that makes some steps as training does, and reads ahead."""
         fused = compiled(make_stretch(make_step(self.method, feed.batch), FUSED))
         steps = itertools.count(0, FUSED)
-        arrays = feed.stretch(next(steps), FUSED, FUSED)
+        arrays = feed.load(next(steps), FUSED, FUSED)
         state = self.state
 
         def call() -> None:
             nonlocal arrays, state
             state, logs = fused(state, arrays, jnp.int32(FUSED), self.frozen)
-            arrays = feed.stretch(next(steps), FUSED, FUSED)
+            arrays = feed.load(next(steps), FUSED, FUSED)
             jax.block_until_ready(logs)
 
         return call

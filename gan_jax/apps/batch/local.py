@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gan_jax.apps.batch.workers import Row, Work, open_work
-from gan_jax.data.decode import content
+from gan_jax.data.decode import read_file
 
 UNDER_WAY = 3  # blocks at once, in one process
 TICK = 0.2  # seconds between looks at the signals
@@ -54,7 +54,7 @@ def _in_threads(
             waiting: set[Future[list[Row]]] = set()
             while True:
                 for block in itertools.islice(blocks, UNDER_WAY - len(waiting)):
-                    waiting.add(pool.submit(work.apply, block, content))
+                    waiting.add(pool.submit(work.apply, block, read_file))
                 if not waiting:
                     return
                 done, waiting = wait(waiting, TICK, FIRST_COMPLETED)

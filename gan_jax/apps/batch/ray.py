@@ -21,11 +21,11 @@ import pyarrow as pa
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
+from gan_jax.apps.batch.file_contents import read_contents
 from gan_jax.apps.batch.local import TICK, UNDER_WAY, Engine
 from gan_jax.apps.batch.table import as_table, schema
 from gan_jax.apps.batch.workers import Row, open_work
 from gan_jax.config.errors import EXPECTED, InputError
-from gan_jax.data.datasets.contents import read_contents
 from gan_jax.data.decode import BrokenImageError
 from gan_jax.runs.startup import keep_compiled, keep_memory
 

@@ -15,7 +15,7 @@ from gan_jax.apps.batch.local import Engine
 from gan_jax.apps.batch.table import Parts, printable
 from gan_jax.apps.batch.workers import Row
 from gan_jax.config.errors import InputError
-from gan_jax.data.datasets.folders import given_images
+from gan_jax.data.datasets.folders import list_images
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
@@ -56,7 +56,7 @@ def run(
     """
     began = time.monotonic()
     _check(config, out)
-    found = given_images(config.images)
+    found = list_images(config.images)
     with started(config, out) as engine, claimed(config, out, (), "--out"):
         work = engine.work
         parts = Parts(out / "results", work.columns, work.prior["parameters_sha256"])

@@ -14,28 +14,26 @@ from ml_collections import ConfigDict
 from gan_jax.apps.train.setup import Run
 from gan_jax.build import methods
 from gan_jax.build import networks as architectures
-from gan_jax.config.errors import InputError, Interrupted
+from gan_jax.config.errors import InputError
 from gan_jax.config.names import look_up
 from gan_jax.data.datasets.dataset import ArraySource, in_memory, select
 from gan_jax.data.feed import Feed, resident
 from gan_jax.losses import adversarial
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.journal import Journal
-from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
+from gan_jax.runs.loop import due, iterate, save_checkpoint, write_logs
 from gan_jax.runs.prior import Prior
 from gan_jax.runs.signals import Signals
 from gan_jax.search.collaboration import Collaboration
 from gan_jax.search.refinement import Observation
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.logs import check, due
-from gan_jax.training.mesh import layout_over
+from gan_jax.training.mesh import placement_over
 from gan_jax.training.method import Method
 from gan_jax.training.shaping import Lesson, shape
 from gan_jax.training.state import Player, Variables
 from gan_jax.training.step import initial_state
-
-_FIRST_STEPS = 20  # each of them is logged
+from gan_jax.training.updates import Log
 
 
 class Snapshot(NamedTuple):
@@ -84,7 +82,7 @@ def drawn_lessons(this: Run, count: int, seed: int) -> Lessons:
         return Lesson(example, latents, Observation(example.condition))
 
     epoch = max(1, len(part["real"]) // batch)
-    return Lessons(lambda step: feed.stretch(step, 1, 1), lesson, epoch, key)
+    return Lessons(lambda step: feed.load(step, 1, 1), lesson, epoch, key)
 
 
 def searched_lessons(
@@ -114,7 +112,7 @@ def searched_lessons(
         return Lesson(example, latents[at], Observation(None, example.real, masks[at]))
 
     epoch = max(1, len(images) // this.config.batch_size)
-    return Lessons(lambda step: (feed.stretch(step, 1, 1), beside), lesson, epoch, key)
+    return Lessons(lambda step: (feed.load(step, 1, 1), beside), lesson, epoch, key)
 
 
 def _resident(this: Run, sources: dict[str, Any], seed: int) -> Feed:
@@ -123,7 +121,7 @@ def _resident(this: Run, sources: dict[str, Any], seed: int) -> Feed:
         {role: in_memory(source) for role, source in sources.items()},
         size,
         seed,
-        layout_over(this.mesh, size),
+        placement_over(this.mesh, size),
     )
 
 
@@ -169,7 +167,7 @@ def shape_critic(
     refiner: Variables | None = None,
     annealed: bool = False,
 ) -> list[Snapshot]:
-    """Shape a critic, or go on with it; the loop, read top to bottom.
+    """Shape a critic, or continue shaping it.
 
     Statistics of batch normalisation are the running ones of its updates, half of real
     images and half of refined ones; they are not taken anew.
@@ -205,7 +203,7 @@ def shape_critic(
         name: jnp.float32(term.weight) for name, term in method.critic_terms.items()
     }
 
-    def advance(
+    def update(
         critic: Player, others: PyTree, arrays: PyTree, step: Int[Array, ""]
     ) -> Any:
         generator, refiner = others
@@ -213,7 +211,7 @@ def shape_critic(
         key = _keys(lessons.key, step)[2]
         return shape(method, who, generator, critic, weights, lesson, key, refiner)
 
-    run = compiled(advance, out_shardings=everywhere)
+    run = compiled(update, out_shardings=everywhere)
     others = jax.device_put((prior.networks.generator, refiner), everywhere)
     origin = np.frombuffer(bytes.fromhex(prior.digest), np.uint8)
     with (
@@ -241,35 +239,39 @@ def shape_critic(
             kept.wait()
         if 0 < step < marks[-1]:
             say(f"{this.workdir} continues at step {step} of {marks[-1]}")
-        title = this.workdir.name if refiner is not None else "shaping"
-        with (
-            Journal(this.workdir, step if step else None) as journal,
-            Progress(marks[-1], step, title) as progress,
-        ):
-            while step < marks[-1]:
-                arrays = lessons.arrays(step)
-                critic, log = run(critic, others, arrays, np.int32(step))
-                log = jax.device_get(log)
-                check(jax.tree.map(lambda leaf: np.asarray(leaf)[None], log), step, 1)
-                step += 1
-                progress.advance(step, log.values)
-                if step <= _FIRST_STEPS or due(step, settings.log_every):
-                    journal.write(step, log.values)
+        with Journal(this.workdir, step if step else None) as journal:
+
+            def advance(critic: Player, arrays: PyTree, first: int, count: int) -> Any:
+                return run(critic, others, arrays, np.int32(first))
+
+            def mark(step: int, critic: Player) -> Player:
                 if step in marks:
                     kept.delete(step)  # may be left by a run that was killed
                     kept.save(step, critic.variables)
                     kept.wait()
-                if due(step, settings.checkpoint_every) or step in marks:
-                    journal.flush()
-                    checkpoints.save(step, state(step, critic))
-                if signals.received and step < marks[-1]:
-                    journal.flush()
-                    checkpoints.save(step, state(step, critic))
-                    checkpoints.wait()
-                    raise Interrupted(
-                        signals.received,
-                        f"stopped at step {step}; the same command continues",
-                    )
+                return critic
+
+            def log(log: Log, first: int, count: int) -> dict[str, Any]:
+                logs = jax.tree.map(lambda leaf: np.asarray(leaf)[None], log)
+                return write_logs(journal, logs, first, count, settings.log_every)
+
+            critic, _ = iterate(
+                critic,
+                step,
+                marks[-1],
+                title=this.workdir.name if refiner is not None else "shaping",
+                read=lambda step: (1, lessons.arrays(step)),
+                prepare=lambda critic, arrays: advance,
+                log=log,
+                mark=mark,
+                saves=lambda step: (
+                    due(step, settings.checkpoint_every) or step in marks
+                ),
+                save=lambda step, critic, wait: save_checkpoint(
+                    journal, checkpoints, step, state(step, critic), wait
+                ),
+                signals=signals,
+            )
         return _snapshots(kept, epochs, marks, critic)
 
 
@@ -371,7 +373,7 @@ def _beginning(
     start = look_up(_STARTS, "shaping.start", settings.start)
     if start is None:
         key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_009)
-        batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
+        batch = this.feed.batch(this.feed.load(0, 1, 1), jnp.int32(0))
         return method, initial_state(method, key, batch).critic
     critic = dict(prior.networks.critic)
     parameters = critic.pop("params")

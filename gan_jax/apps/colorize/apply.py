@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.colorize.colorizer import Colored, Colorizer
 from gan_jax.data import color
-from gan_jax.data.decode import fit, to_numbers, with_channels
+from gan_jax.data.decode import crop_and_resize, to_float_numpy, with_channels
 from gan_jax.data.user_images import Image8
 from gan_jax.evaluation.color import colourfulness
 from gan_jax.evaluation.measure import measure
@@ -96,7 +96,7 @@ def _compared(image: Image8, colored: Colored, colorizer: Colorizer) -> Colorize
     """Compare an output with its input."""
     height, width, _ = image.shape
     light, ab = colorizer.split(colored.image)
-    made, truth = to_numbers(colored.image), to_numbers(image)
+    made, truth = to_float_numpy(colored.image), to_float_numpy(image)
     true: dict[str, float] = {}
     if _coloured(image):
         distances = np.linalg.norm(ab - colored.true_ab, axis=-1)
@@ -123,7 +123,7 @@ def _thumbnails(image: Image8, colored: Colored) -> dict[str, Image8]:
         "as given": image,
     }
     return {
-        name: with_channels(fit(version, _THUMBNAIL), 3)
+        name: with_channels(crop_and_resize(version, _THUMBNAIL), 3)
         for name, version in versions.items()
     }
 
@@ -168,7 +168,8 @@ def _conclude(
         }
     )
     columns = {
-        name: to_numbers(np.stack([each[name] for each in shown])) for name in shown[0]
+        name: to_float_numpy(np.stack([each[name] for each in shown]))
+        for name in shown[0]
     }
     drawn = plate(columns, min(6, len(shown)))
     files.write_image(workdir / "samples" / "colorized.png", drawn)

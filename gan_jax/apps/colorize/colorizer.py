@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gan_jax.data import color
-from gan_jax.data.decode import to_numbers, with_channels
+from gan_jax.data.decode import to_float_numpy, with_channels
 from gan_jax.data.user_images import Image8
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.stages import image_of
@@ -60,7 +60,7 @@ class Colorizer:
         self, image: Image8
     ) -> tuple[Float[np.ndarray, "h w 1"], Float[np.ndarray, "h w 2"]]:
         """Return the scaled lightness of an image, and its scaled ab."""
-        rgb = to_numbers(with_channels(image, 3))
+        rgb = to_float_numpy(with_channels(image, 3))
         both = self._by_pixels(self._split, rgb)
         return both[..., :1], both[..., 1:]
 

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.detect import report as pages
 from gan_jax.apps.detect.detector import Detector, anomaly, describe_run, open_detection
-from gan_jax.data.decode import fit, with_channels
+from gan_jax.data.decode import crop_and_resize, with_channels
 from gan_jax.data.feed import to_float
 from gan_jax.data.user_images import Image8
 from gan_jax.evaluation.measure import Measured
@@ -74,7 +74,9 @@ def open_scoring(
 
     return Application(
         describe_run(opened.workdir, opened.summary),
-        lambda image: fit(with_channels(image, opened.channels), data.size, data.crop),
+        lambda image: crop_and_resize(
+            with_channels(image, opened.channels), data.size, data.crop
+        ),
         _CHUNK,
         apply,
         _line,

@@ -11,9 +11,9 @@ from ml_collections import ConfigDict
 from gan_jax.apps.train.setup import Run
 from gan_jax.build import datasets
 from gan_jax.config.errors import InputError
-from gan_jax.data.datasets.classes import of_classes
+from gan_jax.data.datasets.classes import select_classes
 from gan_jax.data.datasets.dataset import Dataset, Skipped, Source, in_memory
-from gan_jax.data.datasets.loaders import recognise
+from gan_jax.data.datasets.formats import recognise
 from gan_jax.data.feed import read
 
 Images8 = UInt8[np.ndarray, "count height width channels"]
@@ -70,7 +70,7 @@ def anomalies(
     if anomaly.label:
         whole = _whole(data, without="")
         source = whole.train if whole.test is None else whole.test
-        images = in_memory(of_classes(source, anomaly.label)).images
+        images = in_memory(select_classes(source, anomaly.label)).images
         found[f"class {anomaly.label}"] = Anomalies(images, 0.0)
     for text in _names(anomaly.others):
         name, base_rate = _split(text)

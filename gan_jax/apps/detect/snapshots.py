@@ -10,7 +10,7 @@ from jaxtyping import Float
 from gan_jax.apps.detect import history
 from gan_jax.apps.detect.detector import CHUNK
 from gan_jax.apps.detect.history import History, sample
-from gan_jax.apps.train.record import HISTORY, snapshot
+from gan_jax.apps.train.outputs import HISTORY, snapshot
 from gan_jax.config.errors import InputError
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.terminal import say

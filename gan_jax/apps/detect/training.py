@@ -1,5 +1,6 @@
 """How a detector D_TV is trained: where it begins, and the loop."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax.apps.detect.data import normal_images, validation_images
@@ -26,23 +27,29 @@ from gan_jax.apps.detect.total_variation import (
 from gan_jax.apps.train.setup import Run
 from gan_jax.build import methods, tasks
 from gan_jax.build import networks as architectures
-from gan_jax.config.errors import InputError, Interrupted
+from gan_jax.config.errors import InputError
 from gan_jax.config.names import look_up
 from gan_jax.evaluation.outliers import leading_components
 from gan_jax.losses import anomaly
 from gan_jax.networks import perceptron
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.journal import Journal
-from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import taken
+from gan_jax.runs.loop import (
+    due,
+    iterate,
+    save_checkpoint,
+    steps_left,
+    write_logs,
+)
 from gan_jax.runs.prior import Prior
 from gan_jax.runs.signals import Signals
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.logs import due, write_logs
 from gan_jax.training.population import Form
 from gan_jax.training.state import Variables
 from gan_jax.training.step import initial_state, make_stretch
+from gan_jax.training.updates import Log
 
 _VALIDATION = "validation/total_variation"
 
@@ -80,7 +87,7 @@ def train_detector(
     config: ConfigDict,
     signals: Signals,
 ) -> TrainedDetector:
-    """Train D_TV, or go on with it; the loop, read top to bottom.
+    """Train D_TV, or continue training it.
 
     Every `detector.every` steps the total variation is estimated on validation images
     and on images of the history that are not learned from; the best critic is kept,
@@ -120,7 +127,7 @@ def train_detector(
     )
     form: Form = "map" if jax.default_backend() == "cpu" else "vmap"
     step_of = make_detector_step(method, this.feed.batch, settings.groups, form)
-    advance = compiled(
+    stretch = compiled(
         make_stretch(step_of, config.fused_steps), out_shardings=everywhere
     )
 
@@ -151,44 +158,56 @@ def train_detector(
                 f"{this.workdir} holds a detector of another prior: {prior.workdir} "
                 "was trained anew; choose another --workdir"
             )
-        state, step, best_step = course.state, int(course.state.step), course.best_step
-        end = settings.steps
+        step, end = int(course.state.step), settings.steps
         if 0 < step < end:
             say(f"{this.workdir} continues at step {step} of {end}")
-        with (
-            Journal(this.workdir, step if step else None) as journal,
-            Progress(end, step, "detector") as progress,
-        ):
-            while step < end and step - best_step < settings.patience * settings.every:
-                count = min(config.fused_steps, end - step, _left(step, settings.every))
-                arrays = this.feed.stretch(step, count, config.fused_steps)
-                state, logs = advance(state, arrays, np.int32(count), history)
-                logs = jax.device_get(logs)
-                write_logs(journal, logs, step, count, config.log_every)
-                step += count
-                values = {name: rows[count - 1] for name, rows in logs.values.items()}
-                progress.advance(step, values)
-                looking = due(step, settings.every) or step == end
-                if looking:
-                    measured = look(state.critic.variables)
-                    journal.write(step, measured)
-                    course = course._replace(state=state)
-                    if measured[_VALIDATION] > course.best_value:
-                        best_step = step
-                        course = course._replace(
-                            best=state.critic.variables,
-                            best_step=jnp.int32(step),
-                            best_value=jnp.float32(measured[_VALIDATION]),
-                        )
-                stopping = signals.received if step < end else None
-                if looking or stopping:
-                    journal.flush()
-                    checkpoints.save(step, course._replace(state=state))
-                if stopping:
-                    checkpoints.wait()
-                    raise Interrupted(
-                        stopping, f"stopped at step {step}; the same command continues"
+        with Journal(this.workdir, step if step else None) as journal:
+
+            def read(step: int) -> tuple[int, PyTree]:
+                left = steps_left(step, settings.every)
+                count = min(config.fused_steps, end - step, left)
+                return count, this.feed.load(step, count, config.fused_steps)
+
+            def advance(
+                course: _Course, arrays: PyTree, first: int, count: int
+            ) -> tuple[_Course, Log]:
+                state, logs = stretch(course.state, arrays, np.int32(count), history)
+                return course._replace(state=state), logs
+
+            def mark(step: int, course: _Course) -> _Course:
+                if not (due(step, settings.every) or step == end):
+                    return course
+                critic = course.state.critic.variables
+                measured = look(critic)
+                journal.write(step, measured)
+                if measured[_VALIDATION] > course.best_value:
+                    course = course._replace(
+                        best=critic,
+                        best_step=jnp.int32(step),
+                        best_value=jnp.float32(measured[_VALIDATION]),
                     )
+                return course
+
+            def ended(course: _Course) -> bool:
+                waited = int(course.state.step - course.best_step)
+                return waited >= settings.patience * settings.every
+
+            course, _ = iterate(
+                course,
+                step,
+                end,
+                title="detector",
+                read=read,
+                prepare=lambda course, arrays: advance,
+                log=lambda logs, first, count: write_logs(
+                    journal, logs, first, count, config.log_every
+                ),
+                mark=mark,
+                ended=ended,
+                saves=lambda step: due(step, settings.every),
+                save=functools.partial(save_checkpoint, journal, checkpoints),
+                signals=signals,
+            )
     if len(normal) * config.anomaly.false_positive_rate < 1:
         say(
             f"{len(normal)} validation images are too few for a threshold that leaves "
@@ -224,11 +243,6 @@ def first_scale(
     return Scale()
 
 
-def _left(step: int, every: int) -> int:
-    """Return how many steps are left to the next multiple of `every`."""
-    return every - step % every
-
-
 class Start(NamedTuple):
     """Where a detector's critic begins."""
 
@@ -243,7 +257,7 @@ class Start(NamedTuple):
 
 def _fresh(this: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Variables:
     key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_019)
-    batch = this.feed.batch(this.feed.stretch(0, 1, 1), jnp.int32(0))
+    batch = this.feed.batch(this.feed.load(0, 1, 1), jnp.int32(0))
     return initial_state(prior.method, key, batch).critic.variables
 
 

@@ -15,15 +15,15 @@ from scipy import ndimage
 
 from gan_jax.build import datasets
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.datasets.folders import given_images, image_files
+from gan_jax.data.datasets.folders import image_files, list_images
 from gan_jax.data.decode import (
-    FRAME,
-    FRAMED,
+    PADDED_SIZES,
+    PADDING,
     BrokenImageError,
+    crop_and_resize,
     decode,
-    fit,
-    to_numbers,
-    unfit,
+    to_float_numpy,
+    undo_resize,
     with_channels,
 )
 from gan_jax.data.feed import read
@@ -105,7 +105,7 @@ def files(
     Raises:
         InputError: there is no such folder, or no image in it.
     """
-    found = given_images(images)
+    found = list_images(images)
     return read_files(found, cutter(masks, size, channels, seed))
 
 
@@ -205,8 +205,8 @@ def _cover(hole: Hole, key: PRNGKeyArray, image: Image8, size: int) -> Known:
 
 def _cells(side: int, size: int) -> Int[np.ndarray, " side"]:
     """Return in which of `size` pixels each of `side` pixels has its centre."""
-    if (side, size) == FRAMED:
-        return np.arange(side) + FRAME
+    if (side, size) == PADDED_SIZES:
+        return np.arange(side) + PADDING
     return ((np.arange(side) + 0.5) * size / side).astype(int)
 
 
@@ -267,16 +267,16 @@ def reduced(target: MaskedImage, size: int) -> Reduced:
         filled = image[tuple(nearest)]
     mask = _reduce_mask(known, size)[..., None]
     return Reduced(
-        to_numbers(fit(filled, size)),
+        to_float_numpy(crop_and_resize(filled, size)),
         mask.astype(np.float32),
-        to_numbers(fit(image, size)),
+        to_float_numpy(crop_and_resize(image, size)),
     )
 
 
 def _reduce_mask(known: Known, size: int) -> Bool[np.ndarray, "size size"]:
     side = len(known)
-    if (side, size) == FRAMED:
-        return np.pad(known, FRAME, mode="edge")
+    if (side, size) == PADDED_SIZES:
+        return np.pad(known, PADDING, mode="edge")
     if side < size:
         at = _cells(size, side)
         return known[at][:, at]
@@ -301,9 +301,9 @@ def restored(
     top, left, side = window(height, width)
     place = np.s_[top : top + side, left : left + side]
     image, known = target.image[place], target.known[place][..., None]
-    inside = unfit(pasted, side)
+    inside = undo_resize(pasted, side)
     if blend:
-        floats = to_numbers(inside), to_numbers(image), known.astype(np.float32)
+        floats = to_float_numpy(inside), to_float_numpy(image), known.astype(np.float32)
         inside = to_uint8(np.asarray(blending()(*floats)))
     whole = target.image.copy()
     whole[place] = np.where(known, image, inside)

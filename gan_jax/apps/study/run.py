@@ -19,12 +19,12 @@ from gan_jax.build import datasets, tasks
 from gan_jax.config.command_line import command as report_command
 from gan_jax.config.errors import DivergedError, InputError
 from gan_jax.config.keys import flatten
+from gan_jax.evaluation.correlation import rank_correlation
 from gan_jax.evaluation.measure import Measured
-from gan_jax.evaluation.tracking import tracking
 from gan_jax.report import files, terminal
 from gan_jax.report.journal import read_rows
 from gan_jax.report.terminal import say
-from gan_jax.runs.inference import make_players
+from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import open_prior
 from gan_jax.runs.summary import complete_summary
 from gan_jax.runs.workdir import another, check_workdir, claimed
@@ -91,7 +91,7 @@ def _gathered(
     """Read what a run left."""
     rows = read_rows(workdir / "metrics.jsonl")
     try:
-        follows = tracking(rows, "critic/adversarial", "validation/fid")
+        follows = rank_correlation(rows, "critic/adversarial", "validation/fid")
     except ValueError:
         follows = None
     plate = workdir / "samples" / "best.png"
@@ -213,13 +213,13 @@ def _plate(
     task = tasks.task(first)
     if task.comparison is None:
         return None
-    players = {}
+    models = {}
     for name, arm in trained.items():
         place = arm.folder(workdir, chosen[name].seed)
         prior = open_prior(str(place), "", program=first.program)
-        players[name] = make_players(prior.method, task)(prior.networks)
+        models[name] = make_model(prior.method, task.render)(prior.networks)
     return task.comparison(
-        players, datasets.parts(first)["test"], jax.random.key(first.seed)
+        models, datasets.parts(first)["test"], jax.random.key(first.seed)
     )
 
 

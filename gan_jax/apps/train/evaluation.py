@@ -19,7 +19,7 @@ from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.report.page import Figure
 from gan_jax.report.terminal import say
 from gan_jax.runs.feature_network import open_feature_network
-from gan_jax.runs.inference import make_players
+from gan_jax.runs.inference import make_model
 from gan_jax.tasks.task import Asked, Samples
 from gan_jax.training.distributed import all_succeeded
 from gan_jax.training.state import Trained
@@ -37,33 +37,31 @@ class Evaluation:
     Real images are judged once for each part of the data.
     """
 
-    def __init__(self, this: Run):
+    def __init__(self, run: Run):
         """Open the classifier; where that fails, the measures that need it do."""
-        self._this = this
+        self._run = run
         self._judge: FeatureNetwork | None = None
         self._reason = ""
         try:
-            settings = this.config.evaluation.classifier
-            self._judge = this.task.judge or open_feature_network(
-                this.dataset, settings
-            )
+            settings = run.config.evaluation.classifier
+            self._judge = run.task.judge or open_feature_network(run.dataset, settings)
         except (InputError, OSError) as error:
             self._reason = str(error)
             say(f"FID and its like cannot be measured: {error}")
         self._real: dict[tuple[str, int], Embedding] = {}
-        self._using = make_players(this.method, this.task)
+        self._open_model = make_model(run.method, run.task.render)
 
     def draw(self, networks: Trained) -> UInt8[np.ndarray, "h w 3"]:
         """Draw the task's plate on validation images, the same ones at every step."""
         key = jax.random.fold_in(self._key, 1_000_002)
-        part = self._this.parts["validation"]
-        return self._this.task.picture(self._using(networks), part, key)
+        part = self._run.parts["validation"]
+        return self._run.task.picture(self._open_model(networks), part, key)
 
     def figures(self, networks: Trained) -> Sequence[Figure]:
         """Draw the task's further plots on test images."""
         key = jax.random.fold_in(self._key, 1_000_004)
-        part = self._this.parts["test"]
-        return self._this.task.figures(self._using(networks), part, key)
+        part = self._run.parts["test"]
+        return self._run.task.figures(self._open_model(networks), part, key)
 
     def measure(self, networks: Trained, part: str, count: int) -> Measured:
         """Measure a generator on a part of the data.
@@ -74,9 +72,9 @@ class Evaluation:
             count: how many images are generated, and how many real ones at most they
                 are compared with.
         """
-        method = self._this.method
+        method = self._run.method
         keys, asked = self._ask(part, count)
-        generate = self._using(networks).generate
+        generate = self._open_model(networks).sample
         shapes = jax.tree.leaves(asked.condition)
         count = len(shapes[0]) if shapes else count
         generated = generate(keys[1], asked.condition, count)
@@ -97,11 +95,11 @@ class Evaluation:
 
     def baselines(self, part: str, count: int) -> dict[str, Measured]:
         """Measure what the task can make without a network, by name."""
-        task = self._this.task
+        task = self._run.task
         _, asked = self._ask(part, count)
         return {
             name: self.compare(
-                make(asked, self._this.parts["train"]), asked, part, count
+                make(asked, self._run.parts["train"]), asked, part, count
             )
             for name, make in task.baselines.items()
         }
@@ -123,11 +121,11 @@ class Evaluation:
             count: with how many real images at most.
             more: measures beside the task's own and those of any images.
         """
-        source = self._this.parts[part]["real"]
+        source = self._run.parts[part]["real"]
         found = measure(
             {
                 name: functools.partial(score, generated, asked)
-                for name, score in self._this.task.scores.items()
+                for name, score in self._run.task.scores.items()
             }
             | {
                 "diversity": lambda: diversity(generated[:_PAIRED]),
@@ -146,12 +144,12 @@ class Evaluation:
 
     @property
     def _key(self) -> PRNGKeyArray:
-        return jax.random.key(self._this.config.seed)
+        return jax.random.key(self._run.config.seed)
 
     def _ask(self, part: str, count: int) -> tuple[Shaped[Array, "3"], Asked]:
         """Draw what generators are asked for; with keys, the first of them spent."""
         keys = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)
-        return keys, self._this.task.ask(self._this.parts[part], keys[0], count)
+        return keys, self._run.task.ask(self._run.parts[part], keys[0], count)
 
     def _judged(
         self,
@@ -195,7 +193,7 @@ class Evaluation:
     def _judge_real(self, part: str, count: int) -> Embedding:
         if (part, count) not in self._real:
             with all_succeeded():
-                images = _images(self._this.parts[part]["real"], count)
+                images = _images(self._run.parts[part]["real"], count)
             self._real[part, count] = self._open_judge()(images)
         return self._real[part, count]
 

@@ -10,14 +10,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from gan_jax.apps.train import report as training
-from gan_jax.apps.train.epochs import Epochs
-from gan_jax.apps.train.evaluation import Evaluation
+from gan_jax.apps.train.outputs import Outputs
 from gan_jax.apps.train.recalibration import recalibrate
 from gan_jax.apps.train.setup import Run
 from gan_jax.config.keys import flatten
 from gan_jax.networks.compilation import compiled
 from gan_jax.report import files
-from gan_jax.report.journal import Rows
 from gan_jax.report.terminal import say
 from gan_jax.runs.prior import PRIOR_FOLDER, measure_real_score
 from gan_jax.runs.summary import (
@@ -27,57 +25,66 @@ from gan_jax.runs.summary import (
     parameters_digest,
 )
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.distributed import is_main, local_copy
+from gan_jax.training.distributed import is_main
 from gan_jax.training.method import Example
 from gan_jax.training.state import Trained, TrainState, trained
 
 
 def conclude(
-    this: Run,
+    outputs: Outputs,
     state: TrainState,
-    evaluation: Evaluation,
-    epochs: Epochs,
-    journal: Rows,
-    timing: Mapping[str, float],
+    timing: Mapping[str, float] | None,
     began: float,
 ) -> dict[str, Any]:
-    """Measure the best and the last epoch on the test part; write the report.
+    """Measure the best and the last epoch on the test part; write summary and report.
 
     The best epoch's measures are the run's own, because it is chosen on validation
-    images. Where none was evaluated on the way, it is the last.
+    images. Where no epoch was evaluated, the last one is the best.
+
+    Args:
+        outputs: The files of the run.
+        state: The last state.
+        timing: Rates and times of training; None where there was none.
+        began: When the run began, by `time.monotonic`.
+
+    Returns:
+        The summary.
     """
+    run, evaluation = outputs.run, outputs.evaluation
+    epochs, journal = outputs.epochs, outputs.journal
+    timing = timing or no_timing()
     rows = journal.rows
     last = int(state.step)
     chosen = epochs.best(rows, state, say) or trained(state)
     criterion = epochs.criterion(rows)
-    if criterion and len(criterion) < len(this.task.criterion):
+    if criterion and len(criterion) < len(run.task.criterion):
         say(f"the best epoch is chosen by {' and '.join(criterion)} alone")
-    count = this.config.evaluation.final_count
+    count = run.config.evaluation.final_count
     step = int(chosen.step)
     measured = {
         at: evaluation.measure(networks, "test", count)
         for at, networks in {last: trained(state), step: chosen}.items()
     }
-    real_score = keep_prior(this, chosen)
+    real_score = keep_prior(run, chosen)
     plate = evaluation.draw(chosen)
-    train_part = this.parts["train"]
+    train_part = run.parts["train"]
     # Only what a run has: most have none of them.
     more = {
         "baselines": {
             name: found.metrics | {"metrics_failed": found.failed}
             for name, found in evaluation.baselines("test", count).items()
         },
-        "teacher": this.teacher and this.teacher.describe(),
+        "teacher": run.teacher and run.teacher.describe(),
         "real_score": None if math.isnan(real_score) else real_score,
     }
     summary = complete_summary(
-        this.config,
+        run.config,
         dataset={
             "name": next(iter(train_part.values())).name,
             "split": "train",
             "count": sum(len(source) for source in train_part.values()),
             "shape": list(next(iter(train_part.values())).shape),
-            "sha256": this.digest,
+            "sha256": run.digest,
         },
         measured=measured[step],
         timing={
@@ -85,7 +92,7 @@ def conclude(
             **timing,
             "total_seconds": timing.get("total_seconds", time.monotonic() - began),
         },
-        environment=environment(this.mesh),
+        environment=environment(run.mesh),
         parameters_sha256=parameters_digest(state),
         evaluation={"split": "test", "count": count},
         steps=last,
@@ -100,42 +107,40 @@ def conclude(
     figures = evaluation.figures(chosen)
     if is_main():
         journal.flush()
-        files.write_image(this.workdir / "samples" / "best.png", plate)
+        files.write_image(run.workdir / "samples" / "best.png", plate)
         page = training.report(
-            summary, flatten(this.config), rows, plate, figures, this.task, this.workdir
+            summary, flatten(run.config), rows, plate, figures, run.task, run.workdir
         )
-        files.write_text(this.workdir / "report.html", page)
-        files.write_json(this.workdir / "summary.json", summary)
+        files.write_text(run.workdir / "report.html", page)
+        files.write_json(run.workdir / "summary.json", summary)
     return summary
 
 
 _BATCHES = 20  # on which statistics are taken anew
 
 
-def keep_prior(this: Run, chosen: Trained) -> float:
+def keep_prior(run: Run, chosen: Trained) -> float:
     """Leave the networks of a run for later use, under `<workdir>/prior`.
 
     Args:
-        this: the run.
+        run: the run.
         chosen: its best epoch.
 
     Returns:
         `Prior.real_score` of these networks.
     """
-    key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_003)
-    arrays = this.feed.stretch(0, _BATCHES, _BATCHES)
+    key = jax.random.fold_in(jax.random.key(run.config.seed), 1_000_003)
+    arrays = run.feed.load(0, _BATCHES, _BATCHES)
 
     def example(arrays: PyTree, step: Array) -> Example:
-        batch = this.feed.batch(arrays, step)
-        return this.method.present(jax.random.fold_in(key, step), batch)
+        batch = run.feed.batch(arrays, step)
+        return run.method.present(jax.random.fold_in(key, step), batch)
 
     present = compiled(example)
     examples = (present(arrays, jnp.int32(step)) for step in range(_BATCHES))
-    networks = recalibrate(this.method, chosen, examples, key)
-    with Checkpoints(this.workdir / PRIOR_FOLDER, keep=None) as kept:
+    networks = recalibrate(run.method, chosen, examples, key)
+    with Checkpoints(run.workdir / PRIOR_FOLDER, keep=None) as kept:
         for step in kept.steps:
             kept.delete(step)
         kept.save(int(networks.step), networks._asdict())
-    return measure_real_score(
-        this.method, local_copy(networks.critic), lambda: this.parts
-    )
+    return measure_real_score(run.method, networks, lambda: run.parts)

@@ -1,4 +1,4 @@
-"""Train a prior: the visible loop, then the evaluation and the report."""
+"""Train a prior: prepare, train, evaluate, report."""
 
 import contextlib
 import time
@@ -13,19 +13,27 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree, UInt32
 from ml_collections import ConfigDict
 
-from gan_jax.apps.train.population import TrainedTogether
-from gan_jax.apps.train.record import Record
+from gan_jax.apps.train.outputs import Outputs
+from gan_jax.apps.train.results import conclude
 from gan_jax.apps.train.setup import Run, prepare
 from gan_jax.apps.train.teacher import keep_teacher
-from gan_jax.config.errors import DivergedError, Interrupted
-from gan_jax.networks.compilation import run_once
-from gan_jax.report.progress import Progress
+from gan_jax.config.errors import DivergedError
+from gan_jax.networks.compilation import compiled, run_once
+from gan_jax.runs.loop import Advance, due, iterate, steps_left
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.workdir import check_shared, check_workdir, claimed
-from gan_jax.training.distributed import all_max, all_succeeded, check_same
-from gan_jax.training.logs import due
+from gan_jax.training.distributed import all_succeeded, check_same
+from gan_jax.training.mesh import replicated
+from gan_jax.training.population import (
+    Population,
+    gather,
+    make_population,
+    members,
+    stretches,
+)
 from gan_jax.training.state import TrainState
-from gan_jax.training.step import initial_state
+from gan_jax.training.step import initial_state, make_step, make_stretch
+from gan_jax.training.updates import Log
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -35,10 +43,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: the user can mend it; nothing was overwritten.
-        OSError: the disk failed; the same call continues once it is mended.
-        DivergedError: a value was not finite; the last good checkpoint is kept.
-        Interrupted: by SIGINT or SIGTERM, after saving; the same call continues.
+        InputError: The user can mend it; nothing was overwritten.
+        OSError: The disk failed; the same call continues once it is mended.
+        DivergedError: A value was not finite; the last good checkpoint is kept.
+        Interrupted: By SIGINT or SIGTERM, after saving; the same call continues.
     """
     (outcome,) = run_together([config], [workdir])
     if isinstance(outcome, DivergedError):
@@ -51,54 +59,54 @@ def run_together(
 ) -> list[dict[str, Any] | DivergedError]:
     """Train runs that differ in their seed alone, as one program where that pays.
 
-    Each is left as if it had been trained by itself. Runs that were stopped at
-    different steps are gone on with one after the other.
+    Every run ends with the same files as if it had been trained alone. Runs that were
+    stopped at different steps continue one after the other.
 
     Returns:
         The summary of each run, or why it diverged.
 
     Raises:
-        InputError, OSError, Interrupted: as `run`.
+        InputError, OSError, Interrupted: As `run`.
     """
     began = time.monotonic()
     with all_succeeded():
         pairs = [*zip(configs, workdirs, strict=True)]
-        befores = [check_workdir(*each) for each in pairs]
+        earlier = [check_workdir(*each) for each in pairs]
         runs = [prepare(*each) for each in pairs]
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
-        for this in runs:
-            check_same(this.digest, "training images")
+        for run in runs:
+            check_same(run.digest, "training images")
             with all_succeeded():
-                enter(claimed(this.config, this.workdir, this.skipped))
-            if this.teacher is not None:
-                check_same(this.teacher.kept["sha256"], "teacher")
-                keep_teacher(this.teacher, this.workdir)
+                enter(claimed(run.config, run.workdir, run.skipped))
+            if run.teacher is not None:
+                check_same(run.teacher.kept["sha256"], "teacher")
+                keep_teacher(run.teacher, run.workdir)
             with all_succeeded():
-                check_shared(this.workdir)
-        records = [enter(Record(this)) for this in runs]
+                check_shared(run.workdir)
+        outputs = [enter(Outputs(run)) for run in runs]
         signals = enter(Signals())
-        states = [record.begin(initialise(record.this)) for record in records]
+        states = [each.restore(initialise(each.run)) for each in outputs]
         outcomes: dict[int, dict[str, Any] | DivergedError] = {}
-        for crew in _crews(states):
+        for group in _groups(states):
             ended, timing = train(
-                [records[at] for at in crew], [states[at] for at in crew], signals
+                [outputs[at] for at in group], [states[at] for at in group], signals
             )
-            # At once: what stops the next crew must not cost this one its figures.
-            for at, state in zip(crew, ended, strict=True):
-                record, before = records[at], befores[at] or {}
-                outcomes[at] = record.failure or record.conclude(
-                    state, timing or before.get("timing"), began
+            # At once: what stops the next group must not cost this one its summaries.
+            for at, state in zip(group, ended, strict=True):
+                summary = earlier[at] or {}
+                outcomes[at] = outputs[at].failure or conclude(
+                    outputs[at], state, timing or summary.get("timing"), began
                 )
             began = time.monotonic()
         return [outcomes[at] for at in range(len(runs))]
 
 
-def _crews(states: Sequence[TrainState]) -> list[list[int]]:
-    """Choose which runs are trained as one program, by index.
+def _groups(states: Sequence[TrainState]) -> list[list[int]]:
+    """Return which runs are trained as one program, by index.
 
-    On accelerators all; on CPUs, which are slow at convolutions whose kernels differ
-    within a batch (`launch.benchmark.populations`), networks without any.
+    On accelerators all of them; on CPUs, which are slow at convolutions whose kernels
+    differ within a batch (`launch.benchmark.populations`), networks without any.
     """
     everyone = list(range(len(states)))
     networks = (states[0].generator.parameters, states[0].critic.parameters)
@@ -109,97 +117,122 @@ def _crews(states: Sequence[TrainState]) -> list[list[int]]:
     return [[at] for at in everyone]
 
 
-def initialise(this: Run) -> TrainState:
-    """Make the state of step 0, replicated over the mesh."""
-    arrays = this.feed.stretch(0, 1, 1)
-    everywhere = NamedSharding(this.mesh, PartitionSpec())
+def initialise(run: Run) -> TrainState:
+    """Return the state of step 0, replicated over the mesh."""
+    arrays = run.feed.load(0, 1, 1)
+    everywhere = NamedSharding(run.mesh, PartitionSpec())
 
     def init(words: UInt32[Array, "words"], arrays: PyTree) -> TrainState:
         key = jax.random.wrap_key_data(words)
-        return initial_state(this.method, key, this.feed.batch(arrays, jnp.int32(0)))
+        return initial_state(run.method, key, run.feed.batch(arrays, jnp.int32(0)))
 
     # A key as such cannot be given to several processes.
-    words = np.asarray(jax.random.key_data(jax.random.key(this.config.seed)))
+    words = np.asarray(jax.random.key_data(jax.random.key(run.config.seed)))
     state: TrainState = run_once(init, words, arrays, out_shardings=everywhere)
     return state
 
 
 def train(
-    records: Sequence[Record], states: Sequence[TrainState], signals: Signals
+    outputs: Sequence[Outputs], states: Sequence[TrainState], signals: Signals
 ) -> tuple[list[TrainState], dict[str, float] | None]:
-    """Train runs side by side to the last step: the loop, read top to bottom.
+    """Train runs of one config, but for the seed, from one step to the last.
 
-    A run that diverges is left at its last good checkpoint, and says so in its record.
+    A run that diverges stays at its last good checkpoint; its `failure` says why.
+
+    Returns:
+        The runs' last states, and rates and times of each run; None where the runs
+        were trained to the last step already.
     """
-    this = records[0].this
-    config = this.config
-    begun = step = int(states[0].step)
-    if step >= config.steps:
-        return list(states), None
-    crew = TrainedTogether(records, states)
-    schedule = this.method.critic_steps
-    # Batches in the arrays of one stretch: a single step's must fit, a boosted one's
-    # too, and more than that need not.
+    run, alone = outputs[0].run, len(outputs) == 1
+    config, begun = run.config, int(states[0].step)
+    stretch_of = stretches([each.run.feed for each in outputs])
+    # Batches in the arrays of one call: a single step's must fit, a boosted one's too,
+    # and more than that need not.
     room = max(config.fused_steps * config.critic_steps, config.critic_boost.steps)
-    critic_step = int(states[0].critic_step)
-    marks = (
-        config.fused_steps,
-        config.checkpoint_every,
-        config.sample_every,
-        config.evaluation.every,
-        config.history.every,
-    )
+    updates = np.asarray(run.method.critic_steps(np.arange(config.steps)))
+    turns = np.append(0, np.cumsum(updates))  # critic updates before each step
 
-    def stretch_from(step: int) -> tuple[int, PyTree]:
-        """Read what the steps up to the next mark need; returns also their number."""
-        nonlocal critic_step
-        end = min(config.steps, *(_next(step, every) for every in marks))
-        turns = np.cumsum(schedule(np.arange(step, end)))
-        count = int(np.searchsorted(turns, room, side="right"))
-        arrays = crew.arrays(critic_step, int(turns[count - 1]), room)
-        critic_step += int(turns[count - 1])
-        return count, arrays
+    def read(step: int) -> tuple[int, PyTree]:
+        every = (
+            config.fused_steps,
+            config.checkpoint_every,
+            config.sample_every,
+            config.evaluation.every,
+            config.history.every,
+        )
+        end = step + min(steps_left(step, each) for each in every)
+        needed = turns[step + 1 : end + 1] - turns[step]
+        count = int(np.searchsorted(needed, room, side="right"))
+        return count, stretch_of(int(turns[step]), int(needed[count - 1]), room)
 
-    state = crew.state
-    with Progress(config.steps, step, config.name) as progress:
-        count, arrays = stretch_from(step)
-        start = time.monotonic()
-        advance = crew.compile(state, arrays)
-        all_max(0)  # devices that are still compiling are not waited for long
-        compiled = idle = time.monotonic()  # idle: since when the device waits
-        host, pauses = 0.0, 0.0
-        while step < config.steps and not crew.lost:
-            host += time.monotonic() - idle
-            state, logs = advance(state, arrays, np.int32(count))
-            first, step = step, step + count
-            if step < config.steps:
-                count, arrays = stretch_from(step)  # while the device computes
-            logs = jax.device_get(logs)
-            idle = time.monotonic()
-            shown = crew.log(logs, first, step - first)
-            progress.advance(step, shown)
-            pause = time.monotonic()
-            crew.look(step, state)
-            pause = time.monotonic() - pause
-            pauses, idle = pauses + pause, idle + pause
-            stopping = all_max(signals.received or 0) if step < config.steps else 0
-            if due(step, config.checkpoint_every) or step == config.steps or stopping:
-                crew.save(step, state, wait=bool(stopping))
-            if stopping:
-                raise Interrupted(
-                    stopping, f"stopped at step {step}; the same command continues"
+    def compile_steps(state: TrainState | Population, arrays: PyTree) -> Advance:
+        everywhere = NamedSharding(run.mesh, PartitionSpec())
+        batched = NamedSharding(run.mesh, PartitionSpec("batch"))
+
+        def shard(tree: PyTree) -> PyTree:
+            return jax.tree.map(
+                lambda leaf: jax.lax.with_sharding_constraint(leaf, batched), tree
+            )
+
+        step = make_step(run.method, run.feed.batch, shard)
+        stretch: Any = make_stretch(step, config.fused_steps)
+        if not alone:
+            stretch = make_population(stretch, "vmap")
+        frozen = replicated(run.mesh, run.frozen)
+        steps = (
+            compiled(stretch, donate_argnums=0, out_shardings=everywhere)
+            .lower(state, arrays, np.int32(config.fused_steps), frozen)
+            .compile()
+        )
+        return lambda state, arrays, first, count: steps(
+            state, arrays, np.int32(count), frozen
+        )
+
+    def log(logs: Log, first: int, count: int) -> dict[str, Any]:
+        shown: dict[str, Any] = {}
+        for at, each in enumerate(outputs):
+            if each.failure is None:
+                own = (
+                    logs if alone else jax.tree.map(lambda rows, at=at: rows[at], logs)
                 )
-    seconds = time.monotonic() - compiled - pauses
+                shown = each.log(own, first, count)
+        return shown
+
+    def sound(state: Any) -> list[tuple[Outputs, TrainState]]:
+        pairs = zip(outputs, members(state), strict=True)
+        return [(each, own) for each, own in pairs if each.failure is None]
+
+    def mark(step: int, state: Any) -> Any:
+        if outputs[0].marks(step):
+            for each, own in sound(state):
+                each.mark(step, own)
+        return state
+
+    def save(step: int, state: Any, wait: bool) -> None:
+        for each, own in sound(state):
+            each.save(step, own, wait)
+
+    state, pace = iterate(
+        states[0] if alone else gather(states),
+        begun,
+        config.steps,
+        title=config.name,
+        read=read,
+        prepare=compile_steps,
+        log=log,
+        mark=mark,
+        ended=lambda state: all(each.failure for each in outputs),
+        saves=lambda step: due(step, config.checkpoint_every),
+        save=save,
+        signals=signals,
+    )
+    if pace is None:
+        return list(states), None
     # Each run's share of the time: together they are as many.
-    speed = (step - begun) / seconds * len(records)
-    return crew.members(state), {
-        "compile_seconds": (compiled - start) / len(records),
+    speed = (int(state.step) - begun) / pace.steps * len(outputs)
+    return members(state), {
+        "compile_seconds": pace.compile / len(outputs),
         "steps_per_second": speed,
         "images_per_second": speed * config.batch_size,
-        "host_share": host / seconds,
+        "host_share": pace.host,
     }
-
-
-def _next(step: int, every: int) -> int:
-    """Return the next multiple of `every` after a step; never where `every` is 0."""
-    return (step // every + 1) * every if every else step + 2**30

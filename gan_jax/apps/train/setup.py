@@ -21,7 +21,7 @@ from gan_jax.report.terminal import say
 from gan_jax.tasks.colors import TEACHER
 from gan_jax.tasks.task import Task
 from gan_jax.training.distributed import is_multiprocess
-from gan_jax.training.mesh import layout_over, make_mesh
+from gan_jax.training.mesh import make_mesh, placement_over
 from gan_jax.training.method import Method
 
 RESIDENT_LIMIT = 4 * 2**30
@@ -85,7 +85,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         parts["train"],
         config.batch_size,
         config.seed,
-        layout_over(mesh, config.batch_size),
+        placement_over(mesh, config.batch_size),
     )
     digest = hashlib.sha256()
     for source in parts["train"].values():

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from gan_jax.config.errors import InputError
 from gan_jax.data.color import grey
 from gan_jax.data.datasets.dataset import Dataset
-from gan_jax.networks.classifier import expects, fitting
+from gan_jax.networks.classifier import check_image_shape, classifier_for
 from gan_jax.runs.feature_network import (
     open_classifier,
     read_classifier,
@@ -34,7 +34,7 @@ class Teacher(NamedTuple):
     @property
     def classes(self) -> int:
         """How many classes it tells apart."""
-        return fitting(self.variables).classes
+        return classifier_for(self.variables).classes
 
     def describe(self) -> dict[str, Any]:
         """Return in a summary who it was."""
@@ -73,7 +73,8 @@ def open_teacher(config: ConfigDict, dataset: Dataset, workdir: Path) -> Teacher
     if own.exists() or settings.path:
         try:
             teacher = Teacher(read_classifier(path))
-            expects(teacher.variables, (config.data.size, config.data.size, 1))
+            size = config.data.size
+            check_image_shape(teacher.variables, (size, size, 1))
             if not teacher.kept["labels"]:
                 raise InputError(f"{path} tells quarter turns apart, not classes")
         except InputError as error:

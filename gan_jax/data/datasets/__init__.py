@@ -1,1 +1,1 @@
-"""Datasets: embedded, prepared by TFDS, folders, arrays, training images."""
+"""Datasets: embedded ones, TFDS, folders, arrays, training images, mixtures."""

@@ -1,4 +1,4 @@
-"""Images that are arrays on disk: .npz, .npy, or idx files as of MNIST."""
+"""Datasets stored as arrays: .npz, .npy, or idx files like those of MNIST."""
 
 import gzip
 import math
@@ -10,9 +10,9 @@ from jaxtyping import UInt8
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
-from gan_jax.data.decode import BrokenImageError, fit_all
+from gan_jax.data.decode import BrokenImageError, crop_and_resize_all
 
-_CLASS_LIMIT = 100_000  # labels above are identities or hashes, not classes
+_CLASS_LIMIT = 100_000  # larger labels are identities or hashes, not classes
 
 
 class _Arrays(NamedTuple):
@@ -20,24 +20,24 @@ class _Arrays(NamedTuple):
     labels: np.ndarray | None
 
 
-def arrays(path: str, size: int, crop: int = 0) -> Dataset:
-    """Read `train` and `test` arrays: .npz, .npy or idx files.
+def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
+    """Read a dataset of `train` and `test` arrays: .npz, .npy or idx files.
 
-    An .npz holds `image` and, where there are labels, `label`; an .npy holds images
-    alone; idx files are named as MNIST's, .gz or not. The path is a directory with
-    `train` and perhaps `test`, or one such file. The test files of MNIST (`t10k`)
-    without its training files serve for training. Images are [N, H, W] or
-    [N, H, W, channels] with 1 or 3 channels. Eight-bit values are taken as they are;
-    floats are scaled to 0..255 from [-1, 1] where any is negative, else from [0, 1].
-    Nothing is ever unpickled.
+    An .npz file holds `image` and, optionally, `label`; an .npy file holds images only;
+    idx files are named as those of MNIST, with or without .gz. Test files of MNIST
+    (`t10k`) without training files are read for training. Images have the shape
+    `[N, H, W]` or `[N, H, W, channels]` with 1 or 3 channels. 8-bit levels are kept.
+    Floats are scaled to levels from [-1, 1] if any value is negative, else from
+    [0, 1]. Pickled objects are never loaded.
 
     Args:
-        path: a directory or a file.
-        size: height and width of the images given.
-        crop: side of the centre square to keep before resizing; 0 keeps the largest.
+        path: Directory with `train` and, optionally, `test`, or one file.
+        size: Height and width to which images are resized.
+        crop: Side of the centre square that is kept; 0 keeps the largest square.
 
     Raises:
-        InputError: no such arrays, or another shape or range of values.
+        InputError: If there are no such arrays, or their shape, type or values are
+            wrong.
     """
     place = Path(path).expanduser()
     files = {"train": place} if place.is_file() else array_files(place)
@@ -52,9 +52,10 @@ def arrays(path: str, size: int, crop: int = 0) -> Dataset:
             _check_labels(files[part], labels, len(images))
     if len({images.shape[3:] or (1,) for images, _ in loaded.values()}) > 1:
         raise InputError(
-            f"data.path {path}: the training and test images differ in their channels"
+            f"data.path {path}: training and test images have different numbers of "
+            "channels: save both in grey or both in colour"
         )
-    # One rule for all parts: a small test part may lack negative values by chance.
+    # All parts are scaled alike: a small test part may lack negative values by chance.
     signed = any(images.min() < 0 for images, _ in loaded.values())
     highest = [labels.max() for _, labels in loaded.values() if labels is not None]
     classes = tuple(str(label) for label in range(max(highest, default=-1) + 1))
@@ -64,7 +65,9 @@ def arrays(path: str, size: int, crop: int = 0) -> Dataset:
         images, labels = loaded[part]
         images = _to_8_bits(files[part], images, signed)
         try:
-            prepared = fit_all(images.reshape(*images.shape[:3], -1), size, crop)
+            prepared = crop_and_resize_all(
+                images.reshape(*images.shape[:3], -1), size, crop
+            )
         except BrokenImageError as error:
             raise InputError(f"{files[part]}: {error}") from None
         known = None if labels is None or not classes else labels.astype(np.int32)
@@ -74,12 +77,12 @@ def arrays(path: str, size: int, crop: int = 0) -> Dataset:
 
 
 def is_array_file(file: Path) -> bool:
-    """Return by its name whether a file holds arrays of images."""
+    """Return whether a file holds arrays of images, by its name."""
     return file.suffix.lower() in (".npz", ".npy") or "idx3-ubyte" in file.name
 
 
 def array_files(place: Path) -> dict[str, Path]:
-    """Find the files of the `train` and `test` parts; none where `train` is absent."""
+    """Return the files of `train` and `test`; empty if there is no `train`."""
     for suffix in (".npz", ".npy"):
         files = {part: place / f"{part}{suffix}" for part in ("train", "test")}
         if files["train"].is_file():
@@ -112,7 +115,7 @@ def _load(file: Path) -> _Arrays:
             return _Arrays(loaded["image"], loaded.get("label"))
     except InputError:
         raise
-    except Exception as error:  # zip, gzip and header errors have no common ancestor
+    except Exception as error:  # zip, gzip and header errors share no base class
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         if "pickle" in reason:
             reason = "it holds Python objects, which are never loaded"
@@ -125,11 +128,11 @@ def _read_idx(file: Path) -> UInt8[np.ndarray, "..."]:
     raw = file.read_bytes()
     data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     if len(data) < 4 or data[:3] != b"\0\0\x08":  # 8 = unsigned bytes
-        raise ValueError("not an idx file of bytes")
+        raise ValueError("it is not an idx file of bytes")
     axes = data[3]
     shape = [int(length) for length in np.frombuffer(data, ">u4", axes, 4)]
     if len(data) != 4 + 4 * axes + math.prod(shape):
-        raise ValueError(f"{len(data)} bytes do not make an array of {shape}")
+        raise ValueError(f"its {len(data)} bytes do not fill an array of {shape}")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
@@ -141,7 +144,7 @@ def _check_images(file: Path, images: np.ndarray) -> None:
             ": move the channels last with np.moveaxis(image, 1, -1)" if first else ""
         )
         raise InputError(
-            f"{file} has images of shape {list(shape)}, which must be [N, H, W] or "
+            f"{file} has images of shape {list(shape)}; it must be [N, H, W] or "
             f"[N, H, W, channels] with 1 or 3 channels{hint}"
         )
     if images.dtype != np.uint8 and images.dtype.kind != "f":
@@ -155,7 +158,7 @@ def _check_labels(file: Path, labels: np.ndarray, count: int) -> None:
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise InputError(
             f"{file} has {count} images, but labels of shape {list(labels.shape)} and "
-            f"type {labels.dtype}: give one whole number for each image"
+            f"type {labels.dtype}: give one whole number per image"
         )
     if labels.min() < -1 or labels.max() >= _CLASS_LIMIT:
         raise InputError(

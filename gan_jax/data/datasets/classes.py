@@ -1,4 +1,4 @@
-"""Parts of a data set by class, where images are labelled."""
+"""Selection of images by class, and the union of a dataset's parts."""
 
 import numpy as np
 
@@ -12,16 +12,16 @@ from gan_jax.data.datasets.dataset import (
 )
 
 
-def of_classes(source: Source, names: str, inside: bool = True) -> Source:
-    """Take the images of some classes, or all others.
+def select_classes(source: Source, names: str, inside: bool = True) -> Source:
+    """Return the images of some classes, or of all other classes.
 
     Args:
-        source: the images; they are read into memory.
-        names: of the classes, or their numbers, joined by commas.
-        inside: whether these are wanted, or the rest.
+        source: Labelled images; they are read into memory.
+        names: Names or numbers of the classes, joined by commas.
+        inside: Whether to return the images of these classes or all others.
 
     Raises:
-        InputError: the images are not labelled, or have no such class.
+        InputError: If the images are not labelled, or there is no such class.
     """
     numbers = [_number(source, name) for name in names.split(",") if name]
     if not numbers:
@@ -35,12 +35,12 @@ def of_classes(source: Source, names: str, inside: bool = True) -> Source:
 def _number(source: Source, name: str) -> int:
     if not source.classes:
         raise InputError(
-            f"{source.name} has no labels to tell class '{name}' by: leave it empty, "
-            "or choose labelled data"
+            f"{source.name} has no labels, so class '{name}' cannot be selected: leave "
+            "the class empty, or choose labelled data"
         )
     if name in source.classes:
         return source.classes.index(name)
-    # Of classes that are called by numbers another number is none of them.
+    # Where names are numbers, another number is an unknown name, not an index.
     named = any(one.isdecimal() for one in source.classes)
     if not named and name.isdecimal() and int(name) < len(source.classes):
         return int(name)
@@ -49,8 +49,8 @@ def _number(source: Source, name: str) -> int:
     )
 
 
-def together(dataset: Dataset) -> Dataset:
-    """Make one part of a set's training and test images, and none of its own test."""
+def merge_parts(dataset: Dataset) -> Dataset:
+    """Return a dataset whose training part holds the training and the test images."""
     train, test = dataset
     if test is None:
         return dataset

@@ -1,7 +1,7 @@
-"""What every source of images gives, in memory or decoded when it is read.
+"""Sources of images, in memory or decoded on reading, and datasets of their parts.
 
-Images are 8-bit, of one square size, with 1 or 3 channels as the data have them; those
-in memory may be numbers instead, which no one scales (`mixtures`).
+Images have 8-bit levels, one square size, and 1 or 3 channels. Those in memory may be
+floats instead, which are never scaled (the points of `mixtures`).
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from jaxtyping import Float32, Int, UInt8
 
 from gan_jax.config.errors import InputError
 
-_STRETCH = 256  # images that a thread reads at a time
+_CHUNK = 256  # images that a thread reads at a time
 
 
 class Skipped(NamedTuple):
-    """An input that could not be used, and why, in one line."""
+    """An input that could not be used, with the reason in one line."""
 
     path: str
     reason: str
@@ -37,15 +37,16 @@ class Example(NamedTuple):
 
 @runtime_checkable
 class Source(Protocol):
-    """What the feed reads: images by index, all of one shape."""
+    """Images by index, all of one shape."""
 
     name: str
-    """E.g. `digits`, `fashion_mnist`, the name of a folder."""
+    """Name of the dataset or folder, e.g. `digits` or `fashion_mnist`."""
     shape: tuple[int, int, int]
-    """Height, width, channels."""
+    """Height, width and channels of each image."""
     classes: tuple[str, ...]
-    """Names of the classes, none where the images are not labelled."""
+    """Names of the classes; empty if the images are not labelled."""
     skipped: tuple[Skipped, ...]
+    """Inputs that could not be used."""
 
     def __len__(self) -> int:
         """Count the images."""
@@ -55,15 +56,16 @@ class Source(Protocol):
 
 
 class Dataset(NamedTuple):
-    """A data set as its authors publish it."""
+    """A dataset with its official parts."""
 
     train: Source
+    """Official training part."""
     test: Source | None
-    """None where the set has no test part of its own."""
+    """Official test part; None if there is none."""
 
 
 class ArraySource:
-    """Images in memory: `images` as uint8 or float32, `labels` as int32 or None."""
+    """A source of images in memory: `images` in uint8 or float32, `labels` in int32."""
 
     def __init__(
         self,
@@ -95,7 +97,7 @@ class ArraySource:
 
 
 class LazySource:
-    """Images that are decoded when they are read: `read(indices)` gives some."""
+    """A source of images that are decoded on reading, by `read(indices)`."""
 
     def __init__(
         self,
@@ -121,21 +123,21 @@ class LazySource:
         """Read one image.
 
         Raises:
-            InputError: it can no longer be read.
+            InputError: If the image can no longer be read.
         """
         return self.take([index])[0]
 
     def take(self, indices: Sequence[int]) -> list[Example]:
-        """Read some images at once.
+        """Read several images at once.
 
         Raises:
-            InputError: one can no longer be read.
+            InputError: If an image can no longer be read.
         """
         return self._read([self._positions[index] for index in indices])
 
 
 def select(source: Source, indices: Int[np.ndarray, "count"]) -> Source:
-    """Take a subset in the given order; what is in memory stays there."""
+    """Return a source of some images in the given order, in memory if the source is."""
     if isinstance(source, ArraySource):
         labels = None if source.labels is None else source.labels[indices]
         return ArraySource(
@@ -152,34 +154,34 @@ def select(source: Source, indices: Int[np.ndarray, "count"]) -> Source:
 
 
 def take(source: Source, indices: Sequence[int]) -> list[Example]:
-    """Read images together, which is faster than one by one where they are files."""
+    """Read several images at once, which is faster for images in files."""
     if isinstance(source, LazySource):
         return source.take(indices)
     return [source[index] for index in indices]
 
 
 def threads() -> ThreadPoolExecutor:
-    """Start a pool to decode in: Pillow lets threads run side by side."""
+    """Return a pool of threads for decoding, which Pillow does in parallel."""
     return ThreadPoolExecutor(min(8, os.cpu_count() or 1))
 
 
-def _stretches(source: Source) -> Iterator[list[Example]]:
-    """Read all images in order, in threads, holding only a few stretches of them."""
+def _chunks(source: Source) -> Iterator[list[Example]]:
+    """Read all images in order, in threads, with a few chunks in memory at a time."""
 
     def read(start: int) -> list[Example]:
-        return take(source, range(start, min(start + _STRETCH, len(source))))
+        return take(source, range(start, min(start + _CHUNK, len(source))))
 
-    starts = range(0, len(source), _STRETCH)
+    starts = range(0, len(source), _CHUNK)
     with threads() as pool:
         for first in range(0, len(starts), 16):
             yield from pool.map(read, starts[first : first + 16])
 
 
 def in_memory(source: Source) -> ArraySource:
-    """Read all of a source; one that is in memory is given back as it is.
+    """Read all images of a source; a source in memory is returned as it is.
 
     Raises:
-        InputError: an image can no longer be read, or the memory does not suffice.
+        InputError: If an image can no longer be read, or memory does not suffice.
     """
     if isinstance(source, ArraySource):
         return source
@@ -192,8 +194,8 @@ def in_memory(source: Source) -> ArraySource:
         ) from None
     labels = np.empty(len(source), np.int32)
     index = 0
-    for stretch in _stretches(source):
-        for image, label in stretch:
+    for chunk in _chunks(source):
+        for image, label in chunk:
             images[index], labels[index] = image, label
             index += 1
     known = labels if source.classes else None
@@ -201,10 +203,10 @@ def in_memory(source: Source) -> ArraySource:
 
 
 def fingerprint(source: Source) -> str:
-    """Hash the shape, images and labels of a source (SHA-256)."""
+    """Return the SHA-256 hash of a source's shape, images and labels."""
     digest = hashlib.sha256(repr((len(source), source.shape)).encode())
-    for stretch in _stretches(source):
-        for image, label in stretch:
+    for chunk in _chunks(source):
+        for image, label in chunk:
             digest.update(np.ascontiguousarray(image).data)
             digest.update(str(label).encode())
     return digest.hexdigest()

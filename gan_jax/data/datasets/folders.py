@@ -1,4 +1,4 @@
-"""Folders of image files."""
+"""Datasets in folders of image files."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -22,55 +22,60 @@ from gan_jax.data.decode import (
     PIXEL_LIMIT,
     BrokenImageError,
     Image8,
+    crop_and_resize,
     decode,
-    fit,
-    suffixes,
+    image_suffixes,
     with_channels,
 )
 
 MEMORY_LIMIT = 2 * 2**30
-"""A folder whose prepared images fit into this many bytes is kept in memory."""
+"""Size in bytes up to which the prepared images of a folder are kept in memory."""
 
 _TEST_NAMES = ("test", "validation", "valid", "val")
 
 
 class _Checked(NamedTuple):
-    """The files of one part that decode, and those that do not."""
+    """The usable files of one part, and the skipped ones."""
 
     files: list[Path]
+    """Files that can be decoded."""
     images: list[Image8]
-    """Prepared, each with its own channels; none where they would fill the memory."""
+    """Prepared images of the files; empty if they exceed the memory limit."""
     colour: bool
+    """Whether any image is in colour."""
     skipped: tuple[Skipped, ...]
+    """Files that cannot be used."""
 
 
-def folder(
+def read_folder(
     path: str,
     size: int,
     crop: int = 0,
     pixel_limit: int = PIXEL_LIMIT,
     memory_limit: int = MEMORY_LIMIT,
 ) -> Dataset:
-    """Read a folder, with its sub-folders, of images of any format that Pillow reads.
+    """Read a dataset of image files in a folder and its sub-folders.
 
-    Where it holds `train` and one of `test`, `validation`, `valid`, `val` (the first of
-    these that is there), they are the official parts and all else is left. Within a
-    part the sub-folders are the classes, provided every image lies in one and there
-    are at least two. Images are grey where all files are (by their mode), else RGB.
-    Links to folders are followed once; hidden files and files with other suffixes are
-    left; a folder that holds all the rest is entered first. Every file is decoded at
-    the start, in threads; one that cannot be used is reported in `skipped`.
+    Parts: if the folder holds `train` and `test` (or `validation`, `valid` or `val`,
+    the first one found), these are the official parts and all else is ignored. A single
+    sub-folder that contains all images is entered first. Classes: the sub-folders of a
+    part are the classes, if there are at least two and every image is in one. Images
+    are grey if all files are grey, else RGB.
+
+    Links to folders are followed once. Hidden files and files with other suffixes are
+    ignored. Every file is decoded once at the start, in threads; files that cannot be
+    used are listed in `skipped`.
 
     Args:
-        path: the folder.
-        size: height and width of the images given.
-        crop: side of the centre square to keep before resizing; 0 keeps the largest.
-        pixel_limit: images of more pixels are skipped before decoding.
-        memory_limit: bytes of prepared images above which they are decoded again at
-            every reading.
+        path: Path of the folder.
+        size: Height and width to which images are resized.
+        crop: Side of the centre square that is kept; 0 keeps the largest square.
+        pixel_limit: Largest number of pixels of an image; larger ones are skipped.
+        memory_limit: Size in bytes up to which prepared images are kept in memory.
+            Above it files are decoded again whenever they are read.
 
     Raises:
-        InputError: the folder is absent or holds no usable image, with the reasons.
+        InputError: If the folder does not exist or holds no usable image.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
@@ -93,7 +98,9 @@ def folder(
     number = {name: label for label, name in enumerate(classes)}
 
     def read(file: Path) -> Image8:
-        return with_channels(fit(decode(file, pixel_limit), size, crop), channels)
+        return with_channels(
+            crop_and_resize(decode(file, pixel_limit), size, crop), channels
+        )
 
     sources = [
         _source(
@@ -109,26 +116,26 @@ def folder(
     return Dataset(sources[0], sources[1] if len(sources) > 1 else None)
 
 
-def given_images(folder: str) -> list[Path]:
-    """Find the images of a folder that the user has named.
+def list_images(folder: str) -> list[Path]:
+    """Return the image files of a folder (`images` of a config) and its sub-folders.
 
     Raises:
-        InputError: there is no such folder, or no image in it.
+        InputError: If there is no such folder, or no image in it.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise InputError(f"images {folder!r} is no folder: check its spelling")
+        raise InputError(f"images {folder!r} is not a folder: check its spelling")
     found = list(image_files(root))
     if not found:
-        raise InputError(f"images {folder} holds no image files")
+        raise InputError(f"images {folder} holds no image files: give another folder")
     return found
 
 
 def image_files(place: Path) -> Iterator[Path]:
-    """Find the files whose suffix is that of an image, in a fixed order.
+    """Yield the files with the suffix of an image format, in a fixed order.
 
     Raises:
-        InputError: a folder may not be read.
+        InputError: If a folder cannot be read.
     """
 
     def refuse(error: OSError) -> None:
@@ -137,7 +144,7 @@ def image_files(place: Path) -> Iterator[Path]:
             "permissions or move it away"
         )
 
-    known = suffixes()
+    known = image_suffixes()
     visited: set[tuple[int, int]] = set()
     for parent, folders, names in os.walk(place, onerror=refuse, followlinks=True):
         status = Path(parent).stat()
@@ -152,7 +159,7 @@ def image_files(place: Path) -> Iterator[Path]:
 
 
 def _parts(root: Path, files: list[Path]) -> dict[Path, list[Path]]:
-    """Find the official parts, training first: each by its folder, with its files."""
+    """Return the files of each official part by its folder, the training part first."""
     if not files:
         return {root: []}
     base = Path(os.path.commonpath([file.parent for file in files]))
@@ -167,7 +174,7 @@ def _parts(root: Path, files: list[Path]) -> dict[Path, list[Path]]:
 
 
 def _group(place: Path, file: Path) -> str:
-    """Name the sub-folder of a place that a file lies in; empty where in none."""
+    """Return the name of the sub-folder of a place that holds a file, or ""."""
     return file.relative_to(place).parts[0] if file.parent != place else ""
 
 
@@ -176,7 +183,7 @@ def _check(
 ) -> _Checked:
     def attempt(file: Path) -> Image8 | str:
         try:
-            return fit(decode(file, pixel_limit), size, crop)
+            return crop_and_resize(decode(file, pixel_limit), size, crop)
         except BrokenImageError as error:
             return str(error)
 
@@ -185,7 +192,7 @@ def _check(
     skipped: list[Skipped] = []
     colour, fits = False, True
     with threads() as pool:
-        # By the hundred: what is not kept is let go before the next are decoded.
+        # In chunks, so that images that are not kept are released before the next.
         for first in range(0, len(found), 100):
             some = found[first : first + 100]
             for file, result in zip(some, pool.map(attempt, some), strict=True):
@@ -212,8 +219,8 @@ def _source(
     if part.images:
         images = np.empty((len(part.images), *shape), np.uint8)
         for index in range(len(images)):
-            images[index] = part.images[index]  # grey becomes RGB by broadcasting
-            part.images[index] = images[index]  # lets the first copy go
+            images[index] = part.images[index]  # broadcasting turns grey into RGB
+            part.images[index] = images[index]  # releases the first copy
         known = labels if classes else None
         return ArraySource(name, images, known, classes, part.skipped)
 
@@ -223,7 +230,7 @@ def _source(
             return Example(read(file), int(labels[index]))
         except BrokenImageError as error:
             raise InputError(
-                f"{file} could be read at the start, but not now ({error}): put it back"
+                f"{file} can no longer be read ({error}): restore the file"
             ) from None
 
     def examples(indices: Sequence[int]) -> list[Example]:
@@ -237,4 +244,4 @@ def _nothing(root: Path, skipped: tuple[Skipped, ...]) -> str:
         return f"{root} holds no image files: give a folder of images"
     reasons = "; ".join(f"{Path(name).name}: {why}" for name, why in skipped[:3])
     more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-    return f"{root} holds no image that can be used ({reasons}{more}): replace them"
+    return f"{root} holds no usable image ({reasons}{more}): replace the files"

@@ -1,7 +1,7 @@
-"""Points in the plane from known mixtures of Gaussians: data whose truth is known.
+"""Points in the plane from mixtures of Gaussians, data of a known distribution.
 
-A point is an image of one pixel with two channels, so that whatever trains on images
-trains on points as well.
+A point is an image of one pixel and two channels, so that all methods can be trained on
+points.
 """
 
 from collections.abc import Mapping
@@ -14,25 +14,28 @@ from gan_jax.data.datasets.dataset import ArraySource, Dataset
 
 
 class Mixture(NamedTuple):
-    """Gaussians of one standard deviation in all directions."""
+    """A mixture of isotropic Gaussians with one standard deviation."""
 
     name: str
+    """Name of the dataset."""
     centres: Float[np.ndarray, "modes 2"]
+    """Centres of the modes."""
     weights: Float[np.ndarray, " modes"]
-    """How much of the mass each mode has; they sum to 1."""
+    """Weights of the modes, of sum 1."""
     deviation: float
+    """Standard deviation of every mode."""
 
 
 def ring(name: str, modes: int = 8, share: float = 0.5) -> Mixture:
-    """Gaussians of standard deviation 0.1 on a circle of radius 2.
+    """Return Gaussians of standard deviation 0.1 on a circle of radius 2.
 
-    The toy of Metz et al. 2016 (arXiv 1611.02163) in the size of Liu et al. 2019
+    The example of Metz et al. 2016 (arXiv 1611.02163) at the size of Liu et al. 2019
     (arXiv 1902.00813).
 
     Args:
-        name: of the data.
-        modes: an even number of them.
-        share: of the mass, that every other mode has together; 0.5 is balanced.
+        name: Name of the dataset.
+        modes: Number of modes, even.
+        share: Total weight of every other mode; 0.5 is balanced.
     """
     angles = 2 * np.pi * np.arange(modes) / modes
     centres = 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -41,10 +44,14 @@ def ring(name: str, modes: int = 8, share: float = 0.5) -> Mixture:
 
 
 def grid(name: str, side: int = 5) -> Mixture:
-    """Gaussians of standard deviation 0.05 on a grid, two apart and centred.
+    """Return Gaussians of standard deviation 0.05 on a centred grid of spacing 2.
 
-    The toy of Dumoulin et al. 2016 (arXiv 1606.00704) with the figures of Lin et al.
-    2018 (arXiv 1712.04086), section 4.1.
+    The example of Dumoulin et al. 2016 (arXiv 1606.00704) with the parameters of Lin et
+    al. 2018, section 4.1 (arXiv 1712.04086).
+
+    Args:
+        name: Name of the dataset.
+        side: Modes along each side of the grid.
     """
     line = 2.0 * np.arange(side) - (side - 1)
     centres = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
@@ -61,21 +68,21 @@ MIXTURES: Mapping[str, Mixture] = {
 }
 
 
-def draw(
+def sample(
     mixture: Mixture, count: int, seed: int
 ) -> tuple[Float[np.ndarray, "count 2"], Int[np.ndarray, " count"]]:
-    """Draw points and the modes that they come from."""
-    random = np.random.Generator(np.random.Philox(seed))
-    modes = random.choice(len(mixture.weights), size=count, p=mixture.weights)
-    noise = random.standard_normal((count, 2))
+    """Return random points of a mixture, and the mode of each."""
+    generator = np.random.Generator(np.random.Philox(seed))
+    modes = generator.choice(len(mixture.weights), size=count, p=mixture.weights)
+    noise = generator.standard_normal((count, 2))
     return mixture.centres[modes] + mixture.deviation * noise, modes
 
 
-def points(mixture: Mixture, count: int = 50_000) -> Dataset:
-    """Return `count` points for training and a fifth as many for the test."""
+def mixture_dataset(mixture: Mixture, count: int = 50_000) -> Dataset:
+    """Return `count` training points of a mixture, and a fifth as many for the test."""
 
     def source(seed: int, count: int) -> ArraySource:
-        drawn, modes = draw(mixture, count, seed)
+        drawn, modes = sample(mixture, count, seed)
         pixels = drawn.reshape(count, 1, 1, 2).astype(np.float32)
         classes = tuple(f"mode {mode}" for mode in range(len(mixture.weights)))
         return ArraySource(mixture.name, pixels, modes, classes)

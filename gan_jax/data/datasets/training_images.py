@@ -1,7 +1,7 @@
-"""A training image of geostatistics: one large image that stands for many small ones.
+"""Training images of geostatistics: one large image, of which crops are the dataset.
 
-What is known of the underground is drawn once, by hand or from an outcrop; whoever
-simulates takes its patterns from there (Strebelle 2002, Math. Geology 34(1)).
+A training image shows the expected patterns of the underground, drawn by hand or
+from an outcrop (Strebelle 2002, Math. Geology 34(1)).
 """
 
 from pathlib import Path
@@ -14,20 +14,24 @@ from gan_jax.data.datasets.dataset import ArraySource, Dataset
 
 SUFFIXES = (".sgems", ".gslib", ".gslibs")
 
-_NO_DATA = -9999.0  # and what is below: -9966699 in SGeMS, -1e21 in GSLIB
+_NO_DATA = -9999.0  # largest value for "no data"; -9966699 in SGeMS, -1e21 in GSLIB
 _COUNT = 8000  # training crops
-_APART = 16  # columns beyond the width of a crop that either part has, at least
+_MARGIN = 16  # least number of columns of each part beyond the width of a crop
 
 
 def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
-    """Read a grid of one layer as GSLIB and SGeMS write it.
+    """Read the first variable of a grid in the format of GSLIB and SGeMS.
 
-    The first line holds the numbers of cells along x, y and, perhaps, z; the second how
-    many variables there are; then follow their names, and the values, x fastest, from
-    the lower left corner. The first variable is taken.
+    The first line holds the numbers of cells along x, y and, optionally, z, the second
+    line the number of variables. Their names follow, one per line, and then the values
+    from the lower left corner, with x varying fastest.
+
+    Returns:
+        The values, from the upper left corner.
 
     Raises:
-        InputError: the file is no such grid, has several layers, or gaps.
+        InputError: If the file is not such a grid, has several layers, or cells without
+            a value.
     """
     place = Path(path).expanduser()
     try:
@@ -38,54 +42,59 @@ def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
         values = np.array(text.split(), np.float64).reshape(-1, variables)[:, 0]
     except (OSError, ValueError, IndexError, OverflowError) as error:
         raise InputError(
-            f"data.path {path} is no grid of GSLIB or SGeMS ({error}): its first lines "
-            "give the numbers of cells, the number of variables, and their names"
+            f"data.path {path} is not a GSLIB or SGeMS grid ({error}): its first lines "
+            "must hold the numbers of cells, the number of variables, and their names"
         ) from None
     if any(layer > 1 for layer in layers):
-        raise InputError(f"data.path {path} has {layers[0]} layers: give a grid of one")
+        raise InputError(
+            f"data.path {path} has {layers[0]} layers: give a grid of one layer"
+        )
     if min(width, height) < 1:
-        raise InputError(f"data.path {path} is a grid of {width}x{height} cells")
+        raise InputError(
+            f"data.path {path} is a grid of {width}x{height} cells: it must have at "
+            "least one along x and along y"
+        )
     if len(values) != width * height or not np.isfinite(values).all():
         raise InputError(
             f"data.path {path} has {len(values)} values for {width}x{height} cells, or "
-            "some that are no finite numbers"
+            "values that are not finite: give one finite value per cell"
         )
     if values.min() <= _NO_DATA or values.min() == values.max():
         raise InputError(
-            f"data.path {path} has cells without a value ({values.min():g}), or one "
-            "value everywhere: give a grid that is full and has a pattern"
+            f"data.path {path} has cells without a value ({values.min():g}), or the "
+            "same value in all cells: give a complete grid that has a pattern"
         )
     return values.reshape(height, width)[::-1]
 
 
-def crops(path: str, size: int, count: int = _COUNT) -> Dataset:
-    """Cut random squares out of a training image, grey, black its lowest value.
+def read_crops(path: str, size: int, count: int = _COUNT) -> Dataset:
+    """Return random square crops of a training image, in grey with its minimum black.
 
-    Test crops lie beyond a line that no training crop reaches. The same size and count
-    always give the same crops.
+    Training crops are from the left part of the image, test crops from the right one,
+    so that they do not overlap. The same size and count always return the same crops.
 
     Args:
-        path: of the grid.
-        size: height and width of the crops, in cells.
-        count: of training crops; test crops are a quarter as many.
+        path: Path of the grid.
+        size: Height and width of the crops in cells.
+        count: Number of training crops; there are a quarter as many test crops.
 
     Raises:
-        InputError: the file is no grid, or too small for crops of the size.
+        InputError: If the file is not a grid, or too small for the crops.
     """
     image = read_training_image(path)
     height, width = image.shape
     low, high = image.min(), image.max()
     levels = np.rint(255 * (image - low) / max(high - low, 1e-12)).astype(np.uint8)
-    edge = width - max(size + _APART, width // 4)
-    if edge < size + _APART or height < size:
+    edge = width - max(size + _MARGIN, width // 4)
+    if edge < size + _MARGIN or height < size:
         raise InputError(
-            f"data.path {path} is {width}x{height}, too small for training and test "
-            f"crops of {size}x{size}: choose a smaller --config.data.size"
+            f"data.path {path} has {width}x{height} cells, too few for training and "
+            f"test crops of {size}x{size}: choose a smaller --config.data.size"
         )
-    draw = np.random.Generator(np.random.Philox(0))
+    generator = np.random.Generator(np.random.Philox(0))
     name = Path(path).stem
     parts = [
-        ArraySource(name, _cut(part, size, number, draw))
+        ArraySource(name, _cut(part, size, number, generator))
         for part, number in ((levels[:, :edge], count), (levels[:, edge:], count // 4))
     ]
     return Dataset(*parts)
@@ -95,10 +104,10 @@ def _cut(
     image: UInt8[np.ndarray, "_ _"],
     size: int,
     count: int,
-    draw: np.random.Generator,
+    generator: np.random.Generator,
 ) -> UInt8[np.ndarray, "count size size 1"]:
     height, width = image.shape
-    tops = draw.integers(height - size + 1, size=count)
-    lefts = draw.integers(width - size + 1, size=count)
+    tops = generator.integers(height - size + 1, size=count)
+    lefts = generator.integers(width - size + 1, size=count)
     squares = np.lib.stride_tricks.sliding_window_view(image, (size, size))
     return squares[tops, lefts][..., None].copy()

@@ -1,1 +1,1 @@
-"""Convolutions and normalisations that are fast inside compiled loops."""
+"""Layers of the networks: convolutions that are fast on any device, normalisation."""

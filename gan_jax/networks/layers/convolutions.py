@@ -1,20 +1,19 @@
-"""Convolutions in the forms that XLA runs fast everywhere, loops included.
+"""Convolutions that are fast on every device, inside compiled loops as well.
 
-XLA's CPU backend runs a convolution at full speed only in certain forms: NHWC x HWIO,
-the image not dilated; elsewhere it may take a hundred times as long, above all inside
-a loop body (`scan`, `fori_loop`; jax issue 12868). What automatic differentiation
-writes is not in these forms. So:
+XLA's CPU backend runs a convolution at full speed only in certain forms: NHWC x HWIO
+with an image that is not dilated. Other forms may take a hundred times as long, above
+all inside a loop body (`scan`, `fori_loop`; jax issue 12868). Automatic differentiation
+writes other forms. Therefore, on CPUs:
 
-* `convolve`, `convolve_transposed` and the gradient in a kernel are three maps, linear
-  in each of two arguments, that are each other's derivatives: the set is closed under
-  differentiation of any order (the gradient penalties need the second). They support
-  reverse mode and `vmap`; there is no forward mode on a CPU, because `jax.custom_vjp`
-  has none.
-* The forms in which they are computed lie in `forms`. The parameters and the values
-  (to rounding) are those of the direct ones.
+* `convolve`, `convolve_transposed` and the gradient with respect to the kernel are
+  three bilinear maps whose derivatives are these same maps. The set is closed under
+  differentiation of any order; gradient penalties need the second order. The maps
+  support reverse mode and `vmap`, but not forward mode, which `jax.custom_vjp` lacks.
+* `cpu_convolutions` computes them in fast forms. Parameters and, up to rounding, values
+  are those of `jax.lax`.
 
-On GPU and TPU the vendor's libraries handle all of it: there the same functions call
-`jax.lax` directly. The form is chosen once, when tracing.
+On GPUs and TPUs the same functions call `jax.lax`. The form is chosen when a function
+is traced.
 """
 
 import contextlib
@@ -27,29 +26,29 @@ import jax
 from jax import lax
 from jaxtyping import Array, Float
 
-from gan_jax.networks.layers import cpu_convolutions as forms
+from gan_jax.networks.layers import cpu_convolutions as cpu
 from gan_jax.networks.layers.cpu_convolutions import (
     Pads,
     Sizes,
-    pads_back,
-    sizes_of,
-    spans_of,
-    turned,
+    dilated_shape,
+    spatial_shape,
+    transpose_kernel,
+    transpose_pads,
 )
 
 Padding = str | Sequence[tuple[int, int]]
-"""`"SAME"`, `"VALID"` or (low, high) for height and width, as in `jax.lax`."""
+"""`"SAME"`, `"VALID"`, or (low, high) for height and for width, as in `jax.lax`."""
 
 
 _platform: ContextVar[str] = ContextVar("platform", default="")
 
 
 @contextlib.contextmanager
-def traced_for(platform: str) -> Iterator[None]:
-    """Let what is traced meanwhile be meant for a platform, e.g. `cpu` or `cuda`.
+def trace_for(platform: str) -> Iterator[None]:
+    """Trace the functions in this context for a platform, e.g. `cpu` or `cuda`.
 
-    Otherwise it is meant for the default backend, which is not where an exported
-    program runs.
+    Without it functions are traced for the default backend. An exported program may
+    run on another one.
     """
     token = _platform.set(platform)
     try:
@@ -58,8 +57,8 @@ def traced_for(platform: str) -> Iterator[None]:
         _platform.reset(token)
 
 
-def runs_by_phases() -> bool:
-    """Whether convolutions take their fast forms for CPUs."""
+def use_cpu_forms() -> bool:
+    """Return whether convolutions are traced in the forms that are fast on CPUs."""
     return (_platform.get() or jax.default_backend()) == "cpu"
 
 
@@ -69,9 +68,16 @@ def convolve(
     stride: int = 1,
     padding: Padding = "SAME",
 ) -> Float[Array, "batch new_height new_width outputs"]:
-    """Convolve with a stride: equal to `jax.lax.conv_general_dilated`."""
+    """Return a strided convolution, equal to `jax.lax.conv_general_dilated`.
+
+    Args:
+        image: Images or activations.
+        kernel: Kernel.
+        stride: Stride along height and width.
+        padding: Padding of the image.
+    """
     pads = _pads(padding, image.shape[1:3], kernel.shape[:2], stride)
-    form = _convolve if runs_by_phases() else forms.convolve_directly
+    form = _convolve if use_cpu_forms() else cpu.convolve_directly
     return form(image, kernel, stride, pads)
 
 
@@ -81,9 +87,16 @@ def convolve_transposed(
     stride: int = 2,
     padding: Padding = "SAME",
 ) -> Float[Array, "batch new_height new_width outputs"]:
-    """Convolve with a fractional stride: equal to `jax.lax.conv_transpose`."""
+    """Return a transposed convolution, equal to `jax.lax.conv_transpose`.
+
+    Args:
+        image: Images or activations.
+        kernel: Kernel.
+        stride: Factor by which height and width are enlarged.
+        padding: Padding of the dilated image.
+    """
     pads = _transposed_pads(padding, kernel.shape[:2], stride)
-    form = _convolve_transposed if runs_by_phases() else forms.convolve_dilated
+    form = _convolve_transposed if use_cpu_forms() else cpu.convolve_dilated
     return form(image, kernel, stride, pads)
 
 
@@ -92,13 +105,13 @@ def _bilinear(
     gradients: Callable[..., tuple[Array, Array]],
     statics: int,
 ) -> Callable[..., Array]:
-    """Return a map of two arrays its gradients.
+    """Return a bilinear map with given gradients.
 
     Args:
-        form: `form(one, other, *statics)`.
-        gradients: `gradients(one, other, cotangent, *statics)`, in terms of maps that
-            were made in this way too.
-        statics: how many.
+        form: Function that computes the map, `form(one, other, *statics)`.
+        gradients: Function that computes the gradients with respect to both arrays,
+            `gradients(one, other, cotangent, *statics)`, by maps of the same kind.
+        statics: Number of static arguments.
     """
     function = jax.custom_vjp(form, nondiff_argnums=tuple(range(2, 2 + statics)))
 
@@ -116,10 +129,12 @@ def _bilinear(
 def _convolve_gradients(
     image: Array, kernel: Array, cotangent: Array, stride: int, pads: Pads
 ) -> tuple[Array, Array]:
-    taps = sizes_of(kernel, 0)
-    back = pads_back(pads, taps, sizes_of(image), spans_of(cotangent, stride))
+    taps = spatial_shape(kernel, 0)
+    back = transpose_pads(
+        pads, taps, spatial_shape(image), dilated_shape(cotangent, stride)
+    )
     return (
-        _convolve_transposed(cotangent, turned(kernel), stride, back),
+        _convolve_transposed(cotangent, transpose_kernel(kernel), stride, back),
         _kernel_gradient(image, cotangent, stride, pads, taps),
     )
 
@@ -127,11 +142,13 @@ def _convolve_gradients(
 def _transposed_gradients(
     image: Array, kernel: Array, cotangent: Array, stride: int, pads: Pads
 ) -> tuple[Array, Array]:
-    taps = sizes_of(kernel, 0)
-    back = pads_back(pads, taps, spans_of(image, stride), sizes_of(cotangent))
+    taps = spatial_shape(kernel, 0)
+    back = transpose_pads(
+        pads, taps, dilated_shape(image, stride), spatial_shape(cotangent)
+    )
     return (
-        _convolve(cotangent, turned(kernel), stride, back),
-        turned(_kernel_gradient(cotangent, image, stride, back, taps)),
+        _convolve(cotangent, transpose_kernel(kernel), stride, back),
+        transpose_kernel(_kernel_gradient(cotangent, image, stride, back, taps)),
     )
 
 
@@ -143,16 +160,18 @@ def _kernel_gradient_gradients(
     pads: Pads,
     taps: Sizes,
 ) -> tuple[Array, Array]:
-    back = pads_back(pads, taps, sizes_of(image), spans_of(output, stride))
+    back = transpose_pads(
+        pads, taps, spatial_shape(image), dilated_shape(output, stride)
+    )
     return (
-        _convolve_transposed(output, turned(cotangent), stride, back),
+        _convolve_transposed(output, transpose_kernel(cotangent), stride, back),
         _convolve(image, cotangent, stride, pads),
     )
 
 
-_convolve = _bilinear(forms.convolve, _convolve_gradients, 2)
-_convolve_transposed = _bilinear(forms.convolve_by_phases, _transposed_gradients, 2)
-_kernel_gradient = _bilinear(forms.correlate_batches, _kernel_gradient_gradients, 3)
+_convolve = _bilinear(cpu.convolve, _convolve_gradients, 2)
+_convolve_transposed = _bilinear(cpu.convolve_transposed, _transposed_gradients, 2)
+_kernel_gradient = _bilinear(cpu.kernel_gradient, _kernel_gradient_gradients, 3)
 
 
 def _pads(
@@ -165,13 +184,13 @@ def _pads(
 
 
 def _transposed_pads(padding: Padding, taps: Sequence[int], stride: int) -> Pads:
-    """Padding of the dilated image, as `jax.lax.conv_transpose` defines it."""
+    """Return the padding of the dilated image, as in `jax.lax.conv_transpose`."""
     if not isinstance(padding, str):
         (top, bottom), (left, right) = padding
         return (top, bottom), (left, right)
 
     if padding not in ("SAME", "VALID"):
-        raise ValueError(f"padding {padding!r} is neither 'SAME' nor 'VALID'")
+        raise ValueError(f"padding {padding!r} is unknown: use 'SAME' or 'VALID'")
 
     def pair(tap: int) -> tuple[int, int]:
         if padding == "VALID":

@@ -1,4 +1,4 @@
-"""Layers of networks: flax's modules on the convolutions that are fast everywhere."""
+"""Convolution modules with flax's parameters, on `convolutions`."""
 
 import functools
 import itertools
@@ -13,7 +13,16 @@ from gan_jax.networks.layers.convolutions import Padding, convolve, convolve_tra
 
 
 class _Convolution(nn.Module):
-    """What the two modules share: parameters as flax's `Conv` names them."""
+    """Base of both modules; its parameters are named as those of flax's `Conv`.
+
+    Attributes:
+        features: Number of output channels.
+        kernel: Height and width of the kernel.
+        stride: Stride along height and width.
+        padding: Padding, as in `convolutions`.
+        use_bias: Whether to add a bias.
+        kernel_init: Initialiser of the kernel.
+    """
 
     features: int
     kernel: int = 3
@@ -28,20 +37,20 @@ class _Convolution(nn.Module):
     def __call__(
         self, *images: Float[Array, "batch height width _"]
     ) -> Float[Array, "batch new_height new_width features"]:
-        """Convolve an image, or images as if joined along their channels.
+        """Return the convolution of images, concatenated along their channels.
 
-        Each is convolved with its part of the kernel: joining would copy them. The
-        parameters take the precision of the images.
+        Each image is convolved with its part of the kernel, as a concatenation would
+        copy them. The computations have the type of the images.
         """
         ends = list(itertools.accumulate(image.shape[-1] for image in images))
         shape = (self.kernel, self.kernel, ends[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         precision = images[0].dtype
         parts = jnp.split(kernel.astype(precision), ends[:-1], axis=2)
-        form = functools.partial(
+        operation = functools.partial(
             type(self).operation, stride=self.stride, padding=self.padding
         )
-        image = functools.reduce(jnp.add, map(form, images, parts))
+        image = functools.reduce(jnp.add, map(operation, images, parts))
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
             image = image + bias.astype(precision).reshape(1, 1, 1, -1)
@@ -49,12 +58,12 @@ class _Convolution(nn.Module):
 
 
 class Conv(_Convolution):
-    """A convolution: flax's `Conv` with a square kernel, by `convolve`."""
+    """Convolution with a square kernel, equal to flax's `Conv`."""
 
     operation = staticmethod(convolve)
 
 
 class ConvTranspose(_Convolution):
-    """A transposed convolution: flax's `ConvTranspose`, by `convolve_transposed`."""
+    """Transposed convolution with a square kernel, equal to flax's `ConvTranspose`."""
 
     operation = staticmethod(convolve_transposed)

@@ -1,4 +1,4 @@
-"""What keeps activations in range: by batch, by image, by weight, or by the start."""
+"""Normalisation of activations and of weights, and initial weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-KINDS = ("batch", "layer", "spectral", "none")
-"""Each penalty needs a critic whose normalisation suits it."""
-OF_GENERATORS = ("batch", "none")
-"""The other kinds are made for critics."""
+NORMALISATIONS = ("batch", "layer", "spectral", "none")
+"""Normalisations of critics: batch and layer normalisation, spectral norm, or none."""
+GENERATOR_NORMALISATIONS = ("batch", "none")
+"""Normalisations of generators."""
 
 MOMENTUM = 0.9
-"""Of the running statistics."""
+"""Momentum of the running statistics."""
 
-_EPSILON = 1e-5  # of variances
+_EPSILON = 1e-5  # added to variances
 
 _small = nn.initializers.normal(0.02)
 
@@ -24,37 +24,45 @@ _small = nn.initializers.normal(0.02)
 def normalise(
     activation: Float[Array, "batch *shape"], kind: str, train: bool
 ) -> Float[Array, "batch *shape"]:
-    """Normalise inside a compact module: by batch, or every example alone, or not.
+    """Return normalised activations, inside a compact module.
 
-    Spectral norm acts on weights (`nn.SpectralNorm`): here it does nothing.
+    Args:
+        activation: Activations.
+        kind: `batch`; `layer`, which normalises every example alone; other kinds
+            return the activations as they are. Spectral norm acts on weights, in
+            `apply_layer`.
+        train: Whether to normalise with the batch's own statistics.
     """
     if kind == "batch":
         normed: Array = BatchNorm()(activation, train)
         return normed
     if kind == "layer":
         axes = tuple(range(1, activation.ndim))
-        normalised: Array = nn.LayerNorm(reduction_axes=axes, dtype=activation.dtype)(
-            activation
-        )
-        return normalised
+        normed = nn.LayerNorm(reduction_axes=axes, dtype=activation.dtype)(activation)
+        return normed
     return activation
 
 
 class BatchNorm(nn.Module):
-    """Normalise by batch: channel by channel, over all else (arXiv 1502.03167).
+    """Batch normalisation of each channel (Ioffe & Szegedy 2015, arXiv 1502.03167).
 
-    What `flax.linen.BatchNorm` computes, variance in two passes: E[x^2] - E[x]^2 loses
-    the digits that mostly constant images need. The gradient is its closed form, which
-    makes half as many passes over the activations as automatic differentiation does.
+    It computes the same as `flax.linen.BatchNorm`, with the variance in two passes:
+    E[x^2] - E[x]^2 is inaccurate for nearly constant images. The gradient is in closed
+    form, which takes half of the passes of automatic differentiation.
     """
 
     @nn.compact
     def __call__(
         self, activation: Float[Array, "batch *shape"], train: bool
     ) -> Float[Array, "batch *shape"]:
-        """Normalise by the batch's own statistics, or the running ones if not `train`.
+        """Return normalised activations.
 
-        Statistics and sums are of float32 whatever the activations are.
+        Statistics are computed in float32 for any type of activations.
+
+        Args:
+            activation: Activations.
+            train: Whether to use the batch's own statistics and update the running
+                ones, rather than to use the running ones.
         """
         shape = activation.shape[-1:]
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
@@ -110,55 +118,68 @@ def _by_batch_backward(saved: Any, cotangent: Array) -> tuple[Array, Array, Arra
     values, scale, mean, variance = saved
     axes = tuple(range(values.ndim - 1))
     standard = _standardised(values, mean, variance)
-    of_bias = cotangent.sum(axes)
-    of_scale = (cotangent * standard).sum(axes)
+    bias_gradient = cotangent.sum(axes)
+    scale_gradient = (cotangent * standard).sum(axes)
     share = values.shape[-1] / values.size
-    through_moments = _affine(standard, share * of_scale, share * of_bias)
+    through_moments = _affine(standard, share * scale_gradient, share * bias_gradient)
     slope = _wide(scale * jax.lax.rsqrt(variance + _EPSILON), values)
-    return slope * (cotangent - through_moments), of_scale, of_bias
+    return slope * (cotangent - through_moments), scale_gradient, bias_gradient
 
 
 _by_batch.defvjp(_by_batch_forward, _by_batch_backward)
 
 
-def centres(kind: str) -> bool:
-    """Return whether a normalisation makes the bias before it useless."""
+def removes_mean(kind: str) -> bool:
+    """Return whether a normalisation removes the mean, and with it any bias before."""
     return kind in ("batch", "layer")
 
 
 def initial_weights(kind: str) -> Callable[..., Array]:
-    """Return the initialiser: DCGAN's 0.02, or He's without normalisation."""
+    """Return the initialiser of weights.
+
+    Normal of deviation 0.02 as in DCGAN, or He's for networks without normalisation.
+    """
     return nn.initializers.he_normal() if kind == "none" else _small
 
 
-def normalised(
+def apply_normalised(
     make: Callable[..., nn.Module],
     kind: str,
     train: bool,
     *activations: Float[Array, "batch height width _"],
     weights: Callable[..., Array] | None = None,
 ) -> Float[Array, "batch new_height new_width features"]:
-    """Convolve and normalise inside a compact module, without a bias that is undone.
+    """Return normalised outputs of a convolution, inside a compact module.
+
+    The convolution has no bias if the normalisation would remove it.
 
     Args:
-        make: `make(use_bias=..., kernel_init=...)` of the convolution.
-        kind: of the normalisation.
-        train: whether a batch's own statistics are taken.
-        activations: what is convolved, as if joined.
-        weights: their initialiser; by default `initial_weights`.
+        make: Function that returns the convolution, with the arguments `use_bias` and
+            `kernel_init`.
+        kind: One of `NORMALISATIONS`.
+        train: Whether to normalise with the batch's own statistics.
+        activations: Inputs of the convolution, concatenated along their channels.
+        weights: Initialiser of the kernel; by default that of `initial_weights`.
     """
     layer = make(
-        use_bias=not centres(kind), kernel_init=weights or initial_weights(kind)
+        use_bias=not removes_mean(kind), kernel_init=weights or initial_weights(kind)
     )
-    return normalise(weighted(layer, kind, train, *activations), kind, train)
+    return normalise(apply_layer(layer, kind, train, *activations), kind, train)
 
 
-def weighted(
+def apply_layer(
     layer: nn.Module, kind: str, train: bool, *activations: Float[Array, "batch *_"]
 ) -> Array:
-    """Run a layer, with its weights over their largest singular value if spectral.
+    """Return the output of a layer, with spectral norm if `kind` is `spectral`.
 
-    Miyato et al. 2018, arXiv 1802.05957, section 2.1.
+    Spectral norm divides the weights by their largest singular value (Miyato et al.
+    2018, arXiv 1802.05957, section 2.1).
+
+    Args:
+        layer: Layer to run.
+        kind: One of `NORMALISATIONS`.
+        train: Whether to update the estimate of the singular value.
+        activations: Inputs of the layer.
     """
     if kind == "spectral":
         normed: Array = nn.SpectralNorm(layer)(*activations, update_stats=train)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan_jax.evaluation.tracking import tracking
+from gan_jax.evaluation.correlation import rank_correlation
 
 
 def rows(losses, measures):
@@ -28,7 +28,8 @@ def rows(losses, measures):
     ],
 )
 def test_it_is_spearmans_coefficient_of_means(losses, measures, expected):
-    assert tracking(rows(losses, measures), "loss", "fid") == pytest.approx(expected)
+    found = rank_correlation(rows(losses, measures), "loss", "fid")
+    assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +38,12 @@ def test_it_is_spearmans_coefficient_of_means(losses, measures, expected):
 )
 def test_what_cannot_be_correlated_is_refused(losses, measures, says):
     with pytest.raises(ValueError, match=says):
-        tracking(rows(losses, measures), "loss", "fid")
+        rank_correlation(rows(losses, measures), "loss", "fid")
 
 
 def test_rows_without_the_loss_do_not_count():
     found = [{"step": 0, "fid": 3.0}, *rows([1, 2, 3], [3, 2, 1])]
-    assert tracking(found, "loss", "fid") == pytest.approx(-1)
+    assert rank_correlation(found, "loss", "fid") == pytest.approx(-1)
 
 
 def test_a_row_counts_for_the_steps_since_the_last():
@@ -53,5 +54,5 @@ def test_a_row_counts_for_the_steps_since_the_last():
         return early + [row | {"step": row["step"] + many} for row in later]
 
     # (3 * 9 + 10 * 1) / 13 is above 2, (1 * 9 + 10 * 1) / 11 below.
-    assert tracking(first(1), "loss", "fid") == pytest.approx(1)
-    assert tracking(first(3), "loss", "fid") == pytest.approx(0.5)
+    assert rank_correlation(first(1), "loss", "fid") == pytest.approx(1)
+    assert rank_correlation(first(3), "loss", "fid") == pytest.approx(0.5)

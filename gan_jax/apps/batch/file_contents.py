@@ -1,30 +1,31 @@
-"""Files read in other processes than those that need them."""
+"""Reading of files in processes of their own, for `ray`."""
 
 import os
 from pathlib import Path
 
 import pyarrow as pa
 
-from gan_jax.data.decode import BrokenImageError, content
+from gan_jax.data.decode import BrokenImageError, read_file
 
-# Imports neither JAX nor Ray: what reads files starts at once.
+# Imports neither JAX nor Ray, so that these processes start at once.
 
 
 def read_contents(batch: pa.Table, folder: str) -> pa.Table:
-    """Read files, with the reasons why some cannot be read.
+    """Read files, or the reasons why they cannot be read.
 
     Args:
-        batch: names them in its column `input`, in bytes.
-        folder: in which they lie, where their names are no whole paths.
+        batch: Table with the paths of files in the column `input`, in bytes.
+        folder: Folder to which relative paths refer.
 
     Returns:
-        The batch with two more columns: `content`, and `reason` where it is null.
+        The table with two more columns: `content`, and `reason` where `content` is
+        null.
     """
     contents: list[bytes | None] = []
     reasons: list[str | None] = []
     for name in batch["input"].to_pylist():
         try:
-            contents.append(content(Path(folder) / os.fsdecode(name)))
+            contents.append(read_file(Path(folder) / os.fsdecode(name)))
             reasons.append(None)
         except BrokenImageError as error:
             contents.append(None)

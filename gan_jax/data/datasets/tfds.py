@@ -1,4 +1,4 @@
-"""Image sets that TensorFlow Datasets has prepared, read without TensorFlow."""
+"""Datasets that TensorFlow Datasets (TFDS) has prepared, read without TensorFlow."""
 
 import contextlib
 import difflib
@@ -17,37 +17,40 @@ import numpy as np
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import Dataset, Example, LazySource
-from gan_jax.data.decode import BrokenImageError, decode, fit, with_channels
+from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode, with_channels
 
-_FORMAT = "array_record"  # the one that is read at random without TensorFlow
+_FORMAT = "array_record"  # the format with random access without TensorFlow
 
 
-class Prepared(NamedTuple):
-    """A prepared set on disk."""
+class PreparedSet(NamedTuple):
+    """A prepared dataset on disk."""
 
     name: str
-    """As TFDS calls it: `mnist`, or with a variant `emnist/letters`."""
+    """Name in TFDS: `mnist`, or `emnist/letters` with its variant."""
     version: tuple[int, ...]
+    """Version, e.g. (3, 0, 1)."""
     form: str
+    """File format, e.g. `array_record`."""
     place: Path
+    """Directory of the version."""
 
 
-def prepared_sets(root: Path) -> list[Prepared]:
-    """Find the sets below a TFDS data directory, or below that of one set."""
+def prepared_sets(root: Path) -> list[PreparedSet]:
+    """Return the datasets below a TFDS data directory, or below that of one dataset."""
     found = []
-    for depth in range(4):  # the set's version, the set, the directory, and a variant
+    for depth in range(4):  # from the version's directory to the data directory
         for file in sorted(root.glob("*/" * depth + "dataset_info.json")):
             if not (file.parent / "features.json").is_file():
                 continue
             with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
                 info = json.loads(file.read_text())
-                # What was prepared in TensorFlow's own format may not name it.
+                # Data in TensorFlow's own format may not state it.
                 form = info.get("fileFormat") or "tfrecord"
                 variant = info.get("configName")
                 name = info.get("name") or file.parent.parent.name
                 version = tuple(int(part) for part in info["version"].split("."))
                 found.append(
-                    Prepared(
+                    PreparedSet(
                         f"{name}/{variant}" if variant else name,
                         version,
                         form,
@@ -57,27 +60,28 @@ def prepared_sets(root: Path) -> list[Prepared]:
     return found
 
 
-def tfds(
+def read_tfds(
     name: str, path: str, size: int, crop: int = 0, download: bool = False
 ) -> Dataset:
-    """Read an image set that TensorFlow Datasets has prepared, without TensorFlow.
+    """Read an image dataset that TensorFlow Datasets has prepared.
 
-    Its `test` split, or where it has none its `validation` split, is the test part.
-    Images are the feature `image`; labels are the feature `label` where it names
-    classes. Records are decoded when they are read; `in_memory` reads them all.
+    The test part is the split `test`, or else `validation`. Images are the feature
+    `image`, labels the feature `label` if it has class names. Records are decoded on
+    reading; `dataset.in_memory` reads all of them.
 
     Args:
-        name: the set's name, e.g. `mnist`, `celeb_a`, `emnist/letters`; empty where
-            the path holds one set.
-        path: the TFDS data directory; empty means `TFDS_DATA_DIR`, else the default of
-            TFDS, `~/tensorflow_datasets`.
-        size: height and width of the images given.
-        crop: side of the centre square to keep before resizing; 0 keeps the largest.
-        download: prepare the set where it is missing (needs TensorFlow and a network).
+        name: Name of the dataset, e.g. `mnist`, `celeb_a` or `emnist/letters`; may be
+            empty if the path holds one dataset only.
+        path: TFDS data directory; by default `TFDS_DATA_DIR`, else
+            `~/tensorflow_datasets`.
+        size: Height and width to which images are resized.
+        crop: Side of the centre square that is kept; 0 keeps the largest square.
+        download: Whether to download and prepare a missing dataset, which needs
+            TensorFlow and a network.
 
     Raises:
-        InputError: the set is missing (with the command that prepares it), cannot be
-            downloaded or read, or holds no images.
+        InputError: If the dataset is missing (with the command that prepares it),
+            cannot be downloaded or read, or holds no images.
     """
     root = path or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     place = Path(root).expanduser()
@@ -92,19 +96,19 @@ def tfds(
         return _open(name, found.place, size, crop)
 
 
-def _newest(name: str, sets: list[Prepared]) -> Prepared | None:
-    """Choose the last version of a set; any name fits where there is one set only."""
+def _newest(name: str, sets: list[PreparedSet]) -> PreparedSet | None:
+    """Return the newest version of a dataset; an empty name means the only dataset."""
     if not name and len({prepared.name for prepared in sets}) == 1:
         name = sets[0].name
-    fitting = [prepared for prepared in sets if prepared.name == name]
-    if not fitting and "/" not in name:  # a set with one variant
-        fitting = [one for one in sets if one.name.split("/")[0] == name]
-        if len({prepared.name for prepared in fitting}) > 1:
-            fitting = []
-    readable = [prepared for prepared in fitting if prepared.form == _FORMAT]
-    if fitting and not readable:
+    named = [prepared for prepared in sets if prepared.name == name]
+    if not named and "/" not in name:  # a dataset with one variant
+        named = [one for one in sets if one.name.split("/")[0] == name]
+        if len({prepared.name for prepared in named}) > 1:
+            named = []
+    readable = [prepared for prepared in named if prepared.form == _FORMAT]
+    if named and not readable:
         raise InputError(
-            f"TFDS set {name} in {fitting[0].place} is prepared as {fitting[0].form}, "
+            f"TFDS set {name} in {named[0].place} is prepared as {named[0].form}, "
             "which only TensorFlow reads: prepare it in another directory with "
             f"{_command(name, Path('DIR'))}"
         )
@@ -122,7 +126,7 @@ def _missing(name: str, place: Path) -> str:
     there = sorted({prepared.name for prepared in prepared_sets(place)})
     holds = f"it holds {', '.join(there)}" if there else "it holds no prepared set"
     if not name:
-        return f"no TFDS set is named for {place} ({holds}): give --config.data.name"
+        return f"name a TFDS set of {place} with --config.data.name ({holds})"
     with _quiet():
         import tensorflow_datasets
 
@@ -132,8 +136,8 @@ def _missing(name: str, place: Path) -> str:
         near = difflib.get_close_matches(stem, {*there, *known}, 3)
         hint = f"did you mean {' or '.join(near)}?" if near else "check the name."
         return (
-            f"TFDS knows no set {name!r}, and none is in {place} ({holds}): {hint} A "
-            f"set of your own is prepared with {_command(name, place)}"
+            f"TFDS has no set {name!r}, and none is in {place} ({holds}): {hint} "
+            f"Prepare a set of your own with {_command(name, place)}"
         )
     return (
         f"TFDS set {name} is not in {place} ({holds}): prepare it with "
@@ -146,7 +150,7 @@ def _download(name: str, place: Path) -> None:
     if importlib.util.find_spec("tensorflow") is None:
         problem = "TensorFlow is not installed: pip install 'gan-jax[data]'"
     elif not any(os.environ.get(key) for key in ("https_proxy", "HTTPS_PROXY")):
-        try:  # without a network TFDS tries for minutes before it fails
+        try:  # without a network TFDS retries for minutes before it fails
             socket.getaddrinfo("storage.googleapis.com", 443)
         except OSError:
             problem = "there is no network: prepare it elsewhere and copy the directory"
@@ -159,15 +163,15 @@ def _download(name: str, place: Path) -> None:
                     name, data_dir=place, file_format=_FORMAT
                 )
                 builder.download_and_prepare(file_format=_FORMAT)
-        except Exception as error:  # whatever a network and an archive can do
+        except Exception as error:  # any error of the network or of the archive
             problem = f"{_words(error)}: run {_command(name, place)} to see more"
     if problem is not None:
         raise InputError(f"TFDS set {name} cannot be downloaded: {problem}")
 
 
 def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
-    # The directory describes the set: the code that prepared it is not needed, nor
-    # does TFDS look for it on the network.
+    # Read by the directory's own description: TFDS needs neither the code that prepared
+    # the dataset nor the network.
     import tensorflow_datasets
 
     try:
@@ -184,7 +188,8 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
         )
     if image.np_dtype not in (np.uint8, np.uint16):
         raise InputError(
-            f"TFDS set {name} has images of {image.np_dtype}, not of bytes"
+            f"TFDS set {name} has images of {image.np_dtype}, not of 8 or 16 bits: "
+            "choose another set"
         )
     if "train" not in splits:
         raise InputError(
@@ -195,8 +200,8 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
     classes = tuple(getattr(label, "names", None) or ())
     wanted = {"image": image} | ({"label": label} if classes else {})
     read_features = tensorflow_datasets.features.FeaturesDict(wanted)
-    # Images are decoded here, as those of a folder are: TFDS would take OpenCV where
-    # it is installed, whose pixels differ.
+    # Images are decoded by `decode`, as in folders: TFDS would use OpenCV if it is
+    # installed, whose pixels differ.
     undecoded = {"image": tensorflow_datasets.decode.SkipDecoding()}
 
     def part(split: str) -> LazySource:
@@ -211,7 +216,7 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
         def example(index: int, raw: bytes, channels: int | None) -> Example:
             try:
                 record = read_features.deserialize_example_np(raw, decoders=undecoded)
-                pixels = fit(decode(record["image"]), size, crop)
+                pixels = crop_and_resize(decode(record["image"]), size, crop)
                 if channels is not None:
                     pixels = with_channels(pixels, channels)
             except BrokenImageError as error:
@@ -224,7 +229,7 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
             indices: Sequence[int], channels: int | None = None
         ) -> list[Example]:
             try:
-                raw = records.__getitems__(list(indices))  # one by one takes thrice
+                raw = records.__getitems__(list(indices))  # one by one takes 3 times
                 return [
                     example(index, one, channels)
                     for index, one in zip(indices, raw, strict=True)
@@ -234,7 +239,7 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
             except Exception as error:
                 raise InputError(_unreadable(name, place, error)) from None
 
-        # The set's own word on channels, or where it has none, its first image.
+        # The channels that the dataset declares, or else those of the first image.
         declared = {1: 1, 3: 3, 4: 3}.get(image.shape[-1])
         first = examples([0], declared)[0]
         shape = (size, size, first.image.shape[-1])
@@ -263,7 +268,7 @@ def _words(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what TFDS writes and logs from the user, and its imports' warnings."""
+    """Suppress output, logs and warnings of TFDS and of its imports."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)

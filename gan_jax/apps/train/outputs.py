@@ -1,0 +1,132 @@
+"""What one run writes while it trains: journal, epochs, samples, checkpoints."""
+
+import contextlib
+from types import TracebackType
+from typing import Any
+
+from gan_jax.apps.train.epochs import Epochs, epoch_row
+from gan_jax.apps.train.evaluation import Evaluation
+from gan_jax.apps.train.setup import Run
+from gan_jax.config.errors import DivergedError
+from gan_jax.report import files
+from gan_jax.report.journal import Journal, Rows
+from gan_jax.report.terminal import say
+from gan_jax.runs.loop import due, save_checkpoint, write_logs
+from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.distributed import broadcast, is_main
+from gan_jax.training.state import TrainState, Variables, trained
+from gan_jax.training.updates import Log
+
+HISTORY = "history"
+"""The folder of snapshots, in the workdir of a run."""
+
+
+class Outputs:
+    """The files of one run while it trains; a context manager.
+
+    They are written in the order `log`, `mark`, `save` after each call of several
+    steps, so that everything before a checkpoint is on the disk when it is saved.
+    """
+
+    def __init__(self, run: Run):
+        """Open the evaluation of a run; its files are opened by entering."""
+        self.run = run
+        self.failure: DivergedError | None = None
+        """Why the run cannot continue."""
+        self.evaluation = Evaluation(run)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "Outputs":
+        """Open the files."""
+        with self._stack as stack:
+            workdir, config = self.run.workdir, self.run.config
+            enter = stack.enter_context
+            self._checkpoints = enter(Checkpoints(workdir / "checkpoints"))
+            self.epochs = enter(Epochs(workdir, self.run.task.criterion))
+            self._history = (
+                enter(Checkpoints(workdir / HISTORY, keep=None))
+                if config.history.every
+                else None
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the files, once everything is on the disk."""
+        self._stack.__exit__(kind, error, trace)
+
+    def restore(self, initial: TrainState) -> TrainState:
+        """Return the state of the last checkpoint, and open the journal at its step.
+
+        Args:
+            initial: The state of step 0, returned where there is no checkpoint.
+        """
+        steps = self.run.config.steps
+        state = self._checkpoints.restore(initial, warn=say) or initial
+        step = int(state.step)
+        if step >= steps:
+            say(f"{self.run.workdir} is trained to step {step}: evaluating it again")
+        elif step:
+            say(f"{self.run.workdir} continues at step {step} of {steps}")
+        kind = Journal if is_main() else Rows
+        self.journal = self._stack.enter_context(
+            kind(self.run.workdir, step if step else None)
+        )
+        return state
+
+    def log(self, logs: Log, first: int, count: int) -> dict[str, Any]:
+        """Write steps into the journal; where one is not finite, set `failure`.
+
+        Returns:
+            The values of the last step, none where there is a failure.
+        """
+        try:
+            every = self.run.config.log_every
+            return write_logs(self.journal, logs, first, count, every)
+        except DivergedError as error:
+            self.failure = error
+            return {}
+
+    def marks(self, step: int) -> bool:
+        """Return whether `mark` would do anything."""
+        config = self.run.config
+        every = (config.history.every, config.evaluation.every, config.sample_every)
+        return step == config.steps or any(due(step, each) for each in every)
+
+    def mark(self, step: int, state: TrainState) -> None:
+        """Keep a snapshot, measure and draw a state, each where the config says so."""
+        config = self.run.config
+        last = step == config.steps
+        if self._history is not None and due(step, config.history.every):
+            self._history.save(step, snapshot(state))
+        every = config.evaluation.every
+        if due(step, every) or (last and every):
+            measured = self.evaluation.measure(
+                trained(state), "validation", config.evaluation.count
+            )
+            # Of one process alone: by these all decide which epochs are kept.
+            row = broadcast(lambda: epoch_row(measured.metrics))
+            self.journal.write(step, row)
+            self.epochs.keep(self.journal.rows, state)
+        if due(step, config.sample_every) or last:
+            picture = self.evaluation.draw(trained(state))
+            if is_main():
+                plate = self.run.workdir / "samples" / f"{step:08d}.png"
+                files.write_image(plate, picture)
+            self.journal.image(step, "samples", picture)
+
+    def save(self, step: int, state: TrainState, wait: bool = False) -> None:
+        """Save a checkpoint, in the background unless `wait`."""
+        if self._history is not None:
+            self._history.wait()  # a run continued from here does not take it again
+        save_checkpoint(self.journal, self._checkpoints, step, state, wait)
+
+
+def snapshot(state: TrainState) -> dict[str, Variables]:
+    """Return what a history keeps of both networks: parameters and statistics."""
+    return {"generator": state.generator.variables, "critic": state.critic.variables}

@@ -1,0 +1,189 @@
+"""The training loop, the same for every network that trains."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from gan_jax.config.errors import DivergedError, Interrupted
+from gan_jax.report.journal import Rows
+from gan_jax.report.progress import Progress
+from gan_jax.runs.signals import Signals
+from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.distributed import all_max
+from gan_jax.training.updates import CAUSES, Log
+
+State = TypeVar("State")
+
+Advance = Callable[[Any, PyTree, int, int], tuple[Any, Any]]
+"""`advance(state, arrays, first, count) -> (state, logs)`: `count` steps, of which step
+`first` is the first, with what was read for them."""
+
+_FIRST_STEPS = 20  # each of them is logged
+
+
+class Pace(NamedTuple):
+    """The time that a loop has taken, in seconds."""
+
+    compile: float
+    steps: float
+    """Of all steps, without what is done at marks."""
+    host: float
+    """Share of `steps` for which the device waited for the host."""
+
+
+def iterate(
+    state: State,
+    step: int,
+    end: int,
+    *,
+    title: str,
+    read: Callable[[int], tuple[int, PyTree]],
+    prepare: Callable[[State, PyTree], Advance],
+    log: Callable[[Any, int, int], Mapping[str, Any]],
+    mark: Callable[[int, State], State] = lambda step, state: state,
+    ended: Callable[[State], bool] = lambda state: False,
+    saves: Callable[[int], bool] = lambda step: False,
+    save: Callable[[int, State, bool], None] = lambda step, state, wait: None,
+    signals: Signals | None = None,
+) -> tuple[State, Pace | None]:
+    """Train from a step to the last one, several steps in each compiled call.
+
+    Args:
+        state: What training carries from step to step.
+        step: Steps done already.
+        end: Steps to be done in all.
+        title: Words put before the progress.
+        read: `read(step)` returns how many of the next steps are made in one call, and
+            the arrays that they need. It is called while the device computes.
+        prepare: Compiles `advance` for arrays like those of the first call.
+        log: `log(logs, first, count)` checks and writes what steps `first` + 1 to
+            `first` + `count` have logged; returns values to show.
+        mark: `mark(step, state)` does what is due after a step and returns the state.
+        ended: Whether to end before the last step.
+        saves: Whether a checkpoint is due after a step; the last step always has one.
+        save: `save(step, state, wait)` saves a checkpoint, in the background unless
+            `wait`.
+        signals: End the loop after the current call, of all processes; None where a
+            process trains by itself and is not interrupted.
+
+    Returns:
+        The last state, and the time taken; None where nothing was left to do.
+
+    Raises:
+        Interrupted: a signal was received; the state is saved.
+        DivergedError: `log` has found a value that is not finite.
+    """
+    if step >= end or ended(state):
+        return state, None
+    host, pauses = 0.0, 0.0
+    with Progress(end, step, title) as progress:
+        count, arrays = read(step)
+        start = time.monotonic()
+        advance = prepare(state, arrays)
+        if signals is not None:
+            all_max(0)  # devices that are still compiling are not waited for long
+        begun = idle = time.monotonic()  # idle: since when the device waits
+        while step < end and not ended(state):
+            host += time.monotonic() - idle
+            state, logs = advance(state, arrays, step, count)
+            first, step = step, step + count
+            if step < end:
+                count, arrays = read(step)  # while the device computes
+            logs = jax.device_get(logs)
+            idle = time.monotonic()
+            progress.advance(step, log(logs, first, step - first))
+            pause = time.monotonic()
+            state = mark(step, state)
+            pause = time.monotonic() - pause
+            pauses, idle = pauses + pause, idle + pause
+            stopping = 0
+            if signals is not None and step < end:
+                stopping = all_max(signals.received or 0)
+            if saves(step) or step == end or stopping:
+                save(step, state, bool(stopping))
+            if stopping:
+                raise Interrupted(
+                    stopping, f"stopped at step {step}; the same command continues"
+                )
+    steps = time.monotonic() - begun - pauses
+    return state, Pace(begun - start, steps, host / steps)
+
+
+def save_checkpoint(
+    journal: Rows, checkpoints: Checkpoints, step: int, state: PyTree, wait: bool
+) -> None:
+    """Save a state, and before it the journal up to its step.
+
+    Args:
+        journal: The journal of the run.
+        checkpoints: The checkpoints of the run.
+        step: The step of the state.
+        state: Arrays to be saved.
+        wait: Whether to return only when the state is on the disk.
+    """
+    journal.flush()
+    checkpoints.save(step, state)
+    if wait:
+        checkpoints.wait()
+
+
+def due(step: int, every: int) -> bool:
+    """Return whether something is due that happens every so many steps, 0 = never."""
+    return bool(every) and step % every == 0
+
+
+def steps_left(step: int, every: int) -> int:
+    """Return the steps to the next multiple of `every`; very many where it is 0."""
+    return every - step % every if every else 2**30
+
+
+def write_logs(
+    journal: Rows, logs: Log, first: int, count: int, every: int
+) -> dict[str, Any]:
+    """Check a call's steps and write them into a journal: the first ones, then some.
+
+    Args:
+        journal: The journal of the run.
+        logs: Values of each step, with a leading axis of at least `count`.
+        first: The step before the call.
+        count: Steps of the call.
+        every: Steps from one row to the next, after the first 20.
+
+    Returns:
+        The values of the last step.
+
+    Raises:
+        DivergedError: A value is not finite.
+    """
+    check(logs, first, count)
+    rows = [{name: row[at] for name, row in logs.values.items()} for at in range(count)]
+    for step, row in enumerate(rows, first + 1):
+        if step <= _FIRST_STEPS or due(step, every):
+            journal.write(step, row)
+    return rows[-1]
+
+
+def check(logs: Log, first: int, count: int) -> None:
+    """Stop at the first value of a call that is not finite.
+
+    Raises:
+        DivergedError: Names the step, and the tensor that is the cause.
+    """
+    bad = {name: ~rows[:count] for name, rows in logs.finite.items()}
+    steps = [int(np.argmax(rows)) for rows in bad.values() if rows.any()]
+    if not steps:
+        return
+    worst = min(steps)
+    names = sorted(
+        (name for name, rows in bad.items() if rows[worst]),
+        key=lambda name: CAUSES.index(" ".join(name.split()[:2])),
+    )
+    raise DivergedError(
+        f"not finite at step {first + worst + 1}: {names[0]}"
+        + (f" (and {len(names) - 1} tensors that follow from it)" if names[1:] else "")
+        + "; the last good checkpoint is kept, a lower learning rate may help"
+    )
