@@ -11,9 +11,8 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from gan_jax.config import help
+from gan_jax.config import experiments
 from gan_jax.config.checks import check_numbers
-from gan_jax.config.command_line import experiments, located
 from gan_jax.config.errors import EXPECTED, InputError, explain
 from gan_jax.config.keys import flatten, unknown_key
 from gan_jax.config.names import closest
@@ -44,14 +43,14 @@ def run_program(arguments: list[str], program: Callable[[ConfigDict], None]) -> 
     rest = [argument for argument in arguments if argument not in _HELP]
     if len(rest) == 1:
         asked = rest != arguments
-        text = help.overview(program.__module__)
+        text = experiments.overview(program.__module__)
         print(text, file=sys.stdout if asked else sys.stderr)
         if asked:
             return 0
     try:
         config = parse(rest)
         if rest != arguments:
-            print(help.keys(config, _path()))
+            print(experiments.describe(config, _path()))
             return 0
         # What Orbax and Grain log as errors, tracebacks in all, they also raise.
         logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
@@ -123,14 +122,14 @@ def _located(arguments: list[str]) -> list[str]:
         if _CONFIG_FLAG.match(argument):
             flag, equals, text = argument.partition("=")
             if not equals and place + 1 < len(found):  # --config NAME
-                found[place + 1] = located(found[place + 1])
+                found[place + 1] = experiments.located(found[place + 1])
                 text = found[place + 1]
             elif equals:
-                text = located(text)
+                text = experiments.located(text)
                 found[place] = f"{flag}={text}"
             path = text.partition(":")[0]
             if not Path(path).is_file():
-                known = experiments()
+                known = experiments.paths()
                 raise InputError(
                     f"config file {path} cannot be loaded: it does not exist"
                     f"{closest(Path(path).stem, known)}; known experiments: "

@@ -1,6 +1,6 @@
-"""What `--help` prints: the experiments, the flags and the keys of a config.
+"""The experiments: config files by name, and what `--help` prints of them.
 
-Config files are read and not run, so that the list is printed at once.
+The list is read from the files' first lines; none of them is run.
 """
 
 import ast
@@ -12,14 +12,37 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan_jax.config.command_line import experiments
 from gan_jax.config.keys import flatten
 from gan_jax.config.limits import WORD
 from gan_jax.config.schema import KEYS, STUDY, find
 
+_PACKAGE = Path(__file__).parents[1]
+_INSTALLED = _PACKAGE / "configs"
+FOLDER = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "configs"
+"""The config files: those of an installed package, or of the checkout."""
+
 _COLUMN = 26
 _NEEDS = ("Prior", "Data")
 _USAGE = "--config=EXPERIMENT[:VARIANT,...] [--config.KEY=VALUE ...] [--FLAG=VALUE ...]"
+
+
+def paths() -> dict[str, Path]:
+    """Return the config files by name, sorted."""
+    return {path.stem: path for path in sorted(FOLDER.glob("[!_]*.py"))}
+
+
+def located(text: str) -> str:
+    """Return a config flag with the path in place of an experiment's name.
+
+    Args:
+        text: `PATH[:VARIANTS]`. If there is no such file, `pixelcgan` and
+            `configs/pixelcgan.py` stand for the file in `FOLDER`.
+    """
+    given, colon, variants = text.partition(":")
+    found = paths().get(Path(given).stem)
+    if found and given in (found.stem, f"configs/{found.name}"):
+        given = given if Path(given).is_file() else str(found)
+    return f"{given}{colon}{variants}"
 
 
 def overview(module: str) -> str:
@@ -33,7 +56,7 @@ def overview(module: str) -> str:
             f"Usage: {_USAGE}",
             "",
             "Experiments:",
-            *(line for path in experiments().values() for line in _experiment(path)),
+            *(line for path in paths().values() for line in _experiment(path)),
             "",
             "Flags:",
             *_flags(module),
@@ -43,7 +66,7 @@ def overview(module: str) -> str:
     )
 
 
-def keys(config: ConfigDict, path: Path) -> str:
+def describe(config: ConfigDict, path: Path) -> str:
     """Return the header of a config file and the keys of its config.
 
     Args:
@@ -61,8 +84,8 @@ def keys(config: ConfigDict, path: Path) -> str:
     if "arms" in config:
         arms = f"{STUDY['arms.*.*'].meaning}; ARM is {', '.join(config.arms)}"
         lines += _row("arms.ARM.KEY", arms, _COLUMN + 8)
-    keys = "Keys (--config.KEY=VALUE), each with its value in this config:"
-    return "\n".join([_header(path).strip(), "", keys, *lines])
+    title = "Keys (--config.KEY=VALUE), each with its value in this config:"
+    return "\n".join([_header(path).strip(), "", title, *lines])
 
 
 def _header(path: Path) -> str:
