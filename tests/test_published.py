@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gan_jax.build import methods, tasks
-from gan_jax.config import limits
+from gan_jax.config.checks import check_numbers
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.arrays import read_arrays
 from gan_jax.data.feed import LabelledImages
@@ -26,7 +26,7 @@ class Made:
 
     def __init__(self, name, variant, channels):
         self.config = importlib.import_module(f"configs.{name}").get_config(variant)
-        limits.check(self.config)
+        check_numbers(self.config)
         task = tasks.task(self.config)
         classes = CLASSES if self.config.get("class_weight", 0) else 0
         self.method = methods.method(self.config, task, channels, classes)
