@@ -224,7 +224,9 @@ def test_tables_to_extend_are_where_the_page_says():
     assert len(rows) > 8
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/library.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", pytest.param("docs/library.md", marks=pytest.mark.slow)]
+)
 def test_examples_of_the_library_run(page):
     exec(blocks((ROOT / page).read_text(), "python"), {})
 
