@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import itertools
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -210,6 +211,26 @@ def test_links_pictures_and_paths_of_a_page_exist(path):
     own = r"`((?:gan_jax|configs|launch|tests|docs)/[\w/.]*)`"
     for name in re.findall(own, text) if path.stem != "CHANGELOG" else ():
         assert (ROOT / name).exists(), name
+
+
+@pytest.fixture(scope="module")
+def keys():
+    """Return the keys of all configs, whatever their arms and losses are called."""
+    configs = [runpy.run_path(str(path))["get_config"]() for path in CONFIGS]
+    found = {key for config in configs for key in flatten(config)}
+    return {*found, *(re.sub(r"(arms|losses)\.\w+\.", "", key) for key in found)}
+
+
+@pytest.mark.parametrize("path", TEXTS[:-1], ids=lambda path: path.stem)
+def test_keys_named_on_a_page_exist(path, keys):
+    rooms = "|".join({key.partition(".")[0] for key in keys if "." in key})
+    words = re.findall(
+        r"`([^`\n]+)`", re.sub(r"```.*?```", "", path.read_text(), flags=re.S)
+    )
+    for word in words:
+        found = re.match(rf"--config\.([a-z][\w.]+)|((?:{rooms})\.[\w.]+)(?==|$)", word)
+        key = found and (found[1] or found[2])
+        assert not key or re.sub(r"^(arms|losses)\.\w+\.", "", key) in keys, word
 
 
 def test_tables_to_extend_are_where_the_page_says():
