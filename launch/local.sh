@@ -39,7 +39,7 @@ pause=${PAUSE:-10}
 code=143
 for ((attempt = 1; attempt <= ${ATTEMPTS:-100} && code == 143; attempt++)); do
   if ((attempt > 1)); then
-    echo "local.sh: stopped by SIGTERM, goes on in $pause s" >&2
+    echo "local.sh: stopped by SIGTERM, continues in $pause s" >&2
     sleep "$pause"
   fi
   code=0
