@@ -23,17 +23,7 @@ from gan_jax.config.variants import with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.training("pixelcgan")
-    config.task = "pixels"
-    config.pixel_weight = 10.0  # lambda
-    config.condition_critic = False
-    config.packing = 1  # images that the critic sees at once, under one condition
-    config.mask = {
-        "count": 0,  # known pixels of each image
-        "most": 0,  # or any number from that to this
-        "fraction": 0.005,  # or their share: 3 of 28x28
-        "pattern": "",  # or an image file, white = known, the same for all
-    }
+    config = configs.conditioning("pixelcgan")
     return with_variants(config, variant, "digits", VARIANTS)
 
 

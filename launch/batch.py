@@ -18,8 +18,8 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan_jax.config import flags as command
 from gan_jax.config.errors import InputError
+from gan_jax.config.flags import run_program
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of images.")
 _OUT = flags.DEFINE_string("out", None, "Folder of the results.")
@@ -36,7 +36,7 @@ _BLOCK = flags.DEFINE_integer(
     "block", 0, "Files per block of work; 0 chooses it by the application.", 0
 )
 for _flag in ("config", "verbose"):
-    flags.declare_key_flag(_flag)  # for --help
+    flags.declare_key_flag(_flag)  # so that --help lists it
 
 
 def asked(config: ConfigDict) -> Path:
@@ -93,7 +93,7 @@ def launch(config: ConfigDict) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the batch job of the command line, and return the exit code."""
-    return command.answer(arguments, launch)
+    return run_program(arguments, launch)
 
 
 if __name__ == "__main__":

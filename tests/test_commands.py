@@ -14,7 +14,7 @@ import pytest
 from absl.testing import flagsaver
 
 from gan_jax import main
-from gan_jax.config import flags as command
+from gan_jax.config import flags
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.report import files
@@ -89,7 +89,7 @@ def claim(module, arguments, place):
     argv = [module, *arguments]
     sys.argv = argv  # the library of configs reads overrides here
     with flagsaver.flagsaver():
-        config = command.parse(argv)
+        config = flags.parse(argv)
         if module == "gan_jax.main":
             workdir, flag = main.workdir_of(config), "--workdir"
         else:

@@ -1,70 +1,53 @@
-"""What a config must hold, and what in it must fit together, before anything starts."""
+"""Checks of a config before anything starts: missing keys, and keys that do not fit."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
 from gan_jax.build import networks as architectures
 from gan_jax.build.networks import ENERGY_CRITICS, GENERATORS, TRANSLATORS
-from gan_jax.config import defaults as configs
+from gan_jax.config import schema
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets import mixtures
 from gan_jax.losses.adversarial import Objective
 from gan_jax.tasks.task import Task
 
-_LIKE: Mapping[str, Callable[[str], ConfigDict]] = {
-    "train": configs.training,
-    "study": lambda name: configs.study(name, {name: configs.training(name)}),
-    "inpaint": configs.inpainting,
-    "collaborate": configs.collaboration,
-    "detect": configs.detection,
-    "colorize": configs.colorization,
-}
-"""By program, what makes a config with all keys that it reads."""
-
-
-_OF_PIXELS = ("mask.count", "mask.fraction", "mask.pattern", "pixel_weight")
-_NEEDED: Mapping[str, Sequence[str]] = {
-    "pixels": _OF_PIXELS,
-    "wells": _OF_PIXELS,
-    "colors": ("reconstruction.name", "reconstruction.weight", "class_weight"),
-}
-"""Keys that not every training config has, by the task that reads them."""
-
 
 def check_program(config: ConfigDict) -> None:
     """Refuse a config without the keys that its program reads.
 
     Raises:
-        InputError: names those that are missing.
+        InputError: Names the missing keys.
     """
-    _check_keys(config, "program", _LIKE[config.program](""))
+    rooms = {key.partition(".")[0] for key in schema.KEYS[config.program]}
+    _check_keys(config, "program", sorted(rooms - {*config}))
 
 
 def check_task(config: ConfigDict) -> None:
     """Refuse a config without the keys that its task reads.
 
     Raises:
-        InputError: names those that are missing.
+        InputError: Names the missing keys.
     """
-    _check_keys(config, "task", _NEEDED.get(config.task, ()))
+    rows = schema.OF_TASKS.get(config.task, {})
+    needed = (key for key, row in rows.items() if row.older is None)
+    _check_keys(config, "task", sorted({*needed} - {*flatten(config)}))
 
 
-def _check_keys(config: ConfigDict, kind: str, needed: Iterable[str]) -> None:
-    """Refuse a config without the keys that its program, or its task, reads.
+def _check_keys(config: ConfigDict, kind: str, missing: Sequence[str]) -> None:
+    """Refuse a config with missing keys.
 
     Args:
-        config: to be checked.
-        kind: `program` or `task`.
-        needed: keys, dotted where they lie inside others.
+        config: The config.
+        kind: `program` or `task`, which reads the keys.
+        missing: The missing keys.
     """
-    known = {*config, *flatten(config)}
-    missing = [key for key in needed if key not in known]
     if missing:
         raise InputError(
             f"{kind} {config[kind]} needs {', '.join(missing)}, which config "
-            f"{config.name} has not: take a config of that {kind} in configs/"
+            f"{config.name} does not have: take an experiment of that {kind} (--help "
+            "lists them)"
         )
 
 
