@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train on this machine until the run is complete, export it, and use it.
+# Train on this machine until the run is complete, export it, and apply it to images.
 #
 #   launch/local.sh pixelcgan                      # train, export the generator
 #   launch/local.sh gan:narrow photos              # then complete the images of a folder
