@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# Train on many GPUs under SLURM: one process for each of them, on any number of nodes.
+# Train on many GPUs under SLURM, with one process per GPU, on any number of nodes.
 #
 #   sbatch --nodes=2 --gpus-per-node=4 --ntasks-per-node=4 launch/slurm.sh \
 #     --config=configs/pixelcgan.py:fashion_mnist --workdir=runs/fashion
 #
-# What follows the script are flags of gan_jax.main. Submit it in the repository, on a
-# file system that all nodes share; $PYTHON is the interpreter (.venv/bin/python). JAX
-# finds its processes by SLURM's own variables, and lets each have one GPU of its node,
-# all of which it must see. batch_size is the batch of all of them together.
+# The arguments of the script are flags of gan_jax.main. Submit it in the repository, on a
+# file system that all nodes share. $PYTHON is the interpreter (.venv/bin/python). JAX
+# finds the other processes by SLURM's environment variables. Each process must see all
+# GPUs of its node and takes one of them. batch_size is the batch of all processes
+# together.
 #
-# Two minutes before the time limit, and when the job is preempted, all processes get
-# SIGTERM, finish the step, save, and exit with 143; then the job is queued again, and
-# goes on from there. After a node has failed SLURM itself queues it again.
+# Two minutes before the time limit, and when the job is preempted, all processes receive
+# SIGTERM, finish the step, save, and exit with 143. The job is then queued again and
+# continues. After a node failure SLURM queues it again.
 #
-# Many images are searched in a job array (a folder of images for each of its jobs):
+# A job array searches many images, with one folder of images per job:
 #   sbatch --array=0-9 --wrap='.venv/bin/python -m launch.batch --engine=local
 #     --config=configs/inpaint.py:yeh --images=photos/$SLURM_ARRAY_TASK_ID
 #     --out=runs/searched/$SLURM_ARRAY_TASK_ID'
-# or all at once with --engine=ray, where a job has started a Ray cluster.
+# With --engine=ray, one job on a Ray cluster searches all of them.
 #SBATCH --job-name=gan_jax
 #SBATCH --nodes=1
 #SBATCH --gpus-per-node=1
@@ -35,10 +36,10 @@ if [[ $# -eq 0 ]]; then
   exit 2
 fi
 
-# A signal may reach this shell too: it waits for the processes to save all the same.
+# A signal may reach this shell too; it still waits until the processes have saved.
 trap : TERM
 
-# When the first process has ended, the others have a minute: they would wait for it.
+# When one process has ended, the others are stopped after a minute: they wait for it.
 code=0
 srun --wait=60 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" \
   "${PYTHON:-.venv/bin/python}" -m gan_jax.main --distributed "$@" || code=$?

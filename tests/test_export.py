@@ -15,10 +15,10 @@ from jax import export as jax_export
 from gan_jax.apps.colorize.colorizer import Colorizer
 from gan_jax.apps.detect.detector import (
     QUANTILES,
+    CriticScorer,
     Detector,
-    Scorer,
-    keep_detector,
-    open_detection,
+    open_detector_run,
+    save_detector,
 )
 from gan_jax.apps.detect.total_variation import Scale
 from gan_jax.build import methods, tasks
@@ -27,7 +27,8 @@ from gan_jax.config.keys import flatten
 from gan_jax.data import color
 from gan_jax.data.masks import Known
 from gan_jax.export import __main__ as export
-from gan_jax.export.functions import open_portable
+from gan_jax.export import artefact
+from gan_jax.export.functions import open_function
 from gan_jax.networks.stages import image_of
 from gan_jax.report import files
 from gan_jax.runs.inference import make_model
@@ -99,7 +100,7 @@ def kept_detector(workdir, **values):
     quantiles = np.linspace(-1, 1, QUANTILES, dtype=np.float32)
     detector = Detector(prior.networks.critic, Scale(0.3, -0.7), quantiles)
     workdir.mkdir(exist_ok=True)
-    keep_detector(detector, prior, workdir)
+    save_detector(detector, prior, workdir)
     written(workdir, config, 1)
 
 
@@ -153,9 +154,11 @@ def expected(kind, workdir, count):
         lightness, _ = color.split(images)
         model = make_model(prior.method, task.render)(prior.networks)
         return (images,), model.sample(jax.random.key(0), lightness, count)
-    opened = open_detection(str(workdir), "")
+    opened = open_detector_run(str(workdir), "")
     images = draw.uniform(-1, 1, (count, 28, 28, 1)).astype(np.float32)
-    score = Scorer(opened.method).of(opened.detector.critic, opened.detector.scale)
+    score = CriticScorer(opened.method).anomaly_scorer(
+        opened.detector.critic, opened.detector.scale
+    )
     return (images,), score(images)
 
 
@@ -296,10 +299,10 @@ def test_an_artefact_can_be_differentiated(runs, artefacts):
 
 
 def test_cpus_alone_get_the_forms_that_are_fast_there(runs, artefacts):
-    portable = open_portable(str(runs / "generator"), "")
+    function = open_function(str(runs / "generator"), "")
     dilated = "lhs_dilate = [2, 2]"  # of a transposed convolution as it stands
     texts = {
-        platforms: export.lower(portable, platforms).mlir_module()
+        platforms: artefact.trace(function, platforms).mlir_module()
         for platforms in (("cpu",), ("cuda",), ("cpu", "tpu"))
     }
     assert dilated not in texts[("cpu",)]
@@ -330,7 +333,7 @@ NETWORKS = {
 def test_a_generator_that_names_classes_is_exported(tmp_path):
     config = smoke("colorize", "chromagan,smoke", **{"network.width": 4})
     kept(tmp_path / "run", config, channels=3, classes=2)
-    program = export.lower(open_portable(str(tmp_path / "run"), ""), ["cpu"])
+    program = artefact.trace(open_function(str(tmp_path / "run"), ""), ["cpu"])
     assert str(program.out_avals[0].shape) == "(batch, height, width, 3)"
 
 

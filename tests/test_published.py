@@ -15,7 +15,7 @@ from gan_jax.build import methods, tasks
 from gan_jax.config.checks import check_numbers
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.arrays import arrays
-from gan_jax.data.feed import Images
+from gan_jax.data.feed import LabelledImages
 from tests.weights import first_weights
 
 CLASSES = 1000  # of ImageNet, which ChromaGAN's teacher tells apart
@@ -37,7 +37,7 @@ class Made:
         self.latent = jax.eval_shape(lambda: self.method.latent(key, 2))
         self.example = jax.eval_shape(
             lambda image, label: self.method.present(
-                key, dict.fromkeys(task.roles, Images(image, label))
+                key, dict.fromkeys(task.roles, LabelledImages(image, label))
             ),
             pixels,
             labels,

@@ -12,7 +12,7 @@ import pytest
 from gan_jax.apps import programs
 from gan_jax.build import methods, tasks
 from gan_jax.config.errors import InputError
-from gan_jax.data.feed import Images
+from gan_jax.data.feed import LabelledImages
 from gan_jax.networks.compilation import run_once
 from gan_jax.training.step import initial_state
 
@@ -92,7 +92,7 @@ def test_bfloat16_computes_and_float32_is_kept(name):
     this = methods.method(made, tasks.task(made), channels=1)
     assert this.generator.dtype == this.critic.dtype == jnp.bfloat16
     assert this.penalised is not None and this.penalised.dtype == jnp.float32
-    images = Images(np.zeros((2, 28, 28, 1), np.uint8), np.zeros(2, np.int32))
+    images = LabelledImages(np.zeros((2, 28, 28, 1), np.uint8), np.zeros(2, np.int32))
     begin = partial(initial_state, this)
     state = run_once(begin, jax.random.key(0), {"real": images})
     kinds = {

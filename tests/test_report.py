@@ -32,10 +32,9 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_importing_is_cheap():
     code = """
 import sys
-from gan_jax import errors
-from gan_jax.report import constraints, files, formats, grids, journal
-from gan_jax.report import page, plots, progress
-heavy = {"jax", "matplotlib", "PIL", "tensorboardX", "rich", "tensorflow"}
+from gan_jax.config import errors
+from gan_jax.report import files, formats, grids, journal, page, plots, progress
+heavy = {"jax", "jinja2", "matplotlib", "PIL", "tensorboardX", "rich", "tensorflow"}
 print(heavy & set(sys.modules))
 """
     result = run_python(code)
@@ -400,17 +399,13 @@ def some_rows(count: int) -> list[dict]:
 @pytest.mark.parametrize("count", [1, 2, 5000])
 def test_curves_are_small_whole_files(count):
     rows = some_rows(count)
-    groups = {
-        "One": ["a", "b", "absent"],
-        "Log": ["b", "a"],
-        "FID": ["fid"],
-        "No": ["x"],
-    }
-    svg = plots.curves(rows, groups, logarithmic=["Log"])
+    groups = {"One": ["a", "b", "absent"], "FID": ["fid"], "No": ["x"]}
+    svg = plots.curves(rows, groups)
     ElementTree.fromstring(svg)
     assert len(svg) < 400_000
-    assert svg == plots.curves(rows, groups, logarithmic=["Log"])
-    with Image.open(io.BytesIO(plots.curves(rows, groups, format="png"))) as picture:
+    assert svg == plots.curves(rows, groups)
+    figure, _ = plots.draw_panels(3)
+    with Image.open(io.BytesIO(plots.encode_figure(figure, "png"))) as picture:
         assert picture.format == "PNG" and picture.width == 1382
 
 

@@ -10,6 +10,7 @@ from gan_jax.config import schema
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets import mixtures
+from gan_jax.losses.adversarial import Objective
 from gan_jax.tasks.task import Task
 
 
@@ -50,12 +51,13 @@ def _check_keys(config: ConfigDict, kind: str, missing: Sequence[str]) -> None:
         )
 
 
-def check_combination(config: ConfigDict, task: Task) -> None:
+def check_combination(config: ConfigDict, task: Task, objective: Objective) -> None:
     """Refuse a training config that would train and mean nothing.
 
     Args:
         config: of a training run.
         task: that it names.
+        objective: that it names.
 
     Raises:
         InputError: says what does not fit, and what to choose.
@@ -67,7 +69,7 @@ def check_combination(config: ConfigDict, task: Task) -> None:
             "--config.network.critic_normalisation=layer, spectral or none"
         )
     energies = architectures.gives_energies(config)
-    if energies != (config.objective == "ebgan"):
+    if energies != objective.energies:
         raise InputError(
             f"objective {config.objective} and network.critic {network.critic} do not "
             f"fit: ebgan plays with energies, which {' and '.join(ENERGY_CRITICS)} "
@@ -113,12 +115,12 @@ def check_combination(config: ConfigDict, task: Task) -> None:
             "class_weight needs a generator that says what an image shows: choose "
             "--config.network.generator=chroma, or 0"
         )
-    if (config.data.name in mixtures.MIXTURES) != (config.task == "points"):
+    if (config.data.name in mixtures.MIXTURES) != task.points:
         raise InputError(
             f"data.name {config.data.name} does not fit the task {config.task}: choose "
             "data by a variant, e.g. configs/gan.py:gaussians8 for points"
         )
-    if config.task == "points" and config.data.path:
+    if task.points and config.data.path:
         raise InputError(
             f"data.path {config.data.path} is not read: the points of "
             f"{config.data.name} are drawn"

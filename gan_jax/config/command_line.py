@@ -1,11 +1,16 @@
-"""The command line of a config."""
+"""The command line that sets every key of a config."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
-def command(name: str, values: Mapping[str, Any]) -> str:
-    """Return a command that sets every key, so that no variant needs to be known."""
+def full_command(name: str, values: Mapping[str, Any]) -> str:
+    """Return a command that gives every key its value; it names no variant.
+
+    Args:
+        name: Name of the config's file.
+        values: Values by dotted key.
+    """
     flags = [
         f"  --config.{key}={value!r}" if value != "" else f"  --config.{key}=''"
         for key, value in values.items()

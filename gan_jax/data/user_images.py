@@ -12,20 +12,20 @@ from gan_jax.data.datasets.dataset import Skipped, threads
 from gan_jax.data.decode import BrokenImageError, decode, read_file
 
 Image8 = UInt8[np.ndarray, "_ _ _"]
-"""Height, width, channels: each image has its own."""
+"""`[height, width, channels]`; each image has its own shape."""
 
 Prepared = TypeVar("Prepared")
 Read = Callable[[Path], bytes]
-"""Gives the content of a file, or raises `BrokenImageError`."""
+"""Returns the content of a file, or raises `BrokenImageError`."""
 
 
 class Given(NamedTuple, Generic[Prepared]):
-    """Some of the files: what was made of those that are images, and the others."""
+    """A chunk of the files: the prepared images, and the files that were skipped."""
 
     files: list[Path]
     images: list[Prepared]
     digests: list[str]
-    """SHA-256 of the files, as they were decoded."""
+    """SHA-256 of each file that was decoded."""
     skipped: list[Skipped]
 
 
@@ -35,15 +35,16 @@ def decoded(
     together: int,
     read: Read = read_file,
 ) -> Iterator[Given[Prepared]]:
-    """Decode files in threads, with the reasons why some cannot be used.
+    """Yield files decoded in threads, a chunk at a time.
 
-    A second file of a name is one of those: outputs are named after their inputs.
+    Files that cannot be used are skipped with the reason. Files whose stem was already
+    seen are skipped, since outputs are named after their inputs.
 
     Args:
-        found: the files.
-        prepare: what is made of each image; it may raise `BrokenImageError`.
-        together: files decoded at once, and given as one.
-        read: gives the content of each.
+        found: The files.
+        prepare: Function of an image; it may raise `BrokenImageError`.
+        together: Files in a chunk.
+        read: Function that returns the content of a file.
     """
     names: set[str] = set()
 

@@ -9,12 +9,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.build import networks as architectures
+from gan_jax.build import tasks
 from gan_jax.config.errors import Interrupted
 from gan_jax.data.splits import Part
 from gan_jax.losses import inpainting
 from gan_jax.networks.compilation import compiled
 from gan_jax.runs.inference import chunks, in_chunks, taken
-from gan_jax.runs.prior import Prior, unseen_example
+from gan_jax.runs.prior import Prior, unseen_batch
 from gan_jax.runs.signals import Signals
 from gan_jax.search.collaboration import (
     Collaboration,
@@ -79,8 +80,8 @@ class Refiner:
         self._prior, self._who, self._signals = prior, who, signals
         self._together = together
         self._sign = -1.0 if architectures.gives_energies(prior.config) else 1.0
-        bounded = prior.config.task != "points"
-        self._real = unseen_example(prior.method, part)
+        bounded = not tasks.task(prior.config).points
+        self._real = unseen_batch(prior.method, part)
 
         def refined(
             critic: Variables,

@@ -34,7 +34,7 @@ from gan_jax.apps.inpaint.results import Task
 from gan_jax.apps.inpaint.search import Prepared, Searched, found_for, prepare_search
 from gan_jax.apps.train.setup import Run, prepare
 from gan_jax.build import searches, tasks
-from gan_jax.config.command_line import command
+from gan_jax.config.command_line import full_command
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.config.names import look_up
@@ -145,7 +145,7 @@ def _check_prior(prior: Prior) -> None:
         )
     made = tasks.task(prior.config).channels(prior.channels)
     for wrong, what in (
-        (prior.config.latent.prior == "none", "draws no latents"),
+        (not prior.method.has_latent, "draws no latents"),
         (made != prior.channels, f"makes {made} of {prior.channels} channels"),
     ):
         if wrong:
@@ -298,7 +298,7 @@ def _conclude(
         outcome.tables,
         outcome.pictures,
         read_rows(workdir / "metrics.jsonl"),
-        command(config.name, flatten(config)),
+        full_command(config.name, flatten(config)),
     )
     files.write_text(workdir / "report.html", page)
     summary = complete_summary(

@@ -23,7 +23,7 @@ from gan_jax.runs.inference import taken
 from gan_jax.search.acceptance import calibrated, metropolis_hastings, rejection
 from gan_jax.search.refinement import Observation
 from gan_jax.tasks.plates.planes import planes
-from gan_jax.tasks.task import Asked
+from gan_jax.tasks.task import Request
 from gan_jax.training.state import Variables
 
 _POINTS = 2000  # of a picture
@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
     """Samples or images."""
 
 
-_Make = Callable[[int, int], tuple[Images, Asked]]
+_Make = Callable[[int, int], tuple[Images, Request]]
 """`make(use, number)`: images, and what was asked for."""
 
 
@@ -50,7 +50,7 @@ class _Pool(NamedTuple):
     images: Images
     scores: Float[np.ndarray, " count"]
     """By the critic that tells them from real ones."""
-    asked: Asked
+    asked: Request
 
 
 def refine_samples(
@@ -74,24 +74,24 @@ def refine_samples(
     rows: list[pages.Row] = []
     found: dict[str, Measured] = {}
 
-    def draw(use: int, count: int) -> tuple[np.ndarray, Asked, PRNGKeyArray]:
+    def draw(use: int, count: int) -> tuple[np.ndarray, Request, PRNGKeyArray]:
         key = jax.random.fold_in(jax.random.key(config.seed), 1_000_011 + use)
         keys = jax.random.split(key, 3)
         asked = this.task.ask(this.parts["test"], keys[1], count)
         return np.asarray(this.method.latent(keys[0], count)), asked, keys[2]
 
-    def judge(stage: str, images: Images, asked: Asked, **more: Any) -> None:
+    def judge(stage: str, images: Images, asked: Request, **more: Any) -> None:
         say(f"measuring {stage}")
         measured = evaluation.compare(images, asked, "test", config.count)
         found[stage] = measured
         values = measures(measured.metrics)
         rows.append({"samples of": stage, "count": len(images), **values, **more})
 
-    def proposed(use: int, count: int) -> tuple[Images, Asked]:
+    def proposed(use: int, count: int) -> tuple[Images, Request]:
         latents, asked, _ = draw(use, count)
         return refiner.propose(latents, Observation(asked.condition)), asked
 
-    def refined(critic: Variables, use: int, count: int) -> tuple[Refinements, Asked]:
+    def refined(critic: Variables, use: int, count: int) -> tuple[Refinements, Request]:
         latents, asked, key = draw(use, count)
         problems = Observation(asked.condition)
         return refiner.refine(critic, latents, problems, key), asked
@@ -135,7 +135,7 @@ def refine_samples(
             for rule, places in _accept(config, pool, others, real).items():
                 judge(f"{name}, {rule}", *_some(pool, places))
 
-        def improved(use: int, number: int) -> tuple[Images, Asked]:
+        def improved(use: int, number: int) -> tuple[Images, Request]:
             after, asked = refined(snapshots[-1].critic, use, number)
             return after.images, asked
 
@@ -176,7 +176,7 @@ def refine_samples(
     )
 
 
-def _some(pool: _Pool, places: Int[np.ndarray, " places"]) -> tuple[Images, Asked]:
+def _some(pool: _Pool, places: Int[np.ndarray, " places"]) -> tuple[Images, Request]:
     return pool.images[places], taken(pool.asked, places)
 
 
@@ -223,7 +223,7 @@ def _pictures(
     stages: Mapping[str, Images],
     followed: Callable[[int], Float[np.ndarray, "visits count height width channels"]],
 ) -> list[Figure]:
-    if this.config.task != "points":
+    if not this.task.points:
         caption = (
             "The same latents through the stages; change: mean absolute difference of "
             "the last stage from the proposals, brightest at a quarter of the range."

@@ -73,15 +73,15 @@ def drawn_lessons(this: Run, count: int, seed: int) -> Lessons:
             for role, source in part.items()
         }
         feed, part = _resident(this, some, seed), some
-    batch = this.config.batch_size
+    batch_size = this.config.batch_size
 
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
         keys = _keys(key, step)
-        example = this.method.present(keys[0], feed.batch(arrays, step))
-        latents = this.method.latent(keys[1], batch)
-        return Lesson(example, latents, Observation(example.condition))
+        batch = this.method.present(keys[0], feed.batch(arrays, step))
+        latents = this.method.latent(keys[1], batch_size)
+        return Lesson(batch, latents, Observation(batch.condition))
 
-    epoch = max(1, len(part["real"]) // batch)
+    epoch = max(1, len(part["real"]) // batch_size)
     return Lessons(lambda step: feed.load(step, 1, 1), lesson, epoch, key)
 
 
@@ -106,10 +106,10 @@ def searched_lessons(
 
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
         given, (masks, latents) = arrays
-        batch = feed.batch(given, step)
-        example = this.method.present(_keys(key, step)[0], batch)
-        at = batch["real"].label
-        return Lesson(example, latents[at], Observation(None, example.real, masks[at]))
+        images = feed.batch(given, step)
+        batch = this.method.present(_keys(key, step)[0], images)
+        at = images["real"].label
+        return Lesson(batch, latents[at], Observation(None, batch.real, masks[at]))
 
     epoch = max(1, len(images) // this.config.batch_size)
     return Lessons(lambda step: (feed.load(step, 1, 1), beside), lesson, epoch, key)
@@ -373,8 +373,8 @@ def _beginning(
     start = look_up(_STARTS, "shaping.start", settings.start)
     if start is None:
         key = jax.random.fold_in(jax.random.key(this.config.seed), 1_000_009)
-        batch = this.feed.batch(this.feed.load(0, 1, 1), jnp.int32(0))
-        return method, initial_state(method, key, batch).critic
+        images = this.feed.batch(this.feed.load(0, 1, 1), jnp.int32(0))
+        return method, initial_state(method, key, images).critic
     critic = dict(prior.networks.critic)
     parameters = critic.pop("params")
     return method, Player(parameters, critic, start(method, prior, parameters))

@@ -23,7 +23,7 @@ from gan_jax.apps.inpaint.results import (
 )
 from gan_jax.apps.inpaint.search import Prepared, found_for, prepare_search, traced_for
 from gan_jax.build import searches
-from gan_jax.config.command_line import command
+from gan_jax.config.command_line import full_command
 from gan_jax.config.keys import flatten
 from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import Skipped
@@ -172,7 +172,7 @@ def conclude(
     }
     if config.sweep.loss:
         facts["numbers in names"] = config.sweep.key.replace(",", ", ")
-    page = report(config.name, facts, arms, command(config.name, flatten(config)))
+    page = report(config.name, facts, arms, full_command(config.name, flatten(config)))
     files.write_text(workdir / "report.html", page)
     for hole in dict.fromkeys(arm.hole for arm in arms):
         own = [arm for arm in arms if arm.hole == hole]
