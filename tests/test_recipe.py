@@ -118,10 +118,20 @@ def test_bfloat16_computes_and_float32_is_kept(name):
 @pytest.mark.parametrize(
     ("name", "variant", "values", "says"),
     [
-        ("gan", "", {"objective": "ebgan"}, "plays with energies"),
-        ("gan", "", {"network.critic": "autoencoder"}, "plays with energies"),
-        ("gan", "gaussians8", {"objective": "ebgan"}, "plays with energies"),
-        ("gan", "", {"pulling_away": 0.1}, "makes codes"),
+        ("gan", "", {"objective": "ebgan"}, "do not fit: the critics"),
+        (
+            "gan",
+            "",
+            {"network.critic": "autoencoder"},
+            "do not fit: the critics",
+        ),
+        (
+            "gan",
+            "gaussians8",
+            {"objective": "ebgan"},
+            "do not fit: the critics",
+        ),
+        ("gan", "", {"pulling_away": 0.1}, "needs a critic with codes"),
         ("gan", "", {"gradient_penalty": 1.0}, "sees each image alone"),
         ("gan", "", {"data.name": "gaussians8"}, "does not fit the task"),
         ("gan", "gaussians8", {"data.name": "digits"}, "known: gaussians8"),
