@@ -23,12 +23,12 @@ python -m gan_jax.main --config=configs/wgan_gp.py:svhn64 --workdir=runs/wgan_gp
 python -m gan_jax.main --config=configs/inpaint.py:ballester --config.prior=runs/wgan_gp-svhn64 --config.masks=center,random:0.8
 """  # noqa: E501
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import GENERATION, LARGE, POINTS, with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.generation("wgan_gp")
+    config = defaults.generation("wgan_gp")
     config.objective = "wgan"
     config.critic_steps = 5
     config.gradient_penalty = 10.0

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
-from gan_jax.build import networks as architectures
 from gan_jax.build.networks import (
     CLASS_GENERATORS,
     CONDITIONAL_GENERATORS,
     ENERGY_CRITICS,
     GENERATORS,
     TRANSLATORS,
+    gives_energies,
 )
 from gan_jax.config import schema
 from gan_jax.config.errors import InputError
@@ -68,7 +68,7 @@ def check_combination(config: ConfigDict, task: Task, objective: Objective) -> N
     Raises:
         InputError: Says which values do not fit, and what to choose.
     """
-    network, energies = config.network, architectures.gives_energies(config)
+    network, energies = config.network, gives_energies(config)
     if config.gradient_penalty and network.critic_normalisation == "batch":
         raise InputError(
             "a gradient penalty needs a critic that sees each image alone: choose "
