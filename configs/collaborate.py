@@ -32,7 +32,7 @@ def get_config(variant: str = ""):
     return with_named(defaults.collaboration("collaborate"), variant, VARIANTS)
 
 
-# As in the code of Liu et al.: all steps are made, and the best one is kept.
+# The code of Liu et al. makes all steps and keeps the best one.
 _LIU = {
     "refinement.rate": 0.1,
     "refinement.steps": 50,
@@ -41,7 +41,7 @@ _LIU = {
     "shaping.stopping": "probabilistic",
 }
 
-# As in Mortiniera's code, for a prior of configs/gan.py:fashion64.
+# The settings of Mortiniera's code, for a prior of configs/gan.py:fashion64.
 _MORTINIERA = {
     "refinement.layer": 3,
     "refinement.rate": 0.1,
@@ -60,8 +60,8 @@ VARIANTS = {
         "count": 2000,
         "refinement.rate": 0.05,
         "refinement.steps": 10,
-        # As published, where latents make 1,000 iterations of Adam: completions that
-        # fit what is known, whatever the critic says of them.
+        # As published (with 1,000 iterations of Adam): a small weight of the critic, so
+        # that completions fit the known pixels.
         "losses.yeh.prior": 1e-4,
         "search.iterations": 300,
         "search.restarts": 1,

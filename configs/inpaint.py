@@ -37,17 +37,17 @@ def get_config(variant: str = ""):
     return with_losses(config, variant, "ballester", LOSSES, VARIANTS, COMPARISONS)
 
 
-# alpha, beta and eta of the papers are `context`, `gradient` and `prior`.
+# `context`, `gradient` and `prior` are alpha, beta and eta of the papers.
 LOSSES = {
     "yeh": defaults.COMPLETION,
-    # By the critic alone: -f(M y + (1 - M) G) under a Wasserstein critic.
+    # The critic alone: -f(M y + (1 - M) G) for a Wasserstein critic f.
     "cooper": {
         **defaults.COMPLETION,
         "context": 0.0,
         "prior": 1.0,
         "composite": True,
     },
-    # Yeh's loss with the critic f in D's place: the sum of M |G - y|, minus f(G).
+    # Yeh's loss with a Wasserstein critic f: the sum of M |G - y|, minus f(G).
     "cooper_yeh": {**defaults.COMPLETION, "weights": "equal", "prior": 1.0},
     "ballester": {
         **defaults.COMPLETION,
@@ -57,9 +57,9 @@ LOSSES = {
     },
 }
 
-# The nine rows of Vitoria, Sintes & Ballester 2019, table 1. All are Yeh's loss and
-# Ballester's under one prior here, so Yeh's rows keep what told them apart there, the
-# form log(1 - s(D)); Ballester's have the one that the prior was trained with.
+# The nine rows of Vitoria, Sintes & Ballester 2019, table 1. The paper has Yeh's loss
+# and Ballester's under different priors; here one prior serves both. So Yeh's rows keep
+# the score loss log(1 - s(D)), and Ballester's have the one of the prior's training.
 COMPARISONS = {
     "vitoria": {
         "yeh_saturating": {**LOSSES["yeh"], "unlikely": "saturating"},

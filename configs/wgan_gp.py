@@ -35,21 +35,21 @@ def get_config(variant: str = ""):
     config.network.critic_normalisation = "layer"
     config.latent.size = 128
     config.optimizer.learning_rate = 1e-4
-    config.optimizer.beta1 = 0.5  # at 28x28
+    config.optimizer.beta1 = 0.5  # for 28x28 images
     config.optimizer.beta2 = 0.9
     config = with_variants(config, variant, "digits", GENERATION, VARIANTS)
-    config.log_every = 5  # the estimate of the distance is to be looked at
+    config.log_every = 5  # for a plot of the estimated distance
     return config
 
 
-# The paper's residual networks where images are 64x64.
+# The paper's residual networks, for 64x64 images.
 _RESIDUAL = {
     "network.generator": "residual",
     "network.critic": "residual",
     "optimizer.beta1": 0.0,
 }
 
-# The weight of 10 is meant for images: in the plane it holds the critic too flat.
+# The weight 10 is meant for images. For points in the plane it flattens the critic.
 VARIANTS = {
     **{name: {"gradient_penalty": 1.0} for name in POINTS},
     **{name: {"optimizer.beta1": 0.0} for name in ("cifar10", "svhn")},
