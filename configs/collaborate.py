@@ -32,7 +32,7 @@ def get_config(variant: str = ""):
     return with_named(defaults.collaboration("collaborate"), variant, VARIANTS)
 
 
-# The code of Liu et al. makes all steps and keeps the best one.
+# As in the code of Liu et al.: all steps are made and the best one is kept.
 _LIU = {
     "refinement.rate": 0.1,
     "refinement.steps": 50,
@@ -60,8 +60,8 @@ VARIANTS = {
         "count": 2000,
         "refinement.rate": 0.05,
         "refinement.steps": 10,
-        # As published (with 1,000 iterations of Adam): a small weight of the critic, so
-        # that completions fit the known pixels.
+        # The published weight, for searches of 1,000 iterations of Adam. Completions
+        # then fit the known pixels with little regard to the critic.
         "losses.yeh.prior": 1e-4,
         "search.iterations": 300,
         "search.restarts": 1,

@@ -66,12 +66,12 @@ _PENALISED = {
     "optimizer.beta2": 0.9,
 }
 
-# The published weights are for ab as 8-bit levels over 255. Here ab is larger by 255 /
-# 110 = 2.32: a mean squared error by 5.37, a Wasserstein distance by 2.32. A common
-# factor of all weights does not change Adam's steps.
-# The published penalty keeps the slope of the sum of the critic's map at 1, so the
-# weight under network.map=sum is 0.1 * 2.32. Under mean it is divided by the number of
-# scores in a map: 0.0145 at 32x32 (4x4 scores), 3.0e-4 at 224x224 (28x28).
+# The published weights belong to ab in [0, 1], 8-bit levels over 255. Our values of ab
+# are 255 / 110 times as far apart. So a mean squared error is 5.37 times as large, and
+# a Wasserstein distance 2.32 times. Adam ignores a common factor. The published penalty
+# holds the slope of the sum of the critic's map at 1, so the weight 0.1 * 2.32 belongs
+# to the sum. For the mean it is divided by the number of scores in a map: 0.0145 at
+# 32x32 (4x4 scores), 3.0e-4 at 224x224 (28x28).
 _UNIT = 255 / 110
 _CHROMA = {
     **_PENALISED,
@@ -91,8 +91,8 @@ _NO_ADVERSARIAL = {
     "network.critic": "blind",
 }
 
-# The sizes and learning rates of the papers, for any data set. Fabbri does not say how
-# long he trained; ChromaGAN made five epochs of ImageNet's 1.28 million images.
+# The sizes and rates of the papers, for any data set. Fabbri does not say how long he
+# trained; ChromaGAN saw the 1.28 million images of ImageNet five times.
 _PUBLISHED = {
     "data.size": 256,
     "batch_size": 32,
@@ -123,10 +123,10 @@ _CHROMA_PUBLISHED = {
     "evaluation.every": 20_000,
 }
 
-# Methods whose FID is lower at a learning rate of 3e-4 than at 1e-3, the rate of all
-# narrow networks. FID on 700 validation images of the CIFAR-10 sample after 800 steps,
-# seed 0, at 3e-4 and at 1e-3: gan 9.0 and 9.8, wgan_gp 8.8 and 8.9, chromagan 10.6 and
-# 13.1; not so lsgan 11.4 and 11.1, ebgan 17.5 and 16.9.
+# Methods that take a rate of 3e-4, not the 1e-3 of narrow networks. FID at 3e-4 and at
+# 1e-3, on the 700 validation images of the CIFAR-10 sample, 800 steps, seed 0: gan 9.0
+# and 9.8, wgan_gp 8.8 and 8.9, chromagan 10.6 and 13.1 (lsgan 11.4 and 11.1, ebgan 17.5
+# and 16.9, which keep 1e-3).
 _SLOW = (
     "gan",
     "wgan_gp",
@@ -159,9 +159,8 @@ VARIANTS = {
         "network.critic": "autoencoder",
         "network.critic_depth": 3,
     },
-    # Clipped at the published 0.01, the critic's slopes are too small to matter beside
-    # an L1 term of weight 100: FID on validation images of CIFAR-10 is 17.8 (0.01) and
-    # 17.7 (0.03).
+    # Clipped to the published 0.01 the critic is too flat to matter beside an L1 term
+    # of weight 100: FID on validation images of CIFAR-10 is 17.8, and 17.7 at 0.03.
     "wgan": {
         **_WASSERSTEIN,
         "critic_clip": 0.1,

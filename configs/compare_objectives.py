@@ -35,6 +35,6 @@ def get_config(variant: str = ""):
     }
     arms["minimax"].objective = "minimax"
     for arm in arms.values():
-        # With boosts, a critic would make many more updates than the others.
+        # A boost would give this critic many more updates than the others.
         arm.critic_boost = {"steps": 0, "first": 0, "every": 0}
     return defaults.study("compare_objectives", arms, ("network.kernel",))

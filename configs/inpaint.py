@@ -40,7 +40,7 @@ def get_config(variant: str = ""):
 # `context`, `gradient` and `prior` are alpha, beta and eta of the papers.
 LOSSES = {
     "yeh": defaults.COMPLETION,
-    # The critic alone: -f(M y + (1 - M) G) for a Wasserstein critic f.
+    # The critic alone: -f(M y + (1 - M) G) for a Wasserstein critic.
     "cooper": {
         **defaults.COMPLETION,
         "context": 0.0,
@@ -57,9 +57,9 @@ LOSSES = {
     },
 }
 
-# The nine rows of Vitoria, Sintes & Ballester 2019, table 1. The paper has Yeh's loss
-# and Ballester's under different priors; here one prior serves both. So Yeh's rows keep
-# the score loss log(1 - s(D)), and Ballester's have the one of the prior's training.
+# The nine rows of Vitoria, Sintes & Ballester 2019, table 1. Here all rows have one
+# prior. Yeh's rows keep their published score loss log(1 - s(D)). Ballester's rows take
+# the loss that the prior was trained with.
 COMPARISONS = {
     "vitoria": {
         "yeh_saturating": {**LOSSES["yeh"], "unlikely": "saturating"},

@@ -27,8 +27,8 @@ def get_config(variant: str = ""):
     return with_variants(config, variant, "digits", VARIANTS)
 
 
-# Narrow networks with 4x4 kernels, a warm-up, and a penalty against a critic that
-# memorises the 1,164 training images.
+# Narrow networks with 4x4 kernels, a warm-up, and a penalty that keeps the critic from
+# memorising 1,164 images.
 _NARROW = {
     "critic_penalty": 0.3,
     "optimizer.learning_rate": 6e-4,
@@ -49,7 +49,7 @@ _DIGITS = {
     "pixel_weight": 2.0,
 }
 
-# 40 epochs of the 43,200 training images, with an evaluation after each.
+# 40 epochs of the 43,200 images that the critic sees; each epoch is evaluated.
 _PAPER = {
     "steps": 27_000,
     "evaluation.every": 675,
@@ -68,7 +68,7 @@ VARIANTS = {
     "fashion_mnist": _PAPER,
     "cgan": {"condition_critic": True, "pixel_weight": 0.0},
     "packed": {"packing": 2},
-    # About three minutes on two CPU cores.
+    # Some three minutes on two CPU cores.
     "narrow": {
         **_NARROW,
         "steps": 3000,

@@ -38,7 +38,7 @@ def get_config(variant: str = ""):
     config.optimizer.beta1 = 0.5  # for 28x28 images
     config.optimizer.beta2 = 0.9
     config = with_variants(config, variant, "digits", GENERATION, VARIANTS)
-    config.log_every = 5  # for a plot of the estimated distance
+    config.log_every = 5  # a fine curve of the estimated distance
     return config
 
 
@@ -49,7 +49,7 @@ _RESIDUAL = {
     "optimizer.beta1": 0.0,
 }
 
-# The weight 10 is meant for images. For points in the plane it flattens the critic.
+# The weight of 10 is meant for images; in the plane it keeps the critic too flat.
 VARIANTS = {
     **{name: {"gradient_penalty": 1.0} for name in POINTS},
     **{name: {"optimizer.beta1": 0.0} for name in ("cifar10", "svhn")},

@@ -36,7 +36,7 @@ _BLOCK = flags.DEFINE_integer(
     "block", 0, "Files per block of work; 0 chooses it by the application.", 0
 )
 for _flag in ("config", "verbose"):
-    flags.declare_key_flag(_flag)  # for --help
+    flags.declare_key_flag(_flag)  # so that --help lists it
 
 
 def asked(config: ConfigDict) -> Path:

@@ -187,7 +187,12 @@ def applied(
     Yields:
         The decoded chunk, and the outcomes of its images.
     """
-    for given in decoded(found, application.prepare, application.together, read):
+    for given in decoded(
+        found,
+        lambda file, image: application.prepare(image),
+        application.together,
+        read,
+    ):
         outputs = [output_of(workdir, file) for file in given.files]
         yield given, application.apply(outputs, given.images) if outputs else ()
 
