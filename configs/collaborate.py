@@ -24,12 +24,12 @@ python -m gan_jax.main --config=configs/collaborate.py:inpainting,narrow --confi
 python -m gan_jax.main --config=configs/collaborate.py:inpainting,adam,narrow --config.prior=runs/gan
 """  # noqa: E501
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import SEARCHES, with_named
 
 
 def get_config(variant: str = ""):
-    return with_named(configs.collaboration("collaborate"), variant, VARIANTS)
+    return with_named(defaults.collaboration("collaborate"), variant, VARIANTS)
 
 
 # As in the code of Liu et al.: all steps are made and the best one is kept.
@@ -41,7 +41,7 @@ _LIU = {
     "shaping.stopping": "probabilistic",
 }
 
-# As in Mortiniera's code, for a prior of configs/gan.py:fashion64.
+# The settings of Mortiniera's code, for a prior of configs/gan.py:fashion64.
 _MORTINIERA = {
     "refinement.layer": 3,
     "refinement.rate": 0.1,

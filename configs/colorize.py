@@ -30,12 +30,12 @@ python -m gan_jax.main --config=configs/colorize.py:chromagan,published --config
 python -m gan_jax.main --config=configs/colorize.py --config.prior=runs/colorize --config.images=DIR --workdir=runs/colorized
 """  # noqa: E501
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import IMAGES, with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.colorization("colorize")
+    config = defaults.colorization("colorize")
     config.objective = "lsgan"
     config.data.name = "photos"
     config.data.size = 32
@@ -58,7 +58,7 @@ _SHORT = {
 
 _WASSERSTEIN = {"objective": "wgan", "critic_steps": 2}
 
-# As Gulrajani et al., with a critic that sees each image alone.
+# Gulrajani et al.: the penalty needs a critic that sees each image alone.
 _PENALISED = {
     **_WASSERSTEIN,
     "gradient_penalty": 10.0,

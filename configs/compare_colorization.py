@@ -16,7 +16,7 @@ Expected: cifar10,narrow: FID 6.3 (gan) to 16.7 (regression); see docs/results.m
 python -m gan_jax.main --config=configs/compare_colorization.py:cifar10,narrow
 """
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 
 _ARMS = (
     "regression",
@@ -34,10 +34,10 @@ _ARMS = (
 
 def get_config(variant: str = ""):
     arms = {
-        name: configs.sibling(__file__, "colorize", f"{variant},{name}".strip(","))
+        name: defaults.sibling(__file__, "colorize", f"{variant},{name}".strip(","))
         for name in _ARMS
     }
-    return configs.study("compare_colorization", arms, _SHARED)
+    return defaults.study("compare_colorization", arms, _SHARED)
 
 
 _SHARED = (

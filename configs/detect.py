@@ -33,12 +33,12 @@ python -m gan_jax.main --config=configs/detect.py:standard,mnist,narrow --config
 python -m gan_jax.main --config=configs/detect.py --config.prior=runs/detect --config.images=DIR --workdir=runs/scored
 """  # noqa: E501
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import IMAGES, SEARCHES, with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.detection("detect")
+    config = defaults.detection("detect")
     config.objective = "ebgan"
     config.margin = 0.15
     config.network.critic = "dense_autoencoder"

@@ -13,12 +13,12 @@ python -m gan_jax.main --config=configs/ebgan.py
 python -m gan_jax.main --config=configs/ebgan.py:fashion_mnist,narrow
 """
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import GENERATION, POINTS, with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.generation("ebgan")
+    config = defaults.generation("ebgan")
     config.objective = "ebgan"
     config.margin = 0.5
     config.pulling_away = 0.1

@@ -24,12 +24,12 @@ python -m gan_jax.main --config=configs/gan.py:fashion64 --workdir=runs/gan-fash
 python -m gan_jax.main --config=configs/collaborate.py:inpainting,published64 --config.prior=runs/gan-fashion64
 """  # noqa: E501
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import GENERATION, LARGE, with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.generation("gan")
+    config = defaults.generation("gan")
     config.objective = "nonsaturating"
     return with_variants(config, variant, "digits", GENERATION, VARIANTS)
 

@@ -13,12 +13,12 @@ Expected: more than 95% of all wells within 0.1 of the value range (`honoured`).
 python -m gan_jax.main --config=configs/geostatistics.py --config.data.path=FILE
 """
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import with_named
 
 
 def get_config(variant: str = ""):
-    config = configs.sibling(__file__, "pixelcgan", "")
+    config = defaults.sibling(__file__, "pixelcgan", "")
     config.name = "geostatistics"
     config.update_from_flattened_dict(_CHANNELS)
     return with_named(config, variant, VARIANTS)

@@ -13,12 +13,12 @@ python -m gan_jax.main --config=configs/hinge.py
 python -m gan_jax.main --config=configs/hinge.py:fashion_mnist,narrow
 """
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import GENERATION, POINTS, with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.generation("hinge")
+    config = defaults.generation("hinge")
     config.objective = "hinge"
     config.network.critic_normalisation = "spectral"
     config.optimizer.beta1 = 0.0

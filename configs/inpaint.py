@@ -28,29 +28,29 @@ python -m gan_jax.main --config=configs/inpaint.py:vitoria --config.prior=runs/w
 python -m gan_jax.main --config=configs/inpaint.py --config.prior=runs/wgan_gp --config.sweep.loss=ballester --config.sweep.key=gradient --config.sweep.over=0,0.3,0.9 --workdir=runs/weights
 """  # noqa: E501
 
-from gan_jax.config import defaults as configs
-from gan_jax.config.variants import SEARCHES, with_choice
+from gan_jax.config import defaults
+from gan_jax.config.variants import SEARCHES, with_losses
 
 
 def get_config(variant: str = ""):
-    config = configs.inpainting("inpaint")
-    return with_choice(config, variant, "ballester", LOSSES, VARIANTS, COMPARISONS)
+    config = defaults.inpainting("inpaint")
+    return with_losses(config, variant, "ballester", LOSSES, VARIANTS, COMPARISONS)
 
 
-# alpha, beta and eta of the papers are `context`, `gradient` and `prior`.
+# `context`, `gradient` and `prior` are alpha, beta and eta of the papers.
 LOSSES = {
-    "yeh": configs.COMPLETION,
+    "yeh": defaults.COMPLETION,
     # The critic alone: -f(M y + (1 - M) G) for a Wasserstein critic.
     "cooper": {
-        **configs.COMPLETION,
+        **defaults.COMPLETION,
         "context": 0.0,
         "prior": 1.0,
         "composite": True,
     },
-    # Yeh's loss with the critic f in D's place: the sum of M |G - y|, minus f(G).
-    "cooper_yeh": {**configs.COMPLETION, "weights": "equal", "prior": 1.0},
+    # Yeh's loss with a Wasserstein critic f: the sum of M |G - y|, minus f(G).
+    "cooper_yeh": {**defaults.COMPLETION, "weights": "equal", "prior": 1.0},
     "ballester": {
-        **configs.COMPLETION,
+        **defaults.COMPLETION,
         "context": 0.1,
         "gradient": 0.9,
         "prior": 0.5,

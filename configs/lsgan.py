@@ -13,11 +13,11 @@ python -m gan_jax.main --config=configs/lsgan.py
 python -m gan_jax.main --config=configs/lsgan.py:fashion_mnist,narrow
 """
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import GENERATION, with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.generation("lsgan")
+    config = defaults.generation("lsgan")
     config.objective = "lsgan"
     return with_variants(config, variant, "digits", GENERATION)

@@ -18,12 +18,12 @@ python -m gan_jax.main --config=configs/pixelcgan.py
 python -m gan_jax.main --config=configs/pixelcgan.py:fashion_mnist,cgan
 """
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.conditioning("pixelcgan")
+    config = defaults.conditioning("pixelcgan")
     return with_variants(config, variant, "digits", VARIANTS)
 
 

@@ -15,12 +15,12 @@ python -m gan_jax.main --config=configs/r3gan.py
 python -m gan_jax.main --config=configs/r3gan.py:fashion_mnist,narrow
 """
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import GENERATION, NARROW, with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.generation("r3gan")
+    config = defaults.generation("r3gan")
     config.objective = "relativistic"
     config.critic_penalty = 0.5
     config.fake_penalty = 0.5

@@ -23,12 +23,12 @@ python -m gan_jax.main --config=configs/wgan.py:celeba --workdir=runs/wgan-celeb
 python -m gan_jax.main --config=configs/inpaint.py:cooper,cooper_yeh --config.prior=runs/wgan-celeba --config.masks=center:16,random:0.8 --config.count=200
 """  # noqa: E501
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import GENERATION, NARROW, POINTS, with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.generation("wgan")
+    config = defaults.generation("wgan")
     config.objective = "wgan"
     config.critic_steps = 5
     config.critic_boost = {"steps": 100, "first": 25, "every": 500}

@@ -65,11 +65,11 @@ def test_the_images_of_a_pack_are_made_under_one_condition():
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"condition_critic": True}, "critics of images alone"),
-        ({"batch_size": 63}, "no multiple of packing 2"),
+        ({"condition_critic": True}, "sees images alone"),
+        ({"batch_size": 63}, "not a multiple of packing 2"),
         (
             {"gradient_penalty": 1.0, "network.critic_normalisation": "layer"},
-            "do not fit: the slope",
+            "is of single images",
         ),
     ],
 )

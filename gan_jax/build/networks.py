@@ -77,6 +77,13 @@ TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
 `channels`, `classes` and `dtype`."""
 
 
+CONDITIONAL_GENERATORS = ("latent_unet", *TRANSLATORS)
+"""Generators that cannot do without a condition."""
+
+CLASS_GENERATORS = ("chroma",)
+"""Generators that also predict the class of an image."""
+
+
 def linear_code(network: ConfigDict) -> int:
     """Return the number of values in a linear autoencoder's code."""
     code: int = network.code or network.critic_width
