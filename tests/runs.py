@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.apps.detect.detector import QUANTILES, Detector, keep_detector
+from gan_jax.apps.detect.detector import QUANTILES, Detector, save_detector
 from gan_jax.apps.detect.total_variation import Scale
 from gan_jax.build import methods, tasks
 from gan_jax.config.keys import flatten
@@ -90,7 +90,7 @@ def kept_detector(workdir, **values):
     quantiles = np.linspace(-1, 1, QUANTILES, dtype=np.float32)
     detector = Detector(prior.networks.critic, Scale(0.3, -0.7), quantiles)
     workdir.mkdir(exist_ok=True)
-    keep_detector(detector, prior, workdir)
+    save_detector(detector, prior, workdir)
     written(workdir, config, 1)
 
 

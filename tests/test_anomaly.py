@@ -14,19 +14,18 @@ from ml_collections import ConfigDict
 from scipy import stats
 
 from gan_jax.apps.detect import history
-from gan_jax.apps.detect.detector import Scorer
-from gan_jax.apps.detect.diagnostics import through_history
-from gan_jax.apps.detect.history import History
-from gan_jax.apps.detect.snapshots import Snapshots
+from gan_jax.apps.detect.detector import CriticScorer
+from gan_jax.apps.detect.diagnostics import history_scores
+from gan_jax.apps.detect.history import History, Snapshots
+from gan_jax.apps.detect.starts import detector_scale
 from gan_jax.apps.detect.total_variation import (
     Scale,
-    initial_detector,
+    detector_method,
+    energy_scale,
+    fit_scale,
+    initial_detector_state,
     make_detector_step,
-    recipe_of_detector,
-    scale_of,
-    scale_of_energies,
 )
-from gan_jax.apps.detect.training import first_scale
 from gan_jax.apps.train.setup import Run
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import ArraySource
@@ -76,7 +75,7 @@ def test_the_objective_and_the_distance_by_hand():
 )
 def test_weights_sum_to_one_and_fall_as_stated(steps, alpha, beta):
     steps = sorted(steps)
-    found = history.weights(steps, steps[-1], alpha, beta)
+    found = history.snapshot_weights(steps, steps[-1], alpha, beta)
     assert found.sum() == pytest.approx(1) and (found >= 0).all()
     times = np.array(steps) / steps[-1]
     assert (found[times < alpha] == 0).all()
@@ -88,12 +87,12 @@ def test_weights_sum_to_one_and_fall_as_stated(steps, alpha, beta):
 
 def test_no_snapshot_is_late_enough():
     with pytest.raises(ValueError, match=r"0\.9 or later"):
-        history.weights([80], 100, 0.9, 1.0)
+        history.snapshot_weights([80], 100, 0.9, 1.0)
 
 
 def test_times_are_drawn_by_their_density():
-    weights = history.weights(range(100, 2100, 100), 2000, 0.2, 3.0)
-    drawn = history.times(jax.random.key(3), jnp.float32(weights), 20_000)
+    weights = history.snapshot_weights(range(100, 2100, 100), 2000, 0.2, 3.0)
+    drawn = history.draw_snapshots(jax.random.key(3), jnp.float32(weights), 20_000)
     counts = np.bincount(drawn, minlength=20)
     possible = weights > 0
     assert counts[~possible].sum() == 0
@@ -127,7 +126,7 @@ def test_generators_count_from_alpha_and_critics_from_the_first_epoch_on():
     """By hand: beta 2 at t = 1/4, 1/2, 3/4, 1, each e^(1/2) times less than before."""
     falls = np.exp([0, -0.5, -1, -1.5])
     kept = snapshots(epoch=20)
-    found = kept.generated(0.7, 2.0)
+    found = kept.history(0.7, 2.0)
     np.testing.assert_allclose(found.weights, falls[:2] / falls[:2].sum(), rtol=1e-6)
     np.testing.assert_array_equal(found.generators["params"]["by"], [[4], [8]])
     wanted = falls[:3] / falls[:3].sum()
@@ -135,9 +134,9 @@ def test_generators_count_from_alpha_and_critics_from_the_first_epoch_on():
     mean = kept.mean_critic(2.0)["params"]["by"]
     np.testing.assert_allclose(mean, [wanted @ [2, 4, 8]], rtol=1e-6)
     # Late generators or early ones alone: the critics' mean is the same.
-    assert len(kept.generated(0.0, 2.0).weights) == 4
+    assert len(kept.history(0.0, 2.0).weights) == 4
     with pytest.raises(InputError, match=r"^detector.alpha: .* 1.1 or later"):
-        kept.generated(1.1, 2.0)
+        kept.history(1.1, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -164,12 +163,12 @@ class Brightness(nn.Module):
 def test_the_figure_sets_the_mean_critic_beside_the_same_mean_of_critics():
     dark, bright = (np.full((3, 2, 2, 1), value, np.uint8) for value in (51, 255))
     run, prior = (Blank(*[None] * len(Blank._fields)) for Blank in (Run, Prior))
-    found = through_history(
+    found = history_scores(
         ConfigDict({"detector": {"alpha": 1.0, "beta": 0.0}}),
         run._replace(parts={"test": {"real": ArraySource("dark", dark)}}),
         prior._replace(config=ConfigDict({"network": {"critic": "dcgan"}})),
         snapshots(epoch=11),
-        Scorer(method(Scale())._replace(critic=Brightness())),
+        CriticScorer(method(Scale())._replace(critic=Brightness())),
         bright,
     )
     mean = -(2 + 4 + 8) / 3 * np.repeat([-0.6, 1.0], 3)
@@ -179,7 +178,7 @@ def test_the_figure_sets_the_mean_critic_beside_the_same_mean_of_critics():
 
 
 def test_the_mean_of_a_history_is_weighted():
-    mean = history.mean(shifts(1.0, 3.0), jnp.array([0.25, 0.75]))
+    mean = history.weighted_mean(shifts(1.0, 3.0), jnp.array([0.25, 0.75]))
     np.testing.assert_allclose(mean["params"]["by"], [2.5])
 
 
@@ -187,19 +186,19 @@ def test_the_mean_of_a_history_is_weighted():
 def test_a_batch_holds_several_times(form):
     past = History(shifts(0.0, 10.0, 20.0), jnp.array([0.2, 0.3, 0.5]))
     latents = jnp.zeros((60, 1))
-    images = history.sample(Shift(), past, latents, jax.random.key(0), 20, form)
+    images = history.sample_history(Shift(), past, latents, jax.random.key(0), 20, form)
     groups = np.asarray(images).reshape(20, 3)
     assert (groups == groups[:, :1]).all() and set(groups[:, 0]) == {0.0, 10.0, 20.0}
     with pytest.raises(ValueError, match="no 7 groups"):
-        history.sample(Shift(), past, latents, jax.random.key(0), 7)
+        history.sample_history(Shift(), past, latents, jax.random.key(0), 7)
 
 
 def test_scales_bring_scores_into_the_bound():
     real, fake = np.array([41.0, 43.0]), np.array([37.0, 39.0])
-    scale = scale_of(real, fake)
+    scale = fit_scale(real, fake)
     np.testing.assert_allclose(scale(real), [0.5, 1.5])
     np.testing.assert_allclose(scale(fake), [-1.5, -0.5])
-    energies = scale_of_energies(0.5)
+    energies = energy_scale(0.5)
     np.testing.assert_allclose(energies(np.array([0.0, 0.25, 0.5])), [1, 0, -1])
 
 
@@ -219,7 +218,7 @@ def test_which_scores_are_scaled(critic, start, rescale, wanted):
     settings = ConfigDict({"start": start, "rescale": rescale, "margin": 0.5})
     sides = np.array([41.0, 43.0]), np.array([37.0, 39.0])
     config = ConfigDict({"network": {"critic": critic}})
-    assert first_scale(config, settings, *sides) == wanted
+    assert detector_scale(config, settings, *sides) == wanted
 
 
 def method(scale):
@@ -233,12 +232,12 @@ def method(scale):
         optax.sgd(0.1),
     )
     optimizer = optax.adam(optax.cosine_decay_schedule(3e-3, 3000))
-    return recipe_of_detector(plain, optimizer, 10.0, scale)
+    return detector_method(plain, optimizer, 10.0, scale)
 
 
 def test_energies_are_low_for_what_is_normal():
     inputs = LossInputs(None, None, jnp.array([0.1]), jnp.array([0.7]), *[None] * 6)
-    this = method(scale_of_energies(0.5))
+    this = method(energy_scale(0.5))
     loss = this.objective.critic(inputs.real_scores, inputs.fake_scores)
     np.testing.assert_allclose(loss, [(1 - 2.8) - (1 - 0.4)], rtol=1e-5)
     np.testing.assert_allclose(
@@ -260,14 +259,14 @@ def test_a_total_variation_that_is_known_is_recovered():
     step = make_detector_step(this, feed.batch, 16, "map")
     advance = jax.jit(make_stretch(step, 3000))
     variables = first_weights(this.critic, jax.random.key(1), jnp.zeros((1, 1, 1, 1)))
-    state = initial_detector(this, variables, jax.random.key(2))
+    state = initial_detector_state(this, variables, jax.random.key(2))
     arrays = feed.load(0, 1, 1)
     state, logs = advance(state, arrays, jnp.int32(3000), past)
     assert set(logs.values) >= {"critic/adversarial", "critic/bound"}
 
     unseen = draw.standard_normal((40_000, 1, 1, 1)).astype(np.float32)
     latents = jnp.asarray(draw.standard_normal((40_000, 1)), jnp.float32)
-    fake = history.sample(Shift(), past, latents, jax.random.key(9), 8000)
+    fake = history.sample_history(Shift(), past, latents, jax.random.key(9), 8000)
     scores = [
         this.critic.apply(state.critic.variables, one)
         for one in (jnp.asarray(unseen), fake)
@@ -275,7 +274,7 @@ def test_a_total_variation_that_is_known_is_recovered():
     found = float(anomaly.distance(*scores))
     assert found == pytest.approx(wanted, abs=0.03), wanted
     again, _ = advance(
-        initial_detector(this, variables, jax.random.key(2)),
+        initial_detector_state(this, variables, jax.random.key(2)),
         arrays,
         jnp.int32(3000),
         past,

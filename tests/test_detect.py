@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from gan_jax.apps.detect import run as detect
-from gan_jax.apps.detect.detector import open_detection
-from gan_jax.apps.detect.snapshots import open_snapshots
+from gan_jax.apps.detect.detector import open_detector_run
+from gan_jax.apps.detect.history import open_snapshots
 from gan_jax.apps.detect.total_variation import Scale
 from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.config.keys import flatten
@@ -316,7 +316,7 @@ def test_the_papers_critic_starts_as_the_mean_of_all_from_the_first_epoch_on(tmp
     weights = snapshots.critic_weights(1.0)
     wanted = np.exp([-0.5, -0.75, -1.0])
     np.testing.assert_allclose(weights, [0, *wanted / wanted.sum()], rtol=1e-12)
-    opened = open_detection(str(tmp_path / "run"), "")
+    opened = open_detector_run(str(tmp_path / "run"), "")
     assert opened.detector.scale == Scale(0.0, 1.0)
     jax.tree.map(
         lambda found, leaf: np.testing.assert_allclose(

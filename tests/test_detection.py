@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from gan_jax.apps.detect.baselines import _tested
-from gan_jax.apps.detect.data import in_colours
+from gan_jax.apps.detect.baselines import _result
+from gan_jax.apps.detect.data import to_channels
 from gan_jax.apps.detect.detector import Detector
 from gan_jax.apps.detect.report import histograms
 from gan_jax.apps.detect.total_variation import Scale
@@ -107,8 +107,8 @@ def test_all_images_of_a_set_become_one_part():
 
 def test_colours_are_those_of_the_normal_images():
     grey = np.array([10, 200], np.uint8).reshape(1, 1, 2, 1)
-    assert (in_colours(grey, 3)[..., 1:] == in_colours(grey, 3)[..., :1]).all()
-    back = in_colours(in_colours(grey, 3), 1)
+    assert (to_channels(grey, 3)[..., 1:] == to_channels(grey, 3)[..., :1]).all()
+    back = to_channels(to_channels(grey, 3), 1)
     np.testing.assert_array_equal(back, grey)
 
 
@@ -124,7 +124,7 @@ def test_percentiles_count_what_is_lower():
 
 def test_what_cannot_be_measured_ends_nothing():
     sides = np.array([0.0, np.nan]), np.array([1.0])
-    row = _tested("a method", "noise", *sides)
+    row = _result("a method", "noise", *sides)
     assert row.images == 3 and np.isnan(row.figures.auprc)
     draw = subsample(178, 161, 0.001, 0)
     assert [mask.sum() for mask in draw] == [178, 1]

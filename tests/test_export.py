@@ -11,14 +11,15 @@ import pytest
 from jax import export as jax_export
 
 from gan_jax.apps.colorize.colorizer import Colorizer
-from gan_jax.apps.detect.detector import Scorer, open_detection
+from gan_jax.apps.detect.detector import CriticScorer, open_detector_run
 from gan_jax.build import tasks
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.data import color
 from gan_jax.data.masks import Known
 from gan_jax.export import __main__ as export
-from gan_jax.export.functions import open_portable
+from gan_jax.export import artefact
+from gan_jax.export.functions import open_function
 from gan_jax.networks.stages import image_of
 from gan_jax.report import files
 from gan_jax.runs.inference import make_model
@@ -75,9 +76,11 @@ def expected(kind, workdir, count):
         lightness, _ = color.split(images)
         model = make_model(prior.method, task.render)(prior.networks)
         return (images,), model.sample(jax.random.key(0), lightness, count)
-    opened = open_detection(str(workdir), "")
+    opened = open_detector_run(str(workdir), "")
     images = draw.uniform(-1, 1, (count, 28, 28, 1)).astype(np.float32)
-    score = Scorer(opened.method).of(opened.detector.critic, opened.detector.scale)
+    score = CriticScorer(opened.method).anomaly_scorer(
+        opened.detector.critic, opened.detector.scale
+    )
     return (images,), score(images)
 
 
@@ -221,10 +224,10 @@ def test_an_artefact_can_be_differentiated(runs, artefacts):
 
 
 def test_cpus_alone_get_the_forms_that_are_fast_there(runs, artefacts):
-    portable = open_portable(str(runs / "generator"), "")
+    function = open_function(str(runs / "generator"), "")
     dilated = "lhs_dilate = [2, 2]"  # of a transposed convolution as it stands
     texts = {
-        platforms: export.lower(portable, platforms).mlir_module()
+        platforms: artefact.trace(function, platforms).mlir_module()
         for platforms in (("cpu",), ("cuda",), ("cpu", "tpu"))
     }
     assert dilated not in texts[("cpu",)]
@@ -255,7 +258,7 @@ NETWORKS = {
 def test_a_generator_that_names_classes_is_exported(tmp_path):
     config = smoke("colorize", "chromagan,smoke", **{"network.width": 4})
     kept(tmp_path / "run", config, channels=3, classes=2)
-    program = export.lower(open_portable(str(tmp_path / "run"), ""), ["cpu"])
+    program = artefact.trace(open_function(str(tmp_path / "run"), ""), ["cpu"])
     assert str(program.out_avals[0].shape) == "(batch, height, width, 3)"
 
 

@@ -94,7 +94,7 @@ def test_there_is_no_drawer_for_everything():
     assert not names & {"utils.py", "common.py", "helpers.py", "misc.py"}
 
 
-HEAVY = {"jax", "matplotlib", "PIL", "rich", "sklearn", "tensorboardX"} | {
+HEAVY = {"jax", "jinja2", "matplotlib", "PIL", "rich", "sklearn", "tensorboardX"} | {
     "tensorflow",
     "tensorflow_datasets",
 }

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax.search.diverse import diverse
+from gan_jax.search.completion import diverse
 from gan_jax.search.latent import Search, minimise
 from gan_jax.search.natural_gradient import natural_gradient
 from tests.problems import SIZE, bowl, counting, network_search, problems, starts

@@ -12,45 +12,46 @@ from gan_jax.data.datasets.dataset import Skipped, threads
 from gan_jax.data.decode import BrokenImageError, decode, read_file
 
 Image8 = UInt8[np.ndarray, "_ _ _"]
-"""Height, width, channels: each image has its own."""
+"""`[height, width, channels]`; each image has its own shape."""
 
 Prepared = TypeVar("Prepared")
 Read = Callable[[Path], bytes]
-"""Gives the content of a file, or raises `BrokenImageError`."""
+"""Returns the content of a file, or raises `BrokenImageError`."""
 
 
 class Given(NamedTuple, Generic[Prepared]):
-    """Some of the files: what was made of those that are images, and the others."""
+    """A chunk of the files: the prepared images, and the files that were skipped."""
 
     files: list[Path]
     images: list[Prepared]
     digests: list[str]
-    """SHA-256 of the files, as they were decoded."""
+    """SHA-256 of each file that was decoded."""
     skipped: list[Skipped]
 
 
 def decoded(
     found: Sequence[Path],
-    prepare: Callable[[Image8], Prepared],
+    prepare: Callable[[Path, Image8], Prepared],
     together: int,
     read: Read = read_file,
 ) -> Iterator[Given[Prepared]]:
-    """Decode files in threads, with the reasons why some cannot be used.
+    """Yield files decoded in threads, a chunk at a time.
 
-    A second file of a name is one of those: outputs are named after their inputs.
+    Files that cannot be used are skipped with the reason. Files whose stem was already
+    seen are skipped, since outputs are named after their inputs.
 
     Args:
-        found: the files.
-        prepare: what is made of each image; it may raise `BrokenImageError`.
-        together: files decoded at once, and given as one.
-        read: gives the content of each.
+        found: The files.
+        prepare: Function of an image; it may raise `BrokenImageError`.
+        together: Files in a chunk.
+        read: Function that returns the content of a file.
     """
     names: set[str] = set()
 
     def attempt(file: Path) -> tuple[Prepared, str] | BrokenImageError:
         try:
             data = read(file)
-            return prepare(decode(data)), hashlib.sha256(data).hexdigest()
+            return prepare(file, decode(data)), hashlib.sha256(data).hexdigest()
         except BrokenImageError as error:
             return error
 
@@ -62,8 +63,7 @@ def decoded(
                 if isinstance(result, BrokenImageError):
                     given.skipped.append(Skipped(str(file), str(result)))
                 elif file.stem in names:
-                    reason = "another image has the same name"
-                    given.skipped.append(Skipped(str(file), reason))
+                    given.skipped.append(same_name(file))
                 else:
                     names.add(file.stem)
                     given.files.append(file)
@@ -71,3 +71,8 @@ def decoded(
                     given.images.append(image)
                     given.digests.append(digest)
             yield given
+
+
+def same_name(file: Path) -> Skipped:
+    """Return the report of a file whose stem another image has."""
+    return Skipped(str(file), "another image has the same name")

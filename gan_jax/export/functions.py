@@ -1,4 +1,4 @@
-"""A trained run as one function of plain arrays, and what each of them means."""
+"""The network of a trained run as one function of plain arrays."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,60 +8,74 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, Float
 
-from gan_jax.apps.detect.detector import anomaly, describe_run, open_detection
+from gan_jax.apps.detect.detector import (
+    anomaly_scores,
+    describe_detector,
+    open_detector_run,
+)
 from gan_jax.build import tasks
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
-from gan_jax.networks.stages import image_of
-from gan_jax.runs.prior import Prior, blank_batch, describe, open_colorizer, open_prior
+from gan_jax.runs.inference import images_of
+from gan_jax.runs.prior import Prior, blank_images, describe, open_colorizer, open_prior
 from gan_jax.runs.workdir import read_summary
-from gan_jax.tasks.task import Told
+from gan_jax.tasks.task import ConditionArray
 from gan_jax.training.state import Variables
 
 _BATCH = "batch"
 _SIGNED = (-1.0, 1.0)
-_EXAMPLES = 4  # in the calls that an artefact shows
+_EXAMPLES = 4  # batch size of the example call
 
 
-class Port(NamedTuple):
+class ArraySpec(NamedTuple):
     """A float32 array that goes in or comes out."""
 
     name: str
     shape: tuple[int | str, ...]
-    """A name stands for any size, the same wherever it stands."""
+    """Sizes; a name stands for any size, the same wherever it stands."""
     interval: tuple[float, float] | None
-    """In which its values lie; None = anywhere."""
+    """Interval of its values; None = unbounded."""
     meaning: str
     example: str = ""
-    """NumPy's words for values to try."""
+    """NumPy expression of values to try."""
+
+    def metadata(self) -> dict[str, Any]:
+        """Return its entry in `metadata.json`."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "dtype": "float32",
+            "interval": self.interval,
+            "meaning": self.meaning,
+        }
 
 
-class Portable(NamedTuple):
-    """What of a run is used without this package."""
+class NetworkFunction(NamedTuple):
+    """The network of a run as a function of plain arrays."""
 
     kind: str
     """`generator`, `colorizer` or `detector`."""
     function: Callable[..., Array]
-    """`function(variables, *inputs)`: pure, and an example's result is its own."""
+    """`function(variables, *inputs)`: pure, and independent for each example."""
     variables: Variables
-    inputs: Sequence[Port]
-    output: Port
+    inputs: Sequence[ArraySpec]
+    output: ArraySpec
     run: Mapping[str, Any]
-    """Which run it was, by its summary."""
+    """Identity of the run, from its summary."""
     facts: Mapping[str, Any]
-    """What else a user of this kind needs to know."""
+    """Further metadata of this kind; entries that are None are left out."""
 
 
-def open_portable(path: str, commands: str) -> Portable:
-    """Open a run by what its program makes: a generator, a colorizer or a detector.
+def open_function(path: str, commands: str) -> NetworkFunction:
+    """Open the generator, colorizer or detector of a run.
 
     Args:
-        path: the run's workdir.
-        commands: what to run instead where there is none.
+        path: Workdir of the run.
+        commands: Commands that train a run, for the error's advice.
 
     Raises:
-        InputError: there is no such run, it is not complete, or its program trains
-            nothing.
+        InputError: There is no such run, it is incomplete, or its program trains no
+            network.
     """
     program = _program(path)
     if program not in _PROGRAMS:
@@ -74,7 +88,7 @@ def open_portable(path: str, commands: str) -> Portable:
 
 
 def _program(path: str) -> str:
-    """Find which program a workdir is of; what is no workdir is refused later."""
+    """Return the program of a workdir; the opening of another folder fails later."""
     try:
         config = json.loads((Path(path).expanduser() / "config.json").read_text())
         return str(config["program"])
@@ -82,37 +96,37 @@ def _program(path: str) -> str:
         return "train"
 
 
-def _generator(path: str, commands: str) -> Portable:
+def _generator(path: str, commands: str) -> NetworkFunction:
     prior = open_prior(path, commands)
     config, method = prior.config, prior.method
     task = tasks.task(config)
-    drawn = config.latent.prior != "none"
+    drawn = method.has_latent
     example = jax.eval_shape(
-        method.present, jax.random.key(0), blank_batch(config, prior.channels)
+        method.present, jax.random.key(0), blank_images(config, prior.channels)
     )
     condition = example.condition if task.conditional else None
     maps, structure = jax.tree.flatten(condition)
+    images = images_of(method, task.render)
 
     def generate(variables: Variables, *inputs: Array) -> Array:
         latent = inputs[0] if drawn else None
         told = jax.tree.unflatten(structure, inputs[1:] if drawn else inputs)
-        generated: Any = method.generator.apply(variables, latent, told)
-        return task.render(image_of(generated), told)
+        return images(variables, latent, told)
 
     latents = [_latent(config.latent.prior, config.latent.size)] if drawn else []
     conditions = [
         _condition(told, leaf.shape[1:])
-        for told, leaf in zip(task.told, maps, strict=True)
+        for told, leaf in zip(task.condition, maps, strict=True)
     ]
-    # Of all generators only perceptrons, whose points lie anywhere, end without tanh.
+    # All generators but perceptrons, which make points of the plane, end with tanh.
     bounded = config.network.generator != "perceptron"
     sides = (config.data.size, config.data.size, prior.channels)
-    return Portable(
+    return NetworkFunction(
         "generator",
         generate,
         prior.networks.generator,
         [*latents, *conditions],
-        Port(
+        ArraySpec(
             "images",
             (_BATCH, *sides),
             _SIGNED if bounded else None,
@@ -140,41 +154,41 @@ _LATENTS: Mapping[str, tuple[tuple[float, float] | None, str, str]] = {
         "2 * np.random.default_rng(0).random({shape}, np.float32) - 1",
     ),
 }
-"""By prior: interval, meaning, example."""
+"""Interval, meaning and example by latent distribution."""
 
 
-def _latent(prior: str, size: int) -> Port:
+def _latent(prior: str, size: int) -> ArraySpec:
     interval, meaning, example = _LATENTS[prior]
     shown = example.format(shape=(_EXAMPLES, size))
-    return Port("latent", (_BATCH, size), interval, meaning, shown)
+    return ArraySpec("latent", (_BATCH, size), interval, meaning, shown)
 
 
-def _condition(told: Told, shape: tuple[int, ...]) -> Port:
+def _condition(told: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
     example = f"np.zeros({(_EXAMPLES, *shape)}, np.float32)"
-    return Port(told.name, (_BATCH, *shape), told.interval, told.meaning, example)
+    return ArraySpec(told.name, (_BATCH, *shape), told.interval, told.meaning, example)
 
 
-def _colorizer(path: str, commands: str) -> Portable:
+def _colorizer(path: str, commands: str) -> NetworkFunction:
     prior = open_colorizer(path, commands)
     size = prior.config.data.size
-    task = tasks.task(prior.config)
+    task, paint = tasks.task(prior.config), images_of(prior.method)
 
     def colorize(
         variables: Variables, images: Float[Array, "batch height width 3"]
     ) -> Float[Array, "batch height width 3"]:
-        # As `colorizer.Colorizer` does, with the same filter.
+        # As `apps.colorize.colorizer.Colorizer`, with the same filter.
         lightness, _ = color.split(images)
         small = _resized(lightness, size, size)
-        made = image_of(prior.method.generator.apply(variables, None, small))
-        return task.render(_resized(made, *images.shape[1:3]), lightness)
+        ab = paint(variables, None, small)
+        return task.render(_resized(ab, *images.shape[1:3]), lightness)
 
     shape = (_BATCH, "height", "width", 3)
-    return Portable(
+    return NetworkFunction(
         "colorizer",
         colorize,
         prior.networks.generator,
         [
-            Port(
+            ArraySpec(
                 "images",
                 shape,
                 _SIGNED,
@@ -183,7 +197,7 @@ def _colorizer(path: str, commands: str) -> Portable:
                 f"np.zeros({(_EXAMPLES, 48, 64, 3)}, np.float32)",
             )
         ],
-        Port(
+        ArraySpec(
             "colorized", shape, _SIGNED, "the same in new colours, as light as it was"
         ),
         _of_prior(prior),
@@ -198,23 +212,23 @@ def _resized(
     return jax.image.resize(planes, shape, "lanczos3")
 
 
-def _detector(path: str, commands: str) -> Portable:
-    opened = open_detection(path, commands)
+def _detector(path: str, commands: str) -> NetworkFunction:
+    opened = open_detector_run(path, commands)
     detector, size = opened.detector, opened.gan.data.size
 
     def score(
         variables: Variables, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch"]:
-        return anomaly(opened.method, detector.scale, variables, images)
+        return anomaly_scores(opened.method, detector.scale, variables, images)
 
     rate = opened.config.anomaly.false_positive_rate
     shape = (size, size, opened.channels)
-    return Portable(
+    return NetworkFunction(
         "detector",
         score,
         detector.critic,
         [
-            Port(
+            ArraySpec(
                 "images",
                 (_BATCH, *shape),
                 _SIGNED,
@@ -222,11 +236,11 @@ def _detector(path: str, commands: str) -> Portable:
                 f"np.zeros({(_EXAMPLES, *shape)}, np.float32)",
             )
         ],
-        Port(
+        ArraySpec(
             "scores", (_BATCH,), None, "how anomalous each image is: high for odd ones"
         ),
         {
-            **describe_run(opened.workdir, opened.summary),
+            **describe_detector(opened),
             "dataset": opened.summary["dataset"],
         },
         {
@@ -238,9 +252,9 @@ def _detector(path: str, commands: str) -> Portable:
 
 
 def _of_prior(prior: Prior) -> dict[str, Any]:
-    """Tell of which run, and which of its epochs, a prior is."""
+    """Return the identity of a prior's run, and the step of its networks."""
     summary, networks = read_summary(prior.workdir), describe(prior)
-    assert summary is not None  # a prior is of a complete run
+    assert summary is not None  # a prior is a complete run
     return {
         "workdir": networks["workdir"],
         "config_name": networks["config_name"],
@@ -251,7 +265,7 @@ def _of_prior(prior: Prior) -> dict[str, Any]:
     }
 
 
-_PROGRAMS: Mapping[str, Callable[[str, str], Portable]] = {
+_PROGRAMS: Mapping[str, Callable[[str, str], NetworkFunction]] = {
     "train": _generator,
     "colorize": _colorizer,
     "detect": _detector,

@@ -1,1 +1,1 @@
-"""What a run leaves to be read: files, journal, progress, grids, plots, one page."""
+"""Reports of runs: files, journal, progress, image grids, plots and the page."""

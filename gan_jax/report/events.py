@@ -1,7 +1,7 @@
-"""TensorBoard's events of a run, written where the caller waits for them.
+"""TensorBoard events of a run, written synchronously.
 
-tensorboardX's own writer hands events to a thread; when the disk is full the thread
-ends, and the run then waits for ever for a place in its queue.
+tensorboardX's own writer hands events to a thread. When the disk is full that thread
+ends, and the run waits forever for a place in its queue.
 """
 
 import time
@@ -14,17 +14,17 @@ from gan_jax.report.files import named
 
 
 class Events:
-    """One file of events in a folder, which is made if missing."""
+    """An event file in a folder."""
 
     def __init__(self, folder: Path, first_step: int | None = None) -> None:
-        """Opens a new file.
+        """Open a new file.
 
         Args:
-            folder: earlier files may lie there.
-            first_step: TensorBoard hides what earlier files hold from this step on.
+            folder: Folder of the file, created if missing. It may hold earlier files.
+            first_step: Step from which TensorBoard hides the events of earlier files.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: The folder cannot be written.
         """
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -41,10 +41,10 @@ class Events:
             )
 
     def scalar(self, step: int, name: str, value: float | int) -> None:
-        """Adds a value to a curve.
+        """Add a value to a curve.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         from tensorboardX import summary
 
@@ -53,10 +53,10 @@ class Events:
     def image(
         self, step: int, name: str, image: UInt8[np.ndarray, "height width 3"]
     ) -> None:
-        """Adds an image.
+        """Add an image.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         from tensorboardX import summary
 
@@ -71,19 +71,19 @@ class Events:
             )
 
     def flush(self) -> None:
-        """Brings everything written so far to the disk.
+        """Write everything added so far to the disk.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         with named(self._folder):
             self._file.flush()
 
     def close(self) -> None:
-        """Flushes and closes.
+        """Flush and close the file.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         with named(self._folder):
             self._file.close()

@@ -1,9 +1,9 @@
-"""Files that are whole at any moment: a temporary name first, then a rename.
+"""Files written atomically: to a temporary name first, then renamed.
 
-A reader, and a run that continues after `kill -9`, sees either the file as it was or
-the new one, never a part of it. A killed writer may leave its temporary file behind
-(`.<name>.<random>.tmp` beside the target); nothing ever reads it, and
-`remove_temporaries` clears it away.
+A reader, and a run that continues after `kill -9`, sees either the old file or the new
+one, never a part. A killed writer may leave its temporary file behind
+(`.<name>.<random>.tmp` beside the target). Nothing reads it, and `remove_temporaries`
+deletes it.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 @contextlib.contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Return an `OSError` without a file's name this one: a failing write has none."""
+    """Add a file name to an `OSError` that has none, as those of failing writes."""
     try:
         yield
     except OSError as error:
@@ -35,11 +35,11 @@ def named(path: Path) -> Iterator[None]:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Puts `data` at `path` in one step; missing folders are made.
+    """Write `data` to `path` atomically; missing folders are created.
 
     Raises:
-        OSError: the folder cannot be written, the disk is full, and the like. What
-            was at `path` before is untouched then.
+        OSError: The folder cannot be written, the disk is full, and the like. The file
+            that was at `path` is untouched then.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,12 +59,12 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Removes what killed writers left in a folder and the folders in it.
+    """Remove the temporary files of killed writers in a folder and its sub-folders.
 
-    Nothing may be writing there meanwhile.
+    No other writer may be at work there.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: The folder cannot be written.
     """
     for path in folder.rglob(".*.tmp"):
         if is_temporary(path.name):
@@ -72,12 +72,12 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file's name is of what a killed writer left."""
+    """Return whether a file's name is one of a temporary file."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes the rename itself survive a power failure, where the system can."""
+    """Make the rename itself survive a power failure, if the system supports it."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -90,40 +90,40 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Puts `text` at `path` as UTF-8, in one step.
+    """Write `text` to `path` as UTF-8, atomically.
 
-    What UTF-8 cannot hold (halves of surrogate pairs, which file names of a broken
-    encoding contain) is written as a backslash escape.
+    Halves of surrogate pairs, which UTF-8 cannot encode and file names of a broken
+    encoding contain, are written as backslash escapes.
 
     Raises:
-        OSError: as `write_bytes`.
+        OSError: As `write_bytes`.
     """
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Puts `value` at `path` as strict JSON, indented by 2, keys in the given order.
+    """Write `value` to `path` as strict JSON, indented by 2, keys in the given order.
 
     Args:
-        path: where.
-        value: dicts, lists, tuples, strings, numbers, booleans and None; also arrays
-            of no dimension and numpy's scalars, written as the numbers they are.
+        path: Target file.
+        value: Dicts, lists, tuples, strings, numbers, booleans and None; also scalars
+            of numpy and arrays without dimensions, written as numbers.
 
     Raises:
-        ValueError: a number is NaN or infinite, which JSON has no word for; the
-            message names its place.
-        TypeError: a value of another kind.
-        OSError: as `write_bytes`.
+        ValueError: A number is NaN or infinite, which JSON cannot hold; the message
+            names its place.
+        TypeError: A value has another type.
+        OSError: As `write_bytes`.
     """
     write_text(path, encode_json(value, indent=2) + "\n")
 
 
 def encode_json(value: Any, indent: int | None = None) -> str:
-    """The strict JSON text of `value`, on one line unless `indent` is given.
+    """Return `value` as strict JSON text, on one line unless `indent` is given.
 
     Raises:
-        ValueError: a number is NaN or infinite; the message names its place.
-        TypeError: a value that JSON has no form for.
+        ValueError: A number is NaN or infinite; the message names its place.
+        TypeError: JSON has no form for a value.
     """
     try:
         return json.dumps(
@@ -138,14 +138,14 @@ def encode_json(value: Any, indent: int | None = None) -> str:
 
 
 def _number(value: Any) -> Any:
-    """The plain number in a numpy scalar, or in any array of no dimension."""
+    """Return the Python number in a numpy scalar or an array without dimensions."""
     if isinstance(value, np.generic) or getattr(value, "ndim", None) == 0:
         return value.item()
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def _nonfinite_place(value: Any, place: str = "") -> str | None:
-    """Where in a nested value the first NaN or infinity is, e.g. `metrics.fid`."""
+    """Return the place of the first NaN or infinity, e.g. `metrics.fid`."""
     if isinstance(value, Mapping):
         parts = [(f"{place}.{key}" if place else str(key), value[key]) for key in value]
     elif isinstance(value, list | tuple):
@@ -161,24 +161,24 @@ def _nonfinite_place(value: Any, place: str = "") -> str | None:
 def write_image(
     path: str | os.PathLike[str], image: UInt8[np.ndarray, "height width channels"]
 ) -> None:
-    """Puts an image at `path` as PNG, in one step.
+    """Write an image to `path` as PNG, atomically.
 
     Args:
-        path: where; the content is PNG whatever the suffix.
-        image: 1 (grey), 3 (RGB) or 4 (RGBA) channels.
+        path: Target file; its content is PNG whatever the suffix.
+        image: Image of 1 (grey), 3 (RGB) or 4 (RGBA) channels.
 
     Raises:
-        ValueError: another number of channels.
-        OSError: as `write_bytes`.
+        ValueError: The image has another number of channels.
+        OSError: As `write_bytes`.
     """
     write_bytes(path, encode_png(image))
 
 
 def encode_png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:
-    """The image as the bytes of a PNG file, for a page or an event file.
+    """Return an image as the content of a PNG file.
 
     Raises:
-        ValueError: the image has neither 1, 3 nor 4 channels, or no pixels.
+        ValueError: The image has neither 1, 3 nor 4 channels, or no pixels.
     """
     from PIL import Image
 

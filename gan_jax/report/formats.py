@@ -1,13 +1,13 @@
-"""Numbers and durations as people read them, the same in terminal and page."""
+"""Numbers and durations formatted for people, the same in terminal and page."""
 
 import math
 
 
 def format_number(value: float | int, digits: int = 4) -> str:
-    """A number with at most `digits` significant digits: `0.0213`, `31.2`, `12,345`.
+    """Return a number in at most `digits` significant digits: `0.0213`, `12,345`.
 
-    Whole parts are never rounded to tens. Very small and very large numbers take a
-    power of ten; NaN and infinities are named.
+    Integer parts are never rounded. Very small and very large numbers are written with
+    a power of ten, NaN and infinities by name.
     """
     if isinstance(value, int):
         return f"{value:,}"
@@ -26,7 +26,7 @@ def _trim(text: str) -> str:
 
 
 def format_duration(seconds: float | int) -> str:
-    """Hours, minutes and seconds as on a clock: `1:29`, `2:03:07`."""
+    """Return seconds as on a clock: `1:29`, `2:03:07`."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,4 +1,4 @@
-"""Images side by side, enlarged and titled, to be looked at."""
+"""Grids of images, enlarged and titled."""
 
 import functools
 import importlib.util
@@ -18,10 +18,10 @@ INK: Colour = (43, 45, 48)
 def to_uint8(
     images: Float[np.ndarray, "*batch height width channels"],
 ) -> UInt8[np.ndarray, "*batch height width channels"]:
-    """Images in [-1, 1] as 0 to 255, rounded; values outside are clipped.
+    """Return images in [-1, 1] as rounded levels 0 to 255; values outside are clipped.
 
     Raises:
-        ValueError: a value is NaN.
+        ValueError: A value is NaN.
     """
     if np.isnan(images).any():
         raise ValueError("an image with NaN cannot be shown")
@@ -36,18 +36,20 @@ def tile(
     column_titles: Sequence[str] | None = None,
     row_titles: Sequence[str] | None = None,
 ) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
-    """A grid of images on light paper, each pixel enlarged to a square.
+    """Draw a grid of images on light paper, each pixel enlarged to a square.
 
     Args:
-        images: 1 (grey) or 3 (RGB) channels.
-        scale: screen pixels per image pixel; None makes the longer side of an image
+        images: Images of 1 (grey) or 3 (RGB) channels.
+        scale: Screen pixels per image pixel; None makes the longer side of an image
             about 104.
-        gap: screen pixels between images.
-        column_titles: above the columns, wrapped to their width; one per column.
-        row_titles: left of the rows; one per row.
+        gap: Screen pixels between images.
+        column_titles: Titles above the columns, wrapped to their width; one per
+            column.
+        row_titles: Titles left of the rows; one per row.
 
     Raises:
-        ValueError: no images, another number of channels, or of titles.
+        ValueError: There are no images, or the number of channels or of titles is
+            wrong.
     """
     if scale is None:
         scale = _scale(images.shape, side=104)
@@ -64,7 +66,7 @@ def _scale(shape: tuple[int, ...], side: int) -> int:
 def glow(
     values: Float[np.ndarray, "*batch height width"],
 ) -> UInt8[np.ndarray, "*batch height width 3"]:
-    """Numbers from 0 (dark) to 1 (bright) as colours; what lies beyond is cut off."""
+    """Return numbers from 0 (dark) to 1 (bright) as colours; others are clipped."""
     import matplotlib
 
     colours: np.ndarray = matplotlib.colormaps["inferno"](values.clip(0, 1))
@@ -74,10 +76,10 @@ def glow(
 def rgb(
     images: UInt8[np.ndarray, "*batch height width channels"],
 ) -> UInt8[np.ndarray, "*batch height width 3"]:
-    """Grey images in three equal channels, RGB images as they are.
+    """Return grey images with three equal channels, and RGB images unchanged.
 
     Raises:
-        ValueError: another number of channels.
+        ValueError: The images have another number of channels.
     """
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"images have 1 or 3 channels, not {images.shape[-1]}")
@@ -87,7 +89,7 @@ def rgb(
 def enlarge(
     images: UInt8[np.ndarray, "rows columns height width channels"], scale: int
 ) -> UInt8[np.ndarray, "rows columns cell_height cell_width 3"]:
-    """Every pixel as a square of `scale` pixels, in colour."""
+    """Return RGB images in which every pixel is a square of `scale` pixels."""
     return rgb(images).repeat(scale, axis=2).repeat(scale, axis=3)
 
 
@@ -98,10 +100,10 @@ def mount(
     row_titles: Sequence[str] | None,
     breaks: Sequence[int] = (),
 ) -> tuple[Any, list[list[tuple[int, int]]]]:
-    """Lays cells out on paper, with wider gaps before the columns in `breaks`.
+    """Lay cells out on paper, with wider gaps before the columns in `breaks`.
 
     Returns:
-        The picture (PIL's), and the (left, top) corner of every cell on it.
+        The PIL image, and the (left, top) corner of every cell on it.
     """
     from PIL import Image, ImageDraw
 
@@ -151,15 +153,15 @@ def mount(
 
 
 def _text_size(cell_height: int) -> int:
-    """In proportion to the images, because a page may show the grid reduced."""
+    """Return a size in proportion to the images: a page may show the grid reduced."""
     return min(24, max(13, cell_height // 8))
 
 
 @functools.cache
 def font_of(size: int) -> Any:
-    """A sans serif that has Greek letters and signs, which titles of studies need.
+    """Return a sans serif font with the Greek letters and signs that titles need.
 
-    matplotlib carries one; Pillow's own, the fallback, has hardly more than ASCII.
+    matplotlib carries one; Pillow's own, the fallback, has little more than ASCII.
     """
     from PIL import ImageFont
 
@@ -172,7 +174,7 @@ def font_of(size: int) -> Any:
 
 
 def _wrap(text: str, font: Any, width: int) -> list[str]:
-    """Breaks a text between words into lines; a word that is too long is cut."""
+    """Break a text between words into lines; a word that is too long is cut."""
     lines: list[str] = []
     for word in text.split():
         joined = f"{lines[-1]} {word}" if lines else word

@@ -22,13 +22,13 @@ _FLUSH_SHARE = 0.02
 
 
 def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The rows of a `metrics.jsonl`, in the order of the file.
+    """Return the rows of a `metrics.jsonl` in order; none if the file is missing.
 
     Lines that are not one strict JSON object with an integer `step` (a half-written
-    last line, say) are left out. A file that is not there has no rows.
+    last line, say) are left out.
 
     Raises:
-        OSError: the file is there and cannot be read.
+        OSError: The file cannot be read.
     """
     try:
         text = Path(path).read_text("utf-8", errors="replace")
@@ -54,26 +54,24 @@ def _finite(text: str) -> float:
 
 
 class Rows:
-    """The rows of a run's `metrics.jsonl`, step by step, and no file.
+    """The rows of a run's `metrics.jsonl` in memory, without a file.
 
-    For a process beside the one that has the `Journal`: it knows the same.
-
-    Each step has one row: what is written for the last step again is merged into its
-    row.
+    The processes beside the main one, which has the `Journal`, keep these. Each step
+    has one row: values written for the last step again are merged into its row.
     """
 
     def __init__(
         self, workdir: str | os.PathLike[str], resume_step: int | None = None
     ) -> None:
-        """Reads what a run goes on from.
+        """Read the rows that a run continues from.
 
         Args:
-            workdir: the run's folder.
-            resume_step: the step of the checkpoint the run continues from, whose row
-                is the last one kept. None for a new run: nothing is kept.
+            workdir: Folder of the run.
+            resume_step: Step of the checkpoint from which the run continues; later
+                rows are dropped. None, for a new run, drops all.
 
         Raises:
-            OSError: the folder cannot be read.
+            OSError: The folder cannot be read.
         """
         self._path = Path(workdir) / "metrics.jsonl"
         self._kept = -1 if resume_step is None else resume_step
@@ -92,19 +90,19 @@ class Rows:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """All rows so far, `{"step": n, name: value, ...}`, in the order of steps."""
+        """Return all rows so far, `{"step": n, name: value, ...}`, in order."""
         return [dict(row) for row in self._rows]
 
     def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
-        """Adds the values of one step; NaN and infinities are written as null.
+        """Add the values of one step; NaN and infinities are written as null.
 
         Args:
-            step: at least the last step written.
-            values: by name, e.g. `critic/adversarial`. Python's and numpy's numbers,
-                and arrays of no dimension.
+            step: Step, at least the last one written.
+            values: Values by name, e.g. `critic/adversarial`: Python's and numpy's
+                numbers, and arrays without dimensions.
 
         Raises:
-            ValueError: the step lies before the last one written, or a value is named
+            ValueError: The step lies before the last one written, or a value is named
                 `step`.
         """
         if "step" in values:
@@ -120,31 +118,30 @@ class Rows:
     def image(
         self, step: int, name: str, image: UInt8[np.ndarray, "height width channels"]
     ) -> None:
-        """Shows an image of 1 or 3 channels, where there is a `Journal`."""
+        """Do nothing; a `Journal` shows the image."""
 
     def flush(self) -> None:
-        """Brings everything written so far to the disk, where there is a `Journal`."""
+        """Do nothing; a `Journal` writes to the disk."""
 
     def close(self) -> None:
-        """Ends the rows."""
+        """Do nothing; a `Journal` closes its files."""
 
 
 class Journal(Rows):
-    """Keeps `metrics.jsonl` and TensorBoard's events of one run.
+    """`metrics.jsonl` and the TensorBoard events of one run, as a context manager.
 
-    Use it as a context manager. Opening drops every row after `resume_step` (the run
-    will write those steps again) and every half-written line. The file on disk is
-    whole at any moment; it gets the new rows at `flush`, at closing, and from `write`
-    once every few seconds.
+    Opening drops every row after `resume_step` (the run will write those steps again)
+    and every half-written line. The file on disk is whole at any moment. It gets new
+    rows at `flush`, at closing, and from `write` once every few seconds.
     """
 
     def __init__(
         self, workdir: str | os.PathLike[str], resume_step: int | None = None
     ) -> None:
-        """Opens the journal, as `Rows`; the folder is made if missing.
+        """Open the journal as `Rows` does; the folder is created if missing.
 
         Raises:
-            OSError: the folder cannot be read or written.
+            OSError: The folder cannot be read or written.
         """
         super().__init__(workdir, resume_step)
         self._lines = [encode_json(row) for row in self._rows]
@@ -156,10 +153,10 @@ class Journal(Rows):
         self.flush()
 
     def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
-        """Adds the values of one step, as `Rows`.
+        """Add the values of one step, as `Rows` does.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         super().write(step, values)
         row = self._rows[-1]
@@ -174,18 +171,18 @@ class Journal(Rows):
     def image(
         self, step: int, name: str, image: UInt8[np.ndarray, "height width channels"]
     ) -> None:
-        """Shows an image of 1 or 3 channels in TensorBoard."""
+        """Show an image of 1 or 3 channels in TensorBoard."""
         colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
         self._events.image(step, name, colour)
 
     def flush(self) -> None:
-        """Brings everything written so far to the disk.
+        """Write everything added so far to the disk.
 
         Call it before a checkpoint is saved, so that no checkpoint is ahead of the
         journal.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         began = time.monotonic()
         if self._changed:
@@ -197,10 +194,10 @@ class Journal(Rows):
         self._flush_after = ended + wait
 
     def close(self) -> None:
-        """Flushes and closes; the journal cannot be written any more.
+        """Flush and close; the journal cannot be written any more.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         try:
             self.flush()
@@ -209,7 +206,7 @@ class Journal(Rows):
 
 
 def _plain(value: SupportsFloat) -> float | int | None:
-    """The value as a number that JSON has, None where it has none."""
+    """Return a number for JSON; None for NaN and infinities."""
     if isinstance(value, int | np.integer):
         return int(value)
     number = float(value)

@@ -1,4 +1,4 @@
-"""Which of a run's metrics are measures of its images, and how tables order them."""
+"""The metrics of a run that measure its images, in the order of a table."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ ORDER = (
     "ssim_hole",
     "mse_hole",
 )
-"""Measures that come first in a table, in this order; others follow as they come."""
+"""Measures that come first in a table; others follow in the order of the summary."""
 
 _BESIDE = re.compile(r"(_real)?(_count)?$")
 
@@ -40,12 +40,12 @@ _BESIDE = re.compile(r"(_real)?(_count)?$")
 def measures(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return the measures among metrics, in the order of a table.
 
-    A measure is a number. Booleans are none, nor is what only goes with a measure: of
-    `fid`, its value for real images `fid_real` and the counts `fid_count` and
-    `fid_real_count`.
+    A measure is a number. Booleans are left out, and so are the numbers that go with a
+    measure: for `fid`, its value for real images `fid_real` and the counts `fid_count`
+    and `fid_real_count`.
 
     Args:
-        metrics: of a summary; those that failed are None.
+        metrics: Metrics of a summary; those that failed are None.
     """
     return {
         name: float(metrics[name])
@@ -55,10 +55,10 @@ def measures(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def of_real_images(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return what real images come to, by the name of the measure, in a table's order.
+    """Return the measures of real images, in the order of a table.
 
     Args:
-        metrics: of a summary, where it stands as `<measure>_real`.
+        metrics: Metrics of a summary, which holds them as `<measure>_real`.
     """
     return {
         name: float(metrics[f"{name}_real"])
@@ -68,7 +68,7 @@ def of_real_images(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return different names in the order of a table's columns."""
+    """Return the distinct names in the order of a table's columns."""
     found = dict.fromkeys(names)
     return [name for name in ORDER if name in found] + [
         name for name in found if name not in ORDER

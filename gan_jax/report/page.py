@@ -1,36 +1,37 @@
-"""The report of a run as one HTML file that needs nothing else.
+"""The report of a run as one HTML file that needs no other file.
 
-Images are inlined, the style is inline, there is no script, and the page forbids its
-own browser to load anything. It reads on a phone, on paper, in light and in dark.
+Images and style are inline, there is no script, and the page's security policy forbids
+the browser to load anything. The template is `page.html`, the style `page.css`: for
+screens and phones, light and dark, and for paper.
 
     page("pixelcgan on digits", "...", facts, [Section("Samples", [Figure(...)])])
 """
 
 import base64
-import html
+import functools
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
 from gan_jax.report.files import encode_png
 from gan_jax.report.formats import format_number
-from gan_jax.report.style import STYLE
 
 Value = str | bool | int | float | np.generic | None
-"""What a cell of a table or a card holds; None and NaN are shown as a dash."""
+"""The value of a cell or a card; None and NaN are shown as a dash."""
 
 
 class Card(NamedTuple):
     """A key figure at the top of the page.
 
     Attributes:
-        label: what it is, in a word or two.
-        value: the figure; numbers are rounded to four digits.
-        note: a line below, e.g. what it is to be compared with.
-        good: whether the figure is as hoped; None where that is no question.
+        label: Name of the figure, in a word or two.
+        value: The figure; numbers are rounded to four digits.
+        note: Line below, e.g. a value to compare with.
+        good: Whether the figure is as hoped; None draws no mark.
     """
 
     label: str
@@ -43,11 +44,11 @@ class Figure(NamedTuple):
     """An image with a caption.
 
     Attributes:
-        title: begins the caption, and tells those who cannot see the image what it is.
-        image: the bytes of a PNG, JPEG or SVG file.
-        caption: what there is to see.
-        half: takes half the width, so that two of them in succession stand side by
-            side where the screen is wide enough, one below the other on a phone.
+        title: Beginning of the caption, and the image's alternative text.
+        image: Content of a PNG, JPEG or SVG file.
+        caption: What the image shows.
+        half: Whether the figure takes half the width. Two such figures in succession
+            stand side by side, on a phone one below the other.
     """
 
     title: str
@@ -59,7 +60,7 @@ class Figure(NamedTuple):
 def picture(
     title: str, image: UInt8[np.ndarray, "height width 3"], caption: str
 ) -> Figure:
-    """Bring a picture that is an array into a page."""
+    """Return a figure of an image given as an array."""
     return Figure(title, encode_png(image), caption)
 
 
@@ -67,10 +68,10 @@ class Table(NamedTuple):
     """A table with a caption.
 
     Attributes:
-        title: begins the caption.
-        header: one name per column.
-        rows: as many values each as the header has names.
-        caption: what the numbers are, in which units.
+        title: Beginning of the caption.
+        header: One name per column.
+        rows: Rows with one value per column.
+        caption: What the numbers are, and their units.
     """
 
     title: str
@@ -80,14 +81,14 @@ class Table(NamedTuple):
 
 
 class Text(NamedTuple):
-    """Paragraphs under a small heading, or none if `title` is empty."""
+    """Paragraphs under a small heading; an empty `title` gives no heading."""
 
     title: str
     paragraphs: Sequence[str]
 
 
 class Command(NamedTuple):
-    """Lines to be typed into a terminal, or printed by one, exactly as they are."""
+    """Lines to type into a terminal, or printed by one, shown exactly as they are."""
 
     title: str
     text: str
@@ -97,7 +98,7 @@ Block = Figure | Table | Text | Command
 
 
 class Section(NamedTuple):
-    """A heading, an introduction (none if empty), and blocks in their order."""
+    """A heading, an introduction (may be empty), and blocks in order."""
 
     title: str
     blocks: Sequence[Block]
@@ -111,125 +112,44 @@ def page(
     sections: Sequence[Section],
     cards: Sequence[Card] = (),
 ) -> str:
-    """The whole page as HTML text; write it with `files.write_text`.
+    """Return the whole page as HTML text; write it with `files.write_text`.
 
     Args:
-        title: of the page and of its window.
-        subtitle: one sentence below it.
-        facts: what was run, on what, when: short names and values.
-        sections: the body; three or more get a list of links at the top.
-        cards: the key figures, above the facts.
+        title: Title of the page and of its window.
+        subtitle: One sentence below the title; empty for none.
+        facts: What was run, on what, when: short names and values.
+        sections: Body of the page; three or more get a list of links at the top.
+        cards: Key figures, shown above the facts.
 
     Raises:
-        ValueError: a table's row has another length than its header, or an image is
+        ValueError: A table's row and its header differ in length, or an image is
             neither PNG, JPEG nor SVG.
     """
-    parts = [
-        f"<header><h1>{_escape(title)}</h1>",
-        f'<p class="subtitle">{_escape(subtitle)}</p>' if subtitle else "",
-        "</header>",
-        _cards(cards),
-        _facts(facts),
-        _contents(sections),
-        *(_section(number, section) for number, section in enumerate(sections, 1)),
-    ]
-    body = "\n".join(part for part in parts if part)
-    return _FRAME.format(title=_escape(title), style=STYLE, body=body)
-
-
-def _escape(text: str) -> str:
-    return html.escape(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
-
-
-def _cards(cards: Sequence[Card]) -> str:
-    if not cards:
-        return ""
-    return f'<div class="cards">{"".join(_card(card) for card in cards)}</div>'
-
-
-def _card(card: Card) -> str:
-    kind, mark = {
-        True: (" good", '<span class="mark" title="as hoped">✓</span>'),
-        False: (" bad", '<span class="mark" title="not as hoped">✗</span>'),
-        None: ("", ""),
-    }[card.good]
-    note = f'<div class="note">{_escape(card.note)}</div>' if card.note else ""
-    return (
-        f'<div class="card{kind}"><div class="label">{_escape(card.label)}{mark}</div>'
-        f'<div class="value">{_escape(_format(card.value))}</div>{note}</div>'
+    text: str = _template().render(
+        title=title, subtitle=subtitle, facts=facts, sections=sections, cards=cards
     )
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _facts(facts: Mapping[str, str]) -> str:
-    if not facts:
-        return ""
-    pairs = (
-        f"<div><dt>{_escape(name)}</dt><dd>{_escape(text)}</dd></div>"
-        for name, text in facts.items()
+@functools.cache
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True
     )
-    return f'<dl class="facts">{"".join(pairs)}</dl>'
+    environment.filters |= {
+        "column_kinds": _column_kinds,
+        "data_url": _data_url,
+        "kind": lambda block: type(block).__name__,
+        "shown": _shown,
+        "unbroken_words": _unbroken_words,
+    }
+    return environment.get_template("page.html")
 
 
-def _contents(sections: Sequence[Section]) -> str:
-    if len(sections) < 3:
-        return ""
-    links = (
-        f'<a href="#section-{number}">{_escape(section.title)}</a>'
-        for number, section in enumerate(sections, 1)
-    )
-    return f'<nav aria-label="Contents">{"".join(links)}</nav>'
-
-
-def _section(number: int, section: Section) -> str:
-    introduction = (
-        f"<p>{_escape(section.introduction)}</p>" if section.introduction else ""
-    )
-    return (
-        f'<section id="section-{number}"><h2>{_escape(section.title)}</h2>'
-        f"{introduction}{_blocks(section.blocks)}</section>"
-    )
-
-
-def _blocks(blocks: Sequence[Block]) -> str:
-    """The blocks, with successive half-width figures gathered into one grid."""
-    parts: list[str] = []
-    in_pairs = False
-    for block in blocks:
-        half = isinstance(block, Figure) and block.half
-        if half != in_pairs:
-            parts.append('<div class="pairs">' if half else "</div>")
-            in_pairs = half
-        parts.append(_block(block))
-    return "\n".join([*parts, "</div>"] if in_pairs else parts)
-
-
-def _block(block: Block) -> str:
-    match block:
-        case Figure():
-            return _figure(block)
-        case Table():
-            return _table(block)
-        case Text():
-            paragraphs = (f"<p>{_escape(text)}</p>" for text in block.paragraphs)
-            return _heading(block.title) + "".join(paragraphs)
-        case Command():
-            # Lines break between words only, never inside `--config`.
-            words = re.sub(r"\S+", r"<span>\g<0></span>", _escape(block.text))
-            code = f"<pre><code>{words}</code></pre>"
-            return _heading(block.title) + code
-
-
-def _heading(title: str) -> str:
-    return f"<h3>{_escape(title)}</h3>" if title else ""
-
-
-def _figure(figure: Figure) -> str:
-    source = f"data:{_media_type(figure.image)};base64,"
-    source += base64.b64encode(figure.image).decode("ascii")
-    return (
-        f'<figure><img src="{source}" alt="{_escape(figure.title)}">'
-        f"<figcaption>{_caption(figure.title, figure.caption)}</figcaption></figure>"
-    )
+def _data_url(image: bytes) -> str:
+    return f"data:{_media_type(image)};base64,{base64.b64encode(image).decode()}"
 
 
 def _media_type(image: bytes) -> str:
@@ -242,50 +162,36 @@ def _media_type(image: bytes) -> str:
     raise ValueError("an image of a page is a PNG, JPEG or SVG file")
 
 
-def _caption(title: str, caption: str) -> str:
-    stop = "" if title.endswith((".", "?", "!")) else "."
-    strong = f"<strong>{_escape(title)}{stop}</strong>" if title else ""
-    return " ".join(part for part in (strong, _escape(caption)) if part)
+def _unbroken_words(text: str) -> Any:
+    """Wrap each word so that lines break between words, never inside `--config`."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"\S+", r"<span>\g<0></span>", str(escape(text))))
 
 
-def _table(table: Table) -> str:
+def _column_kinds(table: Table) -> list[Any]:
+    """Return an attribute for each column: columns of numbers are set to the right."""
+    from markupsafe import Markup
+
     width = len(table.header)
     for row in table.rows:
         if len(row) != width:
             raise ValueError(
                 f'table "{table.title}": a row has {len(row)} values, not {width}'
             )
-    # A column of numbers is set to the right, its name and its gaps with it.
     columns = list(zip(*table.rows, strict=True)) or [()] * width
-    kinds = [_column_kind(column) for column in columns]
-    header = _cells("th", table.header, kinds)
-    rows = "".join(f"<tr>{_cells('td', row, kinds)}</tr>" for row in table.rows)
-    return (
-        "<figure>"
-        f"<figcaption>{_caption(table.title, table.caption)}</figcaption>"
-        # A table that is too wide for the screen scrolls, without its caption.
-        f'<div class="table"><table><thead><tr>{header}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div></figure>"
-    )
+    return [Markup(' class="number"' if _numeric(each) else "") for each in columns]
 
 
-def _column_kind(column: Sequence[Value]) -> str:
-    numbers = [value for value in column if value is not None]
-    numeric = all(
+def _numeric(column: Sequence[Value]) -> bool:
+    values = [value for value in column if value is not None]
+    return bool(values) and all(
         isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        for value in numbers
-    )
-    return ' class="number"' if numbers and numeric else ""
-
-
-def _cells(tag: str, values: Sequence[Value], kinds: Sequence[str]) -> str:
-    return "".join(
-        f"<{tag}{kind}>{_escape(_format(value))}</{tag}>"
-        for value, kind in zip(values, kinds, strict=True)
+        for value in values
     )
 
 
-def _format(value: Value) -> str:
+def _shown(value: Value) -> str:
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or value != value:
@@ -295,22 +201,3 @@ def _format(value: Value) -> str:
     if isinstance(value, int | float):
         return format_number(value).replace("-", "\N{MINUS SIGN}")
     return str(value)
-
-
-_FRAME = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +12,7 @@ Panel: TypeAlias = Any
 """Matplotlib's axes."""
 
 PALETTE = ("#2c6e91", "#c8553d", "#3f8f74", "#8a6597", "#b0852a", "#56616b")
-"""Line colours in order, apart for every kind of colour blindness by lightness too."""
+"""Line colours in order; they differ in lightness too, for the colour-blind."""
 
 INK, QUIET, GRID, _PAPER = "#2b2d30", "#6d7278", "#e6e4df", "#faf9f6"
 _LEGEND_COLUMNS = 2
@@ -23,38 +23,33 @@ _POINTS = 800  # more than a panel has pixels; keeps the file of a long run smal
 def curves(
     rows: Sequence[Mapping[str, Any]],
     groups: Mapping[str, Sequence[str]],
-    *,
-    logarithmic: Collection[str] = (),
     window: int | None = None,
     mark: int | None = None,
-    columns: int = 2,
-    format: Literal["svg", "png"] = "svg",
 ) -> bytes:
-    """Values over steps, one panel per group: a light raw line and its running median.
+    """Plot values over steps, one panel per group: light raw lines, running medians.
 
     The vertical range follows the medians and the middle 98% of the raw values, so a
     single spike does not flatten the rest.
 
     Args:
-        rows: as in a journal, `{"step": n, name: value, ...}`; a name may be missing
+        rows: Rows of a journal, `{"step": n, name: value, ...}`; a name may be missing
             or null in any row.
-        groups: the names of the values in each panel, by the panel's title. Names
-            without any value are left out, and a panel without any line says so. With
-            a single group the title is left to the surrounding text.
-        logarithmic: titles of the panels with a logarithmic vertical axis; values that
-            are not positive are left out there.
-        window: how many values the running median covers; None takes a 25th of them.
-            Names with fewer than 30 values are drawn as they are, with a dot each.
-        mark: a step to be marked by a line in every panel, the best epoch say.
-        columns: panels side by side.
-        format: `svg` or `png` (two pixels per point).
+        groups: Names of the values in each panel, by the panel's title. Names without
+            values are left out, and a panel without lines says so. A single group is
+            drawn without its title.
+        window: Number of values under the running median; None takes a 25th of them.
+            Names with fewer than 30 values are drawn unsmoothed, a dot for each.
+        mark: Step to mark by a line in every panel, e.g. the best epoch.
+
+    Returns:
+        An SVG file.
 
     Raises:
-        ValueError: no groups.
+        ValueError: There are no groups.
     """
-    figure, panels = draw_panels(len(groups), columns)
+    figure, panels = draw_panels(len(groups))
     for panel, (title, names) in zip(panels, groups.items(), strict=True):
-        lines = _draw_group(panel, rows, names, title in logarithmic, window)
+        lines = _draw_group(panel, rows, names, window)
         if len(groups) > 1:
             # Above the legend.
             pad = 8 + 14 * math.ceil(lines / _LEGEND_COLUMNS)
@@ -62,7 +57,7 @@ def curves(
         panel.set_xlabel("step")
         if mark is not None:
             panel.axvline(mark, color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
-    return encode_figure(figure, format)
+    return encode_figure(figure)
 
 
 def trade_off(
@@ -70,16 +65,17 @@ def trade_off(
     across: str,
     up: str,
     best: int,
-    format: Literal["svg", "png"] = "svg",
 ) -> bytes:
-    """One measure against another, a dot for each epoch, both axes logarithmic.
+    """Plot one measure against another, a dot for each epoch, both axes logarithmic.
 
     Args:
-        rows: as in a journal; those without both values are left out.
-        across: name of the value on the horizontal axis.
-        up: name of the value on the vertical axis.
-        best: the step whose dot gets a ring.
-        format: `svg` or `png` (two pixels per point).
+        rows: Rows of a journal; those without both values are left out.
+        across: Name of the value on the horizontal axis.
+        up: Name of the value on the vertical axis.
+        best: Step whose dot gets a ring.
+
+    Returns:
+        An SVG file.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -89,7 +85,7 @@ def trade_off(
     panel.grid(axis="both", color=GRID, linewidth=0.8)
     if not known:
         _say_nothing(panel)
-        return encode_figure(figure, format)
+        return encode_figure(figure)
     x, y, steps = (
         np.array([row[name] for row in known], np.float64)
         for name in (across, up, "step")
@@ -111,76 +107,24 @@ def trade_off(
         )
     for axis, values in ((panel.xaxis, x), (panel.yaxis, y)):
         set_logarithmic(panel, axis, values.min() / 1.3, values.max() * 1.3)
-    return encode_figure(figure, format)
-
-
-def comparison(
-    lines: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]],
-    across: str,
-    up: str,
-    format: Literal["svg", "png"] = "svg",
-) -> bytes:
-    """Several methods in one panel, both axes logarithmic, named at their ends.
-
-    Args:
-        lines: for each method one line or more, `(x, y)`, all of one colour.
-        across: name of the horizontal axis.
-        up: name of the vertical axis.
-        format: `svg` or `png` (two pixels per point).
-    """
-    figure, (panel,) = draw_panels(1, height=4.2)
-    figure.set_figwidth(7.2)
-    panel.set(xlabel=across, ylabel=up)
-    ends: list[tuple[float, str, str]] = []
-    for place, (name, runs) in enumerate(lines.items()):
-        colour = PALETTE[place % len(PALETTE)]
-        # More methods than colours: the second round is dashed.
-        style = "-" if place < len(PALETTE) else (0, (4, 2))
-        for x, y in runs:
-            panel.plot(x, y, color=colour, linestyle=style, linewidth=1.5)
-        last = float(np.mean([y[-1] for _, y in runs]))
-        ends.append((last, name, colour))
-    pairs = [pair for runs in lines.values() for pair in runs]
-    for place, axis in enumerate((panel.xaxis, panel.yaxis)):
-        values = np.concatenate([pair[place] for pair in pairs])
-        low, high = float(values.min()), float(values.max())
-        set_logarithmic(panel, axis, low / 1.1, high * 1.1)
-    name_ends(panel, ends)
-    return encode_figure(figure, format)
-
-
-def name_ends(panel: Any, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Write names right of the panel, in the order of their lines, none on another."""
-    low, high = np.log(panel.get_ylim())
-    step = 0.055
-    above = -step
-    for y, name, colour in sorted(ends):
-        above = max((np.log(y) - low) / (high - low), above + step)
-        panel.annotate(
-            name,
-            (1.01, above),
-            xycoords="axes fraction",
-            color=colour,
-            size=8.5,
-            va="center",
-        )
+    return encode_figure(figure)
 
 
 def draw_panels(
     count: int, columns: int = 2, height: float | int = 2.7
 ) -> tuple[Any, list[Any]]:
-    """An empty figure in the shared style, for a plot of one's own.
+    """Return an empty figure in the shared style.
 
     Args:
-        count: how many panels.
-        columns: side by side; each panel is 4.8 inches wide.
-        height: of one panel, in inches.
+        count: Number of panels.
+        columns: Panels side by side; each is 4.8 inches wide.
+        height: Height of a panel in inches.
 
     Returns:
         matplotlib's figure and its panels (axes), row by row.
 
     Raises:
-        ValueError: no panels.
+        ValueError: There are no panels.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -201,7 +145,7 @@ def draw_panels(
 
 
 def encode_figure(figure: Any, format: Literal["svg", "png"] = "svg") -> bytes:
-    """The bytes of a figure's file; the same figure always gives the same bytes."""
+    """Return the content of a figure's file; equal figures give equal bytes."""
     import matplotlib
 
     buffer = io.BytesIO()
@@ -237,15 +181,14 @@ def _draw_group(
     panel: Any,
     rows: Sequence[Mapping[str, Any]],
     names: Sequence[str],
-    logarithmic: bool,
     window: int | None,
 ) -> int:
-    """Draws the lines of one panel and says how many there are."""
+    """Draw the lines of one panel and return their number."""
     from matplotlib.ticker import MaxNLocator
 
     ranges: list[tuple[float, float]] = []
     for name, colour in zip(names, cycle(len(names)), strict=True):
-        steps, values = _series(rows, name, positive=logarithmic)
+        steps, values = _series(rows, name)
         if not len(steps):
             continue
         if len(steps) < _FEW:
@@ -265,11 +208,8 @@ def _draw_group(
         MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True)
     )
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    if logarithmic:
-        set_logarithmic(panel, panel.yaxis, low / 1.15, high * 1.15)
-    else:
-        room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
-        panel.set_ylim(low - room, high + room)
+    room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
+    panel.set_ylim(low - room, high + room)
     legend = panel.legend(
         loc="lower left",
         bbox_to_anchor=(-0.01, 0.99),
@@ -287,7 +227,7 @@ def _draw_group(
 
 
 def set_logarithmic(panel: Any, axis: Any, low: float, high: float) -> None:
-    """Make an axis logarithmic between two values, with marks that can be read."""
+    """Make an axis logarithmic between two values, with readable tick labels."""
     from matplotlib.ticker import LogLocator
 
     name = axis.axis_name
@@ -312,33 +252,31 @@ def _say_nothing(panel: Any) -> None:
 
 
 def cycle(count: int) -> list[str]:
-    """Return as many line colours, beginning again where there are too few."""
+    """Return `count` line colours; the palette repeats where it is too short."""
     return [PALETTE[place % len(PALETTE)] for place in range(count)]
 
 
 def _series(
-    rows: Sequence[Mapping[str, Any]], name: str, positive: bool
+    rows: Sequence[Mapping[str, Any]], name: str
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """The steps and values of one name, without missing and non-finite values."""
+    """Return the steps and values of one name; missing and non-finite ones left out."""
     found = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
     points = np.array(found, np.float64).reshape(-1, 2)
     kept = np.isfinite(points[:, 1])
-    if positive:
-        kept &= points[:, 1] > 0
     return points[kept, 0], points[kept, 1]
 
 
 def running_median(
     values: Float[np.ndarray, " points"], window: int
 ) -> Float[np.ndarray, " points"]:
-    """The median of the `window` values around each value, fewer at both ends.
+    """Return the median of the `window` values around each value, fewer at both ends.
 
     Args:
-        values: in their order.
-        window: made odd by adding one if it is even, so that it has a middle.
+        values: Values in order.
+        window: Number of values; an even number is increased by one.
 
     Raises:
-        ValueError: the window is not positive.
+        ValueError: The window is not positive.
     """
     if window < 1:
         raise ValueError(f"a window holds at least one value, not {window}")
@@ -353,7 +291,7 @@ def running_median(
 def _envelope(
     steps: Float[np.ndarray, " points"], values: Float[np.ndarray, " points"]
 ) -> tuple[Float[np.ndarray, " fewer"], Float[np.ndarray, " fewer"]]:
-    """A line that looks the same with fewer points: the extremes of every stretch."""
+    """Return a line that looks the same with fewer points: extremes of stretches."""
     if len(steps) <= _POINTS:
         return steps, values
     stretches = np.array_split(np.arange(len(steps)), _POINTS // 2)

@@ -1,4 +1,4 @@
-"""How far a long loop is: a bar on a terminal, plain lines anywhere else."""
+"""The progress of a long loop: a bar on a terminal, plain lines elsewhere."""
 
 import io
 import time
@@ -17,12 +17,13 @@ _METRICS_SHOWN = 4
 
 
 class Progress:
-    """Shows steps done, rate, time left and a few metrics, as a context manager.
+    """Show steps done, rate, time left and a few metrics, as a context manager.
 
-    On a terminal it is a bar that redraws itself; elsewhere (a file, a pipe, a batch
-    job) plain lines: the first, the last, and one every ten seconds or so. The rate is
-    that of the last half minute, counted from the end of the first advance, so that
-    compilation does not spoil it.
+    On a terminal this is rich's bar. Elsewhere (a file, a pipe, a batch job) it prints
+    plain lines: the first, the last, and one every ten seconds or so. The rate covers
+    the last half minute and starts at the end of the first advance, so that it leaves
+    out compilation. (rich's own estimate forgets steps that take longer than its
+    window.)
     """
 
     def __init__(
@@ -33,14 +34,14 @@ class Progress:
         unit: str = "step",
         stream: TextIO | io.TextIOBase | None = None,
     ) -> None:
-        """Prepares the display; nothing is shown before the context is entered.
+        """Prepare the display; nothing is shown before the context is entered.
 
         Args:
-            total: the step at which the loop ends.
-            start: the step at which it begins, above 0 where a run continues.
-            description: a word or two put before each line.
-            unit: what is counted, in the singular.
-            stream: where to; standard error if None.
+            total: Step at which the loop ends.
+            start: Step at which the loop begins; above 0 where a run continues.
+            description: A word or two in front of each line.
+            unit: Name of a step, in the singular.
+            stream: Stream to print to; standard error if None.
         """
         self._total = total
         self._start = start
@@ -81,12 +82,12 @@ class Progress:
     def advance(
         self, step: int, metrics: Mapping[str, SupportsFloat] | None = None
     ) -> None:
-        """Says that `step` steps are done.
+        """Record that `step` steps are done.
 
         Args:
-            step: counted from 0, not from `start`.
-            metrics: the first few are shown. They are turned into numbers only when
-                they are drawn, so arrays of a device do not hold up the loop.
+            step: Steps done, counted from 0 and not from `start`.
+            metrics: Metrics, of which the first few are shown. They become numbers
+                only when they are drawn, so device arrays do not hold up the loop.
         """
         now = time.monotonic()
         self._step = step
@@ -102,7 +103,7 @@ class Progress:
             self._show(self._status())
 
     def message(self, text: str) -> None:
-        """Prints a line of its own, above the bar where there is one."""
+        """Print a line of its own, above the bar if there is one."""
         if self._bar is None:
             print(text, file=self._stream, flush=True)
         else:
@@ -137,7 +138,7 @@ class Progress:
         return "  ".join(parts + self._metric_parts())
 
     def _rate(self) -> float | None:
-        """Steps per second over the recent past, None before it is known."""
+        """Return the recent steps per second; None before two advances."""
         if len(self._marks) < 2:
             return None
         (then, first), (now, last) = self._marks[0], self._marks[-1]
@@ -155,7 +156,7 @@ def _format_rate(rate: float, unit: str) -> str:
 
 
 def _terminal_bar(stream: Any) -> Any:
-    """The bar of rich, or None where the stream cannot redraw a line."""
+    """Return rich's bar, or None if the stream cannot redraw a line."""
     if not stream.isatty():
         return None
     from rich.console import Console

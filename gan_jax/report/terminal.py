@@ -1,4 +1,4 @@
-"""What a user reads while a program runs: lines and tables."""
+"""Lines and tables printed to the terminal."""
 
 import os
 import sys
@@ -12,22 +12,22 @@ _silent = False
 
 
 def silence() -> None:
-    """Say nothing more: of processes that work together only the first one speaks.
+    """Print nothing more. Of several processes only the main one prints.
 
-    Errors that end the process are still told.
+    Errors that end the process are still printed.
     """
     global _silent
     _silent = True
 
 
 def say(text: str) -> None:
-    """Tell one line, at once."""
+    """Print one line, unbuffered."""
     if not _silent:
         print(text, flush=True)
 
 
 def stream() -> TextIO:
-    """Return where it is shown how far a program is."""
+    """Return the stream for progress: standard error, or nowhere when silenced."""
     return Path(os.devnull).open("w") if _silent else sys.stderr
 
 
@@ -35,7 +35,7 @@ _WIDEST = 10_000  # characters of a table
 
 
 def show(table: Table) -> None:
-    """Print a table, as wide as it is: a narrow terminal breaks its lines."""
+    """Print a table at its full width; a narrow terminal breaks its lines."""
     from rich.console import Console
     from rich.table import Table as Grid
 
@@ -44,7 +44,7 @@ def show(table: Table) -> None:
         grid.add_column(name, justify="right" if place else "left", no_wrap=True)
     for row in table.rows:
         grid.add_row(*map(_cell, row))
-    # A grid takes what it needs of the width: cells are never cut.
+    # A table takes what it needs of the width: cells are never cut.
     Console(width=_WIDEST).print(grid)
 
 

@@ -1,6 +1,5 @@
-"""What a trained run makes of the user's images: the frame of every such program."""
+"""Application of a trained run to a folder of the user's images."""
 
-import contextlib
 import dataclasses
 import hashlib
 import time
@@ -10,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ml_collections import ConfigDict
 
-from gan_jax.config.command_line import command
+from gan_jax.config.command_line import full_command
 from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
@@ -28,11 +27,11 @@ from gan_jax.runs.workdir import another, check_workdir, claimed, write_results
 from gan_jax.training.mesh import make_mesh
 
 Outcome = TypeVar("Outcome")
-"""What became of one image."""
+"""The result for one image."""
 
 
 class Conclusion(NamedTuple):
-    """What is said of all images."""
+    """Metrics and report of all images."""
 
     measured: Measured
     subtitle: str
@@ -43,23 +42,23 @@ class Conclusion(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Application(Generic[Prepared, Outcome]):
-    """A trained run, ready to be applied."""
+    """A trained run, ready to be applied to images."""
 
     prior: Mapping[str, Any]
-    """Which run: its place, and the hash of its parameters."""
+    """Workdir of the run, and the hash of its parameters."""
     prepare: Callable[[Image8], Prepared]
-    """What is made of an image in a thread; it may raise `BrokenImageError`."""
+    """Function of an image, called in threads; it may raise `BrokenImageError`."""
     together: int
-    """Images decoded, and applied to, at once."""
+    """Number of images that are decoded, and applied to, at once."""
     apply: Callable[[Sequence[Path], Sequence[Prepared]], Sequence[Outcome]]
-    """`apply(outputs, images)`: makes of each image the file that is named, and an
+    """`apply(outputs, images)` writes the output of each image and returns its
     outcome."""
     line: Callable[[Outcome], Mapping[str, Any]]
-    """What `results.jsonl` says of an image."""
+    """Entries of an image's line in `results.jsonl`."""
     columns: Mapping[str, Any]
-    """The types of what it says, by name."""
+    """Types of these entries by name."""
     conclude: Callable[[Sequence[tuple[Path, Outcome]]], Conclusion]
-    """What the report says of all images, by the file that each was."""
+    """Returns the conclusion from all files and their outcomes."""
 
 
 def applied_to_images(
@@ -71,23 +70,23 @@ def applied_to_images(
 ) -> dict[str, Any]:
     """Apply a trained run to the images of a folder.
 
-    Every image has an output of the same stem in `<workdir>/images` and a line in
-    `results.jsonl`. A broken one is reported there, and the rest are done.
+    Every image gets an output of the same stem in `<workdir>/images` and a line in
+    `results.jsonl`. Broken images get a line with the reason.
 
     Args:
-        config: `prior` and `images` of it.
-        workdir: where the results go.
-        purpose: what is done to images, for messages: "colorize".
-        open_application: opens the run, of a config, a workdir and `commands`.
-        commands: what to run where there is none.
+        config: Config of the program; `prior` and `images` are read.
+        workdir: Folder of the results.
+        purpose: Verb for messages, e.g. "colorize".
+        open_application: Opens the run: `open_application(config, workdir, commands)`.
+        commands: Commands that train a run, for the error's advice.
 
     Returns:
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: there is no run, no folder, or no image that can be used.
-        OSError: the disk failed.
-        Interrupted: by SIGINT or SIGTERM.
+        InputError: There is no run, no folder, or no image that can be used.
+        OSError: The disk failed.
+        Interrupted: By SIGINT or SIGTERM.
     """
     began = time.monotonic()
     if config.prior and Path(config.prior).resolve() == workdir.resolve():
@@ -102,11 +101,9 @@ def applied_to_images(
             f"--config.images is empty: name a folder of images to {purpose}"
         )
     found = list_images(config.images)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(claimed(config, workdir, ()))
-        signals = stack.enter_context(Signals())
+    with claimed(config, workdir, ()), Signals() as signals:
         start = time.monotonic()
-        # An older one would say of other results that they are complete.
+        # An older summary would call the new results complete.
         (workdir / "summary.json").unlink(missing_ok=True)
         digest = hashlib.sha256()
         done, skipped = _apply(application, found, workdir, purpose, signals, digest)
@@ -127,7 +124,7 @@ def applied_to_images(
             "prior": str(config.prior),
             "images": f"{len(done)} done, {len(skipped)} failed",
         }
-        _report(config, workdir, conclusion, facts)
+        files.write_text(workdir / "report.html", _report(config, conclusion, facts))
         summary = complete_summary(
             config,
             dataset={
@@ -159,7 +156,7 @@ def _apply(
     signals: Signals,
     digest: Any,
 ) -> tuple[list[tuple[Path, Outcome]], list[Skipped]]:
-    """Apply a run to files, some at a time, and hash those that could be used."""
+    """Apply a run to files, a chunk at a time, and hash the files that were used."""
     done: list[tuple[Path, Outcome]] = []
     skipped: list[Skipped] = []
     with Progress(len(found), 0, purpose, "image") as progress:
@@ -179,27 +176,32 @@ def applied(
     workdir: Path,
     read: Read = read_file,
 ) -> Iterator[tuple[Given[Prepared], Sequence[Outcome]]]:
-    """Apply a run to files, some at a time, and write an image for each.
+    """Apply a run to files, a chunk at a time, and write an image for each.
 
     Args:
-        application: the run.
-        found: the files, each of a name of its own.
-        workdir: the images go into `<workdir>/images`.
-        read: gives the content of each file.
+        application: The run.
+        found: The files.
+        workdir: Images are written to `<workdir>/images`.
+        read: Function that returns the content of a file.
+
+    Yields:
+        The decoded chunk, and the outcomes of its images.
     """
-    for given in decoded(found, application.prepare, application.together, read):
+    for given in decoded(
+        found,
+        lambda file, image: application.prepare(image),
+        application.together,
+        read,
+    ):
         outputs = [output_of(workdir, file) for file in given.files]
         yield given, application.apply(outputs, given.images) if outputs else ()
 
 
 def _report(
-    config: ConfigDict,
-    workdir: Path,
-    conclusion: Conclusion,
-    facts: Mapping[str, str],
-) -> None:
-    again = Command("Command", command(config.name, flatten(config)))
-    text = page(
+    config: ConfigDict, conclusion: Conclusion, facts: Mapping[str, str]
+) -> str:
+    again = Command("Command", full_command(config.name, flatten(config)))
+    return page(
         config.name,
         conclusion.subtitle,
         facts,
@@ -210,11 +212,10 @@ def _report(
         ],
         cards=conclusion.cards,
     )
-    files.write_text(workdir / "report.html", text)
 
 
 def output_of(workdir: Path, file: Path) -> Path:
-    """Return where an input's output goes."""
+    """Return the path of an input's output."""
     return workdir / "images" / f"{file.stem}.png"
 
 
@@ -224,7 +225,7 @@ def said(
     file: Path,
     outcome: Outcome,
 ) -> dict[str, Any]:
-    """Return the line of an image that was done."""
+    """Return the line of an image in `results.jsonl`."""
     return {
         "input": str(file),
         "done": True,

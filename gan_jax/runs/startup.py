@@ -1,4 +1,4 @@
-"""What a process does first: where compiled programs are kept, how memory is."""
+"""Settings of a process at its start: compilation cache and memory."""
 
 import ctypes
 import hashlib
@@ -14,12 +14,12 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h of glibc
 
 
 def cache_folder() -> Path:
-    """Return the folder for what is computed once, whatever the run.
+    """Return the folder of results that all runs share.
 
     It is $GAN_JAX_CACHE, else `gan_jax` under $XDG_CACHE_HOME, else under ~/.cache.
 
     Raises:
-        InputError: there is no such home.
+        InputError: The user has no home folder.
     """
     system = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     chosen = os.environ.get("GAN_JAX_CACHE") or f"{system}/gan_jax"
@@ -30,11 +30,11 @@ def cache_folder() -> Path:
 
 
 def keep_compiled() -> None:
-    """Let JAX keep what it compiles, and find it again in later processes.
+    """Let JAX cache compiled programs on disk for later processes.
 
-    Whoever has chosen a place (`JAX_COMPILATION_CACHE_DIR`) keeps it; where there is
-    none, nothing is kept. Programs for CPUs are those of one kind of machine: a home
-    that machines share has a folder for each.
+    A folder chosen by the user (`JAX_COMPILATION_CACHE_DIR`) stays; without a cache
+    folder nothing is kept. Programs for CPUs fit one kind of machine, and each has a
+    folder of its own in a shared home.
     """
     if jax.config.values["jax_compilation_cache_dir"] is not None:
         return
@@ -43,12 +43,13 @@ def keep_compiled() -> None:
     except InputError:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    # Most of what a start compiles are small programs, and there are hundreds.
+    # A start compiles hundreds of small programs, which count too.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def _machine() -> str:
+    """Return a hash of the kind of CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not on Linux
@@ -58,11 +59,11 @@ def _machine() -> str:
 
 
 def keep_memory() -> None:
-    """Keep what is freed for what needs as much next, as a train step's every layer.
+    """Let the C library reuse freed memory instead of returning it to the system.
 
-    The C library gives large pieces back to the system at once, and the next one is
-    made of pages that are new, each of them cleared first: on two cores up to a fifth
-    of a step. Where the library is not glibc nothing is changed.
+    glibc returns large blocks at once. The next one consists of new pages that are
+    cleared first, which costs up to a fifth of a train step on two cores. Other C
+    libraries are left as they are.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

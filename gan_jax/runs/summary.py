@@ -1,4 +1,4 @@
-"""The summary of a run: what `summary.json` holds."""
+"""The content of `summary.json`."""
 
 import os
 import subprocess
@@ -24,16 +24,16 @@ def complete_summary(
     environment: Mapping[str, Any] | None,
     **more: Any,
 ) -> dict[str, Any]:
-    """Return the summary of a run that has ended.
+    """Return the summary of a complete run.
 
     Args:
-        config: of the run.
+        config: Config of the run.
         dataset: `name`, `split`, `count` and `sha256` of the images.
-        measured: its metrics, and why some could not be computed.
-        timing: seconds and rates, by name; `total_seconds` of every run.
-        environment: as `environment` returns it.
-        **more: what only some programs have; `parameters_sha256` where there are
-            networks, `prior` where one was used.
+        measured: Metrics, and the reasons why some could not be computed.
+        timing: Seconds and rates by name; every run has `total_seconds`.
+        environment: Result of `environment`.
+        **more: Entries of some programs only: `parameters_sha256` of networks, `prior`
+            if one was used.
     """
     return {
         "program": config.program,
@@ -49,7 +49,7 @@ def complete_summary(
 
 
 def environment(mesh: jax.sharding.Mesh) -> dict[str, Any]:
-    """Return what a run ran on; `git` is the package's `commit`."""
+    """Return the versions, devices and commit that a run used."""
     return {
         "jax": jax.__version__,
         "flax": flax.__version__,
@@ -60,19 +60,16 @@ def environment(mesh: jax.sharding.Mesh) -> dict[str, Any]:
 
 
 def commit(file: Path) -> str | None:
-    """Return the commit of the checkout that a file belongs to.
+    """Return the commit of the checkout that tracks a file.
 
-    A file may lie in another project's checkout without belonging to it, as an
-    installed package does in a virtual environment there.
-
-    Args:
-        file: whose.
+    A file may lie inside another project's checkout untracked, as an installed package
+    does in a virtual environment there.
 
     Returns:
-        The commit's hash, with `-dirty` behind it where tracked files have changed
-        since; None where no checkout tracks the file, or there is no git.
+        The commit's hash, followed by `-dirty` if tracked files have changed since;
+        None if no checkout tracks the file, or git is missing.
     """
-    # In a hook of git these name the repository that is at work, wherever one asks.
+    # In a git hook these variables name the hook's repository, whatever the folder.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
 
     def git(*arguments: str) -> str:
@@ -87,19 +84,19 @@ def commit(file: Path) -> str | None:
 
     try:
         git("ls-files", "--error-unmatch", "--", file.name)
-        # No tag stands for the commit.
+        # Never a tag in place of the hash.
         return git("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
 def parameters_digest(state: TrainState) -> str:
-    """Hash the final generator's and critic's parameters (SHA-256)."""
+    """Return the SHA-256 of the generator's and the critic's parameters."""
     networks = {"generator": state.generator, "critic": state.critic}
     return digest({name: player.parameters for name, player in networks.items()})
 
 
 def no_timing() -> dict[str, float]:
-    """Timing of a run of which nothing was trained."""
+    """Return the timing of a run that trained nothing."""
     names = ("compile_seconds", "steps_per_second", "images_per_second", "host_share")
     return dict.fromkeys(names, 0.0)

@@ -1,4 +1,4 @@
-"""The folder of one run: whose it is, and what it holds."""
+"""The folder of a run: which config it belongs to, its lock, and its files."""
 
 import contextlib
 import itertools
@@ -12,13 +12,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gan_jax.config.checks import difference
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import difference, flatten
+from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.report import files
 from gan_jax.training.distributed import is_main
 
-_OWN = (
+_FILES = (
     "checkpoints",
     "epochs",
     "snapshots",
@@ -29,14 +30,15 @@ _OWN = (
     "summary.json",
     "report.html",
 )
+"""Names that only a run writes."""
 
 
 def another(workdir: Path, flag: str = "--workdir") -> str:
-    """Return the advice to take another folder, with one that exists nowhere yet.
+    """Return the advice to choose another folder, with one that does not exist yet.
 
     Args:
-        workdir: that is taken.
-        flag: by which the user has named it.
+        workdir: Folder that is in use.
+        flag: Flag by which the user has named it.
     """
     return f"choose another {flag}, e.g. {shlex.quote(f'{flag}={_free(workdir)}')}"
 
@@ -55,20 +57,20 @@ def check_workdir(
     flag: str = "--workdir",
     named: Path | None = None,
 ) -> dict[str, Any] | None:
-    """Find whether a workdir is free or this config's; nothing is written yet.
+    """Raise if a workdir belongs to another config; write nothing.
 
     Args:
-        config: whose it may be.
-        workdir: the folder.
-        flag: by which the user has named it.
-        named: what the flag names, where the workdir lies inside that.
+        config: Config of the run.
+        workdir: Folder of the run.
+        flag: Flag by which the user has named it.
+        named: Folder that the flag names, if the workdir lies inside it.
 
     Returns:
-        The summary of an earlier, complete run of the config there, if any.
+        The summary of a complete run of the config there; None if there is none.
 
     Raises:
-        InputError: another config wrote it (with the difference), or it cannot be
-            read.
+        InputError: Another config wrote the folder (with the difference), or it cannot
+            be read.
     """
     path, advice = workdir / "config.json", another(named or workdir, flag)
     wanted = flatten(config)
@@ -76,7 +78,7 @@ def check_workdir(
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"workdir {workdir} is a file: {advice}")
     if not path.exists():
-        others = [name for name in _OWN if (workdir / name).exists()]
+        others = [name for name in _FILES if (workdir / name).exists()]
         if others:
             raise InputError(
                 f"{workdir} holds {others[0]} but no config.json to tell whose it is: "
@@ -102,9 +104,9 @@ def check_workdir(
 
 
 def _check_apart(images: str, workdir: Path, flag: str) -> None:
-    """Refuse a workdir around the user's images or among them.
+    """Raise if the workdir and the folder of the user's images contain each other.
 
-    Outputs have the names of their inputs: they would lie over each other.
+    Outputs have the names of their inputs and would be read as inputs.
     """
     if not images:
         return
@@ -123,16 +125,21 @@ def claimed(
     skipped: Sequence[Skipped],
     flag: str = "--workdir",
 ) -> Iterator[None]:
-    """Hold a workdir as this config's; entered once everything else was found good.
+    """Lock a workdir for a config, once everything else has been checked.
 
-    What a killed run left half-written is removed, and the inputs that cannot be used
-    are listed in `results.jsonl`. While one run holds a workdir, a second is refused;
-    the system lets go of it when the run ends, by `kill -9` too. Of several processes
-    of a run it is the first one that holds it.
+    Removes half-written files of a killed run, and lists unusable inputs in
+    `results.jsonl`. A second run in the same workdir is refused. Of several processes
+    the main one holds the lock.
+
+    Args:
+        config: Config of the run, written to `config.json`.
+        workdir: Folder of the run, created if missing.
+        skipped: Inputs that cannot be used.
+        flag: Flag by which the user has named the workdir.
 
     Raises:
-        InputError: another run is at work there.
-        OSError: it cannot be written.
+        InputError: Another run is at work there.
+        OSError: The workdir cannot be written.
     """
     if not is_main():
         yield
@@ -148,10 +155,10 @@ def claimed(
 
 
 def check_shared(workdir: Path) -> None:
-    """Refuse a workdir that a process of this run does not see; after it is claimed.
+    """Raise if this process does not see the workdir that the main one has claimed.
 
     Raises:
-        InputError: it is a folder of another machine.
+        InputError: The workdir is a folder of another machine.
     """
     if not (workdir / "config.json").exists():
         raise InputError(
@@ -165,8 +172,13 @@ def write_results(
 ) -> None:
     """Write `results.jsonl`: a line for every input, those that failed first.
 
+    Args:
+        workdir: Folder of the run.
+        skipped: Inputs that failed, with the reason.
+        done: Lines of the other inputs.
+
     Raises:
-        OSError: it cannot be written.
+        OSError: The file cannot be written.
     """
     lines = [
         {"input": path, "done": False, "reason": reason} for path, reason in skipped
@@ -177,6 +189,11 @@ def write_results(
 
 @contextlib.contextmanager
 def _locked(workdir: Path, flag: str) -> Iterator[None]:
+    """Lock the folder itself, which the system unlocks when the process ends.
+
+    A lock file (the filelock package) would stay in the user's workdir, and where a
+    file system has no locks it would outlive `kill -9`.
+    """
     try:
         import fcntl
     except ImportError:  # not on Windows
@@ -199,7 +216,11 @@ def _locked(workdir: Path, flag: str) -> Iterator[None]:
 
 
 def read_summary(workdir: Path) -> dict[str, Any] | None:
-    """Read the summary of a workdir, None where there is none."""
+    """Return the summary of a workdir; None if there is none.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
     path = workdir / "summary.json"
     if not path.exists():
         return None

@@ -1,1 +1,1 @@
-"""Optimisation over what are not weights: latents, activations, the inside of holes."""
+"""Optimisation of latents, of activations, and of the pixels of a hole."""

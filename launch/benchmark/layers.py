@@ -1,10 +1,9 @@
-"""Compare the stages at which samples can be refined: FID against the step size.
+"""Compare refinement at every stage of a generator: FID against the step size.
 
 python -m launch.benchmark.layers --prior=runs/gan --plot=layers.png
 
-Every stage of the prior's generator, from the latent to the image itself, with the
-critic as it was trained. The same latents throughout; features of the data set's own
-classifier.
+Samples are refined at every stage, from the latent to the image, with the prior's
+critic and the same latents. FID uses the features of the dataset's classifier.
 """
 
 import argparse
@@ -16,24 +15,28 @@ import numpy as np
 
 from gan_jax.apps.collaborate.refinement import Refiner
 from gan_jax.apps.collaborate.run import collaboration
+from gan_jax.apps.study.named_lines import comparison
 from gan_jax.apps.train.evaluation import Evaluation
 from gan_jax.apps.train.setup import prepare
 from gan_jax.config import defaults as configs
-from gan_jax.report.plots import comparison
 from gan_jax.runs.prior import open_prior
-from gan_jax.search.refinement import Observation
+from gan_jax.search.observation import Observation
 from launch.benchmark.timing import line
 
 
 def main() -> None:
-    """Refine at every stage with every step size, print FID and draw it."""
+    """Refine at every stage with every step size; print and plot the FID."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--prior", required=True, help="workdir of a training run")
-    parser.add_argument("--rates", default="0.001,0.003,0.01,0.03,0.1,0.3,1")
-    parser.add_argument("--stopping", default="deterministic")
-    parser.add_argument("--count", type=int, default=2000, help="samples")
+    parser.add_argument(
+        "--rates", default="0.001,0.003,0.01,0.03,0.1,0.3,1", help="step sizes"
+    )
+    parser.add_argument(
+        "--stopping", default="deterministic", help="as config.refinement.stopping"
+    )
+    parser.add_argument("--count", type=int, default=2000, help="number of samples")
     parser.add_argument("--plot", type=Path, help="write the plot here (PNG)")
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()
@@ -41,9 +44,8 @@ def main() -> None:
     this = prepare(prior.config, prior.workdir)
     evaluation = Evaluation(this)
     latents = np.asarray(prior.method.latent(jax.random.key(1), options.count))
-    problems = Observation(
-        this.task.ask(this.parts["test"], jax.random.key(2), options.count).condition
-    )
+    asked = this.task.ask(this.parts["test"], jax.random.key(2), options.count)
+    problems = Observation(condition=asked.condition)
     critic = prior.networks.critic
     rows: list[dict[str, object]] = []
     for layer in range(len(prior.method.generator.stages) + 1):

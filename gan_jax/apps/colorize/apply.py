@@ -1,4 +1,4 @@
-"""The user's photographs, grey or in colour, colorized at their own sizes."""
+"""Colorization of the user's photographs at their own sizes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,30 +24,25 @@ from gan_jax.tasks.plates.colors import plate
 _TOGETHER = 8  # images decoded at once
 _COLUMNS = {
     "size": list[int],
-    **dict.fromkeys(
-        (
-            "lightness_change",
-            "colourfulness",
-            "psnr",
-            "ab_error",
-            "colourfulness_real",
-        ),
-        float,
-    ),
+    "lightness_change": float,
+    "colourfulness": float,
+    "psnr": float,
+    "ab_error": float,
+    "colourfulness_real": float,
 }
 _SHOWN, _THUMBNAIL = 24, 128  # images in the report, and their size there
 
 
 class Colorized(NamedTuple):
-    """What became of one image."""
+    """The result for one image."""
 
     size: tuple[int, int]
-    """Width and height, of both."""
+    """Width and height of the image and its output."""
     lightness_change: float
-    """Mean absolute difference of L after rounding to 8 bits, in Lab units."""
+    """Mean absolute difference of L, in Lab units, after rounding to 8 bits."""
     colourfulness: float
     true: Mapping[str, float]
-    """PSNR, colour error and colourfulness, where the image had colours."""
+    """PSNR, colour error and colourfulness of the given image; empty if it is grey."""
 
 
 def open_colorizing(
@@ -55,16 +50,16 @@ def open_colorizing(
 ) -> Application[Image8, Colorized]:
     """Open a trained colorizer for photographs.
 
-    Every image is written at its own size. What colours it had are not looked at, but
-    compared with afterwards.
+    Every output has the size of its image. The generator does not see the colours of
+    the given image; the output is compared with them.
 
     Args:
-        config: `prior` of it.
-        workdir: where the plate goes.
-        commands: that make a colorizer.
+        config: Config of the program; `prior` is read.
+        workdir: Folder of the plate.
+        commands: Commands that train a colorizer, for the error's advice.
 
     Raises:
-        InputError: there is no colorizer.
+        InputError: There is no colorizer.
     """
     prior = open_colorizer(config.prior, commands)
     colorizer = Colorizer(prior)
@@ -93,7 +88,7 @@ def open_colorizing(
 
 
 def _compared(image: Image8, colored: Colored, colorizer: Colorizer) -> Colorized:
-    """Compare an output with its input."""
+    """Return the measures of an output against its input."""
     height, width, _ = image.shape
     light, ab = colorizer.split(colored.image)
     made, truth = to_float_numpy(colored.image), to_float_numpy(image)
@@ -101,7 +96,7 @@ def _compared(image: Image8, colored: Colored, colorizer: Colorizer) -> Colorize
     if _coloured(image):
         distances = np.linalg.norm(ab - colored.true_ab, axis=-1)
         exactness = psnr(made, truth)
-        # An image that is hit exactly, as one that is all but black may be, has none.
+        # An exact output, as of an image that is nearly black, has no PSNR.
         true = {"psnr": exactness} if np.isfinite(exactness) else {}
         true |= {
             "ab_error": float(distances.mean()) * color.AB_SCALE,
@@ -146,7 +141,7 @@ def _conclude(
     shown: Sequence[Mapping[str, Image8]],
     workdir: Path,
 ) -> Conclusion:
-    """Measure all images, and draw the plate."""
+    """Return the report of all images; draw the plate."""
     every = [one for _, one in done]
 
     def mean(values: Sequence[float]) -> Callable[[], float]:

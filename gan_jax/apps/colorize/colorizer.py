@@ -1,4 +1,4 @@
-"""A trained colorizer as a function from an image of any size to its colours."""
+"""A trained colorizer as a function of an image of any size."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,55 +11,49 @@ from gan_jax.data import color
 from gan_jax.data.decode import to_float_numpy, with_channels
 from gan_jax.data.user_images import Image8
 from gan_jax.networks.compilation import compiled
-from gan_jax.networks.stages import image_of
 from gan_jax.report.grids import to_uint8
-from gan_jax.runs.inference import in_chunks
+from gan_jax.runs.inference import images_of, in_chunks
 from gan_jax.runs.prior import Prior
 
-_PIXELS = 2**16  # of an image, converted at once
+_PIXELS = 2**16  # pixels of an image converted at once
 
 
 class Colored(NamedTuple):
-    """An image in new colours, and what it was."""
+    """An image in new colours, with the lightness and colours of the given one."""
 
     image: Image8
     lightness: Float[np.ndarray, "height width 1"]
-    """Of the image that was given, scaled to [-1, 1]."""
+    """Lightness of the given image, scaled to [-1, 1]."""
     true_ab: Float[np.ndarray, "height width 2"]
-    """Of the same; zeros where it was grey."""
+    """Scaled ab of the given image; zeros if it is grey."""
 
 
 class Colorizer:
-    """A prior as a function from an image to its colours."""
+    """A prior as a function of an image that returns it in colour."""
 
     def __init__(self, prior: Prior):
-        """Compile what is needed, once for images of all sizes."""
-        generator = prior.method.generator
+        """Compile the network and the colour conversions, once for all sizes."""
         self._size: int = prior.config.data.size
         self._variables = prior.networks.generator
-        self._paint = compiled(
-            lambda variables, lightness: image_of(
-                generator.apply(variables, None, lightness)
-            )
-        )
+        self._paint = compiled(images_of(prior.method))
         self._split = compiled(lambda rgb: jnp.concatenate(color.split(rgb), axis=-1))
         self._merge = compiled(color.merge)
 
     def __call__(self, image: Image8) -> Colored:
-        """Colorize an image of 1 or 3 channels at its size.
+        """Return an image of 1 or 3 channels colorized at its own size.
 
-        The generator sees its lightness brought to its own square size; the colours
-        that it makes are brought back, and the lightness stays as it was.
+        The generator sees the lightness at its own square size. Its colours are
+        resized to the image's size; the lightness is unchanged.
         """
         lightness, true_ab = self.split(image)
         small = _resized(lightness[..., 0], self._size, self._size)
-        ab = np.asarray(self._paint(self._variables, small[None, ..., None]))[0]
+        ab = np.asarray(self._paint(self._variables, None, small[None, ..., None]))[0]
         return Colored(self._painted(lightness, ab), lightness, true_ab)
 
     def split(
         self, image: Image8
     ) -> tuple[Float[np.ndarray, "h w 1"], Float[np.ndarray, "h w 2"]]:
-        """Return the scaled lightness of an image, and its scaled ab."""
+        """Return the scaled lightness and the scaled ab of an image."""
         rgb = to_float_numpy(with_channels(image, 3))
         both = self._by_pixels(self._split, rgb)
         return both[..., :1], both[..., 1:]
@@ -77,7 +71,7 @@ class Colorizer:
     def _by_pixels(
         self, function: Callable[..., Array], *images: np.ndarray
     ) -> np.ndarray:
-        """Apply a compiled function of pixels in pieces of one size."""
+        """Return a compiled function of pixels, applied in pieces of one size."""
         height, width, _ = images[0].shape
         flat = [image.reshape(height * width, -1) for image in images]
         joined: np.ndarray = in_chunks(
@@ -91,7 +85,7 @@ class Colorizer:
 def _resized(
     plane: Float[np.ndarray, "_ _"], height: int, width: int
 ) -> Float[np.ndarray, "new_height new_width"]:
-    """Bring numbers to another size, with antialiasing (Lanczos)."""
+    """Return a plane of numbers at another size, antialiased (Lanczos)."""
     from PIL import Image
 
     if plane.shape == (height, width):

@@ -18,16 +18,16 @@ COMMANDS = (
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
-    """Train a colorizer and measure it; with `prior`, colorize `images` instead.
+    """Train a colorizer and evaluate it; with `prior`, colorize `images` instead.
 
     Returns:
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: the user can mend it; nothing was overwritten.
-        OSError: the disk failed.
-        DivergedError: a value was not finite; the last good checkpoint is kept.
-        Interrupted: by SIGINT or SIGTERM; the same call continues training.
+        InputError: The user can mend it; nothing was overwritten.
+        OSError: The disk failed.
+        DivergedError: A value was not finite; the last good checkpoint is kept.
+        Interrupted: By SIGINT or SIGTERM; the same call continues training.
     """
     if config.prior or config.images:
         return applied_to_images(config, workdir, "colorize", open_colorizing, COMMANDS)

@@ -1,4 +1,4 @@
-"""A trained detector on the user's images: a score, a percentile and a verdict each."""
+"""Scoring of the user's images by a trained detector."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +11,13 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from gan_jax.apps.detect import report as pages
-from gan_jax.apps.detect.detector import Detector, anomaly, describe_run, open_detection
+from gan_jax.apps.detect.detector import (
+    Detector,
+    DetectorRun,
+    anomaly_scores,
+    describe_detector,
+    open_detector_run,
+)
 from gan_jax.data.decode import crop_and_resize, with_channels
 from gan_jax.data.feed import to_float
 from gan_jax.data.user_images import Image8
@@ -20,8 +26,7 @@ from gan_jax.networks.compilation import compiled
 from gan_jax.report import files
 from gan_jax.report.page import Card, Figure, Table, picture
 from gan_jax.runs.apply import Application, Conclusion
-from gan_jax.runs.inference import chunks
-from gan_jax.training.method import Method
+from gan_jax.runs.inference import in_chunks
 from gan_jax.training.state import Variables
 
 _CHUNK = 250  # images decoded and scored at once
@@ -29,13 +34,15 @@ _LISTED = 50  # images with the highest scores, in the report
 
 
 class Scored(NamedTuple):
-    """What was said of one image."""
+    """The result for one image."""
 
     seen: Image8
-    """As the detector saw it."""
+    """The image as the detector sees it."""
     score: float
     percentile: float
+    """Percentage of validation images with a lower score."""
     anomalous: bool
+    """Whether the score lies above the threshold."""
 
 
 def open_scoring(
@@ -43,25 +50,26 @@ def open_scoring(
 ) -> Application[Image8, Scored]:
     """Open a trained detector for the images of a folder.
 
-    Every image is written as the detector saw it, and beside it where the score is
-    sensitive.
+    The output of an image shows it as the detector sees it, beside a map of the pixels
+    that its score is sensitive to.
 
     Args:
-        config: `prior` and `anomaly.false_positive_rate` of it.
-        workdir: where the sheet goes.
-        commands: that make a detector.
+        config: Config of the program; `prior` and `anomaly.false_positive_rate` are
+            read.
+        workdir: Folder of the sheet of sorted images.
+        commands: Commands that train a detector, for the error's advice.
 
     Raises:
-        InputError: there is no detector.
+        InputError: There is no detector.
     """
-    opened = open_detection(config.prior, commands)
+    opened = open_detector_run(config.prior, commands)
     detector, data = opened.detector, opened.gan.data
     threshold = detector.threshold(config.anomaly.false_positive_rate)
-    judge = _judge(opened.method, detector)
+    score_all = _scores_and_slopes(opened)
 
     def apply(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
         images = np.stack(fitted)
-        scores, slopes = judge(images)
+        scores, slopes = score_all(images)
         for path, drawn in zip(outputs, pages.beside(images, slopes), strict=True):
             files.write_image(path, drawn)
         percentiles = detector.percentiles(scores)
@@ -73,7 +81,7 @@ def open_scoring(
         ]
 
     return Application(
-        describe_run(opened.workdir, opened.summary),
+        describe_detector(opened),
         lambda image: crop_and_resize(
             with_channels(image, opened.channels), data.size, data.crop
         ),
@@ -85,33 +93,28 @@ def open_scoring(
     )
 
 
-def _judge(
-    method: Method, detector: Detector
+def _scores_and_slopes(
+    opened: DetectorRun,
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Return scores of images of 8 bits, and how steeply they rise with each pixel."""
+    """Return a function of 8-bit images to their scores and each pixel's slope."""
+    detector = opened.detector
 
     def score(
         critic: Variables, images: Float[Array, "batch height width channels"]
     ) -> tuple[Float[Array, ""], Float[Array, "batch"]]:
-        scores = anomaly(method, detector.scale, critic, images)
+        scores = anomaly_scores(opened.method, detector.scale, critic, images)
         return scores.sum(), scores
 
-    def both(critic: Variables, images: Array) -> tuple[Array, Array]:
-        # One gradient of the sum holds every image's: they do not see each other.
+    @compiled
+    def run(critic: Variables, images: Array) -> tuple[Array, Array]:
+        # The gradient of the sum holds every image's: scores are independent.
         steep = jax.value_and_grad(score, argnums=1, has_aux=True)
         (_, scores), slopes = steep(critic, to_float(images))
         return scores, jnp.abs(slopes).mean(axis=-1)
 
-    run = compiled(both)
-
-    def judge(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        count = len(images)
-        (at,) = chunks(count, _CHUNK)
-        found = run(detector.critic, images[at])
-        scores, slopes = (np.asarray(leaf)[:count] for leaf in found)
-        return scores, slopes
-
-    return judge
+    return lambda images: in_chunks(
+        lambda at: run(detector.critic, images[at]), len(images), _CHUNK
+    )
 
 
 def _line(one: Scored) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def _conclude(
     workdir: Path,
     detector: Detector,
 ) -> Conclusion:
-    """Measure all images, and draw the sorted sheet."""
+    """Return the report of all images; draw the sheet of sorted images."""
     rate = config.anomaly.false_positive_rate
     threshold = detector.threshold(rate)
     scores = np.array([one.score for _, one in done])

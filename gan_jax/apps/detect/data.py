@@ -1,4 +1,4 @@
-"""What a detector is tested on: unseen normal images, and kinds of anomalies."""
+"""The images a detector is tested on: unseen normal ones, and kinds of anomalies."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,16 +12,16 @@ from gan_jax.apps.train.setup import Run
 from gan_jax.build import datasets
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.classes import select_classes
-from gan_jax.data.datasets.dataset import Dataset, Skipped, Source, in_memory
+from gan_jax.data.datasets.dataset import Skipped, Source, in_memory
 from gan_jax.data.datasets.formats import recognise
 from gan_jax.data.feed import read
 
 Images8 = UInt8[np.ndarray, "count height width channels"]
 
 NORMAL = "normal"
-"""What images that are no anomalies are called."""
+"""Name of the images that are no anomalies."""
 
-_COMPARED = 2048  # validation images at most: a detector is compared on them often
+_COMPARED = 2048  # validation images at most: they are scored often
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's
 
 
@@ -30,14 +30,14 @@ class Anomalies(NamedTuple):
 
     images: Images8
     base_rate: float
-    """The share that they are to make up of all images; 0 = whatever it is."""
+    """Their share of all images tested; 0 = as many as there are."""
 
 
 def check_anomalies(config: ConfigDict) -> None:
-    """Refuse a config that names no anomalies, or a base rate that is none.
+    """Raise for a config that names no anomalies, or an impossible base rate.
 
     Raises:
-        InputError: says what to name.
+        InputError: Says what to name.
     """
     anomaly = config.anomaly
     if not anomaly.label and not anomaly.others:
@@ -45,42 +45,39 @@ def check_anomalies(config: ConfigDict) -> None:
             "no anomalies are named: give --config.anomaly.label, a class that is left "
             "out, or --config.anomaly.others, other sets"
         )
-    for text in _names(anomaly.others):
-        _split(text)
+    _others(config)
 
 
-def anomalies(
-    config: ConfigDict, this: Run
+def read_anomalies(
+    config: ConfigDict, run: Run
 ) -> tuple[dict[str, Anomalies], list[Skipped]]:
-    """Gather the anomalies that a config names, by name, and files that are none.
+    """Return the anomalies that a config names, by name, and the unreadable files.
 
-    A class that was left out of training: its images in the official test part, or all
-    of them where the set has none or the test part was drawn from all images.
+    Of a class that was left out of training: its images in the official test part, or
+    all of them if the dataset has none or its test part was drawn from all images.
 
     Args:
-        config: `anomaly` of it.
-        this: the run on normal images.
+        config: Config of the program; `anomaly` is read.
+        run: Data of normal images.
 
     Raises:
-        InputError: a set or class is unknown, or two have one name.
+        InputError: A dataset or class is unknown, or two have the same name.
     """
-    data, anomaly = this.config.data, config.anomaly
+    data, anomaly = run.config.data, config.anomaly
     found: dict[str, Anomalies] = {}
     skipped: list[Skipped] = []
     if anomaly.label:
-        whole = _whole(data, without="")
-        source = whole.train if whole.test is None else whole.test
+        source = _test_source(data, without="")
         images = in_memory(select_classes(source, anomaly.label)).images
         found[f"class {anomaly.label}"] = Anomalies(images, 0.0)
-    for text in _names(anomaly.others):
-        name, base_rate = _split(text)
+    for name, base_rate in _others(config):
         short = Path(name).resolve().name
         if short in (*found, NORMAL):
             raise InputError(
                 f"anomaly.others: '{name}' would be called {short}, as other images "
                 "are: rename it"
             )
-        images, broken = _of_set(name, this)
+        images, broken = _read_other(name, run)
         skipped += broken
         found[short] = Anomalies(images, base_rate)
     for name, (images, _) in found.items():
@@ -89,71 +86,78 @@ def anomalies(
     return found, skipped
 
 
-def normal_images(this: Run, part: str, count: int | None = None) -> Images8:
-    """Read normal images of a part of the data."""
-    source = this.parts[part]["real"]
+def normal_images(run: Run, part: str, count: int | None = None) -> Images8:
+    """Return normal images of a part of the data, the first `count` or all."""
+    source = run.parts[part]["real"]
     some = np.arange(len(source) if count is None else min(count, len(source)))
     return np.asarray(read(source, some).image)
 
 
-def validation_images(this: Run) -> Images8:
-    """Read normal images that nothing learns from."""
-    return normal_images(this, "validation", _COMPARED)
+def validation_images(run: Run) -> Images8:
+    """Return normal images that nothing is trained on, 2,048 at most."""
+    return normal_images(run, "validation", _COMPARED)
 
 
-def _names(others: str) -> list[str]:
-    return [text for text in others.split(",") if text]
+def _others(config: ConfigDict) -> list[tuple[str, float]]:
+    """Return the names in `anomaly.others`, each with the base rate behind its colon.
+
+    Raises:
+        InputError: A base rate is not between 0 and 1.
+    """
+    found = []
+    for text in filter(None, config.anomaly.others.split(",")):
+        name, colon, rate = text.rpartition(":")
+        try:
+            share = float(rate)
+        except ValueError:
+            colon = ""
+        if not colon:
+            found.append((text, 0.0))
+        elif 0 < share < 1:
+            found.append((name, share))
+        else:
+            raise InputError(
+                f"anomaly.others '{text}': a base rate lies between 0 and 1"
+            )
+    return found
 
 
-def _split(text: str) -> tuple[str, float]:
-    """Tell a set's name from the base rate behind a colon."""
-    name, colon, rate = text.rpartition(":")
-    if not colon:
-        return text, 0.0
-    try:
-        share = float(rate)
-    except ValueError:
-        return text, 0.0
-    if not 0 < share < 1:
-        raise InputError(f"anomaly.others '{text}': a base rate lies between 0 and 1")
-    return name, share
-
-
-def _whole(data: ConfigDict, **values: object) -> Dataset:
+def _test_source(data: ConfigDict, **values: object) -> Source:
+    """Return the test part of a dataset, or all of it, with some keys changed."""
     changed = data.copy_and_resolve_references()
     with changed.unlocked():
         changed.update(values)
-    return datasets.source(changed)
+    dataset = datasets.source(changed)
+    return dataset.train if dataset.test is None else dataset.test
 
 
-def _of_set(name: str, this: Run) -> tuple[Images8, Sequence[Skipped]]:
-    """Return the test images of another set, at the size and in the colours of this.
+def _read_other(name: str, run: Run) -> tuple[Images8, Sequence[Skipped]]:
+    """Return another dataset's test images, and its unreadable files.
 
-    And the files of it that cannot be read.
+    The images have the size and channels of the run's.
     """
-    data = this.config.data
-    channels = this.dataset.train.shape[-1]
+    data = run.config.data
+    channels = run.dataset.train.shape[-1]
     if name in GENERATED:
-        count = len(this.parts["test"]["real"])
+        count = len(run.parts["test"]["real"])
         shape = (count, data.size, data.size, channels)
-        return GENERATED[name](np.random.default_rng(this.config.seed), shape), ()
+        return GENERATED[name](np.random.default_rng(run.config.seed), shape), ()
     place = Path(name).expanduser()
-    path = data.path
     if place.exists():
-        path, named = str(place), "folder"
+        path, kind = str(place), "folder"
     else:
-        named = name
-        # Sets of one TFDS directory are neighbours; any other path holds one set.
+        kind = name
+        # Datasets in one TFDS directory are neighbours; another path holds one dataset.
         is_tfds = data.path and recognise(data.path) == "tfds"
         path = data.path if is_tfds and name not in datasets.SOURCES else ""
-    whole = _whole(data, name=named, path=path, without="", held_out=0.0)
-    source: Source = whole.train if whole.test is None else whole.test
-    loaded = in_memory(source)
-    return in_colours(loaded.images, channels), loaded.skipped
+    loaded = in_memory(
+        _test_source(data, name=kind, path=path, without="", held_out=0.0)
+    )
+    return to_channels(loaded.images, channels), loaded.skipped
 
 
-def in_colours(images: np.ndarray, channels: int) -> Images8:
-    """Bring images to 1 or 3 channels, whichever they have."""
+def to_channels(images: np.ndarray, channels: int) -> Images8:
+    """Return images with 1 or 3 channels."""
     if images.dtype != np.uint8:
         raise InputError("points in the plane are no anomalies of images")
     if images.shape[-1] == channels:
@@ -171,4 +175,4 @@ def _noise(draw: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 GENERATED: Mapping[str, Callable[[np.random.Generator, tuple[int, ...]], Images8]] = {
     "noise": _noise,
 }
-"""Anomalies of no set: `make(random, shape)`; noise is uniform in every value."""
+"""Anomalies that are drawn, `draw(random, shape)`; noise is uniform in every value."""

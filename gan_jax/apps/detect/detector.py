@@ -1,9 +1,9 @@
-"""The detector D_TV of a run: how it scores images, and what of it is kept."""
+"""The detector D_TV of a run: its scores, and how it is saved and opened."""
 
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from gan_jax.build import networks as architectures
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten, nested
 from gan_jax.data.feed import to_float
+from gan_jax.evaluation.detection import Scores
 from gan_jax.networks.compilation import compiled
 from gan_jax.report import files
 from gan_jax.report.terminal import say
@@ -27,22 +28,25 @@ from gan_jax.training.method import Method
 from gan_jax.training.state import Variables
 
 _FOLDER, _CONFIG = "detector", "gan.json"
-CHUNK = 250  # images scored at once
-QUANTILES = 1001  # of the scores of validation images, which a detector remembers
+_CHUNK = 250  # images scored at once
+QUANTILES = 1001  # scores of validation images that a detector keeps
+
+Scorer: TypeAlias = Callable[[np.ndarray], Scores]
+"""A function from images, 8-bit or in [-1, 1], to their anomaly scores."""
 
 
 class Detector(NamedTuple):
-    """What scores images."""
+    """A critic, the scale of its scores, and the scores of validation images."""
 
     critic: Variables
     scale: Scale
     quantiles: Float[Array | np.ndarray, "quantiles"]
-    """Of the scores of validation images, from the lowest to the highest."""
+    """Quantiles of the scores of validation images, ascending."""
 
     def percentiles(
         self, scores: Float[np.ndarray, " images"]
     ) -> Float[np.ndarray, " images"]:
-        """Return the percentage of validation images that score lower."""
+        """Return the percentage of validation images with a lower score."""
         places, first = np.unique(np.asarray(self.quantiles), return_index=True)
         percentages = 100 * first / (len(self.quantiles) - 1)
         within = np.interp(scores, places, percentages)
@@ -55,65 +59,63 @@ class Detector(NamedTuple):
         return float(np.quantile(np.asarray(self.quantiles), place))
 
 
-class Detection(NamedTuple):
-    """What a run of `detect` is used as."""
+class DetectorRun(NamedTuple):
+    """A run of `detect`, opened for use."""
 
     workdir: Path
     config: ConfigDict
     summary: Mapping[str, Any]
     gan: ConfigDict
-    """Of the GAN that the critic is of."""
+    """Training config that describes the critic."""
     method: Method
-    """Of the same."""
+    """Method of that config."""
     detector: Detector
     channels: int
 
 
-def anomaly(
+def anomaly_scores(
     method: Method,
     scale: Scale,
     critic: Variables,
     images: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch"]:
-    """Return how anomalous a critic finds images in [-1, 1], inside a compiled program.
+    """Return the anomaly scores of images in [-1, 1], for use in a compiled function.
 
-    What `Scorer.of` gives for many images, whatever their number.
+    They equal those of `CriticScorer.anomaly_scorer`, whatever the number of images.
     """
     scores: Any = method.critic.apply(critic, images)
     return -scale(scores.reshape(scores.shape[0], -1).mean(axis=1))
 
 
-class Scorer:
-    """A critic as a function of many images, in chunks of one compiled program."""
+class CriticScorer:
+    """Scores of many images by critics of one architecture, compiled once."""
 
     def __init__(self, method: Method):
-        """Prepare."""
+        """Compile the critic of a method."""
         self._apply = compiled(method.critic.apply)
 
     def __call__(
         self, critic: Variables, images: np.ndarray
     ) -> Float[np.ndarray, " count"]:
-        """Return a critic's raw scores of images in [-1, 1], or of 8 bits."""
+        """Return a critic's raw scores of images, 8-bit or in [-1, 1]."""
         scores: np.ndarray = in_chunks(
-            lambda at: self._apply(critic, to_float(images[at])), len(images), CHUNK
+            lambda at: self._apply(critic, to_float(images[at])), len(images), _CHUNK
         )
         mean: np.ndarray = scores.reshape(len(images), -1).mean(axis=1)
         return mean
 
-    def of(
-        self, critic: Variables, scale: Scale
-    ) -> Callable[[np.ndarray], Float[np.ndarray, " count"]]:
-        """Return how anomalous a critic finds images: minus its scaled score."""
+    def anomaly_scorer(self, critic: Variables, scale: Scale) -> Scorer:
+        """Return the anomaly scores of a critic: its negated scaled scores."""
         return lambda images: -scale(self(critic, images))
 
 
-def plain_scale(prior: Prior) -> Scale:
-    """Return the scale of a run's own critics: scores, or negated energies."""
+def critic_scale(prior: Prior) -> Scale:
+    """Return the scale of a GAN's own critics: it negates energies."""
     return Scale(0.0, -1.0 if architectures.gives_energies(prior.config) else 1.0)
 
 
-def keep_detector(detector: Detector, prior: Prior, workdir: Path) -> None:
-    """Leave a detector for later use: its arrays, and what they are of."""
+def save_detector(detector: Detector, prior: Prior, workdir: Path) -> None:
+    """Write a detector's arrays, and the config that describes its critic."""
     files.write_json(workdir / _CONFIG, flatten(prior.config))
     with Checkpoints(workdir / _FOLDER, keep=None) as kept:
         for step in kept.steps:
@@ -121,58 +123,47 @@ def keep_detector(detector: Detector, prior: Prior, workdir: Path) -> None:
         kept.save(0, _arrays(detector))
 
 
-def read_gan_config(workdir: Path) -> ConfigDict:
-    """Read the config of the GAN that a detector's critic is of.
-
-    Raises:
-        InputError: it is not there any more.
-    """
-    try:
-        written = json.loads((workdir / _CONFIG).read_text())
-        config = ConfigDict(nested(written)).lock()
-        tasks.task(config)
-        return config
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise InputError(_damaged(workdir, error)) from None
-
-
-def describe_run(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return in a summary which detector was used."""
+def describe_detector(run: DetectorRun) -> dict[str, Any]:
+    """Return what a summary says of the detector that was used."""
     return {
-        "workdir": str(workdir),
-        "config_name": summary["config_name"],
-        "parameters_sha256": summary["parameters_sha256"],
+        "workdir": str(run.workdir),
+        "config_name": run.summary["config_name"],
+        "parameters_sha256": run.summary["parameters_sha256"],
     }
 
 
-def open_detection(path: str, commands: str) -> Detection:
+def open_detector_run(path: str, commands: str) -> DetectorRun:
     """Open a run of `detect` for use.
 
     Args:
-        path: its workdir.
-        commands: what to run instead where there is none.
+        path: Workdir of the run.
+        commands: Commands that train a detector, for the error's advice.
 
     Raises:
-        InputError: there is no such run, or it is not complete, or it is damaged.
+        InputError: There is no such run, or it is incomplete or damaged.
     """
     workdir, config, summary = read_run(path, "prior", "detect", commands)
-    gan = read_gan_config(workdir)
     channels = int(summary["dataset"]["shape"][-1])
-    method = methods.method(gan, tasks.task(gan), channels)
+    try:
+        gan = ConfigDict(nested(json.loads((workdir / _CONFIG).read_text()))).lock()
+        task = tasks.task(gan)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise InputError(_damaged(workdir, error)) from None
+    method = methods.method(gan, task, channels)
     like = jax.eval_shape(lambda: blank_state(gan, method, channels).critic.variables)
     detector = open_detector(workdir, like)
-    return Detection(workdir, config, summary, gan, method, detector, channels)
+    return DetectorRun(workdir, config, summary, gan, method, detector, channels)
 
 
 def open_detector(workdir: Path, like: Variables) -> Detector:
-    """Open what `keep_detector` left.
+    """Read the arrays of `save_detector`.
 
     Args:
-        workdir: of the run.
-        like: the variables of a critic of its kind.
+        workdir: Workdir of the run.
+        like: Variables of a critic of the same architecture; only shapes are read.
 
     Raises:
-        InputError: there is none, or it cannot be read.
+        InputError: There is no detector, or it cannot be read.
     """
     blank = Detector(like, Scale(), np.zeros(QUANTILES, np.float32))
     try:

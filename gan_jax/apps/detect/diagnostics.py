@@ -1,43 +1,99 @@
-"""How scores change along lines: with noise, between latents, through training."""
+"""Anomaly scores along noise levels, between latents, and through training."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from gan_jax.apps.detect.baselines import Scoring
 from gan_jax.apps.detect.data import Images8, normal_images
-from gan_jax.apps.detect.detector import Scorer, plain_scale
-from gan_jax.apps.detect.report import Course, CriticsScores
-from gan_jax.apps.detect.snapshots import Snapshots
+from gan_jax.apps.detect.detector import CriticScorer, Scorer, critic_scale
+from gan_jax.apps.detect.history import Snapshots
 from gan_jax.apps.train.setup import Run
 from gan_jax.data.feed import to_float
+from gan_jax.evaluation.detection import Scores
 from gan_jax.networks.compilation import compiled
 from gan_jax.runs.inference import taken
 from gan_jax.runs.prior import Prior
 
-_NOISE = tuple(np.linspace(0, 1, 11))  # standard deviations, of the range of 2
-_PAIRS, _STEPS = 200, 11  # latents that are joined, images on the way
-_TRACED = 500  # images of each kind that are scored along a line
+_NOISE = tuple(np.linspace(0, 1, 11))  # standard deviations, as shares of the range
+_PAIRS, _STEPS = 200, 11  # pairs of latents, and images on the line between two
+_TRACED = 500  # images of each kind
 
 
-def with_noise(detector: Scoring, this: Run, seed: int) -> Course:
-    """Score normal images with more and more noise added, in [-1, 1]."""
-    images = np.asarray(to_float(normal_images(this, "test", _TRACED)))
+class ScoreCurve(NamedTuple):
+    """Anomaly scores of many images at each place along a line."""
+
+    at: Float[np.ndarray, " places"]
+    scores: Float[np.ndarray, "places images"]
+
+
+class HistoryScores(NamedTuple):
+    """Anomaly scores of normal images and anomalies by the critics of a history."""
+
+    steps: list[int]
+    normal: Float[np.ndarray, "snapshots images"]
+    anomalous: Float[np.ndarray, "snapshots images"]
+    mean_of_scores: Scores
+    """Weighted mean over the critics, for both kinds of images."""
+    score_of_mean: Scores
+    """Score by the critic of averaged weights, for the same images."""
+
+
+class Diagnostics(NamedTuple):
+    """What a detector says along three lines."""
+
+    noise: ScoreCurve
+    """Normal images with more and more noise."""
+    interpolation: ScoreCurve
+    """Generated images between two latents."""
+    history: HistoryScores
+
+
+def diagnose(
+    config: ConfigDict,
+    run: Run,
+    prior: Prior,
+    snapshots: Snapshots,
+    detector: Scorer,
+    critics: CriticScorer,
+    anomalous: Images8,
+) -> Diagnostics:
+    """Return the diagnostics of a detector.
+
+    Args:
+        config: Config of the program.
+        run: Data of normal images.
+        prior: The GAN.
+        snapshots: Snapshots of the GAN.
+        detector: The detector's scores.
+        critics: Scores by the GAN's critics.
+        anomalous: Images of one kind of anomalies.
+    """
+    return Diagnostics(
+        noise_scores(detector, run, config.seed),
+        interpolation_scores(detector, prior, config.seed),
+        history_scores(config, run, prior, snapshots, critics, anomalous),
+    )
+
+
+def noise_scores(detector: Scorer, run: Run, seed: int) -> ScoreCurve:
+    """Return scores of normal images in [-1, 1] under more and more noise."""
+    images = np.asarray(to_float(normal_images(run, "test", _TRACED)))
     draw = np.random.default_rng(seed).standard_normal(images.shape, np.float32)
     scores = [
         detector((images + 2 * level * draw).clip(-1, 1).astype(np.float32))
         for level in _NOISE
     ]
-    return Course(np.array(_NOISE), np.stack(scores))
+    return ScoreCurve(np.array(_NOISE), np.stack(scores))
 
 
-def between_latents(detector: Scoring, prior: Prior, seed: int) -> Course:
-    """Score what lies between generated images, on lines between their latents.
+def interpolation_scores(detector: Scorer, prior: Prior, seed: int) -> ScoreCurve:
+    """Return scores of generated images on straight lines between two latents.
 
-    On straight lines: the middle of an arc between two latents of a normal prior is
-    distributed as its ends are, and could not score otherwise in the mean.
+    The middle of an arc between two normal latents has the distribution of its ends,
+    and its mean score could not differ.
     """
     keys = jax.random.split(jax.random.key(seed), 2)
     first, second = (prior.method.latent(key, _PAIRS) for key in keys)
@@ -48,47 +104,48 @@ def between_latents(detector: Scoring, prior: Prior, seed: int) -> Course:
         latents = (1 - place) * first + place * second
         images: Any = generate(prior.networks.generator, latents)
         scores.append(detector(np.asarray(images)))
-    return Course(places, np.stack(scores))
+    return ScoreCurve(places, np.stack(scores))
 
 
-def through_history(
+def history_scores(
     config: ConfigDict,
-    this: Run,
+    run: Run,
     prior: Prior,
     snapshots: Snapshots,
-    score: Scorer,
+    critics: CriticScorer,
     anomalous: Images8,
-) -> CriticsScores:
-    """Score images by every critic that the run has kept."""
-    scale = plain_scale(prior)
-    normal = normal_images(this, "test", _TRACED)
+) -> HistoryScores:
+    """Return scores of images by every critic that the run has kept."""
+    scale = critic_scale(prior)
+    normal = normal_images(run, "test", _TRACED)
     both = np.concatenate([normal, anomalous[:_TRACED]])
     every = np.stack(
         [
-            score.of(taken(snapshots.critics, at), scale)(both)
+            critics.anomaly_scorer(taken(snapshots.critics, at), scale)(both)
             for at in range(len(snapshots.steps))
         ]
     )
     beta = config.detector.beta
-    mean = snapshots.mean_critic(beta)
-    return CriticsScores(
+    return HistoryScores(
         snapshots.steps,
         every[:, : len(normal)],
         every[:, len(normal) :],
         snapshots.critic_weights(beta) @ every,
-        score.of(mean, scale)(both),
+        critics.anomaly_scorer(snapshots.mean_critic(beta), scale)(both),
     )
 
 
-def trends(noise: Course, path: Course, history: CriticsScores) -> dict[str, float]:
-    """Return the figures of what is drawn along lines, by name.
+def diagnostic_metrics(found: Diagnostics) -> dict[str, float]:
+    """Return the metrics of the diagnostics by name.
 
-    `noise_rank_correlation`, Spearman's of mean score and noise; the mean scores in the
-    middle of paths and at their ends; and the correlation of the mean critic with the
-    mean of the critics.
+    `noise_rank_correlation` is Spearman's correlation of mean score and noise,
+    `interpolation_middle` and `interpolation_ends` are mean scores on the lines between
+    latents, and `mean_critic_correlation` is the correlation of the mean critic's
+    scores with the mean of the critics' scores.
     """
     from scipy.stats import spearmanr
 
+    noise, path, history = found
     rising = spearmanr(noise.at, noise.scores.mean(axis=1)).statistic
     agreeing = np.corrcoef(history.mean_of_scores, history.score_of_mean)[0, 1]
     return {

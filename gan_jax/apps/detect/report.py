@@ -1,11 +1,15 @@
-"""The report of a detector of anomalies: what it says, of what, and when."""
+"""The report of a detector of anomalies: scores, measures and diagnostics."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from gan_jax.apps.detect.baselines import DETECTOR, DetectionResult
+from gan_jax.apps.detect.data import Images8
+from gan_jax.apps.detect.diagnostics import Diagnostics, ScoreCurve
+from gan_jax.evaluation.detection import Detection, Scores
 from gan_jax.report import plots
 from gan_jax.report.formats import format_number
 from gan_jax.report.grids import glow, rgb, tile
@@ -19,9 +23,6 @@ from gan_jax.report.page import (
     page,
     picture,
 )
-
-Images8 = UInt8[np.ndarray, "_ _ _ _"]
-Scores = Float[np.ndarray, " _"]
 
 _SHOWN = 12  # images in a row of a plate
 
@@ -43,36 +44,57 @@ PUBLISHED = Table(
     "critic of the variant published; an autoencoder's figures are not HistoryAD's.",
 )
 
-SEPARATION = (
-    "between normal images and the history's, estimated by the detector on validation "
-    "images, in [0, 1]: the method needs the support of normal images to lie inside "
-    "the history's; a value near 1 says that the critic separates texture, real from "
-    "generated, and no longer shape."
+_DETECTION = (
+    "A random score's AUPRC is the base rate. Rates are at the threshold that each "
+    "method's scores of validation images give; searches have none. The total "
+    "variation is that between normal images and the history's, estimated by the "
+    "detector on validation images, in [0, 1]: the method needs the support of normal "
+    "images to lie inside the history's; a value near 1 says that the critic separates "
+    "texture, real from generated, and no longer shape."
 )
-"""What a total variation is of, and what it says."""
 
 
-class Course(NamedTuple):
-    """Scores along a line: of many images at each place."""
+def table(results: Sequence[DetectionResult], total_variation: float) -> Table:
+    """Return a table with a row for each method and kind of anomalies.
 
-    at: Float[np.ndarray, " places"]
-    scores: Float[np.ndarray, "places images"]
+    Args:
+        results: Measures of all methods.
+        total_variation: Total variation between normal images and the history's, in
+            [0, 1]; it stands beside the detector's measures.
+    """
+    names = [name.replace("_", " ") for name in Detection._fields]
+    return Table(
+        "Detection",
+        ["method", "anomalies", "images", *names, "total variation"],
+        [
+            [
+                *(row.method, row.anomalies, row.images, *row.figures),
+                total_variation if row.method == DETECTOR else None,
+            ]
+            for row in results
+        ],
+        _DETECTION,
+    )
 
 
-class CriticsScores(NamedTuple):
-    """What the critics of a history say of normal images and anomalies."""
-
-    steps: list[int]
-    normal: Float[np.ndarray, "snapshots images"]
-    anomalous: Float[np.ndarray, "snapshots images"]
-    mean_of_scores: Scores
-    """Weighted, of both kinds of images."""
-    score_of_mean: Scores
-    """Of the critic of averaged weights."""
+def cards(results: Sequence[DetectionResult], total_variation: float) -> list[Card]:
+    """Return the key figures of the detector; arguments as of `table`."""
+    detected = [
+        Card(
+            f"AUPRC, {row.anomalies}",
+            row.figures.auprc,
+            f"base rate {row.figures.base_rate:.2f}; AUROC {row.figures.auroc:.3f}",
+            row.figures.auprc > row.figures.base_rate,
+        )
+        for row in results
+        if row.method == DETECTOR
+    ]
+    note = "between normal images and the history's; near 1 the detector sees texture"
+    return [*detected, Card("Total variation", total_variation, note)]
 
 
 def histograms(scores: Mapping[str, Scores], threshold: float) -> bytes:
-    """Draw the distribution of scores of each kind of images, and the threshold."""
+    """Draw the distribution of each kind of images' scores, and the threshold."""
     figure, (panel,) = plots.draw_panels(1, height=3.4)
     figure.set_figwidth(7.2)
     every = np.concatenate(list(scores.values()))
@@ -93,11 +115,8 @@ def histograms(scores: Mapping[str, Scores], threshold: float) -> bytes:
     return plots.encode_figure(figure)
 
 
-def bands(
-    lines: Mapping[str, Course],
-    across: str,
-) -> bytes:
-    """Draw means over images along a line, and between which quarters they lie."""
+def bands(lines: Mapping[str, ScoreCurve], across: str) -> bytes:
+    """Draw the means over images along a line, and the band of their middle half."""
     figure, (panel,) = plots.draw_panels(1, height=3.0)
     for colour, (name, (at, scores)) in zip(
         plots.cycle(len(lines)), lines.items(), strict=True
@@ -122,9 +141,10 @@ def agreement(first: Scores, second: Scores, across: str, up: str) -> bytes:
 def ranking(
     images: Images8, scores: Scores, rows: int = 3
 ) -> UInt8[np.ndarray, "_ _ 3"]:
-    """Draw images from the most anomalous on, with their scores.
+    """Draw images in the order of their scores, the most anomalous first.
 
-    Where there are more than fit, the highest, some from the middle, and the lowest.
+    If there are more than fit, the rows show the highest scores, some from the middle,
+    and the lowest.
     """
     order = np.argsort(-scores, kind="stable")
     wanted = min(rows, -(-len(order) // _SHOWN)) * _SHOWN
@@ -147,7 +167,7 @@ def ranking(
 def beside(
     images: Images8, slopes: Float[np.ndarray, "count height width"]
 ) -> list[UInt8[np.ndarray, "height both 3"]]:
-    """Set beside each image where its score is sensitive, brightest at its most."""
+    """Draw each image beside a map of its score's slopes, brightest at the steepest."""
     peaks = slopes.reshape(len(slopes), -1).max(axis=1)[:, None, None]
     bright = glow(slopes / np.maximum(peaks, 1e-12))
     return list(np.concatenate([rgb(images), bright], axis=2))
@@ -156,7 +176,7 @@ def beside(
 def extremes(
     kinds: Mapping[str, tuple[Images8, Scores]],
 ) -> UInt8[np.ndarray, "_ _ 3"]:
-    """Draw of each kind the images of the lowest and of the highest scores."""
+    """Draw the images of the lowest and the highest scores of each kind."""
     rows: dict[str, np.ndarray] = {}
     for name, (images, scores) in kinds.items():
         order = np.argsort(scores, kind="stable")
@@ -172,25 +192,22 @@ def pictures(
     scores: Mapping[str, Scores],
     images: Mapping[str, Images8],
     threshold: float,
-    noise: Course,
-    path: Course,
-    history: CriticsScores,
+    diagnostics: Diagnostics,
 ) -> list[Figure]:
-    """Draw what a detector says of test images, and along lines.
+    """Return the figures of a detector's scores of test images, and its diagnostics.
 
     Args:
-        scores: by kind of images; `normal` is one.
-        images: the same.
-        threshold: of scores.
-        noise: scores of normal images with more and more noise.
-        path: scores of what lies between generated images.
-        history: what the critics of the history say.
+        scores: Anomaly scores by kind of images, of which one is `normal`.
+        images: Images by kind.
+        threshold: Threshold of scores.
+        diagnostics: Scores along lines.
     """
     kinds = {name: (images[name], values) for name, values in scores.items()}
+    noise, path, history = diagnostics
     steps = np.array(history.steps)
     through = {
-        "normal": Course(steps, history.normal),
-        "anomalies": Course(steps, history.anomalous),
+        "normal": ScoreCurve(steps, history.normal),
+        "anomalies": ScoreCurve(steps, history.anomalous),
     }
     return [
         Figure(
@@ -237,27 +254,24 @@ def pictures(
 
 def report(
     title: str,
-    subtitle: str,
     facts: Mapping[str, str],
     cards: Sequence[Card],
     tables: Sequence[Block],
     figures: Sequence[Figure],
     rows: Sequence[Mapping[str, Any]],
-    text: str,
+    command: str,
 ) -> str:
-    """Compose the page.
+    """Return the page.
 
     Args:
-        title: of the page.
-        subtitle: a sentence.
-        facts: what was trained on what.
-        cards: key figures.
-        tables: of methods and anomalies.
-        figures: plots and plates.
-        rows: of the journal of the detector's training.
-        text: the command.
+        title: Title of the page.
+        facts: What was trained, on what.
+        cards: Key figures.
+        tables: Measures of methods on anomalies.
+        figures: Plots and plates.
+        rows: Journal of the detector's training.
+        command: Command that runs it again.
     """
-    sections = [Section("Figures", tables), Section("Pictures", figures)]
     course = plots.curves(
         rows,
         {
@@ -267,11 +281,20 @@ def report(
             "Its bound": ["critic/bound"],
         },
     )
-    figure = Figure(
+    training = Figure(
         "Course of the detector's training",
         course,
         "The best look at validation images is kept; no anomaly is looked at.",
     )
-    sections.append(Section("Training", [figure]))
-    sections.append(Section("Reproduce", [Command("Command", text)]))
-    return page(title, subtitle, facts, sections, cards)
+    return page(
+        title,
+        "Anomalies detected by the history of a generator's training.",
+        facts,
+        [
+            Section("Figures", tables),
+            Section("Pictures", figures),
+            Section("Training", [training]),
+            Section("Reproduce", [Command("Command", command)]),
+        ],
+        cards,
+    )

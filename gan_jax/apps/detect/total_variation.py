@@ -1,7 +1,7 @@
-"""D_TV: a critic that tells normal images from what generators made on their way.
+"""Training of D_TV, a critic that tells normal images from those of a history.
 
-Chatillon & Ballester 2019 (arXiv 1912.11843). It is the critic's own update with the
-history's images as the fakes, the total variation as the objective, and a smooth bound.
+Chatillon & Ballester 2019 (arXiv 1912.11843). It is a critic update with the history's
+images as the fakes, the total variation as the objective, and a smooth bound.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from gan_jax.apps.detect.history import History, sample
-from gan_jax.data.feed import Batch
+from gan_jax.apps.detect.history import History, sample_history
+from gan_jax.data.feed import ImagesByRole
 from gan_jax.losses import anomaly
 from gan_jax.losses.adversarial import Objective
 from gan_jax.training.method import LossInputs, Method, Scores, Term
@@ -26,29 +26,29 @@ Numbers = TypeVar("Numbers", Array, np.ndarray)
 
 
 class Scale(NamedTuple):
-    """What brings a critic's scores into [-1, 1], high for normal images.
+    """An affine map of a critic's scores into [-1, 1], high for normal images.
 
-    A Wasserstein critic is known up to a constant, and its slope is held at 1 whatever
-    the distance: its scores lie anywhere.
+    A Wasserstein critic is determined up to a constant, and its slope is held at 1
+    whatever the distance: its scores may lie anywhere.
     """
 
     centre: float = 0.0
     half: float = 1.0
-    """Negative for energies, which are low for normal images."""
+    """Half the width of the range; negative for energies, low for normal images."""
 
     def __call__(self, scores: Numbers) -> Numbers:
-        """Scale scores."""
+        """Return scaled scores."""
         scaled: Numbers = (scores - self.centre) / self.half
         return scaled
 
 
-def scale_of(
+def fit_scale(
     real_scores: Float[Array | np.ndarray, "real"],
     fake_scores: Float[Array | np.ndarray, "fake"],
 ) -> Scale:
-    """Return the scale under which most of two sets of scores lie within the bound.
+    """Return the scale that brings most of two sets of scores into [-1, 1].
 
-    It is no part of the paper, whose bound penalty alone brings scores into [-1, 1].
+    It is no part of the paper, where the bound penalty alone does so.
     """
     means = real_scores.mean(), fake_scores.mean()
     spreads = real_scores.std(), fake_scores.std()
@@ -56,17 +56,17 @@ def scale_of(
     return Scale(float(means[0] + means[1]) / 2, half)
 
 
-def scale_of_energies(margin: float) -> Scale:
+def energy_scale(margin: float) -> Scale:
     """Return the scale of energies, which range from 0 to the margin: D = 1 - 2 E / m.
 
-    So scaled an energy-based critic is a D_TV already (Arjovsky et al. 2017, arXiv
-    1701.07875, appendix D).
+    With it an energy-based critic is a D_TV (Arjovsky et al. 2017, arXiv 1701.07875,
+    appendix D).
     """
     return Scale(margin / 2, -margin / 2)
 
 
 class DetectorState(NamedTuple):
-    """What its training carries from step to step."""
+    """State of D_TV's training."""
 
     step: Int[Array, ""]
     critic: Player
@@ -74,26 +74,26 @@ class DetectorState(NamedTuple):
     """Constant: the randomness of a step is `fold_in(key, step)`."""
 
 
-def initial_detector(
+def initial_detector_state(
     method: Method, critic: Variables, key: PRNGKeyArray
 ) -> DetectorState:
-    """Begin with a critic's variables."""
+    """Return the state of step 0 for a critic's variables."""
     statistics = dict(critic)
     parameters = statistics.pop("params")
     optimizer = method.critic_optimizer.init(parameters)
     return DetectorState(jnp.int32(0), Player(parameters, statistics, optimizer), key)
 
 
-def recipe_of_detector(
+def detector_method(
     method: Method, optimizer: optax.GradientTransformation, bound: float, scale: Scale
 ) -> Method:
-    """Turn the recipe of a GAN into that of its D_TV.
+    """Return the method that trains the D_TV of a GAN.
 
     Args:
-        method: by which the generators and critics were trained.
-        optimizer: of D_TV.
-        bound: lambda_b, the weight of the squared distance to [-1, 1].
-        scale: of scores.
+        method: Method by which the generators and critics were trained.
+        optimizer: Optimiser of D_TV.
+        bound: lambda_b, the weight of the squared distance of scores to [-1, 1].
+        scale: Scale of scores.
     """
 
     def beyond(inputs: LossInputs) -> Scores:
@@ -114,17 +114,17 @@ def recipe_of_detector(
 
 def make_detector_step(
     method: Method,
-    batch: Callable[[PyTree, Int[Array, ""]], Batch],
+    images_of_step: Callable[[PyTree, Int[Array, ""]], ImagesByRole],
     groups: int,
     form: Form,
 ) -> Callable[[DetectorState, PyTree, History], tuple[DetectorState, Log]]:
-    """Make the step: one critic update on normal images and the history's.
+    """Return the train step: one critic update on normal images and the history's.
 
     Args:
-        method: as `recipe_of_detector` gives it.
-        batch: `batch(arrays, step)`, from the feed.
-        groups: times t in a batch.
-        form: how their generators are gone through.
+        method: Method of `detector_method`.
+        images_of_step: `batch(arrays, step)` of the feed.
+        groups: Number of times t in a batch.
+        form: How the generators of these times run, see `sample_history`.
 
     Returns:
         `step(state, arrays, history) -> (state, log)`, pure and compilable.
@@ -137,12 +137,10 @@ def make_detector_step(
         state: DetectorState, arrays: PyTree, history: History
     ) -> tuple[DetectorState, Log]:
         keys = jax.random.split(jax.random.fold_in(state.key, state.step), 4)
-        example = method.present(keys[0], batch(arrays, state.step))
-        latents = method.latent(keys[1], len(example.real))
-        fake = sample(method.generator, history, latents, keys[2], groups, form)
-        critic, log = critic_update(
-            method, state.critic, weights, example, fake, keys[3]
-        )
+        batch = method.present(keys[0], images_of_step(arrays, state.step))
+        latents = method.latent(keys[1], len(batch.real))
+        fake = sample_history(method.generator, history, latents, keys[2], groups, form)
+        critic, log = critic_update(method, state.critic, weights, batch, fake, keys[3])
         return DetectorState(state.step + 1, critic, state.key), log
 
     return step

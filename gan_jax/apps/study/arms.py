@@ -1,4 +1,4 @@
-"""The arms of a study: whole training configs, and what they have in common."""
+"""The arms of a study: whole training configs with shared values."""
 
 import functools
 import re
@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.train.teacher import teachable
 from gan_jax.build import datasets, methods, tasks
-from gan_jax.config import limits
+from gan_jax.config.checks import check_numbers
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.config.sweeps import arm_name, number
@@ -19,22 +19,22 @@ from gan_jax.report.terminal import say
 
 
 class Arm(NamedTuple):
-    """What a study trains under every seed."""
+    """A training config that a study trains under every seed."""
 
     name: str
     origin: str
-    """Under which name the study's config has it."""
+    """Name of the arm in the study's config."""
     config: ConfigDict
-    """With what all arms share."""
+    """Config of the arm, with the values that all arms share."""
     value: float | None
-    """Of the key of the study's sweep, where the arm is one of it."""
+    """Value of the sweep's key, if the arm is part of the sweep."""
 
     def folder(self, workdir: Path, seed: int) -> Path:
-        """Return the workdir of its run, inside the study's."""
+        """Return the workdir of the arm's run under a seed."""
         return workdir / "runs" / self.name / str(seed)
 
     def seeded(self, seed: int) -> ConfigDict:
-        """Return its config under a seed."""
+        """Return the arm's config with a seed."""
         config = self.config.copy_and_resolve_references()
         with config.unlocked():
             config.seed = seed
@@ -45,7 +45,7 @@ def study_arms(config: ConfigDict) -> list[Arm]:
     """Return the arms of a study, each with its own config.
 
     Raises:
-        InputError: there is no such arm, or a value of the sweep cannot be.
+        InputError: There is no such arm, or the sweep is impossible.
     """
     _check_sweep(config)
     arms: list[Arm] = []
@@ -65,10 +65,10 @@ def study_arms(config: ConfigDict) -> list[Arm]:
 
 
 def swept(config: ConfigDict) -> list[float]:
-    """Return the values of a study's sweep, in their order.
+    """Return the values of a study's sweep in ascending order.
 
     Raises:
-        InputError: one is no number, or there is none.
+        InputError: One is no number, or there is none.
     """
     values = [number(text) for text in config.sweep.over.split(",") if text]
     if not values:
@@ -77,7 +77,7 @@ def swept(config: ConfigDict) -> list[float]:
 
 
 def _check_sweep(config: ConfigDict) -> None:
-    """Refuse a sweep of what is no number of an arm."""
+    """Raise if the sweep's key is not a number of its arm."""
     arm, key = config.sweep.arm, config.sweep.key
     if not arm and not key:
         return
@@ -98,10 +98,15 @@ def _check_sweep(config: ConfigDict) -> None:
 
 
 def check_arm(config: ConfigDict, arm: Arm, first: Arm) -> None:
-    """Refuse an arm before any is trained, by the keys that the user has.
+    """Raise if an arm cannot be trained; the message names the study's keys.
+
+    Args:
+        config: Config of the study.
+        arm: The arm.
+        first: First arm of the study, whose data all arms share.
 
     Raises:
-        InputError: it cannot be trained, or has other data than the first.
+        InputError: The arm cannot be trained, or its data differ from the first arm's.
     """
 
     def own(found: re.Match[str]) -> str:
@@ -111,7 +116,7 @@ def check_arm(config: ConfigDict, arm: Arm, first: Arm) -> None:
         return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{found[1]}"
 
     try:
-        limits.check(arm.config)
+        check_numbers(arm.config)
         methods.method(arm.config, tasks.task(arm.config), channels=3)
     except InputError as error:
         told = re.sub(r"--config\.([\w.]*\w)", own, str(error))
@@ -124,10 +129,10 @@ def check_arm(config: ConfigDict, arm: Arm, first: Arm) -> None:
 
 
 def with_teachers(arms: Sequence[Arm]) -> list[Arm]:
-    """Leave out the arms that need a teacher where the data cannot train one.
+    """Return the arms without those that need a teacher which cannot be trained.
 
     Raises:
-        InputError: none is left.
+        InputError: No arm is left.
     """
 
     @functools.cache

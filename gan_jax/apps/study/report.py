@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from gan_jax.apps.study.named_lines import comparison
 from gan_jax.apps.study.sweep_report import Published, Sweep, blocks
-from gan_jax.report import plots
 from gan_jax.report.formats import format_duration, format_number
 from gan_jax.report.measures import in_order, measures, of_real_images
 from gan_jax.report.page import (
@@ -26,38 +26,38 @@ _ARMS = "With the variants that were named; config.json holds every value of eve
 
 
 class StudyRun(NamedTuple):
-    """One run of a study."""
+    """A run of a study: an arm under a seed."""
 
     arm: str
     seed: int
     summary: Mapping[str, Any] | None
-    """As the run wrote it; None where it failed."""
+    """Summary of the run; None if it failed."""
     failure: str
-    """Why it failed, else empty."""
+    """Reason of the failure, else empty."""
     rows: Sequence[Mapping[str, Any]]
-    """Of its journal."""
+    """Rows of its journal."""
     tracking: float | None
-    """Rank correlation of its critic's loss with FID; None = too few evaluations."""
+    """Rank correlation of the loss with FID; None after few evaluations."""
     plate: Path
-    """The picture of its best epoch."""
+    """Picture of its best epoch."""
     value: float | None = None
-    """Of the study's sweep, where its arm is one of that."""
+    """Value of the sweep's key, if its arm is part of the sweep."""
 
 
 class ArmFigures(NamedTuple):
-    """What all runs of an arm came to."""
+    """Measures and costs of all runs of an arm."""
 
     runs: int
     finished: int
     collapsed: int
     values: Mapping[str, Sequence[float]]
-    """Of every measure that some run has, by seed."""
+    """Values of every measure, by seed."""
     costs: Mapping[str, Sequence[float]]
-    """`milliseconds` of an update and `seconds` of training; and `tracking`."""
+    """`milliseconds` per update, `seconds` of training, and `tracking`, by seed."""
 
 
 def figures(runs: Sequence[StudyRun]) -> dict[str, ArmFigures]:
-    """Gather the measures of each arm, in the order of the arms."""
+    """Return the figures of each arm, in the order of the arms."""
     every = [measures(run.summary["metrics"]) for run in runs if run.summary]
     names = in_order(name for found in every for name in found)
     arms: dict[str, ArmFigures] = {}
@@ -90,13 +90,13 @@ def _costs(runs: Sequence[StudyRun]) -> dict[str, list[float]]:
 def gather_sweep(
     runs: Sequence[StudyRun], key: str, criterion: Sequence[str], published: Published
 ) -> Sweep:
-    """Gather the measures of the arms of a sweep, and of the others.
+    """Return the measures of the arms of a sweep, and of the others.
 
     Args:
-        runs: all of them.
-        key: that was swept.
-        criterion: the measures that the study is about.
-        published: figures, by value.
+        runs: All runs.
+        key: Key that was swept.
+        criterion: Measures that the study is about.
+        published: Published figures by value.
     """
     along: dict[float, Mapping[str, Sequence[float]]] = {}
     levels: dict[str, Mapping[str, Sequence[float]]] = {}
@@ -111,9 +111,9 @@ def gather_sweep(
 
 
 def baselines(runs: Sequence[StudyRun]) -> dict[str, dict[str, list[float]]]:
-    """Gather the measures of what was made without a network, and of real images.
+    """Return the measures of the task's baselines and of real images, by seed.
 
-    Every run has measured them; runs of one seed have found the same.
+    Every run has measured them, with equal results for equal seeds.
     """
     found: dict[str, dict[str, dict[int, float]]] = {}
     for run in runs:
@@ -139,15 +139,15 @@ def report(
     plate: UInt8[np.ndarray, "height width 3"] | None = None,
     sweep: Sweep | None = None,
 ) -> str:
-    """Compose the page.
+    """Return the page.
 
     Args:
-        title: of the study.
-        facts: what was run, on what.
-        runs: all of them, those that failed too.
-        command: that trains them again.
-        plate: of what all arms make of the same conditions.
-        sweep: the figures along a value, where the study has one.
+        title: Title of the study.
+        facts: What was run, on what.
+        runs: All runs, failed ones included.
+        command: Command that runs the study again.
+        plate: Picture of all arms under the same conditions, if there is one.
+        sweep: Measures along the swept value, if there is a sweep.
     """
     along = [] if sweep is None else blocks(sweep)
     together = (
@@ -169,7 +169,7 @@ def report(
 
 
 def tables(runs: Sequence[StudyRun]) -> tuple[Table, Table]:
-    """Return what the images are worth, and what they cost; the best FID first."""
+    """Return the tables of quality and of cost, the arm with the best FID first."""
     arms, plain = figures(runs), baselines(runs)
     order = sorted(
         arms,
@@ -230,7 +230,7 @@ def _failures(runs: Sequence[StudyRun]) -> list[Block]:
 
 
 def _course(runs: Sequence[StudyRun]) -> list[Block]:
-    """FID on the way against updates and against seconds."""
+    """Return plots of FID against steps and against seconds of training."""
     by_step: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     by_second: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for run in runs:
@@ -250,7 +250,7 @@ def _course(runs: Sequence[StudyRun]) -> list[Block]:
     blocks: list[Block] = [
         Figure(
             f"FID against {across}",
-            plots.comparison(lines, across, "FID"),
+            comparison(lines, across, "FID"),
             note + more,
         )
         for across, lines, more in (
@@ -263,7 +263,7 @@ def _course(runs: Sequence[StudyRun]) -> list[Block]:
 
 
 def _plates(runs: Sequence[StudyRun]) -> list[Block]:
-    """The first seed's plate of every arm."""
+    """Return the plate of every arm's first seed."""
     shown: dict[str, StudyRun] = {}
     for run in runs:
         if run.plate.exists():

@@ -16,7 +16,7 @@ from gan_jax.apps.study.arms import Arm, check_arm, study_arms, with_teachers
 from gan_jax.apps.study.sweep_report import Sweep
 from gan_jax.apps.train import run as train
 from gan_jax.build import datasets, tasks
-from gan_jax.config.command_line import command as report_command
+from gan_jax.config.command_line import full_command
 from gan_jax.config.errors import DivergedError, InputError
 from gan_jax.config.keys import flatten
 from gan_jax.evaluation.correlation import rank_correlation
@@ -33,17 +33,17 @@ from gan_jax.runs.workdir import another, check_workdir, claimed
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """Train every arm of a study under every seed; write one table and one report.
 
-    An arm is a whole training config. Its runs lie in `<workdir>/runs/<arm>/<seed>`,
-    each as if it had been trained alone; those that are complete are not repeated. A
-    run that diverges is reported as such and ends nothing else.
+    An arm is a whole training config. Its runs lie in `<workdir>/runs/<arm>/<seed>` and
+    hold the same files as if trained alone. Complete runs are not repeated. A run that
+    diverges is reported, and the others go on.
 
     Returns:
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: the user can mend it; nothing was overwritten.
-        OSError: the disk failed; the same call continues once it is mended.
-        Interrupted: by SIGINT or SIGTERM, after saving; the same call continues.
+        InputError: The user can mend it; nothing was overwritten.
+        OSError: The disk failed; the same call continues once it is mended.
+        Interrupted: By SIGINT or SIGTERM, after saving; the same call continues.
     """
     began = time.monotonic()
     check_workdir(config, workdir)
@@ -59,7 +59,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
 
 def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:
-    """Train an arm under every seed, or take the runs as they were trained."""
+    """Return the runs of an arm under every seed; train those that are missing."""
     name = arm.name
     configs = [arm.seeded(seed) for seed in range(seeds)]
     workdirs = [arm.folder(workdir, seed) for seed in range(seeds)]
@@ -88,7 +88,7 @@ def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:
 def _gathered(
     arm: Arm, seed: int, summary: dict[str, Any] | None, failure: str, workdir: Path
 ) -> pages.StudyRun:
-    """Read what a run left."""
+    """Return the record of a run from the files of its workdir."""
     rows = read_rows(workdir / "metrics.jsonl")
     try:
         follows = rank_correlation(rows, "critic/adversarial", "validation/fid")
@@ -101,12 +101,15 @@ def _gathered(
 
 
 def _finished(arm: ConfigDict, workdir: Path, named: Path) -> dict[str, Any] | None:
-    """Read the summary of a run that needs no more training.
+    """Return the summary of a run; None if it needs more training.
 
     Args:
-        arm: its config.
-        workdir: where it lies.
-        named: the workdir of the study.
+        arm: Config of the run.
+        workdir: Workdir of the run.
+        named: Workdir of the study.
+
+    Raises:
+        InputError: The run is trained further than its config says.
     """
     summary = check_workdir(arm, workdir, named=named)
     steps = arm.steps if summary is None else summary.get("steps", 0)
@@ -125,6 +128,7 @@ def _conclude(
     runs: Sequence[pages.StudyRun],
     seconds: float,
 ) -> dict[str, Any]:
+    """Write the summary, the plate and the report; return the summary."""
     finished = [run.summary for run in runs if run.summary is not None]
     figures = pages.figures(runs)
     measured = Measured(
@@ -189,19 +193,21 @@ def _sweep(
     runs: Sequence[pages.StudyRun],
     dataset: str,
 ) -> Sweep | None:
-    """Gather the figures of the sweep, if there is one."""
+    """Return the measures along the sweep; None if there is no sweep."""
     first = next((arm for arm in arms if arm.value is not None), None)
     if first is None:
         return None
     task = tasks.task(first.config)
-    published = task.published_along(dataset)
-    return pages.gather_sweep(runs, config.sweep.key, task.criterion, published)
+    published = task.report.published_along(dataset)
+    return pages.gather_sweep(
+        runs, config.sweep.key, task.evaluation.criterion, published
+    )
 
 
 def _plate(
     workdir: Path, arms: Sequence[Arm], runs: Sequence[pages.StudyRun]
 ) -> UInt8[np.ndarray, "height width 3"] | None:
-    """Draw what the arms make of the same test images, where their task can."""
+    """Return a picture of all arms on the same test images; None without one."""
     chosen: dict[str, pages.StudyRun] = {}
     for run in runs:
         if run.summary is not None:
@@ -211,21 +217,21 @@ def _plate(
     trained = {arm.name: arm for arm in arms if arm.name in chosen}
     first = next(arm.seeded(chosen[name].seed) for name, arm in trained.items())
     task = tasks.task(first)
-    if task.comparison is None:
+    if task.report.comparison is None:
         return None
     models = {}
     for name, arm in trained.items():
         place = arm.folder(workdir, chosen[name].seed)
         prior = open_prior(str(place), "", program=first.program)
         models[name] = make_model(prior.method, task.render)(prior.networks)
-    return task.comparison(
+    return task.report.comparison(
         models, datasets.parts(first)["test"], jax.random.key(first.seed)
     )
 
 
 def _command(config: ConfigDict) -> str:
-    """Return the command that runs the study, but for its variants."""
+    """Return the command that runs the study, without the values of its arms."""
     values = {
         key: value for key, value in flatten(config).items() if "arms." not in key
     }
-    return report_command(config.name, values)
+    return full_command(config.name, values)

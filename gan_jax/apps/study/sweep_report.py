@@ -1,4 +1,4 @@
-"""Pictures of a sweep: what a value of the config does to the measures of a study."""
+"""Table and plots of a sweep: a study's measures along a value of the config."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -6,43 +6,31 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from gan_jax.apps.study.named_lines import name_ends
 from gan_jax.report import plots
 from gan_jax.report.formats import format_number
 from gan_jax.report.page import Block, Figure, Table, Value
 
 Published = Mapping[float, Mapping[str, float]]
-"""Published figures: by the value of the sweep, then by measure."""
+"""Published figures by the value of the sweep, then by measure."""
 
 
 class Sweep(NamedTuple):
-    """The measures of a study along a value."""
+    """The measures of a study along the value of a key."""
 
     key: str
-    """Of the config: which value it is."""
+    """Key of the config."""
     measures: Sequence[str]
-    """The two, or one, that the study is about; small is good."""
+    """One or two measures that the study is about; small is good."""
     along: Mapping[float, Mapping[str, Sequence[float]]]
-    """By value, then by measure: that of every run."""
+    """Figures of every run, by value, then by measure."""
     levels: Mapping[str, Mapping[str, Sequence[float]]]
-    """The same of the other arms, by name."""
+    """Figures of every run of the other arms, by name, then by measure."""
     published: Published
 
 
-class Quartiles(NamedTuple):
-    """Of some runs."""
-
-    low: float
-    median: float
-    high: float
-
-
-def quartiles(values: Sequence[float]) -> Quartiles | None:
-    """Return the median of runs and between which values their middle half lies."""
-    return Quartiles(*np.percentile(values, (25, 50, 75)).tolist()) if values else None
-
-
 def blocks(sweep: Sweep) -> list[Block]:
-    """Return the table, a plot of every measure along the value, and the trade-off."""
+    """Return the table, a plot of each measure along the value, and the trade-off."""
     plotted: list[Block] = [
         Figure(
             f"{measure} along {sweep.key}",
@@ -65,7 +53,7 @@ def blocks(sweep: Sweep) -> list[Block]:
 
 
 def table(sweep: Sweep) -> Table:
-    """Return medians and quartiles, with the published figures beside."""
+    """Return the table of medians and quartiles, beside the published figures."""
     known = [
         name
         for name in sweep.measures
@@ -98,11 +86,11 @@ def table(sweep: Sweep) -> Table:
 
 
 def course(sweep: Sweep, measure: str) -> bytes:
-    """Draw a measure along the value, and the other arms as levels."""
+    """Draw a measure along the value, and the other arms as horizontal lines."""
     figure, (panel,) = plots.draw_panels(1, height=3.6)
     figure.set_figwidth(7.2)
     panel.set(xlabel=sweep.key, ylabel=measure)
-    # A value of 0 has no place on the axis: it is a level.
+    # A logarithmic axis has no place for 0, which becomes a horizontal line.
     zero = {f"{sweep.key} 0": own for value, own in sweep.along.items() if value == 0}
     along = {
         value: np.array(own[measure])
@@ -136,7 +124,7 @@ def course(sweep: Sweep, measure: str) -> bytes:
         (max(level, floor), name, plots.PALETTE[1 + place % (len(plots.PALETTE) - 1)])
         for place, (name, level) in enumerate(levels.items())
     ]
-    plots.name_ends(panel, ends)
+    name_ends(panel, ends)
     return plots.encode_figure(figure)
 
 
@@ -186,10 +174,10 @@ def trade_off(sweep: Sweep) -> bytes:
 
 
 def _spread(values: Sequence[float], runs: int) -> Value:
-    """Return median and quartiles, and of how many runs where others have failed."""
-    found = quartiles(values)
-    if found is None:
+    """Return median and quartiles as text, with the number of runs if some failed."""
+    if not values:
         return None
-    low, median, high = (format_number(number, 3) for number in found)
+    quartiles = np.percentile(values, (25, 50, 75))
+    low, median, high = (format_number(number, 3) for number in quartiles.tolist())
     spread = median if len(values) == 1 else f"{median} ({low} to {high})"
     return spread if len(values) == runs else f"{spread}, {len(values)} of {runs} runs"

@@ -1,0 +1,225 @@
+"""The three files of an exported network: program, weights and metadata."""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax import export as jax_export
+from jax import lax
+from jaxtyping import Array, PyTree
+
+import gan_jax
+from gan_jax.config.errors import InputError
+from gan_jax.export.functions import NetworkFunction, open_function
+from gan_jax.networks.compilation import CPU_OPTIONS
+from gan_jax.networks.layers.convolutions import trace_for
+from gan_jax.report import files
+from gan_jax.training.state import Variables
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+"""Platforms of a program by default."""
+KNOWN_PLATFORMS = (*PLATFORMS, "rocm")
+_FORMAT = "gan_jax.export/1"
+_PROGRAM, _WEIGHTS, _METADATA = "program.jax", "weights.npz", "metadata.json"
+_COMMANDS = (
+    "Train one, then export it: python -m gan_jax.main --config=configs/pixelcgan.py "
+    "--workdir=runs/pixelcgan; python -m gan_jax.export --prior=runs/pixelcgan "
+    "--out=exported/pixelcgan"
+)
+
+
+def export(
+    prior: str | Path, out: str | Path, platforms: Sequence[str] = PLATFORMS
+) -> dict[str, Any]:
+    """Write the network of a run as an artefact.
+
+    Args:
+        prior: Workdir of a complete run of train, colorize or detect.
+        out: Folder to write: a new or empty one, or an earlier artefact's.
+        platforms: Platforms on which the program is to run.
+
+    Returns:
+        The metadata, as written.
+
+    Raises:
+        InputError: There is no such run or platform, or the folder holds other files.
+        OSError: The disk failed.
+    """
+    for name in platforms:
+        if name not in KNOWN_PLATFORMS:
+            raise InputError(
+                f"platform '{name}' is unknown; known: {', '.join(KNOWN_PLATFORMS)}, "
+                "joined by commas"
+            )
+    folder = Path(out).expanduser()
+    _check_free(folder)
+    function = open_function(str(prior), _COMMANDS)
+    weights: dict[str, Any] = _by_path(function.variables)
+    with _without_source_locations():
+        program = trace(function, platforms)
+        # With first derivatives: users search latents and explain scores.
+        serialised = bytes(program.serialize(vjp_order=1))
+    stored = io.BytesIO()
+    np.savez(stored, **weights)
+    metadata = _metadata(function, weights, program)
+    # The metadata is written last: a folder that has it is complete.
+    (folder / _METADATA).unlink(missing_ok=True)
+    files.write_bytes(folder / _PROGRAM, serialised)
+    files.write_bytes(folder / _WEIGHTS, stored.getvalue())
+    files.write_json(folder / _METADATA, metadata)
+    files.remove_temporaries(folder)
+    return metadata
+
+
+@contextlib.contextmanager
+def _without_source_locations() -> Iterator[None]:
+    """Leave file names and lines of this machine out of programs, a tenth of them."""
+    name = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
+
+
+def _check_free(folder: Path) -> None:
+    """Raise if a folder holds anything but an artefact.
+
+    Raises:
+        InputError: Names the other file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder} is a file: name a folder")
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    others = {
+        name
+        for name in names - {_PROGRAM, _WEIGHTS, _METADATA}
+        if not files.is_temporary(name)
+    }
+    if _METADATA in names and not _is_metadata(folder / _METADATA):
+        others.add(_METADATA)
+    if others:
+        raise InputError(
+            f"--out {folder} holds {min(others)}, which is of no artefact: name "
+            "another folder"
+        )
+
+
+def _is_metadata(path: Path) -> bool:
+    try:
+        return str(json.loads(path.read_text())["format"]).startswith("gan_jax.export/")
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
+def trace(function: NetworkFunction, platforms: Sequence[str]) -> jax_export.Exported:
+    """Return a function as a program, traced once for all sizes.
+
+    Weights are an argument: XLA would fold convolutions of constants for minutes.
+    """
+    every = [size for array in function.inputs for size in array.shape]
+    names = list(dict.fromkeys(size for size in every if isinstance(size, str)))
+    # One call, because sizes of two calls cannot be compared with each other.
+    sizes: dict[int | str, Any] = dict(
+        zip(names, jax_export.symbolic_shape(", ".join(names)), strict=True)
+    )
+    inputs = [
+        jax.ShapeDtypeStruct(
+            [sizes.get(size, size) for size in array.shape], np.float32
+        )
+        for array in function.inputs
+    ]
+    arrays = _by_path(function.variables)
+    weights = {
+        name: jax.ShapeDtypeStruct(array.shape, array.dtype)
+        for name, array in arrays.items()
+    }
+    structure = jax.tree.structure(function.variables)
+
+    def call(weights: Mapping[str, Array], *inputs: Array) -> Array:
+        variables = jax.tree.unflatten(structure, [weights[name] for name in arrays])
+        return function.function(variables, *inputs)
+
+    by_platform = jax.jit(_by_platform(call, platforms))
+    return jax_export.export(by_platform, platforms=platforms)(weights, *inputs)
+
+
+def _by_platform(
+    function: Callable[..., Array], platforms: Sequence[str]
+) -> Callable[..., Array]:
+    """Return a function that uses the CPU forms of convolutions on CPUs alone.
+
+    The plain forms are the fast ones elsewhere; on a CPU they take up to 25 times as
+    long (DCGAN, 64x64). The choice is made when the program is compiled.
+    """
+
+    def traced(platform: str) -> Callable[..., Array]:
+        def form(*arguments: PyTree[Array]) -> Array:
+            with trace_for(platform):
+                return function(*arguments)
+
+        return form
+
+    others = [name for name in platforms if name != "cpu"]
+    if len(others) in (0, len(platforms)):
+        return traced(platforms[0])
+    cpu, other = traced("cpu"), traced(others[0])
+    return lambda *arguments: lax.platform_dependent(*arguments, cpu=cpu, default=other)
+
+
+def _by_path(variables: Variables) -> dict[str, np.ndarray]:
+    """Return a network's arrays by path, in the order of its leaves."""
+    return {
+        jax.tree_util.keystr(place, simple=True, separator="/"): np.asarray(leaf)
+        for place, leaf in jax.tree_util.tree_leaves_with_path(variables)
+    }
+
+
+def _metadata(
+    function: NetworkFunction,
+    weights: Mapping[str, np.ndarray],
+    program: jax_export.Exported,
+) -> dict[str, Any]:
+    """Return the content of `metadata.json`; long entries come last."""
+    names = [array.name for array in function.inputs]
+    facts = {name: value for name, value in function.facts.items() if value is not None}
+    quantiles = facts.pop("quantiles", None)
+    return {
+        "format": _FORMAT,
+        "kind": function.kind,
+        "call": f"{function.output.name} = program.call(weights, {', '.join(names)})",
+        "inputs": [array.metadata() for array in function.inputs],
+        "output": function.output.metadata(),
+        **facts,
+        "use": _snippet(function),
+        "needs": ["jax", "numpy", "flatbuffers"],
+        # 2 to 4 times as fast for a colorizer, if the release of JAX knows them.
+        "cpu_compiler_options": CPU_OPTIONS,
+        "platforms": list(program.platforms),
+        "calling_convention": program.calling_convention_version,
+        "run": dict(function.run),
+        "versions": {"gan_jax": gan_jax.__version__, "jax": jax.__version__},
+        "weights": {
+            name: {"shape": list(array.shape), "dtype": str(array.dtype)}
+            for name, array in weights.items()
+        },
+        **({} if quantiles is None else {"quantiles": quantiles}),
+    }
+
+
+def _snippet(function: NetworkFunction) -> list[str]:
+    """Return the lines that load and run an artefact, from inside its folder."""
+    examples = ", ".join(array.example for array in function.inputs)
+    return [
+        "import jax, numpy as np; from jax import export",
+        f"program = export.deserialize(open({_PROGRAM!r}, 'rb').read())",
+        f"weights = dict(np.load({_WEIGHTS!r}))",
+        f"inputs = [{examples}]",
+        f"{function.output.name} = jax.jit(program.call)(weights, *inputs)",
+    ]
