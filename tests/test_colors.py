@@ -306,7 +306,8 @@ def test_a_critic_and_its_n_fold_lead_the_generator_alike():
     """Under the mean a critic of slope 1 is N times the one of the sum."""
     count, updated = 8 * 8, []
     for variant, fold in (("chromagan_sum", 1.0), ("chromagan", float(count))):
-        config = made(variant, **{"class_weight": 0.0, "reconstruction.weight": 0.0})
+        values = {"class_weight": 0.0, "reconstruction.weight": 0.0}
+        config = made(variant, **values, **{"network.generator": "unet"})
         this = methods.method(config, tasks.task(config), 3)
         this = this._replace(generator_optimizer=optax.sgd(1.0))
         start = functools.partial(initial_state, this)

@@ -1,6 +1,7 @@
 """Flags: whatever is wrong with them is one line that says what would be right."""
 
 import sys
+from functools import partial
 
 import pytest
 
@@ -18,9 +19,8 @@ print("parsed", flags.parse(sys.argv).name, "jax" in sys.modules)
 
 def parse(*arguments):
     """Return the line in which the command line says what is wrong."""
-    finished = called(
-        lambda given: command.run_program(given, lambda config: None), "gan_jax", *arguments
-    )
+    program = partial(command.run_program, program=lambda config: None)
+    finished = called(program, "gan_jax", *arguments)
     assert finished.returncode == 2 and finished.stdout == ""
     assert finished.stderr.startswith("gan_jax: ")
     return finished.stderr.strip()
