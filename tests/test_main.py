@@ -55,14 +55,6 @@ def four(tmp_path_factory):
     return workdir
 
 
-@pytest.fixture(scope="module")
-def resident(tmp_path_factory):
-    """Return the same run in this process."""
-    workdir = tmp_path_factory.mktemp("resident")
-    train(workdir)
-    return workdir
-
-
 def test_leaves_what_the_contract_says(whole):
     found = summary(whole)
     assert found["complete"] is True
@@ -132,9 +124,9 @@ def test_draws_pictures_and_a_page_that_needs_nothing_else(whole):
     assert not re.search(r"(src|href)=.https?:", text)
 
 
-def test_a_complete_run_is_evaluated_again_without_training(resident):
-    before = summary(resident)
-    finished, after = train(resident)
+def test_a_complete_run_is_evaluated_again_without_training(four):
+    before = summary(four)
+    finished, after = train(four, devices=4)
     assert f"trained to step {STEPS}" in finished.stdout
     assert after["metrics"] == before["metrics"]
     assert after["parameters_sha256"] == before["parameters_sha256"]
@@ -160,22 +152,22 @@ def test_a_stopped_run_continues_to_identical_parameters(whole, tmp_path, number
 
 
 @pytest.mark.slow
-def test_an_unreadable_checkpoint_is_set_aside(resident, tmp_path):
+def test_an_unreadable_checkpoint_is_set_aside(four, tmp_path):
     # Two whole checkpoints, 20 and 30; the newest loses half of every file.
-    train(tmp_path)
+    train(tmp_path, devices=4)
     for file in (tmp_path / "checkpoints" / str(STEPS)).rglob("*"):
         if file.is_file():
             os.truncate(file, file.stat().st_size // 2)
-    finished, found = train(tmp_path)
+    finished, found = train(tmp_path, devices=4)
     assert f"checkpoint {STEPS} cannot be read" in finished.stdout
     assert "continues at step 20" in finished.stdout
-    assert found["parameters_sha256"] == summary(resident)["parameters_sha256"]
+    assert found["parameters_sha256"] == summary(four)["parameters_sha256"]
     assert any((tmp_path / "unreadable").iterdir())
 
 
-def test_streamed_and_resident_training_are_the_same(resident, tmp_path):
-    _, found = train(tmp_path, "--config.data.feed=streamed")
-    assert found["parameters_sha256"] == summary(resident)["parameters_sha256"]
+def test_streamed_and_resident_training_are_the_same(four, tmp_path):
+    _, found = train(tmp_path, "--config.data.feed=streamed", devices=4)
+    assert found["parameters_sha256"] == summary(four)["parameters_sha256"]
 
 
 def test_four_devices_train_as_one(whole, four):
