@@ -123,7 +123,9 @@ def make_model(
             return in_chunks(piece, count, _CHUNK)
 
         def generate(
-            latents: PyTree[Array], conditions: Condition = None, chunk: int = _CHUNK
+            latents: PyTree[Array | np.ndarray],
+            conditions: Condition = None,
+            chunk: int = _CHUNK,
         ) -> Samples:
             count = len(jax.tree.leaves((latents, conditions))[0])
             return in_chunks(
@@ -133,7 +135,7 @@ def make_model(
             )
 
         def score(
-            images: Samples, conditions: Condition = None
+            images: Samples | Images, conditions: Condition = None
         ) -> Float[np.ndarray, "count ..."]:
             return in_chunks(
                 lambda at: run_critic(critic, *taken((images, conditions), at)),
