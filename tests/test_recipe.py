@@ -171,11 +171,11 @@ def test_a_task_of_another_config_is_refused_in_a_line(name, values, says):
 def test_a_program_of_another_config_is_refused_in_a_line(name, program):
     found = config(name, "", program=program)
     with pytest.raises(InputError, match=f"program {program} needs .*config {name}"):
-        programs.program(found)
+        programs.program_of(found)
 
 
 @pytest.mark.parametrize(
     "path", sorted(CONFIGS_FOLDER.glob("*.py")), ids=lambda path: path.stem
 )
 def test_every_config_has_what_its_program_reads(path):
-    assert callable(programs.program(config(path.stem, "")))
+    assert callable(programs.program_of(config(path.stem, "")))

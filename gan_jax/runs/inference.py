@@ -133,7 +133,7 @@ def make_model(
             )
 
         def score(
-            images: Samples, conditions: Condition = None
+            images: Samples | Images, conditions: Condition = None
         ) -> Float[np.ndarray, "count ..."]:
             return in_chunks(
                 lambda at: run_critic(critic, *taken((images, conditions), at)),
