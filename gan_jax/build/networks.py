@@ -76,6 +76,13 @@ TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
 """Generators that start from a condition, without a latent; also called with `size`,
 `channels`, `classes` and `dtype`."""
 
+CONDITION_GENERATORS = (*TRANSLATORS, "latent_unet")
+"""Generators that need a condition."""
+CLASSIFYING_GENERATORS = ("chroma",)
+"""Generators that also predict class probabilities."""
+UNBOUNDED_GENERATORS = ("perceptron",)
+"""Generators whose values are not bounded to [-1, 1]: they make points of the plane."""
+
 
 def linear_code(network: ConfigDict) -> int:
     """Return the number of values in a linear autoencoder's code."""

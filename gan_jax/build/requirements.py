@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from gan_jax.build import networks as architectures
-from gan_jax.build.networks import ENERGY_CRITICS, GENERATORS, TRANSLATORS
+from gan_jax.build.networks import (
+    CLASSIFYING_GENERATORS,
+    CONDITION_GENERATORS,
+    ENERGY_CRITICS,
+    GENERATORS,
+    TRANSLATORS,
+)
 from gan_jax.config import schema
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
@@ -104,16 +110,16 @@ def check_combination(config: ConfigDict, task: Task, objective: Objective) -> N
             f"{config.latent.prior} do not fit: {' and '.join(TRANSLATORS)} start from "
             "a condition, with latent.prior=none; all others start from a latent"
         )
-    needs_condition = translates or network.generator == "latent_unet"
-    if needs_condition and not task.conditional:
+    if network.generator in CONDITION_GENERATORS and not task.conditional:
         raise InputError(
             f"network.generator {network.generator} makes an image of a condition, and "
             f"the task {config.task} has none: choose {', '.join(GENERATORS)}"
         )
-    if config.get("class_weight", 0) and network.generator != "chroma":
+    classifies = network.generator in CLASSIFYING_GENERATORS
+    if config.get("class_weight", 0) and not classifies:
         raise InputError(
-            "class_weight needs a generator that says what an image shows: choose "
-            "--config.network.generator=chroma, or 0"
+            "class_weight needs a generator that predicts classes: choose "
+            f"--config.network.generator={' or '.join(CLASSIFYING_GENERATORS)}, or 0"
         )
     if (config.data.name in mixtures.MIXTURES) != task.points:
         raise InputError(
