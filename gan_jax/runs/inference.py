@@ -44,14 +44,14 @@ def in_chunks(
         The arrays of all indices, with a leading axis of `count`.
     """
     pieces = [*chunks(count, size)]
-    # Processes take turns, and all make as many: what is too much is cut.
+    # Processes take turns and compute equally many chunks; the surplus is cut.
     turns = -(-len(pieces) // jax.process_count())
     places = np.arange(turns) * jax.process_count() + jax.process_index()
     own = [pieces[place % len(pieces)] for place in places]
     failure: Exception | None = None
     try:
         made = [jax.tree.map(np.asarray, make(at)) for at in own]
-    except Exception as error:  # the others must not wait for what never comes
+    except Exception as error:  # the others are told, so that they do not wait
         failure = error
     if all_max(failure is not None):
         raise failure or RuntimeError("another process has failed at this")

@@ -87,7 +87,7 @@ def refine_samples(
             "of images, so it compares within a table."
         )
         tables.append(pages.table(measurement.rows, "Acceptance", caption))
-    if training.config.task == "points":
+    if training.task.points:
         pictures = [_points(training, refiner, snapshots, stages)]
     else:
         caption = (
