@@ -269,9 +269,7 @@ def completion(loss, iterations):
     restarts = Restarts(np.zeros((3, 1, 2)), np.zeros((3, 1)), np.zeros((3, 1)), three)
     found = Found(np.zeros((3, 2)), three, three, three, three, history, restarts)
     observed = ObservedImages("center", [None] * 3, images, masks, known)
-    return Completion(
-        observed, loss, found, images[:, None], images, images, None, seconds=1.0
-    )
+    return Completion(observed, loss, found, images[:, None], images, images, None)
 
 
 def page_of(*completions):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from gan_jax.apps.inpaint.search import prepare_search
+from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.build import datasets, methods, searches
 from gan_jax.config import defaults as configs
 from gan_jax.config.errors import InputError
@@ -207,7 +207,7 @@ def test_a_paired_prior_without_its_data_is_opened_and_not_searched(paired, tmp_
     config = configs.inpainting("inpaint")
     settings = ConfigDict(dict(LOSSES["yeh"]))
     with pytest.raises(InputError, match="has not kept the median score"):
-        prepare_search(config, opened, settings, "losses.yeh")
+        LatentSearch(config, opened, settings, "losses.yeh")
 
 
 def test_a_paired_prior_completes_images(paired, tmp_path):
