@@ -21,22 +21,26 @@ from gan_jax.config import flags as command
 from gan_jax.config.errors import InputError
 
 _IMAGES = flags.DEFINE_string("images", None, "A folder of images.")
-_OUT = flags.DEFINE_string("out", None, "Where the results go.")
-_ENGINE = flags.DEFINE_enum("engine", "local", ["local", "ray"], "Who does the work.")
+_OUT = flags.DEFINE_string("out", None, "Folder of the results.")
+_ENGINE = flags.DEFINE_enum("engine", "local", ["local", "ray"], "Engine of the job.")
 _WORKERS = flags.DEFINE_integer(
-    "workers", 0, "Actors of Ray; 0 = one for each GPU, else machine.", 0
+    "workers", 0, "Number of Ray actors; 0 = one for each GPU, else machine.", 0
 )
-_ADDRESS = flags.DEFINE_string("address", "", "A Ray cluster's; empty = this machine.")
-_BLOCK = flags.DEFINE_integer("block", 0, "Files at a time; 0 = what suits them.", 0)
+_ADDRESS = flags.DEFINE_string(
+    "address", "", "Address of a Ray cluster; empty = this machine."
+)
+_BLOCK = flags.DEFINE_integer(
+    "block", 0, "Files in a block; 0 = chosen by the program.", 0
+)
 for _flag in ("config", "verbose"):
     flags.declare_key_flag(_flag)  # so that --help shows it too
 
 
 def asked(config: ConfigDict) -> Path:
-    """Put the images that the flags name into a config; return where results go.
+    """Set the images of a config by the flags, and return the folder of the results.
 
     Args:
-        config: that the flags name.
+        config: The config that the flags name.
 
     Raises:
         InputError: the flags do not fit each other, or the config.
@@ -56,10 +60,10 @@ def asked(config: ConfigDict) -> Path:
 
 
 def launch(config: ConfigDict) -> None:
-    """Do the job that the flags describe.
+    """Run the job that the flags describe.
 
     Args:
-        config: that they name.
+        config: The config that the flags name.
     """
     from gan_jax.apps.batch import run as batch
     from gan_jax.apps.batch.local import Engine, local
@@ -85,7 +89,7 @@ def launch(config: ConfigDict) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Do the job that the flags describe; return the exit code."""
+    """Run the job that the flags describe, and return the exit code."""
     return command.answer(arguments, launch)
 
 

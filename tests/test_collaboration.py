@@ -10,16 +10,17 @@ from gan_jax.search.collaboration import (
     STOPPINGS,
     Collaboration,
     Stops,
-    guarded,
     improve,
     paint,
     propose,
     scores,
     standard,
     stops,
+    trusted,
     visits,
 )
-from gan_jax.search.refinement import Observation, Refined
+from gan_jax.search.observation import Observation
+from gan_jax.search.refinement import Refined
 from tests.weights import first_weights
 
 SIZE, COUNT = 8, 7
@@ -66,7 +67,7 @@ def test_every_stage_can_be_refined(conditional):
     for layer in range(stages + 1):
         this = who._replace(layer=layer, rate=0.003)
         proposals = propose(this, g, latents, condition)
-        problems = Observation(condition)
+        problems = Observation(condition=condition)
         np.testing.assert_array_equal(paint(this, g, proposals, problems), whole)
         found = improve(this, g, d, proposals, problems, ends(8), NONE)
         assert (found.cost <= found.proposed).all()
@@ -84,7 +85,7 @@ def test_a_result_does_not_depend_on_its_batch(known):
     if known:
         values = jax.random.uniform(jax.random.key(9), (COUNT, SIZE, SIZE, 1))
         mask = jnp.ones_like(values).at[:, 2:6, 2:6].set(0)
-        problems = Observation(None, values, mask)
+        problems = Observation(values, mask)
     proposals = propose(who, g, latents)
     limits = jnp.arange(COUNT, dtype=jnp.int32) * 3 % 8
     threshold = jnp.median(improve(who, g, d, proposals, problems, ends(4), NONE).cost)
@@ -103,7 +104,7 @@ def test_known_pixels_are_untouched():
     who, g, d, latents, _ = players()
     values = jax.random.uniform(jax.random.key(9), (COUNT, SIZE, SIZE, 1))
     mask = jnp.ones_like(values).at[:, 2:6, 2:6].set(0)
-    problems = Observation(None, values, mask)
+    problems = Observation(values, mask)
     proposals = propose(who, g, latents)
     found = improve(who, g, d, proposals, problems, ends(8), NONE)
     images = paint(who, g, found.activation, problems)
@@ -170,5 +171,5 @@ def test_only_what_all_agree_on_is_kept():
         zero, jnp.array([1.0, 3.0, 1.0, 1.0]), jnp.full(4, 2.0), zero, zero
     )
     before, after = jnp.full(4, 0.5), jnp.array([0.4, 0.4, 0.6, 0.51])
-    assert guarded(refined, before, after).tolist() == [True, False, False, False]
-    assert guarded(refined, before, after, 0.1).tolist() == [True, False, False, True]
+    assert trusted(refined, before, after).tolist() == [True, False, False, False]
+    assert trusted(refined, before, after, 0.1).tolist() == [True, False, False, True]

@@ -6,7 +6,8 @@ import pytest
 
 from gan_jax.data import degradations
 from gan_jax.losses import inpainting
-from gan_jax.search.completion import Observation, Terms, completion_loss
+from gan_jax.search.completion import Terms, completion_loss
+from gan_jax.search.observation import Observation
 
 VALUES = jnp.array([[0.5, -0.5], [0.25, 9.0]])[..., None]
 MASK = jnp.array([[1.0, 1.0], [1.0, 0.0]])[..., None]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_jax.search.latent import Search, minimise
-from gan_jax.search.queue import Continuous
+from gan_jax.search.streaming import StreamingSearch
 from tests.test_latent import SIZE, bowl, counting, network_search, problems, starts
 
 COUNT, RESTARTS, SLOTS = 10, 2, 8
@@ -25,7 +25,7 @@ def searched():
     start = jax.random.normal(jax.random.key(4), (RESTARTS, COUNT, 5))
     search = network_search(patience=5)
     whole = minimise(search, start, images, slots=SLOTS, length=10)
-    with Continuous(search, SLOTS, 10) as continuous:
+    with StreamingSearch(search, SLOTS, 10) as continuous:
         yield continuous, np.asarray(start), np.asarray(images), whole
 
 
@@ -64,7 +64,7 @@ def test_a_slot_that_falls_free_is_taken_by_what_waits():
     turns = []
     search = Search(bowl, optax.sgd(0.2), iterations=1000, patience=20)
     start = np.asarray(starts(1, 24))
-    with Continuous(search, 4, 10, counting(turns)) as continuous:
+    with StreamingSearch(search, 4, 10, counting(turns)) as continuous:
         futures = [
             continuous.submit(start[:, at], jax.tree.map(lambda leaf: leaf[at], given))  # noqa: B023
             for at in range(24)
@@ -89,7 +89,7 @@ def test_what_a_loss_raises_reaches_those_who_wait_and_the_search_goes_on():
     search = Search(loss, optax.sgd(0.1), iterations=400)
     given = problems(3)
     start = np.asarray(starts(2, 3))
-    with Continuous(search, 2, 50) as continuous:
+    with StreamingSearch(search, 2, 50) as continuous:
         with pytest.raises(FloatingPointError, match="no such loss"):
             continuous.minimise(start, given)
         broken = False
@@ -109,7 +109,7 @@ def test_closing_cancels_what_has_not_ended():
         return turn
 
     search = Search(bowl, optax.sgd(0.1), iterations=100)
-    continuous = Continuous(search, 1, 10, compiled)
+    continuous = StreamingSearch(search, 1, 10, compiled)
     known = jax.tree.map(lambda leaf: leaf[0], problems(1))
     futures = [continuous.submit(starts(1, 1)[:, 0], known) for _ in range(3)]
     assert began.wait(30)
@@ -142,7 +142,7 @@ def test_a_cancelled_image_is_never_searched():
         return turn
 
     search = Search(bowl, optax.sgd(0.1), iterations=10)
-    with Continuous(search, 1, 10, compiled) as continuous:
+    with StreamingSearch(search, 1, 10, compiled) as continuous:
         futures = [
             continuous.submit(starts(1, 1)[:, 0], (jnp.zeros(SIZE), jnp.float32(slope)))
             for slope in (1, 2, 3)
@@ -156,9 +156,9 @@ def test_a_cancelled_image_is_never_searched():
 def test_what_makes_no_sense_is_refused():
     search = Search(bowl, optax.sgd(0.1), iterations=10)
     with pytest.raises(ValueError, match="a search needs one of each"):
-        Continuous(search, 0)
+        StreamingSearch(search, 0)
     known = jnp.zeros(SIZE), jnp.float32(1)
-    with Continuous(search, 2, 10) as continuous:
+    with StreamingSearch(search, 2, 10) as continuous:
         with pytest.raises(ValueError, match="without restarts"):
             continuous.submit(np.zeros((0, SIZE)), known)
         with pytest.raises(ValueError, match="no images"):

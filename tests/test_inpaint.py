@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.apps.inpaint.report import Along, Arm, along_plate, plates, report
+from gan_jax.apps.inpaint.observations import ObservedImages
+from gan_jax.apps.inpaint.report import along_plate, plates, report
+from gan_jax.apps.inpaint.results import Completion
+from gan_jax.search.latent import Found, Restarts
+from gan_jax.search.observation import Observation
+from gan_jax.search.trace import Trace
 from tests.test_main import run, summary
 
 CONFIG = "--config=configs/inpaint.py:yeh,ballester,smoke"
@@ -264,47 +269,48 @@ def test_a_prior_that_changed_is_searched_anew(prior, tmp_path):
         np.testing.assert_array_equal(kept["latent"], arrays["latent"])
 
 
-def arm(loss, iterations, along=None):
-    """Return an arm of random images whose searches made so many iterations."""
+def completion(loss, iterations):
+    """Return a completion of random images whose searches made so many iterations."""
     random = np.random.default_rng(iterations)
     images = random.uniform(-1, 1, (3, 8, 8, 1))
     masks = (random.random((3, 8, 8, 1)) < 0.5).astype(float)
-    return Arm(
-        data="any",
-        hole="center",
-        loss=loss,
-        truth=images,
-        masked=images * masks,
-        masks=masks,
-        composite=images,
-        blended=None,
-        spread=np.zeros((3, 8, 8)),
-        diverse=images[:, None],
-        metrics={"psnr_hole": 20.0},
-        history=np.linspace(2, 1, iterations),
-        along=along,
+    known = Observation(images * masks, masks, masks)
+    three = np.zeros(3)
+    history = np.broadcast_to(np.linspace(2, 1, iterations), (3, iterations))
+    restarts = Restarts(np.zeros((3, 1, 2)), np.zeros((3, 1)), np.zeros((3, 1)), three)
+    found = Found(np.zeros((3, 2)), three, three, three, three, history, restarts)
+    observed = ObservedImages("center", [None] * 3, images, masks, known)
+    return Completion(
+        observed, loss, found, images[:, None], images, images, None, seconds=1.0
     )
+
+
+def page_of(*completions):
+    metrics = [{"psnr_hole": 20.0}] * len(completions)
+    return report("inpaint", {}, completions, metrics, "any", 1, "command")
 
 
 def test_searches_of_unequal_length_are_one_report():
     """The first may be the shortest, or the longest."""
     for lengths in ((3, 9, 5, 4), (9, 3, 4, 5)):
-        arms = [arm(f"loss_{at}", length) for at, length in enumerate(lengths)]
-        page = report("inpaint", {}, arms, "command")
+        some = [completion(f"loss_{at}", length) for at, length in enumerate(lengths)]
+        page = page_of(*some)
         assert "Loss" in page and "along the search" not in page
         # More losses than one plate can show have another one.
-        assert len(plates(arms)) == page.count('alt="Under center"') == 2
+        assert len(plates(some)) == page.count('alt="Under center"') == 2
 
 
 def test_a_way_is_drawn_from_its_start_to_the_result():
     generated = np.broadcast_to(
         np.array([-1.0, 0.0, 1.0]).reshape(1, 3, 1, 1, 1), (2, 3, 8, 8, 1)
     )
-    some = np.array([5, 10])
-    way = Along(np.array([0, 3, 10]), generated, some, some - 1)
-    this = arm("yeh", 10, way)
-    drawn = along_plate(this, way)
-    narrow = along_plate(this._replace(truth=None), way)
+    trace = Trace(np.array([0, 3, 10]), np.zeros((2, 3, 2)), np.array([5, 10]))
+    this = completion("yeh", 10)._replace(trace=trace, traced=generated)
+    best = this.found._replace(best_step=np.array([4, 9, 9]))
+    this = this._replace(found=best)
+    drawn = along_plate(this)
+    unknown = this.images._replace(truth=None)
+    narrow = along_plate(this._replace(images=unknown))
     assert drawn.shape[0] == narrow.shape[0]
     cell = 104 + 6
     assert drawn.shape[1] == narrow.shape[1] + cell
@@ -313,4 +319,4 @@ def test_a_way_is_drawn_from_its_start_to_the_result():
     right = drawn.shape[1] - 12 - 52
     found = [int(middle[right - place * cell]) for place in (1, 2, 3)]
     assert found == [255, 128, 0]
-    assert "yeh: along the search" in report("inpaint", {}, [this], "command")
+    assert "yeh: along the search" in page_of(this)

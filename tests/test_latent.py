@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from gan_jax.networks import dcgan
-from gan_jax.search.diverse import diverse
+from gan_jax.search.completion import diverse
 from gan_jax.search.latent import Search, minimise
 from gan_jax.search.natural_gradient import natural_gradient
 from tests.weights import first_weights

@@ -7,8 +7,8 @@ import pytest
 
 from gan_jax.losses import inpainting
 from gan_jax.networks import dcgan
+from gan_jax.search.observation import Observation
 from gan_jax.search.refinement import (
-    Observation,
     Refinement,
     critic_cost,
     refine,
@@ -116,7 +116,7 @@ def test_known_pixels_have_no_gradient():
         inpainting.SCORE_LOSSES["nonsaturating"],
     )
     painted = generator.apply(g, latent[:1])[0]
-    slope = np.asarray(jax.grad(cost)(painted, Observation(None, image, mask)))
+    slope = np.asarray(jax.grad(cost)(painted, Observation(image, mask)))
     assert not slope[np.asarray(mask) > 0].any()
     assert slope[np.asarray(mask) == 0].any()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from gan_jax.apps.inpaint.search import make_search
+from gan_jax.apps.inpaint.search import prepare_search
 from gan_jax.build import datasets, methods, searches
 from gan_jax.config import defaults as configs
 from gan_jax.config.errors import InputError
@@ -18,7 +18,8 @@ from gan_jax.data.feed import read, to_float
 from gan_jax.losses import inpainting
 from gan_jax.runs.prior import open_prior
 from gan_jax.search.collaboration import standard
-from gan_jax.search.completion import Observation, completion_loss
+from gan_jax.search.completion import completion_loss
+from gan_jax.search.observation import Observation
 from tests.test_main import run, summary
 
 LOSSES = runpy.run_path("configs/inpaint.py")["LOSSES"]
@@ -200,7 +201,7 @@ def test_a_paired_prior_without_its_data_is_opened_and_not_searched(paired, tmp_
     config = configs.inpainting("inpaint")
     settings = ConfigDict(dict(LOSSES["yeh"]))
     with pytest.raises(InputError, match="has not kept the median score"):
-        make_search(opened, settings, config.search, "losses.yeh")
+        prepare_search(config, opened, settings, "losses.yeh")
 
 
 def test_a_paired_prior_completes_images(paired, tmp_path):

@@ -11,7 +11,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.losses import adversarial
 from gan_jax.networks import perceptron
 from gan_jax.search.collaboration import STOPPINGS, Collaboration, paint, propose
-from gan_jax.search.refinement import Observation
+from gan_jax.search.observation import Observation
 from gan_jax.training.method import Example, Method
 from gan_jax.training.shaping import Lesson, shape
 from gan_jax.training.state import Player

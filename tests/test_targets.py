@@ -6,8 +6,9 @@ from PIL import Image
 
 from gan_jax.apps.inpaint.masked_images import (
     MaskedImage,
-    files,
     key_of,
+    masker,
+    read_files,
     reduced,
     restored,
     with_holes,
@@ -15,6 +16,11 @@ from gan_jax.apps.inpaint.masked_images import (
 from gan_jax.build import searches
 from gan_jax.config.errors import InputError
 from gan_jax.data import holes
+from gan_jax.data.datasets.folders import list_images
+
+
+def files(images, masks, size, channels):
+    return read_files(list_images(images), masker(masks, size, channels))
 
 
 def write(path, array):

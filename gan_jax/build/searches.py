@@ -1,4 +1,4 @@
-"""Where a name in the config of a search becomes an object, as in `method`."""
+"""Objects of a latent search from the names in a config."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ DESCENTS: Mapping[str, Optimizer] = {
         rate, settings.beta1, settings.beta2
     ),
 }
-"""Of latents; all of a network's parameters are too many for some."""
+"""Optimisers of latents by name; some take too much memory for a network's weights."""
 
 SCHEDULES: Mapping[str, Callable[[ConfigDict], optax.ScalarOrSchedule]] = {
     "constant": lambda search: search.optimizer.learning_rate,
@@ -38,11 +38,18 @@ SCHEDULES: Mapping[str, Callable[[ConfigDict], optax.ScalarOrSchedule]] = {
         staircase=True,
     ),
 }
-"""Of a search's learning rate."""
+"""Schedules of a search's learning rate by name."""
 
 
 def descent(search: ConfigDict) -> optax.GradientTransformation:
-    """Make the optimiser of latents, with its schedule, that a search names."""
+    """Return the optimiser of latents, with its schedule, that a search names.
+
+    Args:
+        search: The `search` of a config.
+
+    Raises:
+        InputError: a name is unknown.
+    """
     settings = search.optimizer
     make: Optimizer = look_up(DESCENTS, "search.optimizer.name", settings.name)
     schedule = look_up(SCHEDULES, "search.optimizer.schedule", settings.schedule)
@@ -50,27 +57,27 @@ def descent(search: ConfigDict) -> optax.GradientTransformation:
 
 
 def support(config: ConfigDict) -> Callable[[Array], Array]:
-    """Return the projection onto the support of a run's prior of latents."""
+    """Return the projection onto the support of a run's latent distribution."""
     if config.latent.prior == "uniform":
         return lambda latent: jnp.clip(latent, -1.0, 1.0)
     return lambda latent: latent
 
 
 _OF_ENERGIES = ("trained", "energy")
-"""Score losses that fit a critic of energies, which are low for real images."""
+"""Names of score losses for a critic whose output is an energy: low for real images."""
 
 
 def score_loss(config: ConfigDict, key: str, name: str) -> inpainting.ScoreLoss:
-    """Return what a run's critic scores cost in a search, by name.
+    """Return the loss of a run's critic scores in a search, by name.
 
     Args:
-        config: of the training run.
-        key: under which the name stands.
+        config: Config of the training run.
+        key: Key of the config that holds the name.
         name: `trained`, the loss that the run's generator was trained with, or one of
             `inpainting.SCORE_LOSSES`.
 
     Raises:
-        InputError: the name is unknown, or does not fit what the critic gives.
+        InputError: the name is unknown, or does not fit the critic's output.
     """
     objective = look_up(OBJECTIVES, "objective", config.objective)(config)
     named = inpainting.SCORE_LOSSES
@@ -91,13 +98,13 @@ def score_loss(config: ConfigDict, key: str, name: str) -> inpainting.ScoreLoss:
 def terms(
     prior: ConfigDict, settings: ConfigDict, key: str, real_score: float
 ) -> Terms:
-    """Return the addends of a loss of a latent search.
+    """Return the terms of the loss of a latent search.
 
     Args:
-        prior: the config of the training run whose latents are searched.
-        settings: of the loss, as `config.COMPLETION` has them.
-        key: of the loss in its config.
-        real_score: the critic's median score of real images.
+        prior: Config of the training run whose latents are searched.
+        settings: Settings of the loss, as `config.COMPLETION` has them.
+        key: Key of the loss in its config.
+        real_score: The critic's median score of real images.
 
     Raises:
         InputError: as `score_loss`, or all weights are 0.
@@ -121,13 +128,13 @@ def terms(
 def check(
     search: ConfigDict, settings: ConfigDict, prior: ConfigDict, key: str
 ) -> None:
-    """Refuse names of a search that are unknown or do not fit, before it is made.
+    """Refuse names of a search that are unknown or do not fit its prior.
 
     Args:
-        search: of a config.
-        settings: of the loss.
-        prior: the config of the training run whose latents are to be searched.
-        key: of the loss in its config.
+        search: The `search` of a config.
+        settings: Settings of the loss, as `config.COMPLETION` has them.
+        prior: Config of the training run whose latents are to be searched.
+        key: Key of the loss in its config.
 
     Raises:
         InputError: names the key.
@@ -138,16 +145,16 @@ def check(
 
 
 def degradation(text: str) -> degradations.Degradation:
-    """Make a degradation from names joined by commas, e.g. `grey,downsample:4`.
+    """Return the degradation of names joined by commas, e.g. `grey,downsample:4`.
 
     Raises:
-        InputError: a name is unknown, or what follows it makes no sense.
+        InputError: a name is unknown, or the number after it makes no sense.
     """
     return degradations.chain(*made(degradations.DEGRADATIONS, "degradation", text))
 
 
 def holes(text: str) -> list[Hole]:
-    """Make holes from names joined by commas, e.g. `center,random:0.8`.
+    """Return the holes of names joined by commas, e.g. `center,random:0.8`.
 
     Raises:
         InputError: as `degradation`.

@@ -18,3 +18,36 @@ def full_command(name: str, values: Mapping[str, Any]) -> str:
     ]
     first = f"python -m gan_jax.main --config=configs/{name}.py"
     return " \\\n".join([first, *flags])
+
+
+FIRST_COMMANDS: Mapping[str, str] = {
+    "inpaint": (
+        "Train one, then complete images with it: python -m gan_jax.main "
+        "--config=configs/wgan_gp.py --workdir=runs/wgan_gp; python -m gan_jax.main "
+        "--config=configs/inpaint.py --config.prior=runs/wgan_gp"
+    ),
+    "collaborate": (
+        "Train one, then refine with it: python -m gan_jax.main "
+        "--config=configs/gan.py --workdir=runs/gan; python -m gan_jax.main "
+        "--config=configs/collaborate.py --config.prior=runs/gan"
+    ),
+    "detect": (
+        "Train one, then score images with it: python -m gan_jax.main "
+        "--config=configs/detect.py --workdir=runs/detect; python -m gan_jax.main "
+        "--config=configs/detect.py --config.prior=runs/detect --config.images=DIR "
+        "--workdir=runs/scored"
+    ),
+    "colorize": (
+        "Train one: python -m gan_jax.main --config=configs/colorize.py "
+        "--workdir=runs/colorize; then colorize: python -m gan_jax.main "
+        "--config=configs/colorize.py --config.prior=runs/colorize --config.images=DIR "
+        "--workdir=runs/colorized"
+    ),
+    "export": (
+        "Train one, then export it: python -m gan_jax.main "
+        "--config=configs/pixelcgan.py --workdir=runs/pixelcgan; python -m "
+        "gan_jax.export --prior=runs/pixelcgan --out=exported/pixelcgan"
+    ),
+}
+"""The commands that train a prior and use it, by program, for errors where no prior is
+named."""

@@ -31,7 +31,7 @@ class Given(NamedTuple, Generic[Prepared]):
 
 def decoded(
     found: Sequence[Path],
-    prepare: Callable[[Image8], Prepared],
+    prepare: Callable[[Path, Image8], Prepared],
     together: int,
     read: Read = read_file,
 ) -> Iterator[Given[Prepared]]:
@@ -42,7 +42,7 @@ def decoded(
 
     Args:
         found: The files.
-        prepare: Function of an image; it may raise `BrokenImageError`.
+        prepare: Function of a file and its image; it may raise `BrokenImageError`.
         together: Files in a chunk.
         read: Function that returns the content of a file.
     """
@@ -51,7 +51,7 @@ def decoded(
     def attempt(file: Path) -> tuple[Prepared, str] | BrokenImageError:
         try:
             data = read(file)
-            return prepare(decode(data)), hashlib.sha256(data).hexdigest()
+            return prepare(file, decode(data)), hashlib.sha256(data).hexdigest()
         except BrokenImageError as error:
             return error
 
@@ -63,8 +63,7 @@ def decoded(
                 if isinstance(result, BrokenImageError):
                     given.skipped.append(Skipped(str(file), str(result)))
                 elif file.stem in names:
-                    reason = "another image has the same name"
-                    given.skipped.append(Skipped(str(file), reason))
+                    given.skipped.append(same_name(file))
                 else:
                     names.add(file.stem)
                     given.files.append(file)
@@ -72,3 +71,8 @@ def decoded(
                     given.images.append(image)
                     given.digests.append(digest)
             yield given
+
+
+def same_name(file: Path) -> Skipped:
+    """Return the report of a file whose stem another image has."""
+    return Skipped(str(file), "another image has the same name")

@@ -26,11 +26,6 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 KNOWN_PLATFORMS = (*PLATFORMS, "rocm")
 _FORMAT = "gan_jax.export/1"
 _PROGRAM, _WEIGHTS, _METADATA = "program.jax", "weights.npz", "metadata.json"
-_COMMANDS = (
-    "Train one, then export it: python -m gan_jax.main --config=configs/pixelcgan.py "
-    "--workdir=runs/pixelcgan; python -m gan_jax.export --prior=runs/pixelcgan "
-    "--out=exported/pixelcgan"
-)
 
 
 def export(
@@ -58,7 +53,7 @@ def export(
             )
     folder = Path(out).expanduser()
     _check_free(folder)
-    function = open_function(str(prior), _COMMANDS)
+    function = open_function(str(prior))
     weights: dict[str, Any] = _by_path(function.variables)
     with _without_source_locations():
         program = trace(function, platforms)

@@ -65,8 +65,7 @@ def applied_to_images(
     config: ConfigDict,
     workdir: Path,
     purpose: str,
-    open_application: Callable[[ConfigDict, Path, str], Application[Prepared, Outcome]],
-    commands: str,
+    open_application: Callable[[ConfigDict, Path], Application[Prepared, Outcome]],
 ) -> dict[str, Any]:
     """Apply a trained run to the images of a folder.
 
@@ -77,8 +76,7 @@ def applied_to_images(
         config: Config of the program; `prior` and `images` are read.
         workdir: Folder of the results.
         purpose: Verb for messages, e.g. "colorize".
-        open_application: Opens the run: `open_application(config, workdir, commands)`.
-        commands: Commands that train a run, for the error's advice.
+        open_application: Opens the run: `open_application(config, workdir)`.
 
     Returns:
         The summary, as written to `summary.json`.
@@ -95,7 +93,7 @@ def applied_to_images(
             f"{another(workdir)}"
         )
     check_workdir(config, workdir)
-    application = open_application(config, workdir, commands)
+    application = open_application(config, workdir)
     if not config.images:
         raise InputError(
             f"--config.images is empty: name a folder of images to {purpose}"
@@ -187,7 +185,12 @@ def applied(
     Yields:
         The decoded chunk, and the outcomes of its images.
     """
-    for given in decoded(found, application.prepare, application.together, read):
+    for given in decoded(
+        found,
+        lambda file, image: application.prepare(image),
+        application.together,
+        read,
+    ):
         outputs = [output_of(workdir, file) for file in given.files]
         yield given, application.apply(outputs, given.images) if outputs else ()
 

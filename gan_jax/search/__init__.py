@@ -1,1 +1,1 @@
-"""Optimisation over what are not weights: latents, activations, the inside of holes."""
+"""Optimisation of latents, activations and pixels; weights stay as they are."""

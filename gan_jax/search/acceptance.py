@@ -1,7 +1,7 @@
 """Samples accepted by their scores: rejection and Metropolis-Hastings.
 
-A critic D that tells real images p from generated ones q as well as can be knows their
-ratio: p / q = D / (1 - D), the exponential of D's logit. Azadi et al. 2018,
+The optimal critic D between real images p and generated images q gives their ratio:
+p / q = D / (1 - D), the exponential of D's logit. Azadi et al. 2018,
 "Discriminator rejection sampling" (arXiv 1810.06758); Turner et al. 2018,
 "Metropolis-Hastings generative adversarial networks" (arXiv 1811.11357).
 """
@@ -14,23 +14,24 @@ from jaxtyping import Bool, Float, Int
 Scores = Float[np.ndarray, "*shape"]
 
 _CLIPPED = 1e-3
-"""Calibrated probabilities stay so far from 0 and 1: beyond, samples are too few."""
+"""Calibrated probabilities keep this distance from 0 and 1: samples are too few to
+know more."""
 
 
 def calibrated(
     real: Float[np.ndarray, " real"], fake: Float[np.ndarray, " fake"]
 ) -> Callable[[Scores], Scores]:
-    """Turn a critic's scores into logits that mean what they say.
+    """Return the function from a critic's scores to calibrated logits.
 
-    By isotonic regression on images that the critic was not trained on, as in Turner
-    2018, section 3.2; both sides count alike, however many there are.
+    Isotonic regression on images that the critic was not trained on, as in Turner 2018,
+    section 3.2. Both sides have the same weight, whatever their numbers.
 
     Args:
-        real: scores of real images.
-        fake: scores of generated ones.
+        real: Scores of real images.
+        fake: Scores of generated images.
 
     Returns:
-        From scores to logits of the probability that an image is real.
+        The function from scores to logits of the probability that an image is real.
 
     Raises:
         ValueError: a side has no scores.
@@ -63,13 +64,13 @@ def rejection(
     """Accept samples in proportion to p / q (Azadi 2018, section 3.2, eq. 8).
 
     Args:
-        logits: of the samples.
-        largest: the largest logit of many samples.
-        lots: uniform in [0, 1), one for each.
-        kept: the least share of samples whose chance of acceptance is to be above a
-            half: where ratios differ widely hardly any sample would be accepted. More
-            is faster and less faithful (the paper's gamma is a quantile too); 0 is
-            rejection sampling as it is.
+        logits: Calibrated logits of the samples.
+        largest: The largest logit of many samples.
+        lots: Uniform numbers in [0, 1), one for each sample.
+        kept: Smallest share of the samples that have a chance above one half, in
+            [0, 1). Without it hardly any sample is accepted where ratios differ widely.
+            More is faster and less faithful (the paper's gamma is a quantile too); 0 is
+            plain rejection sampling.
     """
     exponent = np.minimum(logits - largest, 0.0)
     raised = exponent - np.log1p(-np.exp(exponent - 1e-6))
@@ -85,16 +86,16 @@ def metropolis_hastings(
 ) -> Int[np.ndarray, " chains"]:
     """Run chains over independent samples (Turner 2018, algorithm 1).
 
-    Each proposal x' takes the place of x with the probability min(1, r(x') / r(x)),
-    where r = p / q.
+    Each proposal x' replaces x with the probability min(1, r(x') / r(x)), where
+    r = p / q.
 
     Args:
-        logits: of the samples that each chain is offered.
-        start: of what the chains begin at: real images, which need no burning in.
-        lots: uniform in [0, 1), one for each offer.
+        logits: Calibrated logits of the proposals of each chain.
+        start: Logits of the chains' starts: real images, which need no burn-in.
+        lots: Uniform numbers in [0, 1), one for each proposal.
 
     Returns:
-        The place of the sample at which each chain ends; -1 where it never moved from
+        The index of the proposal at which each chain ends; -1 where it never moved from
         its start.
     """
     now, place = start.astype(np.float64), np.full(len(start), -1)

@@ -1,7 +1,7 @@
-"""Poisson blending: the inside of a hole without a visible edge.
+"""Poisson blending: generated pixels join known ones without a visible edge.
 
 Perez, Gangnet & Blake 2003, "Poisson image editing": inside the hole the image has the
-Laplacian of what is pasted, on its border the known values.
+Laplacian of the generated image, on the hole's border the known values.
 """
 
 import jax
@@ -20,16 +20,16 @@ def poisson_blend(
 ) -> Float[Array, "*batch height width channels"]:
     """Blend generated images into the holes of known ones.
 
-    Every channel alone; the hole may have any shape, and where it touches the border
-    of the image nothing holds it there. Known pixels keep their very values. An image
-    of which nothing is known is the generated one.
+    Channels are blended separately. Holes may have any shape; at the border of the
+    image the boundary is free. Known pixels keep their values exactly. Where nothing is
+    known the result is the generated image.
 
     Args:
-        generated: what is pasted.
-        known: the images around the holes.
-        mask: 1 where a pixel is known.
-        tolerance: of the equation's residual, relative to its right-hand side.
-        iterations: of conjugate gradients, at most, in each round of refinement.
+        generated: Generated images.
+        known: Images around the holes.
+        mask: 1 where a pixel is known, 0 in holes.
+        tolerance: Tolerance of conjugate gradients, relative to the right-hand side.
+        iterations: Largest number of iterations in each round of refinement.
     """
     leading = generated.shape[:-3]
 
@@ -50,7 +50,7 @@ def _blend(
     tolerance: float,
     iterations: int,
 ) -> Float[Array, "height width channels"]:
-    """Find the harmonic correction that takes the step at the hole's border away."""
+    """Add the harmonic correction that removes the step at the hole's border."""
     hole = 1 - mask
     step = jnp.where(mask > 0, known - generated, 0)
 
@@ -74,7 +74,7 @@ def _blend(
 def laplacian(
     image: Float[Array, "height width channels"],
 ) -> Float[Array, "height width channels"]:
-    """Sum each pixel's differences from its four neighbours, where there are any."""
+    """Return each pixel's sum of differences from its neighbours, four at most."""
     down = image[1:] - image[:-1]
     right = image[:, 1:] - image[:, :-1]
     return (

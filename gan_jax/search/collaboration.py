@@ -1,4 +1,4 @@
-"""A generator and its critic that refine samples together, at any stage.
+"""Refinement of a generator's samples by its critic, at any stage.
 
 Liu, Kothari & Alahi 2019 (arXiv 1902.00633), and with known pixels Mortiniera 2020.
 """
@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.losses import inpainting
+from gan_jax.search.observation import Observation
 from gan_jax.search.refinement import (
-    Observation,
     Refined,
     Refinement,
     critic_cost,
@@ -30,9 +30,10 @@ class Stopping(NamedTuple):
     """When the refinement of an example ends, and which activation it keeps."""
 
     at_median: bool = True
-    """Whether it ends where the critic finds it as good as the median real image."""
+    """Whether it ends once its cost is no more than the median cost of real images."""
     drawn: bool = False
-    """Whether it ends after a number of steps that is drawn from 0 to the most."""
+    """Whether its number of steps is drawn, uniformly from 0 to `Collaboration.steps`.
+    """
     best: bool = True
     """Whether the best activation seen is kept, or the last one."""
 
@@ -42,13 +43,13 @@ STOPPINGS: Mapping[str, Stopping] = {
     "best": Stopping(at_median=False),
     "probabilistic": Stopping(at_median=False, drawn=True, best=False),
 }
-"""By name: the text of Liu 2019 and Mortiniera 2020; what the code of both does, all
-steps and the lowest cost of them (for the logistic forms the best score); and steps
-drawn by lot, which keeps more diversity."""
+"""Rules of stopping by name. `deterministic` follows the text of Liu 2019 and
+Mortiniera 2020; `best` follows the code of both, which makes all steps and keeps the
+lowest cost; `probabilistic` draws the number of steps, which keeps more diversity."""
 
 
 class Collaboration(NamedTuple):
-    """Which networks refine, and how; no arrays."""
+    """The networks that refine, and their settings; no arrays."""
 
     generator: nn.Module
     critic: nn.Module
@@ -56,58 +57,59 @@ class Collaboration(NamedTuple):
     """The stage of the generator whose input is refined: 0 is the latent, the number
     of stages the image itself."""
     score_loss: inpainting.ScoreLoss = inpainting.SCORE_LOSSES["nonsaturating"]
-    """What an image's critic score costs."""
+    """The loss of an image's critic score."""
     rate: float = 0.1
     momentum: float = 0.9
     steps: int = 50
-    """At most."""
+    """Largest number of steps."""
     stopping: Stopping = STOPPINGS["deterministic"]
     slots: int = 64
-    """Refined at once."""
+    """Number of examples refined at once."""
 
 
 def propose(
-    who: Collaboration,
+    how: Collaboration,
     generator: PyTree[Array],
     latents: PyTree[Array],
     condition: PyTree[Array] = None,
 ) -> Activations:
-    """Return what the first stages make of latents."""
-    activations: Any = who.generator.apply(
-        generator, latents, condition, stop=who.layer
+    """Return the activations of latents at the stage that is refined."""
+    activations: Any = how.generator.apply(
+        generator, latents, condition, stop=how.layer
     )
     return activations
 
 
 def paint(
-    who: Collaboration,
+    how: Collaboration,
     generator: PyTree[Array],
     activations: Activations,
-    problems: Observation,
+    known: Observation,
 ) -> Images:
-    """Return the images of activations, with the pixels that are known."""
-    images: Any = who.generator.apply(
-        generator, activations, problems.condition, start=who.layer
+    """Return the images of activations, with known pixels put over them."""
+    images: Any = how.generator.apply(
+        generator, activations, known.condition, start=how.layer
     )
-    return pasted(images, problems)
+    return pasted(images, known)
 
 
 def scores(
-    who: Collaboration,
+    how: Collaboration,
     critic: PyTree[Array],
     images: Images,
     condition: PyTree[Array] = None,
 ) -> Float[Array, " batch"]:
     """Return the critic's score of each image; a map counts by its mean."""
-    found: Any = who.critic.apply(critic, images, condition)
+    found: Any = how.critic.apply(critic, images, condition)
     return found.reshape(len(found), -1).mean(axis=1)
 
 
 class Standard(NamedTuple):
-    """What real images are to a critic: medians over them."""
+    """Medians over real images, by one critic."""
 
     score: Float[Array, ""]
     cost: Float[Array, ""]
+    """Of the score loss."""
 
 
 def standard(
@@ -116,8 +118,8 @@ def standard(
     """Return the median score of real images and their median cost.
 
     Args:
-        score_loss: what a score costs, beside the median score of real images.
-        real_scores: by the critic in use, since a critic's scores move as it learns.
+        score_loss: The loss of scores, given the median score of real images.
+        real_scores: Scores of real images by the critic in use: they move as it learns.
     """
     score = jnp.median(real_scores)
     costs = score_loss(real_scores, jnp.full_like(real_scores, score))
@@ -125,38 +127,38 @@ def standard(
 
 
 class Stops(NamedTuple):
-    """Where examples end."""
+    """Where the refinements of a batch end."""
 
     limits: Int[Array, " batch"]
-    """Steps at most."""
+    """Largest number of steps of each example."""
     threshold: Float[Array, ""]
-    """A cost that is good enough."""
+    """A cost at which an example is good enough."""
 
 
-def stops(who: Collaboration, key: PRNGKeyArray, count: int, real: Standard) -> Stops:
-    """Return where so many examples end.
+def stops(how: Collaboration, key: PRNGKeyArray, count: int, real: Standard) -> Stops:
+    """Return where the refinements of a batch end.
 
     Args:
-        who: how they are refined.
-        key: of the drawn numbers of steps.
-        count: of examples.
-        real: what real images are to the critic that refines.
+        how: Networks and settings of the refinement.
+        key: Random key of the drawn numbers of steps.
+        count: Number of examples.
+        real: Medians of real images, by the critic that refines.
     """
     limits = (
-        jax.random.randint(key, (count,), 0, who.steps + 1)
-        if who.stopping.drawn
-        else jnp.full(count, who.steps, jnp.int32)
+        jax.random.randint(key, (count,), 0, how.steps + 1)
+        if how.stopping.drawn
+        else jnp.full(count, how.steps, jnp.int32)
     )
-    threshold = real.cost if who.stopping.at_median else -jnp.inf
+    threshold = real.cost if how.stopping.at_median else -jnp.inf
     return Stops(limits, jnp.asarray(threshold, jnp.float32))
 
 
 def improve(
-    who: Collaboration,
+    how: Collaboration,
     generator: PyTree[Array],
     critic: PyTree[Array],
     activations: Activations,
-    problems: Observation,
+    known: Observation,
     stops: Stops,
     real_score: Float[Array, ""] | float,
 ) -> Refined:
@@ -165,54 +167,54 @@ def improve(
     An example's result does not depend on those beside it.
 
     Args:
-        who: how they are refined.
-        generator: its variables.
-        critic: its variables.
-        activations: the proposals.
-        problems: what is known of each.
-        stops: where each ends.
-        real_score: the median score of real images, by this critic.
+        how: Networks and settings of the refinement.
+        generator: Variables of the generator.
+        critic: Variables of the critic.
+        activations: The proposals, as `propose` returns them.
+        known: What is known of each example.
+        stops: Where each refinement ends.
+        real_score: The median score of real images, by this critic.
     """
-    how = _refinement(who, generator, critic, real_score)
-    return refine(how, activations, problems, *stops, who.slots)
+    refinement = _refinement(how, generator, critic, real_score)
+    return refine(refinement, activations, known, *stops, how.slots)
 
 
 def visits(
-    who: Collaboration,
+    how: Collaboration,
     generator: PyTree[Array],
     critic: PyTree[Array],
     activations: Activations,
-    problems: Observation,
+    known: Observation,
     stops: Stops,
     real_score: Float[Array, ""] | float,
 ) -> Float[Array, "visits batch height width channels"]:
-    """Return the images of proposals, and of what `improve` makes of them step by step.
+    """Return the images of proposals, then those after each step of `improve`.
 
     Takes what `improve` takes.
     """
-    how = _refinement(who, generator, critic, real_score)
-    found = visited(how, activations, problems, *stops, who.steps)
+    refinement = _refinement(how, generator, critic, real_score)
+    found = visited(refinement, activations, known, *stops, how.steps)
     images: Float[Array, "visits batch height width channels"]
-    images = jax.lax.map(lambda one: paint(who, generator, one, problems), found)
+    images = jax.lax.map(lambda one: paint(how, generator, one, known), found)
     return images
 
 
 def _refinement(
-    who: Collaboration,
+    how: Collaboration,
     generator: PyTree[Array],
     critic: PyTree[Array],
     real_score: Float[Array, ""] | float,
 ) -> Refinement:
-    """Return how activations at the stage descend what the critic says of images."""
+    """Return the descent of the critic's cost, with respect to activations."""
 
     def tail(activation: Array, condition: PyTree[Array]) -> Array:
-        return _of_one(who.generator, generator, activation, condition, start=who.layer)
+        return _of_one(how.generator, generator, activation, condition, start=how.layer)
 
     def score(image: Array, condition: PyTree[Array]) -> Array:
-        return _of_one(who.critic, critic, image, condition)
+        return _of_one(how.critic, critic, image, condition)
 
-    cost = critic_cost(tail, score, who.score_loss, real_score)
-    return Refinement(cost, who.rate, who.momentum, who.stopping.best)
+    cost = critic_cost(tail, score, how.score_loss, real_score)
+    return Refinement(cost, how.rate, how.momentum, how.stopping.best)
 
 
 def _of_one(
@@ -228,22 +230,22 @@ def _of_one(
     return outputs[0]
 
 
-def guarded(
+def trusted(
     refined: Refined,
     before: Float[Array, " batch"],
     after: Float[Array, " batch"],
     slack: float = 0.0,
 ) -> Bool[Array, " batch"]:
-    """Return which examples are to be kept as refined: all that is known agrees.
+    """Return whether each refined image is better than its proposal.
 
-    The critic must find the refined image likelier, and it must fit its known pixels no
-    worse than the proposal does. What is missing is never looked at.
+    Its cost must be lower, and its jump across the edges of holes no larger. The true
+    content of the holes is not needed.
 
     Args:
-        refined: what became of the proposals.
-        before: the jump across the edges of holes in the proposals
+        refined: The refined proposals.
+        before: The jump across the edges of holes in the proposals
             (`losses.inpainting.seam`); 0 where nothing is known.
-        after: the same in the refined.
-        slack: the part by which the jump may grow.
+        after: The same in the refined images.
+        slack: Relative increase of the jump that is accepted.
     """
     return (refined.cost < refined.proposed) & (after <= before * (1 + slack))

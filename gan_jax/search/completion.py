@@ -1,7 +1,8 @@
-"""What a latent search minimises to complete a measured image.
+"""Completions of a measured image: the loss of a latent, and a choice among several.
 
-Of a latent z: how far A(G(z)) is from what was measured, and how unlikely G(z) is. Yeh
-et al. 2017 (arXiv 1607.07539); Vitoria, Sintes & Ballester 2019 (arXiv 1812.01071).
+The loss of a latent z adds the difference of A(G(z)) from the measured values and the
+critic's score loss of G(z). Yeh et al. 2017 (arXiv 1607.07539); Vitoria, Sintes &
+Ballester 2019 (arXiv 1812.01071).
 """
 
 import functools
@@ -11,42 +12,33 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from gan_jax.losses import inpainting
 from gan_jax.search.latent import Latent, Loss, as_tree
+from gan_jax.search.observation import Observation
 
 Image = Float[Array, "height width channels"]
 Values = Float[Array, "rows columns parts"]
 
 
-class Observation(NamedTuple):
-    """What is known of one image, or of many along a leading axis."""
-
-    values: Float[Array, "*images rows columns parts"]
-    """Measured, in [-1, 1] but for noise."""
-    mask: Float[Array, "*images rows columns 1"]
-    """1 where a value was measured."""
-    weights: Float[Array, "*images rows columns 1"]
-    """Of the measured values in the loss, 0 elsewhere."""
-
-
 class Terms(NamedTuple):
-    """The weights and readings of the addends."""
+    """The weights of the terms, and how they are read."""
 
     context: float = 1.0
     """alpha, of the differences from measured values."""
     gradient: float = 0.0
     """beta, of the differences of neighbours' differences."""
     prior: float = 0.003
-    """eta, of how unlikely the image is."""
+    """eta, of the critic's score loss."""
     score_loss: inpainting.ScoreLoss = inpainting.SCORE_LOSSES["saturating"]
-    """What the critic score of an image costs."""
+    """The loss of an image's critic score."""
     composite: bool = False
     """Whether the image that is scored has the known pixels instead of generated."""
     mean: bool = False
-    """Whether the whole is divided by the number of measured values: another unit for
+    """Whether the sum is divided by the number of measured values: another unit for
     rates of plain gradient descent, the same minimum."""
     real_score: float = math.nan
     """The median score of real images. Only the score loss of a paired objective reads
@@ -69,17 +61,21 @@ def completion_loss(
     measure: Callable[[Image], Values],
     terms: Terms,
 ) -> Loss:
-    """Return the loss of one image, as `latent.minimise` takes it with a `Observation`.
+    """Return the loss of one image, as `latent.minimise` takes it.
 
-    Its residual is the mean absolute difference from the measured values.
+    The problem of an image is its `Observation`; the residual is the mean absolute
+    difference from the measured values.
 
     Args:
-        generate: the prior's generator, for one latent; with its parameters a
+        generate: The prior's generator, for one latent; with its parameters a
             `jax.tree_util.Partial`.
-        score: its critic, for one image; a `Partial` likewise. A map of scores counts
+        score: Its critic, for one image; a `Partial` likewise. A map of scores counts
             by its mean.
-        measure: what is known of how images are measured; for inpainting, nothing.
-        terms: what is added up.
+        measure: The known part of the degradation; for inpainting, the identity.
+        terms: The terms of the sum.
+
+    Raises:
+        ValueError: on use, if an observation lacks values, mask or weights.
     """
     loss = functools.partial(_loss, measure, terms)
     return Partial(loss, as_tree(generate), as_tree(score))
@@ -91,22 +87,54 @@ def _loss(
     generate: Callable[[Latent], Image],
     score: Callable[[Image], Float[Array, "..."]],
     latent: Latent,
-    problem: Observation,
+    known: Observation,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    values, mask, weights, _ = known
+    if values is None or mask is None or weights is None:
+        raise ValueError("a completion needs measured values, their mask and weights")
     image = generate(latent)
     measured = measure(image)
-    known = problem.values, problem.mask, problem.weights
     total = jnp.zeros(())
     if terms.context:
-        total += terms.context * inpainting.context_loss(measured, *known)
+        total += terms.context * inpainting.context_loss(
+            measured, values, mask, weights
+        )
     if terms.gradient:
-        total += terms.gradient * inpainting.gradient_loss(measured, *known)
+        total += terms.gradient * inpainting.gradient_loss(
+            measured, values, mask, weights
+        )
     if terms.prior:
         if terms.composite:
-            image = inpainting.composite(image, problem.values, problem.mask)
+            image = inpainting.composite(image, values, mask)
         total += terms.prior * inpainting.score_cost(
             terms.score_loss, score(image), terms.real_score
         )
     if terms.mean:
-        total /= jnp.maximum(problem.mask.sum() * measured.shape[-1], 1)
-    return total, inpainting.residual(measured, *known[:2])
+        total /= jnp.maximum(mask.sum() * measured.shape[-1], 1)
+    return total, inpainting.residual(measured, values, mask)
+
+
+def diverse(
+    completions: Float[np.ndarray, "restarts height width channels"],
+    loss: Float[np.ndarray, " restarts"],
+    count: int,
+) -> Int[np.ndarray, " count"]:
+    """Return the indices of completions of one image that differ from each other.
+
+    The first is the one of the smallest loss; each further one is the farthest from
+    the nearest of those chosen before, in mean squared difference.
+
+    Raises:
+        ValueError: there are fewer than `count`.
+    """
+    if not 0 < count <= len(completions):
+        raise ValueError(f"{count} of {len(completions)} completions")
+    flat = completions.reshape(len(completions), -1).astype(np.float64)
+    chosen = [int(loss.argmin())]
+    nearest = np.full(len(flat), np.inf)
+    for _ in range(count - 1):
+        distances = np.square(flat - flat[chosen[-1]]).mean(axis=1)
+        nearest = np.minimum(nearest, distances)
+        nearest[chosen] = -1.0
+        chosen.append(int(nearest.argmax()))
+    return np.array(chosen)

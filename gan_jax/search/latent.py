@@ -6,7 +6,7 @@ uneven difficulty costs the mean number of iterations and not the largest.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from gan_jax.search.slots import replaced
+from gan_jax.search.queue import Queue, replaced
 
 Latent = Float[Array, "latent"]
 Loss = Callable[[Latent, PyTree[Array]], tuple[Float[Array, ""], Float[Array, ""]]]
@@ -32,38 +32,19 @@ class Search(NamedTuple):
     loss: Loss
     optimizer: optax.GradientTransformation
     project: Callable[[Latent], Latent] = lambda latent: latent
-    """Back onto the support of the prior, after every update."""
+    """Projection onto the support of the latent distribution, after every update."""
     iterations: int = 1000
-    """At most; every search of an image from one start makes so many."""
+    """Largest number of iterations from one start."""
     patience: int = 0
     """Iterations without progress after which a search ends; 0 = it never does."""
     progress: float = 1e-3
-    """The part by which a loss must fall below the last mark to be progress."""
+    """Relative decrease of the loss that counts as progress."""
     tolerance: float = 0.0
-    """A search ends where the residual is no larger: known values are met."""
-
-
-class Found(NamedTuple):
-    """What a search came to, for every image; of R restarts the best one by loss."""
-
-    latent: Float[np.ndarray, "images latent"]
-    """The best of all that were visited, not the last."""
-    loss: Float[np.ndarray, " images"]
-    """Infinite where no loss was finite."""
-    residual: Float[np.ndarray, " images"]
-    """At `latent`."""
-    best_step: Int[np.ndarray, " images"]
-    """When it was visited."""
-    restart: Int[np.ndarray, " images"]
-    """The restart that found it."""
-    history: Float[np.ndarray, "images iterations"]
-    """Losses of the restart chosen; NaN after its end."""
-    restarts: "Restarts"
-    """All of them."""
+    """A search ends once its residual is no larger; 0 = it never does."""
 
 
 class Restarts(NamedTuple):
-    """What every restart came to."""
+    """What every restart of every image has found."""
 
     latent: Float[np.ndarray, "images restarts latent"]
     loss: Float[np.ndarray, "images restarts"]
@@ -72,8 +53,26 @@ class Restarts(NamedTuple):
     """Iterations made."""
 
 
-class Slot(NamedTuple):
-    """One search under way."""
+class Found(NamedTuple):
+    """What a search has found for every image: the restart of the smallest loss."""
+
+    latent: Float[np.ndarray, "images latent"]
+    """The best of all that were visited, not the last."""
+    loss: Float[np.ndarray, " images"]
+    """Infinite where no loss was finite."""
+    residual: Float[np.ndarray, " images"]
+    """At `latent`."""
+    best_step: Int[np.ndarray, " images"]
+    """Iteration at which `latent` was visited."""
+    restart: Int[np.ndarray, " images"]
+    """The restart that found it."""
+    history: Float[np.ndarray, "images iterations"]
+    """Losses of that restart; NaN after its end."""
+    restarts: Restarts
+
+
+class State(NamedTuple):
+    """The state of one search, from one start."""
 
     latent: Latent
     optimizer: PyTree[Array]
@@ -88,11 +87,11 @@ class Slot(NamedTuple):
     history: Float[Array, "iterations"]
 
 
-def begin(search: Search, start: Latent) -> Slot:
-    """Start a search, with an optimiser of its own."""
+def begin(search: Search, start: Latent) -> State:
+    """Return the state in which a search from a start begins."""
     latent = search.project(start)
     infinite, zero = jnp.float32(jnp.inf), jnp.int32(0)
-    return Slot(
+    return State(
         latent=latent,
         optimizer=search.optimizer.init(latent),
         step=zero,
@@ -106,56 +105,61 @@ def begin(search: Search, start: Latent) -> Slot:
     )
 
 
-def ended(search: Search, slot: Slot) -> Bool[Array, "*slots"]:
+def has_ended(search: Search, state: State) -> Bool[Array, "*slots"]:
     """Return whether a search is at its end: iterations, patience or tolerance."""
-    over = slot.step >= search.iterations
+    over = state.step >= search.iterations
     if search.tolerance:
-        over |= slot.best_residual <= search.tolerance
+        over |= state.best_residual <= search.tolerance
     if search.patience:
-        over |= slot.step - slot.mark_step >= search.patience
+        over |= state.step - state.mark_step >= search.patience
     return over
 
 
-def iterate(search: Search, loss_of: Loss, slot: Slot, problem: PyTree[Array]) -> Slot:
-    """Measure the latent, keep it if it is the best yet, and move it once."""
+def iterate(
+    search: Search, loss_of: Loss, state: State, problem: PyTree[Array]
+) -> State:
+    """Evaluate the latent, keep it if it is the best so far, and update it once.
+
+    A search that has ended stays as it is.
+    """
     (loss, residual), gradient = jax.value_and_grad(loss_of, has_aux=True)(
-        slot.latent, problem
+        state.latent, problem
     )
-    better = loss < slot.best_loss  # never where it is NaN
-    further = loss < slot.mark - search.progress * jnp.abs(slot.mark)
+    better = loss < state.best_loss  # never where it is NaN
+    further = loss < state.mark - search.progress * jnp.abs(state.mark)
     # Nothing is a part of infinity: the first finite loss is progress.
-    further |= jnp.isinf(slot.mark) & jnp.isfinite(loss)
+    further |= jnp.isinf(state.mark) & jnp.isfinite(loss)
     # Some optimisers, such as L-BFGS, measure the loss elsewhere on their own.
     updates, optimizer = optax.with_extra_args_support(search.optimizer).update(
         gradient,
-        slot.optimizer,
-        slot.latent,
+        state.optimizer,
+        state.latent,
         value=loss,
         grad=gradient,
         value_fn=lambda latent: loss_of(latent, problem)[0],
     )
-    moved: Any = optax.apply_updates(slot.latent, updates)
-    after = Slot(
+    moved: Any = optax.apply_updates(state.latent, updates)
+    after = State(
         latent=search.project(moved),
         optimizer=optimizer,
-        step=slot.step + 1,
-        best_latent=jnp.where(better, slot.latent, slot.best_latent),
-        best_loss=jnp.where(better, loss, slot.best_loss),
-        best_residual=jnp.where(better, residual, slot.best_residual),
-        best_step=jnp.where(better, slot.step, slot.best_step),
-        mark=jnp.where(further, loss, slot.mark),
-        mark_step=jnp.where(further, slot.step, slot.mark_step),
-        history=slot.history.at[slot.step].set(loss, mode="drop"),
+        step=state.step + 1,
+        best_latent=jnp.where(better, state.latent, state.best_latent),
+        best_loss=jnp.where(better, loss, state.best_loss),
+        best_residual=jnp.where(better, residual, state.best_residual),
+        best_step=jnp.where(better, state.step, state.best_step),
+        mark=jnp.where(further, loss, state.mark),
+        mark_step=jnp.where(further, state.step, state.mark_step),
+        history=state.history.at[state.step].set(loss, mode="drop"),
     )
-    over = ended(search, slot)
-    return jax.tree.map(lambda old, new: jnp.where(over, old, new), slot, after)
+    over = has_ended(search, state)
+    return jax.tree.map(lambda old, new: jnp.where(over, old, new), state, after)
 
 
-def make_turn(search: Search, length: int) -> Callable[..., tuple[Slot, Array]]:
-    """Make a turn: new searches enter their slots, then all make `length` iterations.
+def make_turn(search: Search, length: int) -> Callable[..., tuple[State, Array]]:
+    """Return a turn: new searches enter their slots, then all make `length` iterations.
 
     Returns:
-        `turn(loss, slots, starts, problems, jobs, fresh) -> (slots, over)`, pure and
+        `turn(loss, states, starts, problems, jobs, fresh) -> (states, over)`, pure and
         compilable. `loss` is a pytree; `starts` are those of all jobs, `problems` of
         all images, restart by restart; `jobs` tells which job each slot is at, `fresh`
         whether it begins.
@@ -163,20 +167,22 @@ def make_turn(search: Search, length: int) -> Callable[..., tuple[Slot, Array]]:
 
     def turn(
         loss: Loss,
-        slots: Slot,
+        states: State,
         starts: Float[Array, "jobs latent"],
         problems: PyTree[Array],
         jobs: Int[Array, " slots"],
         fresh: Bool[Array, " slots"],
-    ) -> tuple[Slot, Bool[Array, " slots"]]:
+    ) -> tuple[State, Bool[Array, " slots"]]:
         images = len(jax.tree.leaves(problems)[0])
         own = jax.tree.map(lambda leaf: leaf[jobs % images], problems)
         begun = jax.vmap(lambda start: begin(search, start))(starts[jobs])
 
-        slots = jax.tree.map(functools.partial(replaced, fresh), slots, begun)
-        step = jax.vmap(lambda slot, problem: iterate(search, loss, slot, problem))
-        slots = jax.lax.fori_loop(0, length, lambda _, slots: step(slots, own), slots)
-        return slots, ended(search, slots)
+        states = jax.tree.map(functools.partial(replaced, fresh), states, begun)
+        step = jax.vmap(lambda state, problem: iterate(search, loss, state, problem))
+        states = jax.lax.fori_loop(
+            0, length, lambda _, states: step(states, own), states
+        )
+        return states, has_ended(search, states)
 
     return turn
 
@@ -187,22 +193,28 @@ class Turns(NamedTuple):
     search: Search
     length: int
     """Iterations of a turn, between looks at what has ended."""
-    turn: Callable[..., tuple[Slot, Array]]
-    """As `make_turn` has it, of the search's loss."""
+    turn: Callable[..., tuple[State, Array]]
+    """As `make_turn` returns it, with the search's loss."""
 
 
 def compile_turns(
     search: Search, length: int = 50, compiled: Callable[..., Any] = jax.jit
 ) -> Turns:
-    """Return a search that is compiled once for many calls.
+    """Return a search that is compiled once for many calls of `run`.
 
     Args:
-        search: what is minimised, and how.
-        length: iterations of a turn.
-        compiled: compiles a function, as `jax.jit` does.
+        search: How latents are searched.
+        length: Iterations of a turn. Searches end at multiples of it, so it should
+            divide `search.iterations`.
+        compiled: The compiler of a function, as `jax.jit` is one.
     """
     turn = compiled(make_turn(search, length))
     return Turns(search, length, functools.partial(turn, as_tree(search.loss)))
+
+
+def as_tree(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function as a pytree: of the arrays of a `Partial`, or without any."""
+    return function if isinstance(function, Partial) else Partial(function)
 
 
 def minimise(
@@ -216,35 +228,11 @@ def minimise(
 ) -> Found:
     """Search a latent for every image from every start.
 
-    With the same number of slots an image's result is the same, bit for bit, whichever
-    images are searched beside it and in whatever order.
-
-    Args:
-        search: what is minimised, and how.
-        starts: one latent for each restart and image.
-        problems: what is known of each image: arrays with a leading axis of images.
-        slots: how many searches run at once.
-        length: iterations between looks at what has ended; searches end at multiples
-            of it, so it should divide `iterations`.
-        compiled: compiles a function, as `jax.jit` does.
-        advanced: called at every look with the number of searches that have ended.
-
-    Raises:
-        ValueError: no images, no restarts, or less than one slot or iteration.
+    Takes what `compile_turns` and `run` take. Many calls are faster with these two,
+    which compile once.
     """
     turns = compile_turns(search, length, compiled)
     return run(turns, starts, problems, slots, advanced)
-
-
-def prepare(
-    search: Search, length: int = 50, compiled: Callable[..., Any] = jax.jit
-) -> Callable[..., Found]:
-    """Return a search that is compiled once for many calls; otherwise as `minimise`.
-
-    Returns:
-        `run(starts, problems, slots, advanced)`.
-    """
-    return functools.partial(run, compile_turns(search, length, compiled))
 
 
 def run(
@@ -254,7 +242,22 @@ def run(
     slots: int = 64,
     advanced: Callable[[int], None] = lambda count: None,
 ) -> Found:
-    """Search a latent for every image from every start; otherwise as `minimise`."""
+    """Search a latent for every image from every start.
+
+    With the same number of slots an image's result is the same, bit for bit, whichever
+    images are searched beside it and in whatever order.
+
+    Args:
+        turns: The compiled search.
+        starts: One latent for each restart and image.
+        problems: What is known of each image: arrays with a leading axis of images.
+        slots: Number of searches that run at once.
+        advanced: Called after every turn with the number of searches that have ended
+            so far.
+
+    Raises:
+        ValueError: no images, no restarts, or less than one slot or iteration.
+    """
     search = turns.search
     restarts, images, size = starts.shape
     if min(restarts, images, slots, turns.length, search.iterations) < 1:
@@ -264,97 +267,88 @@ def run(
         )
     flat = jnp.asarray(starts).reshape(restarts * images, size)
     state = empty_slots(search, flat, slots)
-    ends = Ends(len(flat), size, search.iterations)
-    waiting = iter(range(len(flat)))
-    jobs = np.zeros(slots, np.int32)
-    busy = np.zeros(slots, bool)
+    results = Results(len(flat), size, search.iterations)
+    queue = Queue(slots, range(len(flat)))
+    jobs, done = np.zeros(slots, np.int32), 0
     while True:
         fresh = np.zeros(slots, bool)
-        for slot, job in zip(np.flatnonzero(~busy), waiting, strict=False):
+        for slot, job in queue.enter().items():
             jobs[slot], fresh[slot] = job, True
-        busy |= fresh
-        if not busy.any():
-            return ends.gather(restarts)
+        if not queue.is_busy:
+            return results.gather(restarts)
         state, over = turns.turn(state, flat, problems, jobs, fresh)
-        leaving = np.flatnonzero(busy & np.asarray(over))
-        if len(leaving):
-            ends.take(jobs[leaving], leaving, state)
-            busy[leaving] = False
-        advanced(len(leaving))
+        ended = queue.leave(over)
+        results.take(ended.values(), ended.keys(), state)
+        advanced(done := done + len(ended))
 
 
 def empty_slots(
     search: Search, starts: Float[Array, "jobs latent"], slots: int
-) -> Slot:
-    """Return places for searches; what is in them does not count."""
+) -> State:
+    """Return the states of slots in which nothing runs yet."""
     return jax.vmap(functools.partial(begin, search))(starts[jnp.zeros(slots, int)])
 
 
-def as_tree(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function a pytree, of the arrays it is a `Partial` of, if it is one."""
-    return function if isinstance(function, Partial) else Partial(function)
-
-
-class Ends:
-    """What searches came to, as they end."""
+class Results:
+    """The results of searches, collected as the searches end."""
 
     def __init__(self, jobs: int, size: int, iterations: int):
         """Make room.
 
         Args:
-            jobs: searches, all restarts of all images.
-            size: of a latent.
-            iterations: at most.
+            jobs: Number of searches: all restarts of all images.
+            size: Size of a latent.
+            iterations: Largest number of iterations.
         """
-        self._latent = np.zeros((jobs, size), np.float32)
-        self._loss, self._residual = np.zeros((2, jobs), np.float32)
-        self._best_step, self._steps = np.zeros((2, jobs), np.int32)
-        self._history = np.zeros((jobs, iterations), np.float32)
+        self._kept = {
+            "best_latent": np.zeros((jobs, size), np.float32),
+            "best_loss": np.zeros(jobs, np.float32),
+            "best_residual": np.zeros(jobs, np.float32),
+            "best_step": np.zeros(jobs, np.int32),
+            "step": np.zeros(jobs, np.int32),
+            "history": np.zeros((jobs, iterations), np.float32),
+        }
 
-    def take(self, jobs: np.ndarray, slots: np.ndarray, state: Slot) -> None:
-        """Copy searches out of their slots.
+    def take(self, jobs: Collection[int], slots: Collection[int], state: State) -> None:
+        """Copy the results of searches that have ended out of their slots.
 
         Args:
-            jobs: which searches.
-            slots: where they are.
-            state: of all slots.
+            jobs: The searches.
+            slots: The slot of each.
+            state: The states of all slots.
         """
-        for kept, leaf in (
-            (self._latent, state.best_latent),
-            (self._loss, state.best_loss),
-            (self._residual, state.best_residual),
-            (self._best_step, state.best_step),
-            (self._steps, state.step),
-            (self._history, state.history),
-        ):
+        if not jobs:
+            return
+        to, at = list(jobs), list(slots)
+        for name, kept in self._kept.items():
             # Copied whole: a gather would be compiled anew for every number of slots.
-            kept[jobs] = np.asarray(leaf)[slots]
+            kept[to] = np.asarray(getattr(state, name))[at]
 
     def gather(self, restarts: int) -> Found:
-        """Choose each image's best restart, once all have ended.
+        """Choose each image's best restart, once all searches have ended.
 
         Args:
-            restarts: of each image; the jobs are those of the first restart of all
-                images, then those of the second, and so on.
+            restarts: Number of restarts of each image; the jobs are those of the first
+                restart of all images, then those of the second, and so on.
         """
-
-        def by_image(leaf: np.ndarray) -> np.ndarray:
-            return leaf.reshape(restarts, -1, *leaf.shape[1:]).swapaxes(0, 1)
-
-        loss = by_image(self._loss)
-        chosen = loss.argmin(axis=1)
-
-        def best(leaf: np.ndarray) -> np.ndarray:
-            return by_image(leaf)[np.arange(len(chosen)), chosen]
-
+        every = {
+            name: kept.reshape(restarts, -1, *kept.shape[1:]).swapaxes(0, 1)
+            for name, kept in self._kept.items()
+        }
+        chosen = every["best_loss"].argmin(axis=1)
+        images = np.arange(len(chosen))
+        best = {name: leaf[images, chosen] for name, leaf in every.items()}
         return Found(
-            latent=best(self._latent),
-            loss=best(self._loss),
-            residual=best(self._residual),
-            best_step=best(self._best_step),
+            latent=best["best_latent"],
+            loss=best["best_loss"],
+            residual=best["best_residual"],
+            best_step=best["best_step"],
             restart=chosen,
-            history=best(self._history),
+            history=best["history"],
             restarts=Restarts(
-                *map(by_image, (self._latent, self._loss, self._residual, self._steps))
+                every["best_latent"],
+                every["best_loss"],
+                every["best_residual"],
+                every["step"],
             ),
         )

@@ -1,7 +1,8 @@
-"""Descent for latents: few numbers, a steep valley, many cheap gradients.
+"""A natural gradient for latents: few numbers, a steep valley, many cheap gradients.
 
-Images answer to some directions of a latent a thousand times as strongly as to others.
-Rates for each coordinate, as Adam has, cannot tell: the directions are not the axes.
+Images change a thousand times as much along some directions of a latent as along
+others. Rates for each coordinate, as Adam has them, do not help: these directions are
+not the axes.
 """
 
 from typing import Any, NamedTuple
@@ -14,10 +15,10 @@ Latent = Float[Array, "latent"]
 
 
 class Whitening(NamedTuple):
-    """What `natural_gradient` carries from step to step."""
+    """The state of `natural_gradient`."""
 
     inverse: Float[Array, "latent latent"]
-    """Of the running second moment of gradients' directions, damped."""
+    """Inverse of the running second moment of gradients' directions, damped."""
     mean: Latent
     """Running mean of the directions."""
     step: Int[Array, ""]
@@ -29,20 +30,20 @@ def natural_gradient(
     decay: float = 0.99,
     damping: float = 1e-3,
 ) -> optax.GradientTransformation:
-    """Descend along gradients whitened by their second moments, as a full matrix.
+    """Return an optimiser that whitens gradients by their second moments, as a matrix.
 
     The matrix E[g g'] of gradients g stands for the curvature, as in Amari 1998,
-    "Natural gradient works efficiently in learning"; its inverse is kept up by rank-one
-    updates, as in the online Newton step of Hazan, Agarwal & Kale 2007, "Logarithmic
-    regret algorithms for online convex optimization". Gradients count by their
-    direction alone, so the unit of the loss does not matter, and a step is as long as
-    the rate says: let the rate fall to 0.
+    "Natural gradient works efficiently in learning". Its inverse is updated by rank
+    one, as in the online Newton step of Hazan, Agarwal & Kale 2007, "Logarithmic regret
+    algorithms for online convex optimization". Only the directions of gradients are
+    used, so the unit of the loss does not matter. The rate alone sets the length of a
+    step: use a schedule that falls to 0.
 
     Args:
-        learning_rate: root mean square of a step's coordinates.
-        momentum: of the directions.
-        decay: of the second moment.
-        damping: the second moment to begin with, and the least one on the average.
+        learning_rate: Root mean square of a step's coordinates.
+        momentum: Decay of the mean of directions, in [0, 1).
+        decay: Decay of the second moment, in (0, 1).
+        damping: Initial second moment, and lower bound of its mean eigenvalue.
     """
 
     def init(latent: Latent) -> Whitening:

@@ -1,4 +1,4 @@
-"""Searches watched on their way: where their latents were after some iterations."""
+"""The latents of searches after some of their iterations."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,24 +14,24 @@ Watched = Int[np.ndarray, " watched"]
 
 
 class Trace(NamedTuple):
-    """Where the latents of some images were, each from one start."""
+    """The latents of some searches on their way, each from one start."""
 
     steps: Int[np.ndarray, " marks"]
-    """Iterations made: 0 first, last as many as the longest of the searches made."""
+    """Iterations made: 0 first; last those of the longest search."""
     latent: Float[np.ndarray, "watched marks latent"]
-    """After so many; where a search had ended, its last."""
+    """The latents after so many iterations; after a search's end, its last latent."""
     ends: Watched
     """Iterations that each search made."""
 
 
 def marks(iterations: int, length: int) -> list[int]:
-    """Return the iterations after which a search is looked at, the last not among them.
+    """Return the iterations after which latents are kept, without the last one.
 
     They are 0, 10, 30, 100, 300, 1000 and so on, rounded up to ends of turns.
 
     Args:
-        iterations: of the search, at most.
-        length: of a turn.
+        iterations: Largest number of iterations of the search.
+        length: Iterations of a turn.
     """
     wanted = (
         digit * 10**power
@@ -51,19 +51,19 @@ def trace(
     slots: int = 64,
     turned: Callable[[int], None] = lambda step: None,
 ) -> Trace:
-    """Make some searches of `latent.run` once more, and return where they were.
+    """Repeat some searches of `latent.run`, and return their latents on the way.
 
     They take the same course, bit for bit: the program is that of `run`, on arguments
     of the same shapes, and a search does not see its neighbours.
 
     Args:
-        turns: the search.
-        starts: of `run`.
-        problems: of `run`.
-        images: which are watched.
-        restarts: from which of its starts each of them is.
-        slots: of `run`.
-        turned: called after every turn with the number of iterations made.
+        turns: The compiled search.
+        starts: The starts given to `run`.
+        problems: The problems given to `run`.
+        images: Indices of the images whose searches are repeated.
+        restarts: For each of these images, the restart that is repeated.
+        slots: The slots given to `run`.
+        turned: Called after every turn with the number of iterations made.
 
     Raises:
         ValueError: no images.
@@ -96,7 +96,7 @@ def _watched(
     slots: int,
     turned: Callable[[int], None],
 ) -> tuple[Float[np.ndarray, "watched looks latent"], Watched]:
-    """Return the latents of at most `slots` searches at every look, and at the end."""
+    """Return the latents of at most `slots` searches at every mark, and at the end."""
     count = len(jobs)
     padded = np.zeros(slots, np.int32)
     padded[:count] = jobs

@@ -20,7 +20,7 @@ from gan_jax.search.collaboration import (
     standard,
     stops,
 )
-from gan_jax.search.refinement import Observation
+from gan_jax.search.observation import Observation
 from gan_jax.training.method import Example, Method
 from gan_jax.training.state import Player, Variables
 from gan_jax.training.updates import Log, critic_update

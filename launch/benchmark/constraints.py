@@ -31,9 +31,10 @@ from gan_jax.networks.compilation import compiled
 from gan_jax.report.measures import measures
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import Prior, open_prior
-from gan_jax.search.completion import Observation, Terms, completion_loss, for_one
-from gan_jax.search.latent import Search, prepare
+from gan_jax.search.completion import Terms, completion_loss, for_one
+from gan_jax.search.latent import Search, compile_turns, run
 from gan_jax.search.natural_gradient import natural_gradient
+from gan_jax.search.observation import Observation
 from gan_jax.tasks.plates.constraints import constraint_grid
 from gan_jax.tasks.task import Asked, Samples
 from launch.benchmark.timing import line
@@ -144,7 +145,7 @@ def searching(
         patience=50,
         progress=0.01,
     )
-    run = prepare(search, 25, compiled)
+    turns = compile_turns(search, 25, compiled)
     count = len(values)
     drawn = method.latent(jax.random.key(_KEY + 2), restarts * count)
     starts = jnp.clip(drawn, -1.0, 1.0).reshape(restarts, count, -1)
@@ -155,7 +156,7 @@ def searching(
         return images
 
     def searched() -> Samples:
-        found = run(starts, problems, min(slots, restarts * count))
+        found = run(turns, starts, problems, min(slots, restarts * count))
         return np.asarray(paint(networks.generator, found.latent))
 
     return searched

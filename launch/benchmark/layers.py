@@ -21,7 +21,7 @@ from gan_jax.apps.train.evaluation import Evaluation
 from gan_jax.apps.train.setup import prepare
 from gan_jax.config import defaults as configs
 from gan_jax.runs.prior import open_prior
-from gan_jax.search.refinement import Observation
+from gan_jax.search.observation import Observation
 from launch.benchmark.timing import line
 
 
@@ -41,9 +41,8 @@ def main() -> None:
     this = prepare(prior.config, prior.workdir)
     evaluation = Evaluation(this)
     latents = np.asarray(prior.method.latent(jax.random.key(1), options.count))
-    problems = Observation(
-        this.task.ask(this.parts["test"], jax.random.key(2), options.count).condition
-    )
+    asked = this.task.ask(this.parts["test"], jax.random.key(2), options.count)
+    problems = Observation(condition=asked.condition)
     critic = prior.networks.critic
     rows: list[dict[str, object]] = []
     for layer in range(len(prior.method.generator.stages) + 1):

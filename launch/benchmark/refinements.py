@@ -35,7 +35,8 @@ from gan_jax.search.collaboration import (
     standard,
     stops,
 )
-from gan_jax.search.refinement import Observation, Refined
+from gan_jax.search.observation import Observation
+from gan_jax.search.refinement import Refined
 from gan_jax.training.method import Example, Method
 from gan_jax.training.shaping import Lesson, shape
 from gan_jax.training.state import Player, Variables

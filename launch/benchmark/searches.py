@@ -35,9 +35,17 @@ from gan_jax.data.holes import centre
 from gan_jax.losses.inpainting import near_weights
 from gan_jax.networks.compilation import compiled
 from gan_jax.runs.prior import Prior, open_prior
-from gan_jax.search.completion import Observation, Terms, completion_loss, for_one
-from gan_jax.search.latent import Search, as_tree, begin, make_turn, prepare
+from gan_jax.search.completion import Terms, completion_loss, for_one
+from gan_jax.search.latent import (
+    Search,
+    as_tree,
+    begin,
+    compile_turns,
+    make_turn,
+    run,
+)
 from gan_jax.search.natural_gradient import natural_gradient
+from gan_jax.search.observation import Observation
 from launch.benchmark.timing import import_peers, line, time_in_turns
 
 ROWS = {
@@ -128,17 +136,17 @@ def time_search(
         _part(starts, problems, slice(image, image + 1)) for image in range(looped)
     ]
     with_adam, alone, with_natural = (
-        prepare(which, iterations, compiled) for which in (adam, adam, natural)
+        compile_turns(which, iterations, compiled) for which in (adam, adam, natural)
     )
     calls: dict[str, Callable[[], object]] = {
-        "ours": lambda: with_adam(starts, problems, slots),
-        "loop": lambda: [alone(*image, 1) for image in one_by_one],
-        "natural": lambda: with_natural(starts, problems, slots),
+        "ours": lambda: run(with_adam, starts, problems, slots),
+        "loop": lambda: [run(alone, *image, 1) for image in one_by_one],
+        "natural": lambda: run(with_natural, starts, problems, slots),
     }
     done = {"ours": slots, "loop": looped, "natural": slots, "torch": slots}
     if peers is not None:
         calls["torch"] = peers.make_search(
-            config, *map(np.asarray, problems), RATE, PRIOR, iterations
+            config, *map(np.asarray, problems[:3]), RATE, PRIOR, iterations
         )
     times = time_in_turns(calls, repeats)
     rates = {
@@ -207,18 +215,18 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
         patience=25,
         progress=0.01,
     )
-    run = prepare(search, 25, compiled)
+    turns = compile_turns(search, 25, compiled)
     latent = method.latent(jax.random.key(0), len(given))
     starts = jnp.clip(latent, -1.0, 1.0)[None]
     parts = [slice(first, first + slots) for first in range(0, len(given), slots)]
-    run(starts, problems, slots)  # compiled for both numbers of images
-    run(*_part(starts, problems, parts[0]), slots)
+    run(turns, starts, problems, slots)  # compiled for both numbers of images
+    run(turns, *_part(starts, problems, parts[0]), slots)
 
     began = time.perf_counter()
-    queued = run(starts, problems, slots)
+    queued = run(turns, starts, problems, slots)
     seconds = time.perf_counter() - began
     began = time.perf_counter()
-    whole = [run(*_part(starts, problems, at), slots) for at in parts]
+    whole = [run(turns, *_part(starts, problems, at), slots) for at in parts]
     in_batches = time.perf_counter() - began
     steps = queued.restarts.steps
     residual = np.concatenate([found.residual for found in whole])

@@ -1,7 +1,7 @@
-"""Who does the work of a batch job: here the threads of this process.
+"""The engine of a batch job that works in threads of this process.
 
-Several blocks are under way at once, so that a search that is kept full
-always has images waiting.
+Several blocks are under way at once, so that images always wait for free slots of the
+search.
 """
 
 import contextlib
@@ -21,20 +21,24 @@ TICK = 0.2  # seconds between looks at the signals
 
 
 class Engine(NamedTuple):
-    """Who does the work."""
+    """What does the work of a batch job: threads, or actors of Ray."""
 
     work: Work
-    """What the rows will have, and of which run."""
+    """The trained run and the columns of the rows."""
     description: Mapping[str, Any]
-    """For the summary."""
+    """Name and resources, for the summary."""
     rows: Callable[[Iterator[Sequence[Path]]], Generator[Sequence[Row], None, None]]
-    """`rows(blocks)`: the rows of each block once it is done, in any order; often none,
-    so that the caller can look at what else there is."""
+    """`rows(blocks)` yields the rows of each block once it is done, in any order. It
+    yields no rows from time to time, so that the caller can obey signals."""
 
 
 @contextlib.contextmanager
 def local(config: ConfigDict, out: Path) -> Iterator[Engine]:
-    """Work in threads of this process.
+    """Start an engine of threads of this process.
+
+    Args:
+        config: Config of the job.
+        out: Folder of the results.
 
     Raises:
         InputError: as `open_work`.

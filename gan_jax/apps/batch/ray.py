@@ -1,8 +1,8 @@
-"""A batch job's work by actors of Ray: on this machine, or on all of a cluster.
+"""The engine of a batch job that works in actors of Ray, on one machine or a cluster.
 
-Ray Data reads the files and hands their contents to the actors, several blocks at once
-to each; what an actor or a machine had under way when it died is done again by another.
-Images are written by the actors: machines of a cluster share the folders.
+Ray Data reads the files and passes their contents to the actors, several blocks at once
+to each. If an actor or a machine dies, another repeats its blocks. Actors write the
+images, so the machines of a cluster must share the folders.
 """
 
 import contextlib
@@ -38,15 +38,15 @@ _PASSED_ON = ("JAX_", "XLA_", "GAN_JAX_", "TFDS_")  # of the driver's environmen
 
 
 class Actor:
-    """Holds the compiled work, for blocks from several threads at once."""
+    """An actor with the compiled work; it takes blocks from several threads at once."""
 
     def __init__(self, folder: str, config: ConfigDict, out: str):
         """Open the work.
 
         Args:
-            folder: of the driver, from which paths begin.
-            config: of the job.
-            out: where the images go.
+            folder: Working directory of the driver, to which paths are relative.
+            config: Config of the job.
+            out: Folder of the results.
         """
         os.chdir(folder)
         absl_logging.set_verbosity(absl_logging.FATAL)
@@ -56,7 +56,7 @@ class Actor:
         self._schema = schema(self._work.columns)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Do a block of files: their names and contents in, their rows out."""
+        """Return the rows of a block of files, given their names and contents."""
         files = {Path(os.fsdecode(row["input"])): row for row in batch.to_pylist()}
 
         def read(file: Path) -> bytes:
@@ -73,13 +73,14 @@ class Actor:
 def on_ray(
     config: ConfigDict, out: Path, workers: int = 0, address: str = ""
 ) -> Iterator[Engine]:
-    """Work in actors of Ray.
+    """Start an engine of actors of Ray.
 
     Args:
-        config: of the job.
-        out: where the images go.
-        workers: actors; 0 = one for each GPU, or for each machine where there is none.
-        address: of a cluster that is running, "auto" to find it; empty = this machine.
+        config: Config of the job.
+        out: Folder of the results.
+        workers: Number of actors; 0 = one for each GPU, or for each machine if there
+            are no GPUs.
+        address: Address of a running cluster, "auto" to find it; empty = this machine.
 
     Raises:
         InputError: Ray is not installed, there is no such cluster, or it is too small;
@@ -180,7 +181,7 @@ def _connected(address: str) -> Iterator[None]:
 
 
 def _shares(workers: int) -> tuple[int, dict[str, int]]:
-    """Share what a cluster has among so many actors."""
+    """Return the number of actors and the resources of each."""
     import ray
 
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -206,11 +207,11 @@ def _shares(workers: int) -> tuple[int, dict[str, int]]:
 
 
 def _polled(source: Iterator[pa.Table]) -> Generator[pa.Table | None, None, None]:
-    """Iterate in a thread; None where nothing has come for a while.
+    """Iterate in a thread, and yield None while nothing arrives.
 
     Raises:
-        Exception: what the source raised; what a user can mend as it was raised in the
-            actor.
+        Exception: an error of the source. An error that a user can mend is raised as
+            it was in the actor.
     """
     ended = object()
     come: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -238,7 +239,7 @@ def _polled(source: Iterator[pa.Table]) -> Generator[pa.Table | None, None, None
 
 
 def _mendable(error: BaseException) -> BaseException:
-    """Return what a user can mend among the causes of an error, else the error."""
+    """Return the cause of an error that a user can mend, or the error itself."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, EXPECTED):
         cause = getattr(cause, "cause", None) or cause.__cause__

@@ -13,9 +13,11 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.batch.local import Engine
 from gan_jax.apps.batch.table import Parts, printable
-from gan_jax.apps.batch.workers import Row
+from gan_jax.apps.batch.workers import Row, failed
 from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
+from gan_jax.data.user_images import same_name
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
@@ -34,17 +36,17 @@ def run(
     started: Callable[[ConfigDict, Path], AbstractContextManager[Engine]],
     together: int = 0,
 ) -> dict[str, Any]:
-    """Do what is missing of a job.
+    """Do a batch job, or the part of it that is missing.
 
-    Every image has an output of the same stem in `<out>/images` and a row in
-    `<out>/results`, which is written after it: a job that is started again leaves alone
-    whatever has a row. A broken image has one too, with the reason.
+    Every image gets an output of the same stem in `<out>/images` and a row in
+    `<out>/results`, written after it. A job that is started again does only images
+    without a row. Broken images get a row with the reason.
 
     Args:
-        config: names the run, the images, and what is done to them.
-        out: where the results go.
-        started: starts who does the work, see `engines`.
-        together: files in a block; 0 = as many as suit the work.
+        config: Config of the program that is applied, with `prior` and `images`.
+        out: Folder of the results.
+        started: Starts the engine, see `local` and `ray`.
+        together: Files in a block; 0 = the work's default.
 
     Returns:
         The summary, as written to `<out>/summary.json`.
@@ -74,7 +76,7 @@ def run(
             Progress(total, len(parts.done), config.program, "image") as progress,
             contextlib.closing(engine.rows(blocks)) as rows,
         ):
-            _gather(itertools.chain(rows, [twice]), parts, signals, progress)
+            _gather(itertools.chain(rows, [failed(twice)]), parts, signals, progress)
         seconds = time.monotonic() - start
         made = len(parts.done) - before
         summary = complete_summary(
@@ -113,26 +115,27 @@ def _check(config: ConfigDict, out: Path) -> None:
         raise InputError(f"{out} holds a run of gan_jax.main: {another(out, '--out')}")
 
 
-def to_do(found: Sequence[Path], done: dict[str, bool]) -> tuple[list[Path], list[Row]]:
-    """Return which files of a listing have no row yet.
+def to_do(
+    found: Sequence[Path], done: dict[str, bool]
+) -> tuple[list[Path], list[Skipped]]:
+    """Return the files of a listing that have no row yet.
 
     Args:
-        found: the files, in a fixed order.
-        done: the inputs that have a row, and whether an image was made of each.
+        found: The files, in a fixed order.
+        done: The inputs that have a row, and whether an image was made of each.
 
     Returns:
-        The files to be done, each of a name of its own, and the rows of those whose
-        name is another's: outputs are named after their inputs.
+        The files to be done, and the files whose stem another file has, since outputs
+        are named after their inputs.
     """
     names = {Path(file).stem for file, made in done.items() if made}
     missing: list[Path] = []
-    twice: list[Row] = []
+    twice: list[Skipped] = []
     for file in found:
         if printable(str(file)) in done:
             continue
         if printable(file.stem) in names:
-            reason = "another image has the same name"
-            twice.append({"input": str(file), "done": False, "reason": reason})
+            twice.append(same_name(file))
             continue
         names.add(printable(file.stem))
         missing.append(file)
@@ -142,10 +145,10 @@ def to_do(found: Sequence[Path], done: dict[str, bool]) -> tuple[list[Path], lis
 def _gather(
     rows: Iterator[Sequence[Row]], parts: Parts, signals: Signals, progress: Progress
 ) -> None:
-    """Write rows as they come, some at a time.
+    """Write rows as they arrive, in parts.
 
     Raises:
-        Interrupted: by a signal; the rows that have come are written.
+        Interrupted: by a signal; the rows that have arrived are written.
     """
     waiting: list[Row] = []
     written = -math.inf  # the first come at once: how they look is seen soon

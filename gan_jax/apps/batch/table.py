@@ -1,4 +1,4 @@
-"""The rows of a batch job, in Parquet files that are each written whole."""
+"""The rows of a batch job in Parquet files, each written whole or not at all."""
 
 import io
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ _PRIOR = b"prior"
 
 
 def schema(columns: Columns) -> pa.Schema:
-    """Return Arrow's form of the columns."""
+    """Return the columns as a schema of Arrow."""
     return pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
 
 
 def as_table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
-    """Bring rows into Arrow's form; what a row lacks is null."""
+    """Return rows as a table of Arrow; missing entries are null."""
     plain = [
         {
             name: printable(value) if isinstance(value, str) else value
@@ -41,22 +41,25 @@ def as_table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
 
 
 def printable(text: str) -> str:
-    """Write what UTF-8 cannot hold, as in broken file names, by backslash escapes."""
+    """Return text with characters outside UTF-8 as backslash escapes.
+
+    Broken file names have such characters.
+    """
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 class Parts:
-    """The files `part-*.parquet` of a folder; one process writes there."""
+    """The files `part-*.parquet` of a folder, written by one process."""
 
     def __init__(self, folder: Path, columns: Columns, prior: str):
-        """Read which inputs have a row.
+        """Read the inputs that have a row.
 
         A part that cannot be read is set aside, with a warning.
 
         Args:
-            folder: of the parts; it need not exist.
-            columns: of the rows; every part has them all, whatever its rows have.
-            prior: the hash of the networks that the rows come from.
+            folder: Folder of the parts; it need not exist.
+            columns: Columns of the rows; every part has all of them.
+            prior: Hash of the networks that the rows come from.
 
         Raises:
             InputError: the rows there come from other networks.
@@ -100,10 +103,10 @@ class Parts:
         self.done |= dict(zip(inputs, done, strict=True))
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Write a part more.
+        """Write rows as another part.
 
         Raises:
-            OSError: it cannot be written; nothing of it is there then.
+            OSError: the part cannot be written; nothing of it is left.
         """
         content = io.BytesIO()
         pq.write_table(as_table(rows, self._schema), content)

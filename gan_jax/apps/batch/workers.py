@@ -1,4 +1,4 @@
-"""What a batch job does with one block of files, the same whoever does it."""
+"""The work of a batch job on one block of files, for every engine."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,22 +6,24 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax.apps.collaborate import run as collaborate
 from gan_jax.apps.collaborate.completions import kept_where_trusted
 from gan_jax.apps.collaborate.refinement import Refiner
-from gan_jax.apps.colorize import run as colorize
+from gan_jax.apps.collaborate.run import collaboration
 from gan_jax.apps.colorize.apply import open_colorizing
-from gan_jax.apps.detect import run as detect
 from gan_jax.apps.detect.apply import open_scoring
-from gan_jax.apps.inpaint import masked_images as targets
-from gan_jax.apps.inpaint import run as inpaint
-from gan_jax.apps.inpaint.observations import check_prior, cuts, measured, named_holes
-from gan_jax.apps.inpaint.results import Completion, complete, generating, write_images
-from gan_jax.apps.inpaint.search import Searched, make_search, question
+from gan_jax.apps.inpaint.masked_images import read_files
+from gan_jax.apps.inpaint.observations import (
+    ObservedImages,
+    Observer,
+    check_prior,
+    named_holes,
+)
+from gan_jax.apps.inpaint.results import Completion, complete, finite, write_images
+from gan_jax.apps.inpaint.search import prepare_search, search_inputs
 from gan_jax.build import datasets, searches
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.config.names import look_up
 from gan_jax.config.sweeps import losses_of
@@ -30,16 +32,18 @@ from gan_jax.data.degradations import Degradation
 from gan_jax.data.user_images import Read
 from gan_jax.networks.compilation import compiled
 from gan_jax.runs.apply import Application, applied, said
+from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import Prior, describe, open_prior
-from gan_jax.search.queue import Continuous
-from gan_jax.search.refinement import Observation
+from gan_jax.search.latent import Found
+from gan_jax.search.streaming import StreamingSearch
+from gan_jax.tasks.task import Model
 
 Row: TypeAlias = dict[str, Any]
-"""What became of one file: flat, with `input`, `done`, and `output` or `reason`."""
+"""The result of one file: flat, with `input`, `done`, and `output` or `reason`."""
 Columns: TypeAlias = Mapping[str, Any]
-"""Types by name: bool, int, float, str, or lists of numbers."""
+"""Types of a row's entries by name: bool, int, float, str, or lists of numbers."""
 
-_BLOCK = 50  # files whose searches enter together
+_BLOCK = 50  # files of a block whose latents are searched
 _EVERY: Columns = {"input": str, "done": bool, "output": str, "reason": str}
 _SEARCHED: Columns = {
     "hole": str,
@@ -57,24 +61,24 @@ class Work(NamedTuple):
     """A trained run, ready for blocks of files."""
 
     prior: Mapping[str, Any]
-    """Which run: its place, and the hash of its parameters."""
+    """Workdir of the run, and the hash of its parameters."""
     columns: Columns
-    """Of its rows; a row may lack some."""
+    """Columns of the rows; a row may lack some."""
     together: int
-    """Files in a block that suits it."""
+    """Default number of files in a block."""
     apply: Callable[[Sequence[Path], Read], list[Row]]
-    """`apply(files, read)`: writes an image for each file and gives its row; from
-    several threads at once. A row is given once its image is whole."""
+    """`apply(files, read)` writes an image for each file and returns its row, after
+    the image is complete. It may be called from several threads at once."""
     close: Callable[[], None]
-    """Ends what is under way, by an error."""
+    """Ends the work under way by an error."""
 
 
 def open_work(config: ConfigDict, out: Path) -> Work:
-    """Open the run that a config names.
+    """Open the trained run that a config names.
 
     Args:
-        config: of `inpaint`, `collaborate`, `detect` or `colorize`.
-        out: images go into `<out>/images`.
+        config: A config of `inpaint`, `collaborate`, `detect` or `colorize`.
+        out: Folder of the results; images go into `<out>/images`.
 
     Raises:
         InputError: the user can mend it; nothing was written.
@@ -85,17 +89,19 @@ def open_work(config: ConfigDict, out: Path) -> Work:
 
 
 def failed(skipped: Sequence[Skipped]) -> list[Row]:
-    """Return the rows of files that cannot be used."""
+    """Return the rows of files that were skipped."""
     return [
         {"input": path, "done": False, "reason": reason} for path, reason in skipped
     ]
 
 
 def _applying(
-    commands: str, open_application: Callable[..., Application[Any, Any]]
+    open_application: Callable[[ConfigDict, Path], Application[Any, Any]],
 ) -> Callable[[ConfigDict, Path], Work]:
-    def make(config: ConfigDict, out: Path) -> Work:
-        application = open_application(config, out, commands)
+    """Return what opens the work of an application to images one by one."""
+
+    def open_applying(config: ConfigDict, out: Path) -> Work:
+        application = open_application(config, out)
 
         def apply(block: Sequence[Path], read: Read) -> list[Row]:
             rows: list[Row] = []
@@ -115,70 +121,70 @@ def _applying(
             lambda: None,
         )
 
-    return make
+    return open_applying
 
 
 def _completing(config: ConfigDict, out: Path) -> Work:
-    prior = _open_prior(config, inpaint.COMMANDS)
+    """Open the completion of images."""
+    prior, model = _open_prior(config)
     text = config.degradation
     degradation = searches.degradation(text) if text else None
-    generate = generating(prior)
 
-    def finish(loss: str, searched: Searched) -> list[Row]:
-        task, found, seconds = searched
-        completion = complete(generate, task, loss, found, config.blend, seconds)
+    def finish(
+        images: ObservedImages, loss: str, found: Found, seconds: float
+    ) -> list[Row]:
+        completion = complete(model, images, loss, found, seconds, config.blend)
         return _written(completion, out)
 
     return _searching(config, prior, degradation, {}, finish)
 
 
 def _refining(config: ConfigDict, out: Path) -> Work:
-    """Complete images, and refine them with the critic as it was trained."""
-    prior = _open_prior(config, collaborate.COMMANDS)
+    """Open the completion of images and their refinement by the prior's critic."""
+    prior, model = _open_prior(config)
     if config.shaping.epochs:
         raise InputError(
             "a batch job refines with the critic as it was trained: give "
             "--config.shaping.epochs=0"
         )
-    who = collaborate.collaboration(config, prior, "refinement")
-    if who.stopping.drawn:
+    how = collaboration(config, prior, "refinement")
+    if how.stopping.drawn:
         raise InputError(
             "lots are drawn for all images at once, and a batch job has some at a "
             "time: give --config.refinement.stopping=deterministic or best"
         )
     part = datasets.parts(prior.config)["validation"]
-    slack = config.refinement.slack
-    refiner = Refiner(prior, who, part, slack, together=_BLOCK)
+    refiner = Refiner(prior, how, part, config.refinement.slack, together=_BLOCK)
     critic = prior.networks.critic
-    real = refiner.standard(critic)
-    generate, no_lots = generating(prior), jax.random.key(config.seed)
+    real, unused_key = refiner.standard(critic), jax.random.key(config.seed)
 
-    def finish(loss: str, searched: Searched) -> list[Row]:
-        task, found, seconds = searched
-        proposals = complete(generate, task, loss, found, False, seconds)
-        problems = Observation(None, task.known.values, task.known.mask)
-        after = refiner.refine(critic, found.latent, problems, no_lots, real)
+    def finish(
+        images: ObservedImages, loss: str, found: Found, seconds: float
+    ) -> list[Row]:
+        proposals = complete(model, images, loss, found, seconds)
+        after = refiner.refine(critic, found.latent, images.known, unused_key, real)
         rows = _written(kept_where_trusted(proposals, after), out)
-        for row, before, cost, steps, trusted in zip(
-            rows, after.proposed, after.cost, after.steps, after.trusted, strict=True
-        ):
-            row |= {"cost_before": _number(before), "cost": _number(cost)}
-            row |= {"steps": int(steps), "refined": bool(trusted)}
+        for index, row in enumerate(rows):
+            row["cost_before"] = finite(after.proposed[index])
+            row["cost"] = finite(after.cost[index])
+            row["steps"] = int(after.steps[index])
+            row["refined"] = bool(after.trusted[index])
         return rows
 
     columns = {"cost_before": float, "cost": float, "steps": int, "refined": bool}
     return _searching(config, prior, None, columns, finish)
 
 
-def _open_prior(config: ConfigDict, commands: str) -> Prior:
+def _open_prior(config: ConfigDict) -> tuple[Prior, Model]:
+    commands = FIRST_COMMANDS[config.program]
     prior = open_prior(config.prior, commands)
     check_prior(prior, commands)
-    return prior
+    return prior, make_model(prior.method)(prior.networks)
 
 
 def _written(completion: Completion, out: Path) -> list[Row]:
-    """Write completed images; their rows say nothing yet of the search."""
-    nothing: list[Row] = [{} for _ in completion.task.targets]
+    """Write completed images, and return their rows, without metrics."""
+    nothing: list[Row] = [{} for _ in completion.images.sources]
     return write_images(completion, nothing, out / "images", out)
 
 
@@ -187,11 +193,17 @@ def _searching(
     prior: Prior,
     degradation: Degradation | None,
     columns: Columns,
-    finish: Callable[[str, Searched], list[Row]],
+    finish: Callable[[ObservedImages, str, Found, float], list[Row]],
 ) -> Work:
-    """Search what explains images; `finish` makes rows of what was found.
+    """Open a latent search that is kept full by all blocks that are under way.
 
-    One search is compiled and kept full by all blocks that are under way.
+    Args:
+        config: Config of the job.
+        prior: The prior whose latents are searched.
+        degradation: The degradation of the images; None = only pixels are missing.
+        columns: Columns of the rows that `finish` adds.
+        finish: `finish(images, loss, found, seconds)` writes images and returns a row
+            for each.
     """
     (name, hole), *more = named_holes(config.masks).items()
     (loss, (key, settings)), *others = losses_of(config).items()
@@ -201,21 +213,23 @@ def _searching(
             "and one variant of losses with one setting in config.sweep, and give each "
             "other one an --out of its own"
         )
-    weights, search = make_search(prior, settings, config.search, key, degradation)
-    cut = targets.cutter(*cuts(config, prior, name, hole, degradation))
-    continuous = Continuous(search, config.search.slots, config.search.length, compiled)
+    prepared = prepare_search(config, prior, settings, key, degradation)
+    observer = Observer(config, prior, name, hole, degradation)
+    mask = observer.masker()
+    slots, length = config.search.slots, config.search.length
+    streaming = StreamingSearch(prepared.turns.search, slots, length, compiled)
 
     def apply(block: Sequence[Path], read: Read) -> list[Row]:
-        given, skipped = targets.read_files(block, cut, read)
-        task, blank = measured(config, prior, name, hole, given, degradation)
+        given, skipped = read_files(block, mask, read)
+        images, blank = observer.observe(given)
         rows = failed([*skipped, *blank])
-        if task is None:
+        if images is None:
             return rows
         began = time.monotonic()
-        found = continuous.minimise(*question(config, prior, task, weights))
-        searched = Searched(task, found, time.monotonic() - began)
-        for index, row in enumerate(finish(loss, searched)):
-            row["loss_value"] = _number(found.loss[index])
+        found = streaming.minimise(*search_inputs(prepared, images))
+        seconds = time.monotonic() - began
+        for index, row in enumerate(finish(images, loss, found, seconds)):
+            row["loss_value"] = finite(found.loss[index])
             row["iterations"] = int(found.restarts.steps[index].sum())
             row["latent"] = found.latent[index].tolist()
             rows.append(row)
@@ -226,18 +240,14 @@ def _searching(
         {**_EVERY, **_SEARCHED, **columns},
         _BLOCK,
         apply,
-        continuous.close,
+        streaming.close,
     )
-
-
-def _number(value: np.floating) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 _WORKS: Mapping[str, Callable[[ConfigDict, Path], Work]] = {
     "inpaint": _completing,
     "collaborate": _refining,
-    "detect": _applying(detect.COMMANDS, open_scoring),
-    "colorize": _applying(colorize.COMMANDS, open_colorizing),
+    "detect": _applying(open_scoring),
+    "colorize": _applying(open_colorizing),
 }
 """By program."""

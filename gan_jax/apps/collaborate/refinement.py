@@ -1,56 +1,56 @@
-"""Many samples refined: in chunks of one compiled program, whatever the method."""
+"""Refinement of many samples, in chunks of one compiled program."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.build import networks as architectures
-from gan_jax.config.errors import Interrupted
 from gan_jax.data.splits import Part
 from gan_jax.losses import inpainting
 from gan_jax.networks.compilation import compiled
-from gan_jax.runs.inference import chunks, in_chunks, taken
+from gan_jax.runs.inference import in_chunks, make_model, taken
 from gan_jax.runs.prior import Prior, unseen_example
 from gan_jax.runs.signals import Signals
 from gan_jax.search.collaboration import (
     Collaboration,
     Standard,
     Stops,
-    guarded,
     improve,
     paint,
     propose,
     scores,
     standard,
     stops,
+    trusted,
     visits,
 )
-from gan_jax.search.refinement import Observation, Refined, pasted
+from gan_jax.search.observation import Observation
+from gan_jax.search.refinement import pasted
 from gan_jax.training.state import Variables
 
-_CHUNK = 500  # refined in one call
+_CHUNK = 500  # samples refined, generated or scored in one call
 
 Images = Float[np.ndarray, "count height width channels"]
 
 
 class Refinements(NamedTuple):
-    """What became of many samples."""
+    """Refined samples."""
 
     images: Images
-    """With known pixels, where there are any."""
+    """With known pixels put over them, where there are any."""
     generated: Images
-    """Without them."""
+    """Generated everywhere."""
     cost: Float[np.ndarray, " count"]
     proposed: Float[np.ndarray, " count"]
     """The cost of the proposals."""
     steps: Int[np.ndarray, " count"]
-    """Made in all."""
-    trusted: np.ndarray
-    """Whether critic and known pixels agree that the sample is better now."""
+    """Number of steps made."""
+    trusted: Bool[np.ndarray, " count"]
+    """Whether the sample is better than its proposal, see `collaboration.trusted`."""
 
 
 class Refiner:
@@ -59,114 +59,59 @@ class Refiner:
     def __init__(
         self,
         prior: Prior,
-        who: Collaboration,
+        how: Collaboration,
         part: Part,
         slack: float = 0.0,
         signals: Signals | None = None,
         together: int = _CHUNK,
     ):
-        """Prepare.
+        """Prepare the compiled programs.
 
         Args:
-            prior: its generator.
-            who: how.
-            part: real images, whose median cost is good enough.
-            slack: the part by which the jump between known and generated pixels may
-                grow in a sample that is trusted.
-            signals: that interrupt it between chunks.
-            together: refined in one call.
+            prior: The prior whose samples are refined.
+            how: Networks and settings of the refinement.
+            part: Real images, whose median cost ends a refinement.
+            slack: Relative increase of the jump between known and generated pixels
+                that is accepted in a trusted sample.
+            signals: Signals that interrupt the refinement between chunks.
+            together: Number of samples refined in one call.
         """
-        self._prior, self._who, self._signals = prior, who, signals
-        self._together = together
+        self._how, self._generator = how, prior.networks.generator
+        self._model = make_model(prior.method)(prior.networks)
+        self._signals, self._together = signals, together
         self._sign = -1.0 if architectures.gives_energies(prior.config) else 1.0
-        bounded = prior.config.task != "points"
         self._real = unseen_example(prior.method, part)
+        bounded = prior.config.task != "points"
+        self._refine = compiled(functools.partial(_refined, how, bounded, slack))
+        self._visits = compiled(functools.partial(_visits, how))
+        self._score = compiled(functools.partial(scores, how))
 
-        def refined(
-            critic: Variables,
-            generator: Variables,
-            latents: PyTree[Array],
-            problems: Observation,
-            stops: Stops,
-            real_score: Array,
-        ) -> tuple[Array, Array, Refined, Array]:
-            proposals = propose(who, generator, latents, problems.condition)
-            found = improve(
-                who, generator, critic, proposals, problems, stops, real_score
-            )
-            bare = problems._replace(values=None, mask=None)
-            after = paint(who, generator, found.activation, bare)
-            if bounded:  # at the last stage nothing else keeps them in range
-                after = after.clip(-1, 1)
-            images = pasted(after, problems)
-            before = seams(paint(who, generator, proposals, problems), problems)
-            kept = guarded(found, before, seams(images, problems), slack)
-            return images, after, found, kept
-
-        def seams(images: Array, problems: Observation) -> Array:
-            if problems.mask is None:
-                return jnp.zeros(len(images))
-            return jax.vmap(inpainting.seam)(images, problems.mask)
-
-        self._refined = compiled(refined)
-
-        def seen(
-            critic: Variables,
-            generator: Variables,
-            latents: PyTree[Array],
-            problems: Observation,
-            stops: Stops,
-            real_score: Array,
-        ) -> Array:
-            proposals = propose(who, generator, latents, problems.condition)
-            return visits(
-                who, generator, critic, proposals, problems, stops, real_score
-            )
-
-        self._visits = compiled(seen)
-        self._painted = compiled(
-            lambda generator, latents, problems: paint(
-                who,
-                generator,
-                propose(who, generator, latents, problems.condition),
-                problems,
-            )
-        )
-        self._scores = compiled(functools.partial(scores, who))
-
-    def propose(self, latents: np.ndarray, problems: Observation) -> Images:
-        """Return the images of latents as they are."""
-        generator = self._prior.networks.generator
-        images: Images = in_chunks(
-            lambda at: self._painted(generator, *taken((latents, problems), at)),
-            len(latents),
-            _CHUNK,
-        )
-        return images
+    def propose(self, latents: np.ndarray, condition: PyTree[Array] = None) -> Images:
+        """Return the images of latents, not refined."""
+        return self._model.generate(latents, condition, _CHUNK)
 
     def standard(self, critic: Variables) -> Standard:
-        """Return what unseen real images are to a critic."""
-        return standard(
-            self._who.score_loss, jnp.asarray(self._raw(critic, *self.real()))
-        )
+        """Return the medians of unseen real images by a critic."""
+        real = jnp.asarray(self._raw_scores(critic, *self.real()))
+        return standard(self._how.score_loss, real)
 
     def scores(
         self, critic: Variables, images: Images, condition: PyTree[Array] = None
     ) -> Float[np.ndarray, " count"]:
-        """Return a critic's scores, high for real images: of energies the negative."""
-        return self._sign * self._raw(critic, images, condition)
+        """Return a critic's scores, high for real images: energies are negated."""
+        return self._sign * self._raw_scores(critic, images, condition)
 
-    def real(self) -> tuple[Images, Any]:
+    def real(self) -> tuple[Images, PyTree[np.ndarray]]:
         """Return real images that no critic has learned from, and their conditions."""
-        real: tuple[Images, Any]
+        real: tuple[Images, PyTree[np.ndarray]]
         real = jax.device_get((self._real.real, self._real.real_condition))
         return real
 
-    def _raw(
+    def _raw_scores(
         self, critic: Variables, images: Images, condition: PyTree[Array]
     ) -> Float[np.ndarray, " count"]:
         found: np.ndarray = in_chunks(
-            lambda at: self._scores(critic, *taken((images, condition), at)),
+            lambda at: self._score(critic, *taken((images, condition), at)),
             len(images),
             _CHUNK,
         )
@@ -176,30 +121,26 @@ class Refiner:
         self,
         critic: Variables,
         latents: np.ndarray,
-        problems: Observation,
+        known: Observation,
         key: PRNGKeyArray,
         count: int,
     ) -> Float[np.ndarray, "visits count height width channels"]:
         """Return images of the first proposals and of every step of their refinement.
 
         Args:
-            critic: with which.
-            latents: of all examples.
-            problems: under which they are generated.
-            key: as for `refine`.
-            count: of examples that are followed, at most.
+            critic: The critic that refines.
+            latents: The latents of all examples.
+            known: What is known of all examples.
+            key: As for `refine`.
+            count: Largest number of examples that are followed.
         """
         real = self.standard(critic)
-        ends = stops(self._who, key, len(latents), real)
+        ends = stops(self._how, key, len(latents), real)
         first = np.arange(min(count, len(latents)))
+        ends = ends._replace(limits=ends.limits[first])
+        some = taken((latents, known), first)
         images: np.ndarray = jax.device_get(
-            self._visits(
-                critic,
-                self._prior.networks.generator,
-                *taken((latents, problems), first),
-                Stops(ends.limits[first], ends.threshold),
-                real.score,
-            )
+            self._visits(critic, self._generator, *some, ends, real.score)
         )
         return images
 
@@ -207,49 +148,78 @@ class Refiner:
         self,
         critic: Variables,
         latents: np.ndarray,
-        problems: Observation,
+        known: Observation,
         key: PRNGKeyArray,
         real: Standard | None = None,
     ) -> Refinements:
         """Refine the images of latents.
 
         Args:
-            critic: with which.
-            latents: whose images they are.
-            problems: under which they are generated.
-            key: of the lots, where stopping is probabilistic: by place.
-            real: what real images are to the critic; None = it is measured.
+            critic: The critic that refines.
+            latents: The latents, `[count, latent]`.
+            known: What is known of each example.
+            key: Key of the numbers of steps, where they are drawn.
+            real: Medians of real images by the critic; None = they are measured.
 
         Raises:
             Interrupted: by a signal.
         """
         if real is None:
             real = self.standard(critic)
-        ends = stops(self._who, key, len(latents), real)
-        limits, threshold = np.asarray(ends.limits), ends.threshold
-        parts = []
-        for at in chunks(len(latents), self._together):
-            if self._signals and self._signals.received:
-                again = "the same command continues"
-                raise Interrupted(self._signals.received, again)
-            given = taken((latents, problems), at)
-            found = self._refined(
-                critic,
-                self._prior.networks.generator,
-                *given,
-                Stops(jnp.asarray(limits[at]), threshold),
-                real.score,
+        limits, threshold = stops(self._how, key, len(latents), real)
+        jobs = latents, known, np.asarray(limits)
+
+        def piece(at: Int[np.ndarray, " size"]) -> Refinements:
+            if self._signals:
+                self._signals.obey()
+            latents, known, limits = taken(jobs, at)
+            ends = Stops(jnp.asarray(limits), threshold)
+            return Refinements(
+                *self._refine(critic, self._generator, latents, known, ends, real.score)
             )
-            images, generated, refined, trusted = jax.device_get(found)
-            parts.append(
-                Refinements(
-                    images,
-                    generated,
-                    refined.cost,
-                    refined.proposed,
-                    refined.steps,
-                    trusted,
-                )
-            )
-        joined = (np.concatenate(some) for some in zip(*parts, strict=True))
-        return Refinements(*(some[: len(latents)] for some in joined))
+
+        refined: Refinements = in_chunks(piece, len(latents), self._together)
+        return refined
+
+
+def _refined(
+    how: Collaboration,
+    bounded: bool,
+    slack: float,
+    critic: Variables,
+    generator: Variables,
+    latents: PyTree[Array],
+    known: Observation,
+    ends: Stops,
+    real_score: Array,
+) -> tuple[Array, ...]:
+    """Return the fields of `Refinements` for a chunk of samples; pure."""
+    proposals = propose(how, generator, latents, known.condition)
+    found = improve(how, generator, critic, proposals, known, ends, real_score)
+    bare = known._replace(values=None, mask=None)
+    after = paint(how, generator, found.activation, bare)
+    if bounded:  # at the last stage nothing else keeps them in range
+        after = after.clip(-1, 1)
+    images = pasted(after, known)
+    before = _seams(paint(how, generator, proposals, known), known)
+    kept = trusted(found, before, _seams(images, known), slack)
+    return images, after, found.cost, found.proposed, found.steps, kept
+
+
+def _seams(images: Array, known: Observation) -> Array:
+    if known.mask is None:
+        return jnp.zeros(len(images))
+    return jax.vmap(inpainting.seam)(images, known.mask)
+
+
+def _visits(
+    how: Collaboration,
+    critic: Variables,
+    generator: Variables,
+    latents: PyTree[Array],
+    known: Observation,
+    ends: Stops,
+    real_score: Array,
+) -> Array:
+    proposals = propose(how, generator, latents, known.condition)
+    return visits(how, generator, critic, proposals, known, ends, real_score)

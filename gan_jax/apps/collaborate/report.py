@@ -1,12 +1,13 @@
-"""The report of refined samples and completions: plates, figures, and the course."""
+"""The report of refined samples and completions: plates, tables, and loss curves."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from gan_jax.apps.inpaint.report import chequered
+from gan_jax.evaluation.measure import Measured
 from gan_jax.report import plots
 from gan_jax.report.grids import glow, rgb, tile, to_uint8
 from gan_jax.report.page import (
@@ -24,9 +25,9 @@ Images = Float[np.ndarray, "count height width channels"]
 Row = Mapping[str, Value]
 
 _SHOWN = 12  # images of a plate
-_FOLLOWED = 8  # examples that are shown at every step
+_FOLLOWED = 8  # examples shown at every step
 _STEP_SIDE = 56  # screen pixels of an image among those of every step
-_CHANGE = 0.5  # the change that is drawn brightest, in [-1, 1] units
+_CHANGE = 0.5  # the change drawn brightest, of images in [-1, 1]
 
 _PUBLISHED = (
     ("proposals (Mortiniera 2020)", 23.713, 0.813, None),
@@ -36,8 +37,16 @@ _PUBLISHED = (
 32x32, and the share of the listed images that got worse."""
 
 
+class Outcome(NamedTuple):
+    """The results of a collaboration, on samples or on completed images."""
+
+    measured: Measured
+    tables: Sequence[Block]
+    pictures: Sequence[Figure]
+
+
 def heat(before: Images, after: Images) -> UInt8[np.ndarray, "count height width 3"]:
-    """Draw how much each pixel has changed, from dark (not) to bright (by 0.5 of 2)."""
+    """Draw the change of each pixel, from dark (none) to bright (0.5 or more)."""
     return glow(np.abs(after - before).mean(axis=-1) / _CHANGE)
 
 
@@ -48,7 +57,7 @@ def completions(
     refined: Images,
     truth: Images | None,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw masked images, proposals, what changed, refined and original images."""
+    """Draw masked images, proposals, their change, refined and original images."""
     rows = {
         "masked": rgb(to_uint8(chequered(known, masks))),
         "proposal": rgb(to_uint8(proposals)),
@@ -63,11 +72,11 @@ def completions(
 def strip(
     stages: Mapping[str, Images], reference: str
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw the same examples through the stages, and what the last one changed.
+    """Draw the same examples at every stage, and the change up to the last one.
 
     Args:
-        stages: images by the name of the stage, in their order.
-        reference: the name of the stage that is the beginning.
+        stages: Images by the name of the stage, in their order.
+        reference: Name of the stage with which the last one is compared.
     """
     rows = {name: rgb(to_uint8(images)) for name, images in stages.items()}
     last = list(stages.values())[-1]
@@ -77,10 +86,10 @@ def strip(
 def steps(
     visits: Float[np.ndarray, "visits count height width channels"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw examples below each other, each from its proposal through every step.
+    """Draw each example in a row, from its proposal through every step.
 
     Args:
-        visits: the images of proposals, then of each step.
+        visits: Images of the proposals, then of each step.
     """
     images = rgb(to_uint8(visits.swapaxes(0, 1)))
     scale = max(1, round(_STEP_SIDE / max(images.shape[2:4])))
@@ -91,10 +100,10 @@ def steps(
 def every_step(
     visits: Callable[[int], Float[np.ndarray, "visits count height width channels"]],
 ) -> Figure:
-    """Return the picture of each step, of a few examples.
+    """Return the picture of every step of a few examples.
 
     Args:
-        visits: `visits(count)`, as `steps` draws them.
+        visits: `visits(count)` returns the images of `count` examples, as for `steps`.
     """
     caption = (
         "The first examples from their proposals on, through every step with the last "
@@ -111,7 +120,7 @@ def _plate(
 
 
 def table(rows: Sequence[Row], title: str, caption: str) -> Table:
-    """Set rows under all their names; what a row has not stays empty."""
+    """Return a table with a column for every name; missing values stay empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     return Table(
         title, names, [[row.get(name) for name in names] for row in rows], caption
@@ -119,7 +128,7 @@ def table(rows: Sequence[Row], title: str, caption: str) -> Table:
 
 
 def published() -> Table:
-    """Return the published figures of completions, to be read beside one's own."""
+    """Return the table of published metrics of completions."""
     return Table(
         "Published",
         ["images", "psnr_composite", "ssim_composite", "share that got worse"],
@@ -133,21 +142,19 @@ def report(
     title: str,
     subtitle: str,
     facts: Mapping[str, str],
-    figures: Sequence[Block],
-    pictures: Sequence[Figure],
+    outcome: Outcome,
     rows: Sequence[Mapping[str, Any]],
     text: str,
 ) -> str:
-    """Compose the page.
+    """Return the report as a page.
 
     Args:
-        title: of the page.
-        subtitle: a sentence.
-        facts: what was refined with what.
-        figures: tables.
-        pictures: plates and plots.
-        rows: of the journal of shaping.
-        text: the command.
+        title: Title of the page.
+        subtitle: A sentence below it.
+        facts: Settings that are listed at its top.
+        outcome: The results.
+        rows: Rows of the journal of shaping.
+        text: The command that repeats the run.
     """
     course = plots.curves(
         rows,
@@ -167,8 +174,8 @@ def report(
         subtitle,
         facts,
         [
-            Section("Figures", figures),
-            Section("Pictures", pictures),
+            Section("Figures", outcome.tables),
+            Section("Pictures", outcome.pictures),
             Section(
                 "Shaping",
                 [

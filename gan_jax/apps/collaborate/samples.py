@@ -2,15 +2,16 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from gan_jax.apps.collaborate import report as pages
 from gan_jax.apps.collaborate.refinement import Images, Refinements, Refiner
+from gan_jax.apps.collaborate.report import Outcome
 from gan_jax.apps.collaborate.shaping import Snapshot
 from gan_jax.apps.train.evaluation import Evaluation
 from gan_jax.apps.train.setup import Run
@@ -21,182 +22,177 @@ from gan_jax.report.page import Block, Figure, picture
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import taken
 from gan_jax.search.acceptance import calibrated, metropolis_hastings, rejection
-from gan_jax.search.refinement import Observation
+from gan_jax.search.observation import Observation
 from gan_jax.tasks.plates.planes import planes
 from gan_jax.tasks.task import Asked
 from gan_jax.training.state import Variables
 
 _POINTS = 2000  # of a picture
+_SHOWN, _POOL, _CALIBRATION = range(3)  # uses of samples, which draw other latents
 
-
-class Outcome(NamedTuple):
-    """What a form of collaboration came to."""
-
-    tables: Sequence[Block]
-    pictures: Sequence[Figure]
-    metrics: Mapping[str, Any]
-    failed: Mapping[str, str]
-    done: int
-    """Samples or images."""
-
-
-_Make = Callable[[int, int], tuple[Images, Asked]]
-"""`make(use, number)`: images, and what was asked for."""
-
-
-class _Pool(NamedTuple):
-    """Samples of one kind."""
-
-    images: Images
-    scores: Float[np.ndarray, " count"]
-    """By the critic that tells them from real ones."""
-    asked: Asked
+Draw = Callable[[int, int], tuple[Images, Asked]]
+"""`draw(use, count)`: samples, and what was asked for."""
 
 
 def refine_samples(
     config: ConfigDict,
-    this: Run,
+    training: Run,
     refiner: Refiner,
     snapshots: Sequence[Snapshot],
-    tellers: Mapping[str, Variables],
+    acceptance_critics: Mapping[str, Variables],
 ) -> Outcome:
-    """Refine samples with every snapshot of a critic; accept some by its scores.
+    """Refine samples with every snapshot of a critic; accept some by their scores.
 
     Args:
-        config: of the collaboration.
-        this: the data of the prior, and the workdir.
-        refiner: of the prior.
-        snapshots: the critic as it was trained comes first.
-        tellers: critics that tell `proposals` and `refined` samples from real ones;
-            without them none are accepted.
+        config: Config of the collaboration.
+        training: The prior's data and method.
+        refiner: Refiner of the prior.
+        snapshots: The critic as it was trained, then during shaping.
+        acceptance_critics: Critics that tell `proposals` and `refined` samples from
+            real images; without them no samples are accepted.
     """
-    evaluation = Evaluation(this)
-    rows: list[pages.Row] = []
-    found: dict[str, Measured] = {}
-
-    def draw(use: int, count: int) -> tuple[np.ndarray, Asked, PRNGKeyArray]:
-        key = jax.random.fold_in(jax.random.key(config.seed), 1_000_011 + use)
-        keys = jax.random.split(key, 3)
-        asked = this.task.ask(this.parts["test"], keys[1], count)
-        return np.asarray(this.method.latent(keys[0], count)), asked, keys[2]
-
-    def judge(stage: str, images: Images, asked: Asked, **more: Any) -> None:
-        say(f"measuring {stage}")
-        measured = evaluation.compare(images, asked, "test", config.count)
-        found[stage] = measured
-        values = measures(measured.metrics)
-        rows.append({"samples of": stage, "count": len(images), **values, **more})
-
-    def proposed(use: int, count: int) -> tuple[Images, Asked]:
-        latents, asked, _ = draw(use, count)
-        return refiner.propose(latents, Observation(asked.condition)), asked
-
-    def refined(critic: Variables, use: int, count: int) -> tuple[Refinements, Asked]:
-        latents, asked, key = draw(use, count)
-        problems = Observation(asked.condition)
-        return refiner.refine(critic, latents, problems, key), asked
-
-    images, asked = proposed(0, config.count)
+    samples = _Samples(config, training, refiner)
+    measurement = _Measurement(config, training)
+    images, asked = samples.proposals(_SHOWN, config.count)
     stages = {"proposals": images}
-    judge("proposals", images, asked)
+    measurement.add("proposals", images, asked)
     for epoch, critic in snapshots:
         stage = f"refined, {epoch:g} epochs" if epoch else "refined"
-        after, asked = refined(critic, 0, config.count)
+        after, asked = samples.refined(critic, _SHOWN, config.count)
         stages[stage] = after.images
-        judge(
-            stage,
-            after.images,
-            asked,
-            steps=float(after.steps.mean()),
-            cost=float(after.cost.mean()),
-        )
-    count = config.acceptance.count
-    tables: list[Block] = [
-        pages.table(
-            rows,
-            "Refinement",
-            "Refined with the critic as shaping began, and after so many epochs of "
-            "shaping. Steps and cost: means; cost by the critic that refines.",
-        )
-    ]
-    if tellers:
-        begun = len(rows)
-
-        def accept(name: str, critic: Variables, make: _Make) -> None:
-            def scored(use: int, number: int) -> _Pool:
-                images, asked = make(use, number)
-                scores = refiner.scores(critic, images, asked.condition)
-                return _Pool(images, scores, asked)
-
-            pool = scored(1, count * config.acceptance.proposals)
-            judge(f"{name}, {count}", *_some(pool, np.arange(count)))
-            others = scored(2, count).scores
-            real = refiner.scores(critic, *refiner.real())
-            for rule, places in _accept(config, pool, others, real).items():
-                judge(f"{name}, {rule}", *_some(pool, places))
-
-        def improved(use: int, number: int) -> tuple[Images, Asked]:
-            after, asked = refined(snapshots[-1].critic, use, number)
-            return after.images, asked
-
-        accept("proposals", tellers["proposals"], proposed)
-        accept("refined and shaped", tellers["refined"], improved)
-        tables.append(
-            pages.table(
-                rows[begun:],
-                "Acceptance",
-                "By the scores of a critic that has learned to tell these samples from "
-                "real images, calibrated on others: rejection (Azadi et al. 2018) and "
-                "Metropolis-Hastings (Turner et al. 2018). FID falls with the number "
-                "of images, so it compares within a table.",
-            )
-        )
-    latents, asked, key = draw(0, config.count)
-    followed = functools.partial(
-        refiner.visits,
-        snapshots[-1].critic,
-        latents,
-        Observation(asked.condition),
-        key,
+        steps, cost = float(after.steps.mean()), float(after.cost.mean())
+        measurement.add(stage, after.images, asked, steps=steps, cost=cost)
+    caption = (
+        "Refined with the critic as shaping began, and after so many epochs of shaping."
+        " Steps and cost: means; cost by the critic that refines."
     )
-    return Outcome(
-        tables,
-        _pictures(this, refiner, snapshots, stages, followed),
-        {
-            f"{stage}/{name}": value
-            for stage, measured in found.items()
-            for name, value in measured.metrics.items()
-        },
-        {
-            f"{stage}/{name}": reason
-            for stage, measured in found.items()
-            for name, reason in measured.failed.items()
-        },
-        config.count,
-    )
+    tables: list[Block] = [pages.table(measurement.rows, "Refinement", caption)]
+    last = snapshots[-1].critic
+    if acceptance_critics:
+        measurement.rows = []
+        for name, critic, draw in (
+            ("proposals", acceptance_critics["proposals"], samples.proposals),
+            (
+                "refined and shaped",
+                acceptance_critics["refined"],
+                functools.partial(samples.refined_images, last),
+            ),
+        ):
+            for stage, images, asked in _accepted(config, refiner, critic, draw):
+                measurement.add(f"{name}, {stage}", images, asked)
+        caption = (
+            "By the scores of a critic that has learned to tell these samples from "
+            "real images, calibrated on others: rejection (Azadi et al. 2018) and "
+            "Metropolis-Hastings (Turner et al. 2018). FID falls with the number "
+            "of images, so it compares within a table."
+        )
+        tables.append(pages.table(measurement.rows, "Acceptance", caption))
+    if training.config.task == "points":
+        pictures = [_points(training, refiner, snapshots, stages)]
+    else:
+        caption = (
+            "The same latents through the stages; change: mean absolute difference of "
+            "the last stage from the proposals, brightest at a quarter of the range."
+        )
+        latents, known, key = samples.inputs(_SHOWN, config.count)[0]
+        visits = functools.partial(refiner.visits, last, latents, known, key)
+        pictures = [
+            picture("Samples", pages.strip(stages, "proposals"), caption),
+            pages.every_step(visits),
+        ]
+    return Outcome(measurement.measured, tables, pictures)
 
 
-def _some(pool: _Pool, places: Int[np.ndarray, " places"]) -> tuple[Images, Asked]:
-    return pool.images[places], taken(pool.asked, places)
+class _Samples:
+    """Samples of a prior, the same for the same use and count."""
+
+    def __init__(self, config: ConfigDict, training: Run, refiner: Refiner):
+        self._seed, self._training, self._refiner = config.seed, training, refiner
+
+    def inputs(
+        self, use: int, count: int
+    ) -> tuple[tuple[np.ndarray, Observation, PRNGKeyArray], Asked]:
+        """Return what `Refiner.refine` takes, and what is asked for."""
+        key = jax.random.fold_in(jax.random.key(self._seed), 1_000_011 + use)
+        keys = jax.random.split(key, 3)
+        training = self._training
+        asked = training.task.ask(training.parts["test"], keys[1], count)
+        latents = np.asarray(training.method.latent(keys[0], count))
+        return (latents, Observation(condition=asked.condition), keys[2]), asked
+
+    def proposals(self, use: int, count: int) -> tuple[Images, Asked]:
+        (latents, *_), asked = self.inputs(use, count)
+        return self._refiner.propose(latents, asked.condition), asked
+
+    def refined(
+        self, critic: Variables, use: int, count: int
+    ) -> tuple[Refinements, Asked]:
+        inputs, asked = self.inputs(use, count)
+        return self._refiner.refine(critic, *inputs), asked
+
+    def refined_images(
+        self, critic: Variables, use: int, count: int
+    ) -> tuple[Images, Asked]:
+        after, asked = self.refined(critic, use, count)
+        return after.images, asked
 
 
-def _accept(
+class _Measurement:
+    """The measures of several sets of samples, as rows of a table and as metrics."""
+
+    def __init__(self, config: ConfigDict, training: Run):
+        self._evaluation, self._count = Evaluation(training), config.count
+        self.rows: list[pages.Row] = []
+        self.measured = Measured({}, {})
+
+    def add(self, stage: str, images: Images, asked: Asked, **more: Any) -> None:
+        say(f"measuring {stage}")
+        found = self._evaluation.compare(images, asked, "test", self._count)
+        values = measures(found.metrics)
+        self.rows.append({"samples of": stage, "count": len(images), **values, **more})
+        for into, some in zip(self.measured, found, strict=True):
+            into |= {f"{stage}/{name}": value for name, value in some.items()}
+
+
+def _accepted(
+    config: ConfigDict, refiner: Refiner, critic: Variables, draw: Draw
+) -> list[tuple[str, Images, Asked]]:
+    """Return as many samples as are to be accepted: the first, and those of each rule.
+
+    Args:
+        config: Config of the collaboration, with `acceptance`.
+        refiner: Refiner of the prior.
+        critic: The critic that scores.
+        draw: Draws samples of one kind.
+    """
+    settings = config.acceptance
+    count = settings.count
+    images, asked = draw(_POOL, count * settings.proposals)
+    pool = refiner.scores(critic, images, asked.condition)
+    others, others_asked = draw(_CALIBRATION, count)
+    fake = refiner.scores(critic, others, others_asked.condition)
+    real = refiner.scores(critic, *refiner.real())
+    chosen = {str(count): np.arange(count), **_choose(config, pool, fake, real)}
+    return [(rule, images[at], taken(asked, at)) for rule, at in chosen.items()]
+
+
+def _choose(
     config: ConfigDict,
-    pool: _Pool,
+    pool: Float[np.ndarray, " pool"],
     fake: Float[np.ndarray, " fake"],
     real: Float[np.ndarray, " real"],
 ) -> dict[str, np.ndarray]:
-    """Choose samples of a pool by either rule.
+    """Return the indices of accepted samples by rule.
 
     Args:
-        config: of the collaboration.
-        pool: from which they are chosen.
-        fake: scores of other samples of its kind.
-        real: scores of real images that the critic has not seen.
+        config: Config of the collaboration, with `acceptance`.
+        pool: Scores of the samples among which is chosen.
+        fake: Scores of other samples of their kind.
+        real: Scores of real images that the critic has not seen.
     """
     settings = config.acceptance
     logits_of = calibrated(real, fake)
-    logits = logits_of(pool.scores)
+    logits = logits_of(pool)
     lots, others = np.random.default_rng(config.seed).random((2, len(logits)))
     kept = rejection(logits, float(logits.max()), lots, settings.share)
     chains = logits.reshape(settings.count, settings.proposals)
@@ -216,27 +212,18 @@ def _accept(
     }
 
 
-def _pictures(
-    this: Run,
+def _points(
+    training: Run,
     refiner: Refiner,
     snapshots: Sequence[Snapshot],
     stages: Mapping[str, Images],
-    followed: Callable[[int], Float[np.ndarray, "visits count height width channels"]],
-) -> list[Figure]:
-    if this.config.task != "points":
-        caption = (
-            "The same latents through the stages; change: mean absolute difference of "
-            "the last stage from the proposals, brightest at a quarter of the range."
-        )
-        return [
-            picture("Samples", pages.strip(stages, "proposals"), caption),
-            pages.every_step(followed),
-        ]
+) -> Figure:
+    """Return the picture of points of every stage, on their critics' scores."""
 
     def score(critic: Variables, points: Any) -> Any:
         return refiner.scores(critic, points.reshape(-1, 1, 1, 2))
 
-    real = np.asarray(read(this.parts["test"]["real"], np.arange(_POINTS)).image)
+    real = np.asarray(read(training.parts["test"]["real"], np.arange(_POINTS)).image)
     first = functools.partial(score, snapshots[0].critic)
     scores = [first, *(functools.partial(score, each.critic) for each in snapshots)]
     image = planes(
@@ -249,4 +236,4 @@ def _pictures(
         columns=4,
     )
     caption = "Points of every stage, on the scores of the critic that refined them."
-    return [picture("Points", image, caption)]
+    return picture("Points", image, caption)

@@ -9,13 +9,6 @@ from gan_jax.apps.colorize.apply import open_colorizing
 from gan_jax.apps.train import run as train
 from gan_jax.runs.apply import applied_to_images
 
-COMMANDS = (
-    "Train one: python -m gan_jax.main --config=configs/colorize.py "
-    "--workdir=runs/colorize; then colorize: python -m gan_jax.main "
-    "--config=configs/colorize.py --config.prior=runs/colorize --config.images=DIR "
-    "--workdir=runs/colorized"
-)
-
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """Train a colorizer and evaluate it; with `prior`, colorize `images` instead.
@@ -30,5 +23,5 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Interrupted: By SIGINT or SIGTERM; the same call continues training.
     """
     if config.prior or config.images:
-        return applied_to_images(config, workdir, "colorize", open_colorizing, COMMANDS)
+        return applied_to_images(config, workdir, "colorize", open_colorizing)
     return train.run(config, workdir)

@@ -18,6 +18,7 @@ from gan_jax.apps.detect.detector import (
     describe_detector,
     open_detector_run,
 )
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.data.decode import crop_and_resize, with_channels
 from gan_jax.data.feed import to_float
 from gan_jax.data.user_images import Image8
@@ -45,9 +46,7 @@ class Scored(NamedTuple):
     """Whether the score lies above the threshold."""
 
 
-def open_scoring(
-    config: ConfigDict, workdir: Path, commands: str
-) -> Application[Image8, Scored]:
+def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Scored]:
     """Open a trained detector for the images of a folder.
 
     The output of an image shows it as the detector sees it, beside a map of the pixels
@@ -57,12 +56,11 @@ def open_scoring(
         config: Config of the program; `prior` and `anomaly.false_positive_rate` are
             read.
         workdir: Folder of the sheet of sorted images.
-        commands: Commands that train a detector, for the error's advice.
 
     Raises:
         InputError: There is no detector.
     """
-    opened = open_detector_run(config.prior, commands)
+    opened = open_detector_run(config.prior, FIRST_COMMANDS["detect"])
     detector, data = opened.detector, opened.gan.data
     threshold = detector.threshold(config.anomaly.false_positive_rate)
     score_all = _scores_and_slopes(opened)

@@ -16,8 +16,8 @@ from gan_jax.apps.detect.data import (
 from gan_jax.apps.detect.detector import CriticScorer, Scorer, critic_scale
 from gan_jax.apps.detect.history import Snapshots
 from gan_jax.apps.inpaint.masked_images import MaskedImage
-from gan_jax.apps.inpaint.observations import as_task
-from gan_jax.apps.inpaint.search import found_for, prepare_search
+from gan_jax.apps.inpaint.observations import observe, required
+from gan_jax.apps.inpaint.search import prepare_search, search_latents
 from gan_jax.apps.train.setup import Run
 from gan_jax.evaluation.detection import Detection, Scores, detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
@@ -140,9 +140,7 @@ def evaluate_searches(
         signals: Signals that interrupt the search.
     """
     normal = normal_images(run, "test")
-    prepared = prepare_search(
-        prior, config.reconstruction, config.search, "reconstruction"
-    )
+    prepared = prepare_search(config, prior, config.reconstruction, "reconstruction")
     results: list[DetectionResult] = []
     for name, (images, base_rate) in kinds.items():
         both = np.concatenate([normal, images])
@@ -152,10 +150,12 @@ def evaluate_searches(
         some = np.sort(draw.permutation(places)[: config.baselines.searched])
         whole = np.ones(both.shape[1:3], bool)
         given = [MaskedImage(f"{at:06d}", f"{at:06d}", both[at], whole) for at in some]
-        task, _ = as_task(prior, "none", given, prior.config.data.size)
+        observed = required(*observe(prior, "none", given))
         plain = re.sub(r"[^\w.-]", "_", name)
         path = run.workdir / "searches" / f"{plain}.npz"
-        found = found_for(config, prior, task, prepared, path, name, signals).found
+        found, _ = search_latents(
+            config, prior, observed, prepared, path, name, signals
+        )
         is_normal = some < len(normal)
         by_detector = np.concatenate([scores[NORMAL], scores[name]])[some]
         for method, values in (

@@ -1,4 +1,4 @@
-"""The images that a search is to complete: unseen ones of the data, or the user's."""
+"""Images to be completed, with their masks: of the prior's data, or the user's."""
 
 import functools
 import hashlib
@@ -6,28 +6,31 @@ import os
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int, PRNGKeyArray, UInt8
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, UInt8, UInt32
 from scipy import ndimage
 
 from gan_jax.build import datasets
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.datasets.folders import image_files, list_images
+from gan_jax.data.datasets.folders import image_files
 from gan_jax.data.decode import (
     PADDED_SIZES,
     PADDING,
     BrokenImageError,
     crop_and_resize,
     decode,
+    read_file,
     to_float_numpy,
     undo_resize,
     with_channels,
 )
 from gan_jax.data.feed import read
 from gan_jax.data.holes import Hole
+from gan_jax.data.user_images import Read, decoded
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.grids import to_uint8
 from gan_jax.runs.prior import Prior
@@ -36,93 +39,63 @@ from gan_jax.search.blending import poisson_blend
 Image8 = UInt8[np.ndarray, "height width channels"]
 Known = Bool[np.ndarray, "height width"]
 
+_CHUNK = 250  # files decoded at once
+
 
 class MaskedImage(NamedTuple):
-    """An image to be completed, at the size it came in."""
+    """An image to be completed, at its own size."""
 
     name: str
-    """Of the file without its suffix, or the number of a test image."""
+    """Stem of the file, or number of a test image."""
     source: str
-    """The path of the file; the name of a test image."""
+    """Path of the file, or number of a test image."""
     image: Image8
     """With the prior's channels."""
     known: Known
-    """Which pixels of it are known."""
+    """Whether each pixel is known."""
 
 
-class Window(NamedTuple):
-    """The square of an image that a prior sees: the largest central one."""
-
-    top: int
-    left: int
-    side: int
+Masker: TypeAlias = Callable[[Path, Image8], MaskedImage]
+"""`mask(file, image)`: gives a user's image its mask; raises `BrokenImageError` for an
+image that cannot be completed."""
 
 
-def window(height: int, width: int) -> Window:
-    """Return the largest central square of an image."""
+def _square(height: int, width: int) -> tuple[slice, slice]:
+    """Return the place of the largest central square, which is all a prior sees."""
     side = min(height, width)
-    return Window((height - side) // 2, (width - side) // 2, side)
+    top, left = (height - side) // 2, (width - side) // 2
+    return slice(top, top + side), slice(left, left + side)
 
 
 def of_data(
     prior: Prior, part: str, count: int, hole: Hole, seed: int
 ) -> list[MaskedImage]:
-    """Take images of the data that a prior was trained on, as many as there are.
+    """Return images of the data that a prior was trained on, with holes.
 
     Args:
-        prior: whose data they are.
-        part: `test`, images that the prior has not seen; `validation` or `train`.
-        count: of images, at most.
-        hole: what is cut out of them.
-        seed: of holes that are drawn.
+        prior: The trained run.
+        part: `test` (images that the prior has not seen), `validation` or `train`.
+        count: Number of images, if the part has as many.
+        hole: The hole that is cut into each.
+        seed: Seed of holes that are drawn.
     """
     source = datasets.parts(prior.config)[part]["real"]
     images = np.asarray(read(source, np.arange(min(count, len(source)))).image)
     names = [f"{index:05d}" for index in range(len(images))]
     return [
-        MaskedImage(
-            name, name, image, _cover(hole, key_of(name, seed), image, len(image))
-        )
+        MaskedImage(name, name, image, _cover(hole, name, seed, image, len(image)))
         for name, image in zip(names, images, strict=True)
     ]
 
 
-def files(
-    images: str, masks: str | Hole, size: int, channels: int, seed: int = 0
-) -> tuple[list[MaskedImage], list[Skipped]]:
-    """Read the user's images, each with a mask file or under a kind of hole.
+def masker(masks: str | Hole, size: int, channels: int, seed: int = 0) -> Masker:
+    """Return the function that gives the user's images their masks.
 
     Args:
-        images: their folder.
-        masks: as `cutter` takes it, and the following too.
-        size: at which they will be searched.
-        channels: at which they will be searched.
-        seed: of holes that are drawn.
-
-    Returns:
-        What can be completed, and what cannot, with the reason.
-
-    Raises:
-        InputError: there is no such folder, or no image in it.
-    """
-    found = list_images(images)
-    return read_files(found, cutter(masks, size, channels, seed))
-
-
-def cutter(
-    masks: str | Hole, size: int, channels: int, seed: int = 0
-) -> Callable[[Path, Image8], MaskedImage]:
-    """Return what makes targets of the user's images, by a mask file or a kind of hole.
-
-    Args:
-        masks: the folder of their masks, of the same names and sizes, or a hole.
-        size: at which they will be searched; holes are cut at it.
-        channels: at which they will be searched.
-        seed: of holes that are drawn.
-
-    Returns:
-        `cut(file, image)`, which raises `BrokenImageError` where that cannot be
-        completed.
+        masks: A folder of mask files with the images' names and sizes, or a hole.
+        size: Side of the images at which they are searched; holes are cut at it.
+        channels: Channels at which they are searched.
+        seed: Seed of holes that are drawn.
 
     Raises:
         InputError: the folder of masks may not be read.
@@ -132,49 +105,43 @@ def cutter(
         for file in image_files(Path(masks).expanduser()):
             by_stem.setdefault(file.stem, []).append(file)
 
-    def cut(file: Path, image: Image8) -> MaskedImage:
+    def mask(file: Path, image: Image8) -> MaskedImage:
         if image.shape[-1] > channels:
             raise BrokenImageError("in colour, and grey images are searched")
         image = with_channels(image, channels)
         known = (
             _read_mask(by_stem.get(file.stem, []), image)
             if isinstance(masks, str)
-            else _cover(masks, key_of(file.stem, seed), image, size)
+            else _cover(masks, file.stem, seed, image, size)
         )
         _check(known)
         return MaskedImage(file.stem, str(file), image, known)
 
-    return cut
+    return mask
 
 
 def read_files(
-    found: Sequence[Path],
-    cut: Callable[[Path, Image8], MaskedImage],
-    read: Callable[[Path], bytes | Path] = lambda file: file,
+    files: Sequence[Path],
+    mask: Masker,
+    read: Read = read_file,
 ) -> tuple[list[MaskedImage], list[Skipped]]:
-    """Read the user's images; a second file of a name is none that can be completed.
+    """Read the user's images and mask them.
+
+    Files that cannot be completed, or whose stem was already seen, are skipped.
 
     Args:
-        found: their files.
-        cut: makes targets of them, a `cutter`.
-        read: gives what `decode` takes; it may raise `BrokenImageError`.
+        files: The image files.
+        mask: Masks an image, as `masker` returns it.
+        read: Returns the content of a file, or raises `BrokenImageError`.
 
     Returns:
-        What can be completed, and what cannot, with the reason.
+        The masked images, and the skipped files with their reasons.
     """
-    targets: list[MaskedImage] = []
-    skipped: list[Skipped] = []
-    names: set[str] = set()
-    for file in found:
-        try:
-            if file.stem in names:
-                raise BrokenImageError("another image has the same name")
-            targets.append(cut(file, decode(read(file))))
-        except BrokenImageError as error:
-            skipped.append(Skipped(str(file), str(error)))
-            continue
-        names.add(file.stem)
-    return targets, skipped
+    chunks = list(decoded(files, mask, _CHUNK, read))
+    return (
+        [image for chunk in chunks for image in chunk.images],
+        [skipped for chunk in chunks for skipped in chunk.skipped],
+    )
 
 
 def _read_mask(masks: Sequence[Path], image: Image8) -> Known:
@@ -192,19 +159,18 @@ def _read_mask(masks: Sequence[Path], image: Image8) -> Known:
     return known
 
 
-def _cover(hole: Hole, key: PRNGKeyArray, image: Image8, size: int) -> Known:
-    """Cut a hole of a kind, drawn at a size, into the square that the prior sees."""
-    height, width, _ = image.shape
-    top, left, side = window(height, width)
-    known = np.ones((height, width), bool)
-    inside = np.asarray(hole(key, size, size))[..., 0] > 0
-    at = _cells(side, size)
-    known[top : top + side, left : left + side] = inside[at][:, at]
+def _cover(hole: Hole, name: str, seed: int, image: Image8, size: int) -> Known:
+    """Cut a hole, drawn at a size, into the square of an image that the prior sees."""
+    place = _square(*image.shape[:2])
+    known = np.ones(image.shape[:2], bool)
+    inside = np.asarray(hole(key_of(name, seed), size, size))[..., 0] > 0
+    at = _cells(min(known.shape), size)
+    known[place] = inside[at][:, at]
     return known
 
 
 def _cells(side: int, size: int) -> Int[np.ndarray, " side"]:
-    """Return in which of `size` pixels each of `side` pixels has its centre."""
+    """Return the index of the pixel, of `size`, that holds each of `side` centres."""
     if (side, size) == PADDED_SIZES:
         return np.arange(side) + PADDING
     return ((np.arange(side) + 0.5) * size / side).astype(int)
@@ -213,10 +179,10 @@ def _cells(side: int, size: int) -> Int[np.ndarray, " side"]:
 def _check(known: Known) -> None:
     if not known.any():
         raise BrokenImageError("nothing is known: its mask is black")
-    top, left, side = window(*known.shape)
+    place, side = _square(*known.shape), min(known.shape)
     outside = ~known
-    outside[top : top + side, left : left + side] = False
-    if not known[top : top + side, left : left + side].any():
+    outside[place] = False
+    if not known[place].any():
         raise BrokenImageError("nothing is known of its central square")
     if outside.any():
         raise BrokenImageError(
@@ -225,38 +191,61 @@ def _check(known: Known) -> None:
         )
 
 
-def with_holes(given: Sequence[MaskedImage]) -> tuple[list[MaskedImage], list[Skipped]]:
-    """Set apart the images of which something is missing."""
-    holed = [target for target in given if not target.known.all()]
-    return holed, [
-        Skipped(target.source, "nothing is missing: its mask is white")
-        for target in given
-        if target.known.all()
-    ]
+def with_holes(
+    images: Sequence[MaskedImage],
+) -> tuple[list[MaskedImage], list[Skipped]]:
+    """Return the images of which something is missing, and the others as skipped."""
+    reason = "nothing is missing: its mask is white"
+    return (
+        [image for image in images if not image.known.all()],
+        [Skipped(image.source, reason) for image in images if image.known.all()],
+    )
 
 
 def key_of(name: str, seed: int = 0) -> PRNGKeyArray:
-    """Return a key that an image has whichever others are completed with it."""
-    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(os.fsencode(name)))
+    """Return the random key of an image; it does not depend on any other image."""
+    return jax.random.fold_in(jax.random.key(seed), name_hashes([name])[0])
+
+
+def name_hashes(names: Sequence[str]) -> UInt32[np.ndarray, " count"]:
+    """Return the number that is folded into a key for each name (CRC-32)."""
+    return np.array([zlib.crc32(os.fsencode(name)) for name in names], np.uint32)
+
+
+def keys_of(
+    hashes: UInt32[Array | np.ndarray, " count"], seed: PRNGKeyArray, use: int
+) -> Key[Array, " count"]:
+    """Return a random key of each image for one use; otherwise as `key_of`.
+
+    Args:
+        hashes: As `name_hashes` returns them.
+        seed: Key of the run's seed.
+        use: Number that is folded into each image's own key.
+    """
+
+    def key(name: Array) -> PRNGKeyArray:
+        return jax.random.fold_in(jax.random.fold_in(seed, name), use)
+
+    keys: Key[Array, " count"] = jax.vmap(key)(jnp.asarray(hashes))
+    return keys
 
 
 class Reduced(NamedTuple):
-    """What a prior sees of an image, at the prior's size."""
+    """The square of an image that a prior sees, at the prior's size."""
 
     image: Float[np.ndarray, "size size channels"]
-    """In [-1, 1]; nothing of it comes from what is missing."""
+    """In [-1, 1]; missing pixels have no part in it."""
     mask: Float[np.ndarray, "size size 1"]
     """1 where all pixels are known that have their centres in this one."""
     truth: Float[np.ndarray, "size size channels"]
-    """In [-1, 1], with what the file holds in its holes."""
+    """In [-1, 1], with the file's own pixels in its holes."""
 
 
-def reduced(target: MaskedImage, size: int) -> Reduced:
-    """Bring what the prior sees of an image to its size."""
-    height, width, _ = target.image.shape
-    top, left, side = window(height, width)
-    place = np.s_[top : top + side, left : left + side]
-    image, known = target.image[place], target.known[place]
+def reduced(masked: MaskedImage, size: int) -> Reduced:
+    """Return the square of an image that a prior sees, at the prior's size."""
+    place = _square(*masked.known.shape)
+    image, known = masked.image[place], masked.known[place]
+    side = len(known)
     filled = image
     if side != size and known.any():
         # What lies in a hole must not shine through where sizes change: the nearest
@@ -286,41 +275,39 @@ def _reduce_mask(known: Known, size: int) -> Bool[np.ndarray, "size size"]:
 
 
 def restored(
-    target: MaskedImage,
+    masked: MaskedImage,
     pasted: UInt8[np.ndarray, "size size channels"],
     blend: bool = False,
 ) -> Image8:
-    """Put what was generated into the holes of an image, at the image's size.
+    """Return an image with its holes filled, at its own size.
 
     Args:
-        target: the image; its known pixels keep their values.
-        pasted: what was generated in place of what the prior sees of it.
-        blend: without a visible edge (Poisson).
+        masked: The image; its known pixels keep their values.
+        pasted: What was generated in place of the square that the prior sees.
+        blend: Whether holes are blended, without a visible edge (Poisson).
     """
-    height, width, _ = target.image.shape
-    top, left, side = window(height, width)
-    place = np.s_[top : top + side, left : left + side]
-    image, known = target.image[place], target.known[place][..., None]
-    inside = undo_resize(pasted, side)
+    place = _square(*masked.known.shape)
+    image, known = masked.image[place], masked.known[place][..., None]
+    inside = undo_resize(pasted, len(known))
     if blend:
         floats = to_float_numpy(inside), to_float_numpy(image), known.astype(np.float32)
         inside = to_uint8(np.asarray(blending()(*floats)))
-    whole = target.image.copy()
+    whole = masked.image.copy()
     whole[place] = np.where(known, image, inside)
     return whole
 
 
 @functools.cache
 def blending() -> Callable[..., Any]:
-    """Return the compiled blending, one for all sizes."""
+    """Return the compiled Poisson blending, one for all sizes."""
     blend: Callable[..., Any] = compiled(poisson_blend)
     return blend
 
 
-def digest(targets: Sequence[MaskedImage]) -> str:
-    """Hash the images and what is known of them (SHA-256)."""
+def digest(images: Sequence[MaskedImage]) -> str:
+    """Return the SHA-256 of images and their masks."""
     found = hashlib.sha256()
-    for target in targets:
-        found.update(os.fsencode(f"{target.name}{target.image.shape}"))
-        found.update(target.image.tobytes() + target.known.tobytes())
+    for masked in images:
+        found.update(os.fsencode(f"{masked.name}{masked.image.shape}"))
+        found.update(masked.image.tobytes() + masked.known.tobytes())
     return found.hexdigest()

@@ -1,17 +1,16 @@
-"""The report of completed images: a plate, the figures, and the published ones."""
+"""The report of completed images: plates, metrics, and the published metrics."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 
+from gan_jax.apps.inpaint.observations import Images
+from gan_jax.apps.inpaint.results import Completion, spread_shown
 from gan_jax.report import plots
 from gan_jax.report.files import encode_png
 from gan_jax.report.grids import tile, to_uint8
 from gan_jax.report.page import Command, Figure, Section, Table, page, picture
-
-Images = Float[np.ndarray, "count height width channels"]
 
 _SHOWN = 10  # images of a plate
 _TOGETHER = 3  # losses of a plate
@@ -59,140 +58,126 @@ _PUBLISHED = {
 by loss (alpha, beta, eta) and set MSE, PSNR and SSIM."""
 
 
-class Along(NamedTuple):
-    """Some images along their searches."""
-
-    steps: Int[np.ndarray, " marks"]
-    """Iterations made."""
-    generated: Float[np.ndarray, "some marks height width channels"]
-    """What the latent generated after so many; where a search had ended, its last."""
-    ends: Int[np.ndarray, " some"]
-    """Iterations that each search made."""
-    best: Int[np.ndarray, " some"]
-    """After so many the latent that is kept was visited."""
-
-
-class Arm(NamedTuple):
-    """One loss under one kind of hole, as it is shown."""
-
-    data: str
-    """The name of the images."""
-    hole: str
-    loss: str
-    truth: Images | None
-    masked: Images
-    """Known pixels; what is missing is 0."""
-    masks: Float[np.ndarray, "count height width 1"]
-    composite: Images
-    blended: Images | None
-    spread: Float[np.ndarray, "count height width"]
-    """Standard deviation over the restarts, in [-1, 1] units."""
-    diverse: Float[np.ndarray, "count some height width channels"]
-    """Completions that differ, the best first."""
-    metrics: Mapping[str, float | None]
-    history: Float[np.ndarray, " iterations"]
-    """Median loss over the images."""
-    along: Along | None
-    """The first images on the way; None where they are not drawn."""
-
-
-def plates(arms: Sequence[Arm]) -> list[UInt8[np.ndarray, "height width 3"]]:
+def plates(
+    completions: Sequence[Completion],
+) -> list[UInt8[np.ndarray, "height width 3"]]:
     """Draw images under one kind of hole, a plate for every few losses."""
-    groups = range(0, len(arms), _TOGETHER)
-    return [plate(arms[at : at + _TOGETHER]) for at in groups]
+    groups = range(0, len(completions), _TOGETHER)
+    return [plate(completions[at : at + _TOGETHER]) for at in groups]
 
 
-def plate(arms: Sequence[Arm]) -> UInt8[np.ndarray, "height width 3"]:
+def plate(completions: Sequence[Completion]) -> UInt8[np.ndarray, "height width 3"]:
     """Draw images under one kind of hole: truth, known pixels, completions, spread."""
-    first = arms[0]
+    first = completions[0]
     columns: list[tuple[str, Images]] = []
-    if first.truth is not None:
-        columns.append(("truth", first.truth))
+    if first.images.truth is not None:
+        columns.append(("truth", first.images.truth))
     columns.append(("known", _known(first)))
-    for arm in arms:
-        loss = arm.loss.replace("_", " ")  # titles break between words
-        columns.append((loss, arm.composite))
-        if arm.blended is not None:
-            columns.append((f"{loss} blended", arm.blended))
-        spread = spread_shown(arm.spread[..., None])
-        columns.append((f"{loss} spread", np.broadcast_to(spread, arm.composite.shape)))
+    for one in completions:
+        loss = one.loss.replace("_", " ")  # titles break between words
+        columns.append((loss, one.composite))
+        if one.blended is not None:
+            columns.append((f"{loss} blended", one.blended))
+        spread = spread_shown(one.spread[..., None])
+        columns.append((f"{loss} spread", np.broadcast_to(spread, one.composite.shape)))
     cells = np.stack([images[:_SHOWN] for _, images in columns], axis=1)
     return tile(to_uint8(cells), column_titles=[name for name, _ in columns])
 
 
-def spread_shown(
-    spread: Float[np.ndarray, "*shape"],
-) -> Float[np.ndarray, "*shape"]:
-    """Bring standard deviations to levels in [-1, 1]: white = a quarter of the range.
-
-    Of images in [-1, 1], so 0.5.
-    """
-    return np.clip(4 * spread - 1, -1, 1)
-
-
-def _known(arm: Arm) -> Images:
-    """Show what was measured at the size of the images, what is missing as a chequer.
+def _known(completion: Completion) -> Images:
+    """Return measured values at the size of the images, with a chequer elsewhere.
 
     Fewer values than pixels are repeated.
     """
-    shown = chequered(arm.masked, arm.masks)
-    times = arm.composite.shape[1] // shown.shape[1]
+    known = completion.images.known
+    shown = chequered(np.asarray(known.values), np.asarray(known.mask))
+    times = completion.composite.shape[1] // shown.shape[1]
     large = shown.repeat(times, axis=1).repeat(times, axis=2)
-    return np.broadcast_to(large, arm.composite.shape)
+    return np.broadcast_to(large, completion.composite.shape)
 
 
 def chequered(
     known: Images, masks: Float[np.ndarray, "count height width 1"]
 ) -> Images:
-    """Draw a chequer where nothing is known."""
+    """Return images with a chequer where nothing is known.
+
+    Args:
+        known: Known values.
+        masks: 1 where a value is known.
+    """
     chequer = np.indices(known.shape[1:3]).sum(axis=0) % 2 * 0.5 - 0.25
     shown: Images = np.where(masks > 0, known, chequer.reshape(1, *chequer.shape, 1))
     return shown
 
 
-def several(arm: Arm) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw the different completions of each image beside its known pixels."""
-    known = _known(arm)[:, None]
-    cells = np.concatenate([known, arm.diverse], axis=1)[:_SHOWN]
-    titles = ["known", *(f"completion {n + 1}" for n in range(arm.diverse.shape[1]))]
+def diverse_plate(
+    completion: Completion, diverse: Float[np.ndarray, "images some height width _"]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draw different completions of each image beside its known pixels."""
+    cells = np.concatenate([_known(completion)[:, None], diverse], axis=1)[:_SHOWN]
+    titles = ["known", *(f"completion {n + 1}" for n in range(diverse.shape[1]))]
     return tile(to_uint8(cells), column_titles=titles)
 
 
-def along_plate(arm: Arm, along: Along) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw images on their way: truth, known pixels, G(z) after iterations, result."""
-    count = len(along.generated)
-    columns = {} if arm.truth is None else {"truth": arm.truth[:count]}
-    columns["known"] = _known(arm)[:count]
-    for mark, step in enumerate(along.steps):
-        columns[f"{step:,}" if step else "start"] = along.generated[:, mark]
-    columns["result"] = arm.composite[:count]
+def along_plate(completion: Completion) -> UInt8[np.ndarray, "height width 3"]:
+    """Draw images along their searches: truth, known pixels, G(z), result.
+
+    Args:
+        completion: A completion with a trace.
+    """
+    trace, traced, truth = completion.trace, completion.traced, completion.images.truth
+    assert trace is not None and traced is not None
+    count = len(traced)
+    columns = {} if truth is None else {"truth": truth[:count]}
+    columns["known"] = _known(completion)[:count]
+    for mark, step in enumerate(trace.steps):
+        columns[f"{step:,}" if step else "start"] = traced[:, mark]
+    columns["result"] = completion.composite[:count]
+    best = completion.found.best_step[:count]
     rows = [
         f"best at {best:,} of {end:,}"
-        for best, end in zip(along.best, along.ends, strict=True)
+        for best, end in zip(best, trace.ends, strict=True)
     ]
     cells = np.stack(list(columns.values()), axis=1)
     return tile(to_uint8(cells), column_titles=list(columns), row_titles=rows)
 
 
 def report(
-    title: str, facts: Mapping[str, str], arms: Sequence[Arm], command: str
+    title: str,
+    facts: Mapping[str, str],
+    completions: Sequence[Completion],
+    metrics: Sequence[Mapping[str, float | None]],
+    data: str,
+    count: int,
+    command: str,
 ) -> str:
-    """Compose the page."""
-    names = list(dict.fromkeys(name for arm in arms for name in arm.metrics))
+    """Return the report as a page.
+
+    Args:
+        title: Title of the page.
+        facts: Settings that are listed at its top.
+        completions: The completions by every loss under every kind of hole.
+        metrics: Metrics of each.
+        data: Name of the images.
+        count: Largest number of different completions shown of each image.
+        command: The command that repeats the run.
+    """
+    names = list(dict.fromkeys(name for values in metrics for name in values))
     table = Table(
         "Figures",
         ["hole", "loss", *names],
         [
-            [arm.hole, arm.loss, *(arm.metrics.get(name) for name in names)]
-            for arm in arms
+            [one.images.hole, one.loss, *(values.get(name) for name in names)]
+            for one, values in zip(completions, metrics, strict=True)
         ],
         "Means over the images. Levels are 0 to 255 in MSE, PSNR and SSIM; hole: over "
         "missing pixels alone; composite: over the image with its known pixels exact, "
         "which flatters. Residual: mean absolute error of known values in [-1, 1].",
     )
+    holes = dict.fromkeys(one.images.hole for one in completions)
     pictures: list[Figure] = []
-    for hole in dict.fromkeys(arm.hole for arm in arms):
-        own = [arm for arm in arms if arm.hole == hole]
+    for hole in holes:
+        own = [one for one in completions if one.images.hole == hole]
         pictures += [
             picture(
                 f"Under {hole}",
@@ -202,58 +187,76 @@ def report(
             )
             for drawn in plates(own)
         ]
+        diverse = {one.loss: (one, one.diverse(count)) for one in own}
         pictures += [
             Figure(
-                f"{arm.loss}: different completions",
-                encode_png(several(arm)),
+                f"{loss}: different completions",
+                encode_png(diverse_plate(one, images)),
                 "The best by loss, then each the farthest from those before.",
             )
-            for arm in own
-            if arm.diverse.shape[1] > 1
+            for loss, (one, images) in diverse.items()
+            if images.shape[1] > 1
         ]
         pictures += [
             picture(
-                f"{arm.loss}: along the search",
-                along_plate(arm, arm.along),
+                f"{one.loss}: along the search",
+                along_plate(one),
                 "What the latent generates after so many iterations; a search that has "
                 "ended stays where it was. Result: the best latent that was visited, "
                 "under the known pixels.",
             )
-            for arm in own
-            if arm.along is not None
+            for one in own
+            if one.trace is not None
         ]
-    courses = {f"{arm.hole}, {arm.loss}": arm.history for arm in arms}
-    rows = [
-        {"step": step}
-        | {
-            name: float(loss[step])
-            for name, loss in courses.items()
-            if step < len(loss)
-        }
-        for step in range(max(map(len, courses.values())))
-    ]
-    groups = {name: [name] for name in courses}
-    course = Figure("Loss", plots.curves(rows, groups), "Median over the images.")
     return page(
         title,
         "Images completed by a search for the latent that explains what is known.",
         facts,
         [
-            Section("Figures", [table, *_beside_published(arms)]),
+            Section("Figures", [table, *_beside_published(completions, metrics, data)]),
             Section("Pictures", pictures),
-            Section("Course", [course]),
+            Section("Course", [_loss_curves(completions)]),
             Section("Reproduce", [Command("Command", command)]),
         ],
     )
 
 
-def _beside_published(arms: Sequence[Arm]) -> list[Table]:
-    """Compare composites with the published ones, where the truth is known."""
+def _loss_curves(completions: Sequence[Completion]) -> Figure:
+    curves = {
+        f"{one.images.hole}, {one.loss}": _median(one.found.history)
+        for one in completions
+    }
+    rows = [
+        {"step": step}
+        | {name: float(loss[step]) for name, loss in curves.items() if step < len(loss)}
+        for step in range(max(map(len, curves.values())))
+    ]
+    groups = {name: [name] for name in curves}
+    return Figure("Loss", plots.curves(rows, groups), "Median over the images.")
+
+
+def _median(
+    history: Float[np.ndarray, "images iterations"],
+) -> Float[np.ndarray, " iterations"]:
+    """Return the median loss of the searches that were running at each iteration."""
+    under_way = np.isfinite(history).any(axis=0)
+    last = int(np.flatnonzero(under_way).max(initial=0))
+    medians = np.full(history.shape[1], np.nan)
+    medians[under_way] = np.nanmedian(history[:, under_way], axis=0)
+    return medians[: last + 1]
+
+
+def _beside_published(
+    completions: Sequence[Completion],
+    metrics: Sequence[Mapping[str, float | None]],
+    data: str,
+) -> list[Table]:
+    """Return the metrics of composites beside the published ones, if truth is known."""
     names = ("mse_composite", "psnr_composite", "ssim_composite")
     ours = [
-        (arm.loss, f"{arm.data}, {arm.hole} (here)", *map(arm.metrics.get, names))
-        for arm in arms
-        if arm.truth is not None
+        (one.loss, f"{data}, {one.images.hole} (here)", *map(values.get, names))
+        for one, values in zip(completions, metrics, strict=True)
+        if one.images.truth is not None
     ]
     theirs = [
         (loss, name, *figures)

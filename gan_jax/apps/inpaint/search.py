@@ -1,11 +1,11 @@
-"""The latents that explain what is known of images: searched once, then kept."""
+"""The latent search of one loss: prepared once, run for images, kept on disk."""
 
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from gan_jax.apps.inpaint import masked_images as targets
-from gan_jax.apps.inpaint.masked_images import MaskedImage
-from gan_jax.apps.inpaint.observations import START, key_of
-from gan_jax.apps.inpaint.results import Task
+from gan_jax.apps.inpaint import masked_images
+from gan_jax.apps.inpaint.observations import ObservedImages
 from gan_jax.apps.inpaint.search_cache import (
     read_found,
     read_trace,
@@ -31,59 +29,45 @@ from gan_jax.losses import inpainting
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
+from gan_jax.runs.inference import in_chunks
 from gan_jax.runs.prior import Prior
 from gan_jax.runs.signals import Signals
-from gan_jax.search.completion import Observation, completion_loss, for_one
+from gan_jax.search.completion import completion_loss, for_one
 from gan_jax.search.latent import Found, Search, Turns, compile_turns, run
+from gan_jax.search.observation import Observation
 from gan_jax.search.trace import Trace, trace
 
-Weights: TypeAlias = Callable[[Array], Array]
-"""Gives known values their weights in a loss, from a mask."""
-Prepared: TypeAlias = tuple[Weights, Turns]
-"""The weights, made from a mask, that a loss gives known values; and its search, which
-is compiled once for all kinds of holes."""
+_START = 2  # folded into an image's key, beside the use for noise
+_CHUNK = 250  # images whose starts are drawn in one call
+
+Starts = Callable[[Sequence[str]], Float[Array, "restarts images latent"]]
+"""Draws the starts of images by their names."""
 
 
-class Searched(NamedTuple):
-    """Images and the latents that explain what is known of them."""
+class PreparedSearch(NamedTuple):
+    """The latent search of one loss, compiled once for all images."""
 
-    task: Task
-    found: Found
-    seconds: float
-    """Of the search, compilation included."""
+    turns: Turns
+    weights: Callable[[Array], Array]
+    """From a mask to the weights of known values in the loss."""
+    starts: Starts
 
 
 def prepare_search(
+    config: ConfigDict,
     prior: Prior,
     settings: ConfigDict,
-    how: ConfigDict,
     key: str,
     degradation: Degradation | None = None,
-) -> Prepared:
-    """Make the search of a loss for many calls, and the loss's weights.
-
-    Raises:
-        InputError: as `make_search`.
-    """
-    weights, search = make_search(prior, settings, how, key, degradation)
-    return weights, compile_turns(search, how.length, compiled)
-
-
-def make_search(
-    prior: Prior,
-    settings: ConfigDict,
-    how: ConfigDict,
-    key: str,
-    degradation: Degradation | None = None,
-) -> tuple[Weights, Search]:
-    """Describe the search of a loss, and give the loss's weights.
+) -> PreparedSearch:
+    """Return the search of a loss.
 
     Args:
-        prior: under which latents are searched.
-        settings: of the loss, as `config.COMPLETION` has them.
-        how: the `search` of a config.
-        key: of the loss in the config.
-        degradation: what images went through; None = nothing.
+        config: A config with `search` and `seed`.
+        prior: The prior whose latents are searched.
+        settings: Settings of the loss, as `config.COMPLETION` has them.
+        key: Key of the loss in the config.
+        degradation: The degradation of the images; None = only pixels are missing.
 
     Raises:
         InputError: a name in the settings is unknown, or they do not fit together.
@@ -93,19 +77,20 @@ def make_search(
             f"{key}.composite puts known pixels into images, and a degradation leaves "
             f"none: give --config.{key}.composite=False"
         )
-    method, networks = prior.method, prior.networks
+    method, networks, how = prior.method, prior.networks, config.search
     weights = look_up(inpainting.WEIGHTS, f"{key}.weights", settings.weights)
-    if prior.method.objective.paired and math.isnan(prior.real_score):
+    if method.objective.paired and math.isnan(prior.real_score):
         raise InputError(
             f"prior {prior.workdir} has not kept the median score of real images, and "
             "its data cannot be read to measure it: put them back, or train it anew"
         )
-    terms = searches.terms(prior.config, settings, key, prior.real_score)
-    generate = for_one(method.generator, networks.generator)
-    score = for_one(method.critic, networks.critic)
-    measure = _unchanged if degradation is None else degradation.apply
     search = Search(
-        completion_loss(generate, score, measure, terms),
+        completion_loss(
+            for_one(method.generator, networks.generator),
+            for_one(method.critic, networks.critic),
+            _unchanged if degradation is None else degradation.apply,
+            searches.terms(prior.config, settings, key, prior.real_score),
+        ),
         searches.descent(how),
         searches.support(prior.config),
         how.iterations,
@@ -113,144 +98,159 @@ def make_search(
         how.progress,
         how.tolerance,
     )
-    return weights, search
+    turns = compile_turns(search, how.length, compiled)
+    starts = make_starts(method.latent, config.seed, how.restarts, how.spread)
+    return PreparedSearch(turns, weights, starts)
 
 
 def _unchanged(image: Array) -> Array:
     return image
 
 
-def found_for(
+def make_starts(
+    latent: Callable[..., Array], seed: int, restarts: int, spread: float
+) -> Starts:
+    """Return the function that draws the starts of images.
+
+    An image's starts depend on its name and the seed, not on the other images.
+
+    Args:
+        latent: Draws latents: `latent(key, count)`.
+        seed: Seed of the run.
+        restarts: Number of starts of each image.
+        spread: Latents are clipped to [-spread, spread].
+    """
+
+    @compiled
+    def draw(hashes: Array) -> Array:
+        keys = masked_images.keys_of(hashes, jax.random.key(seed), _START)
+        drawn = jax.vmap(lambda key: latent(key, restarts))(keys)
+        return jnp.clip(drawn, -spread, spread)
+
+    def starts(names: Sequence[str]) -> Float[Array, "restarts images latent"]:
+        hashes = masked_images.name_hashes(names)
+        drawn = in_chunks(lambda at: draw(hashes[at]), len(names), _CHUNK)
+        return jnp.asarray(drawn.swapaxes(0, 1))
+
+    return starts
+
+
+def search_inputs(
+    prepared: PreparedSearch, images: ObservedImages
+) -> tuple[Float[Array, "restarts images latent"], Observation]:
+    """Return the starts and the weighted observations of a search.
+
+    Args:
+        prepared: The search.
+        images: The images to be searched.
+    """
+    starts = prepared.starts([source.name for source in images.sources])
+    mask = images.known.mask
+    assert mask is not None
+    return starts, images.known._replace(weights=jax.vmap(prepared.weights)(mask))
+
+
+def search_latents(
     config: ConfigDict,
     prior: Prior,
-    task: Task,
-    prepared: Prepared,
+    images: ObservedImages,
+    prepared: PreparedSearch,
     path: Path,
     title: str,
     signals: Signals,
-) -> Searched:
-    """Search the latents of a task, or read those found before.
+) -> tuple[Found, float]:
+    """Search the latents of images, or read those found before.
 
     Args:
-        config: `search` and `seed` of it.
-        prior: under which latents are searched.
-        task: the images.
-        prepared: the search.
-        path: where the latents are kept.
-        title: of the search, as it is shown.
-        signals: that interrupt it.
+        config: A config with `search`.
+        prior: The prior whose latents are searched.
+        images: The images.
+        prepared: The search.
+        path: File in which the latents are kept.
+        title: Title of the search, for progress.
+        signals: Signals that interrupt the search.
+
+    Returns:
+        The latents found, and the seconds of the search, compilation included.
 
     Raises:
         Interrupted: by a signal; nothing is kept.
-        OSError: what was found cannot be written.
+        OSError: the latents cannot be written.
     """
-    images = targets.digest(task.targets)
-    text = f"{prior.digest}{images}"
+    text = f"{prior.digest}{masked_images.digest(images.sources)}"
     if prior.method.objective.paired:
         text += f"{prior.real_score:.9g}"
     identity = hashlib.sha256(text.encode()).hexdigest()
     kept = read_found(path, identity)
     if kept is not None:
         say(f"{title}: searched before")
-        return Searched(task, *kept)
+        return kept
     start = time.monotonic()
-    found = _search(config, prior, task, prepared, title, signals)
+    settings = config.search
+    total = len(images.sources) * settings.restarts
+    with Progress(total, 0, title, "latent") as progress:
+        inputs = search_inputs(prepared, images)
+        found = run(
+            prepared.turns, *inputs, settings.slots, _shown(progress, signals, total)
+        )
     seconds = time.monotonic() - start
     write_found(path, found, seconds, identity)
-    return Searched(task, found, seconds)
+    return found, seconds
 
 
-def _search(
+def trace_latents(
     config: ConfigDict,
     prior: Prior,
-    task: Task,
-    prepared: Prepared,
-    title: str,
-    signals: Signals,
-) -> Found:
-    """Search a latent for every image of a task."""
-    settings = config.search
-    weights, turns = prepared
-    every = len(task.targets) * settings.restarts
-    done = 0
-    with Progress(every, 0, title, "latent") as progress:
-
-        def advanced(count: int) -> None:
-            nonlocal done
-            done += count
-            progress.advance(done)
-            signals.obey()
-
-        asked = question(config, prior, task, weights)
-        return run(turns, *asked, settings.slots, advanced)
-
-
-def traced_for(
-    config: ConfigDict,
-    prior: Prior,
-    searched: Searched,
-    prepared: Prepared,
+    images: ObservedImages,
+    prepared: PreparedSearch,
+    found: Found,
     path: Path,
     title: str,
     signals: Signals,
 ) -> Trace:
-    """Watch the first searches of a task, or read where their latents were before.
+    """Repeat the searches of the first images, or read their latents on the way.
 
-    Of each image it is the search from the start that led to the best latent.
+    Of each image the search from its best start is repeated.
 
     Args:
-        config: `along`, above 0, is how many; `search` and `seed` of it as before.
-        prior: under which latents were searched.
-        searched: what was found.
-        prepared: the search that found it.
-        path: where the latents are kept.
-        title: of the search, as it is shown.
-        signals: that interrupt it.
+        config: A config with `search` and `along`, the number of images, above 0.
+        prior: As for `search_latents`.
+        images: As for `search_latents`.
+        prepared: As for `search_latents`.
+        found: What the search has found.
+        path: File in which the latents are kept.
+        title: Title of the search, for progress.
+        signals: Signals that interrupt the search.
 
     Raises:
         Interrupted: by a signal; nothing is kept.
         OSError: the latents cannot be written.
     """
-    found, (weights, turns) = searched.found, prepared
     some = np.arange(min(config.along, len(found.latent)))
     parts = (prior.digest.encode(), found.latent.tobytes(), some.tobytes())
     identity = hashlib.sha256(b"".join(parts)).hexdigest()
     kept = read_trace(path, identity)
     if kept is not None:
         return kept
-    iterations = config.search.iterations
-    with Progress(iterations, 0, f"{title}, watched", "iteration") as progress:
-
-        def turned(step: int) -> None:
-            progress.advance(min(step, iterations))
-            signals.obey()
-
-        asked = question(config, prior, searched.task, weights)
-        restarts = found.restart[some]
-        seen = trace(turns, *asked, some, restarts, config.search.slots, turned)
+    total = config.search.iterations
+    with Progress(total, 0, f"{title}, watched", "iteration") as progress:
+        seen = trace(
+            prepared.turns,
+            *search_inputs(prepared, images),
+            some,
+            found.restart[some],
+            config.search.slots,
+            _shown(progress, signals, total),
+        )
     write_trace(path, seen, identity)
     return seen
 
 
-def question(
-    config: ConfigDict, prior: Prior, task: Task, weights: Weights
-) -> tuple[Float[Array, "restarts images latent"], Observation]:
-    """Return what a search is asked of a task: where it starts, and what is known.
+def _shown(progress: Progress, signals: Signals, total: int) -> Callable[[int], None]:
+    """Return what shows the work done, of `total`, and obeys a signal."""
 
-    Args:
-        config: `search` and `seed` of it.
-        prior: under which latents are searched.
-        task: the images.
-        weights: of the known values.
-    """
-    settings = config.search
+    def advanced(done: int) -> None:
+        progress.advance(min(done, total))
+        signals.obey()
 
-    def starts(target: MaskedImage) -> Float[Array, "restarts latent"]:
-        key = key_of(config.seed, target, START)
-        drawn = prior.method.latent(key, settings.restarts)
-        return jnp.clip(drawn, -settings.spread, settings.spread)
-
-    return (
-        jnp.stack([starts(target) for target in task.targets], axis=1),
-        task.known._replace(weights=jax.vmap(weights)(task.known.mask)),
-    )
+    return advanced

@@ -1,4 +1,4 @@
-"""What searches have found, kept on disk: those that ended are not made twice."""
+"""Results of searches, kept on disk: a search that has ended is not repeated."""
 
 import io
 import zlib
@@ -16,31 +16,31 @@ from gan_jax.search.trace import Trace
 
 
 def write_found(path: Path, found: Found, seconds: float, identity: str) -> None:
-    """Keep what a search came to, whole or not at all.
+    """Write the result of a search, whole or not at all.
 
     Args:
-        path: of the file, in a folder that may still be missing.
-        found: what is kept.
-        seconds: that the search took.
-        identity: a hash of all that the search depended on.
+        path: The file; its folder need not exist.
+        found: The result.
+        seconds: Duration of the search.
+        identity: Hash of everything that the search depends on.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     arrays = found._asdict() | {"seconds": np.array(seconds)}
     arrays |= {f"restarts.{k}": v for k, v in arrays.pop("restarts")._asdict().items()}
-    write_arrays(path, arrays, identity)
+    _write(path, arrays, identity)
 
 
 def read_found(path: Path, identity: str) -> tuple[Found, float] | None:
-    """Read what a search came to, and its seconds.
+    """Return the result of a search and its duration in seconds.
 
-    None where there is no such file, or, with a line that says so, where it is broken
-    or of another identity.
+    Returns None if there is no such file. If the file is broken or has another identity
+    this is printed, and None returned.
     """
     every = [f"restarts.{name}" for name in Restarts._fields]
     own = [name for name in Found._fields if name != "restarts"]
-    arrays = read_arrays(path, identity, [*own, *every, "seconds"])
+    arrays = _read(path, identity, [*own, *every, "seconds"])
     if arrays is None:
         return None
     restarts = Restarts(*(arrays[name] for name in every))
@@ -49,27 +49,25 @@ def read_found(path: Path, identity: str) -> tuple[Found, float] | None:
 
 
 def write_trace(path: Path, trace: Trace, identity: str) -> None:
-    """Keep where latents were on their way; otherwise as `write_found`."""
-    write_arrays(path, trace._asdict(), identity)
+    """Write the trace of a search; otherwise as `write_found`."""
+    _write(path, trace._asdict(), identity)
 
 
 def read_trace(path: Path, identity: str) -> Trace | None:
-    """Read where latents were on their way; otherwise as `read_found`."""
-    arrays = read_arrays(path, identity, Trace._fields)
+    """Return the trace of a search; otherwise as `read_found`."""
+    arrays = _read(path, identity, Trace._fields)
     return None if arrays is None else Trace(**arrays)
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Any], identity: str) -> None:
-    """Keep arrays by name; otherwise as `write_found`."""
+def _write(path: Path, arrays: Mapping[str, Any], identity: str) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, identity=np.array(identity), **arrays)
     files.write_bytes(path, buffer.getvalue())
 
 
-def read_arrays(
+def _read(
     path: Path, identity: str, names: Collection[str]
 ) -> dict[str, np.ndarray] | None:
-    """Read arrays by name; otherwise as `read_found`."""
     if not path.exists():
         return None
     try:

@@ -1,0 +1,161 @@
+"""What a critic learns from while it is shaped: real images and proposals."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+from ml_collections import ConfigDict
+
+from gan_jax.apps.inpaint import masked_images
+from gan_jax.apps.inpaint.observations import ObservedImages, observe, required
+from gan_jax.apps.inpaint.search import PreparedSearch, search_latents
+from gan_jax.apps.train.setup import Run
+from gan_jax.data.datasets.dataset import ArraySource, in_memory, select
+from gan_jax.data.feed import Feed, resident
+from gan_jax.data.holes import Hole
+from gan_jax.report.terminal import say
+from gan_jax.runs.prior import Prior
+from gan_jax.runs.signals import Signals
+from gan_jax.runs.startup import cache_folder
+from gan_jax.search.latent import Found
+from gan_jax.search.observation import Observation
+from gan_jax.training.mesh import placement_over
+from gan_jax.training.shaping import Lesson
+
+
+class Lessons(NamedTuple):
+    """The lessons of a critic, as a function of the step."""
+
+    arrays: Callable[[int], PyTree]
+    """`arrays(step)`: the arrays of a step, to be passed to a compiled function."""
+    lesson: Callable[[PyTree, Int[Array, ""]], Lesson]
+    """`lesson(arrays, step)`: the lesson of a step, within a compiled function."""
+    epoch: int
+    """Steps of an epoch."""
+    key: PRNGKeyArray
+
+    def keys(self, step: Int[Array, ""]) -> Array:
+        """Return three random keys of a step; the third is for the update."""
+        return _keys(self.key, step)
+
+
+def drawn_lessons(training: Run, count: int, seed: int) -> Lessons:
+    """Return lessons with proposals from latents that are drawn anew.
+
+    Args:
+        training: The prior's data and method.
+        count: Number of training images; 0 = all.
+        seed: Seed of the latents.
+    """
+    key = jax.random.key(seed)
+    feed, part = training.feed, training.parts["train"]
+    if count > 0:
+        some = {
+            role: select(source, np.arange(min(count, len(source))))
+            for role, source in part.items()
+        }
+        feed, part = _resident(training, some, seed), some
+    batch = training.config.batch_size
+
+    def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
+        keys = _keys(key, step)
+        example = training.method.present(keys[0], feed.batch(arrays, step))
+        latents = training.method.latent(keys[1], batch)
+        return Lesson(example, latents, Observation(condition=example.condition))
+
+    epoch = max(1, len(part["real"]) // batch)
+    return Lessons(lambda step: feed.load(step, 1, 1), lesson, epoch, key)
+
+
+def searched_lessons(
+    config: ConfigDict,
+    prior: Prior,
+    training: Run,
+    hole: Hole,
+    prepared: PreparedSearch,
+    signals: Signals,
+) -> Lessons:
+    """Return lessons with proposals from latents searched for images with holes.
+
+    Args:
+        config: Config of the collaboration.
+        prior: The prior whose latents are searched.
+        training: The prior's data and method.
+        hole: The hole that is cut into training images.
+        prepared: The search.
+        signals: Signals that interrupt the search.
+
+    Raises:
+        InputError: nothing is known of any training image.
+        Interrupted: by a signal.
+    """
+    count = config.shaping.images or len(training.parts["train"]["real"])
+    some = masked_images.of_data(prior, "train", count, hole, config.seed)
+    observed, blank = observe(prior, "training images", some)
+    observed = required(observed, blank)
+    if blank:
+        say(f"{len(blank)} training images are left out: {blank[0].reason}")
+    found, _ = search_shared(config, prior, observed, prepared, observed.hole, signals)
+    images = np.stack([source.image for source in observed.sources])
+    # What goes with an image is found by its label, which is its number here.
+    source = ArraySource("searched", images, np.arange(len(images)), ())
+    feed = _resident(training, {"real": source}, config.seed)
+    everywhere = NamedSharding(training.mesh, PartitionSpec())
+    beside = jax.device_put((np.asarray(observed.known.mask), found.latent), everywhere)
+    key = jax.random.key(config.seed)
+
+    def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
+        given, (masks, latents) = arrays
+        batch = feed.batch(given, step)
+        example = training.method.present(_keys(key, step)[0], batch)
+        at = batch["real"].label
+        return Lesson(example, latents[at], Observation(example.real, masks[at]))
+
+    epoch = max(1, len(images) // training.config.batch_size)
+    return Lessons(lambda step: (feed.load(step, 1, 1), beside), lesson, epoch, key)
+
+
+def search_shared(
+    config: ConfigDict,
+    prior: Prior,
+    images: ObservedImages,
+    prepared: PreparedSearch,
+    title: str,
+    signals: Signals,
+) -> tuple[Found, float]:
+    """Search latents, or read those found before by any collaboration.
+
+    Takes and returns what `search_latents` does. Latents are kept in the cache folder,
+    by a hash of all that they depend on.
+    """
+    (name,) = config.losses
+    identity = {
+        "prior": prior.digest,
+        "images": masked_images.digest(images.sources),
+        "seed": config.seed,
+        "loss": config.losses[name].to_dict(),
+        "search": config.search.to_dict(),
+    }
+    text = json.dumps(identity, sort_keys=True)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    path = cache_folder() / "latents" / f"{key}.npz"
+    return search_latents(config, prior, images, prepared, path, title, signals)
+
+
+def _resident(training: Run, sources: dict[str, Any], seed: int) -> Feed:
+    size = training.config.batch_size
+    return resident(
+        {role: in_memory(source) for role, source in sources.items()},
+        size,
+        seed,
+        placement_over(training.mesh, size),
+    )
+
+
+def _keys(key: PRNGKeyArray, step: Int[Array, ""]) -> Array:
+    return jax.random.split(jax.random.fold_in(key, step), 3)

@@ -1,0 +1,21 @@
+"""What is known of an image, as searches and refinements take it."""
+
+from typing import NamedTuple
+
+from jaxtyping import Array, Float, PyTree
+
+
+class Observation(NamedTuple):
+    """What is known of one image, or of many along a leading axis.
+
+    A field is None where nothing of its kind is known.
+    """
+
+    values: Float[Array, "*images rows columns parts"] | None = None
+    """Measured values, in [-1, 1] but for noise."""
+    mask: Float[Array, "*images rows columns 1"] | None = None
+    """1 where a value was measured, 0 elsewhere."""
+    weights: Float[Array, "*images rows columns 1"] | None = None
+    """Weights of the measured values in a loss, 0 elsewhere."""
+    condition: PyTree[Array] = None
+    """The condition of a conditional generator."""
