@@ -1,1 +1,1 @@
-"""What a run leaves to be read: files, journal, progress, grids, plots, one page."""
+"""The page, plots, grids, journal, files and terminal output of a run."""
