@@ -32,7 +32,7 @@ def get_config(variant: str = ""):
     return with_named(configs.collaboration("collaborate"), variant, VARIANTS)
 
 
-# As in the code of Liu et al.: all steps are made, and the best one is kept.
+# As in the code of Liu et al.: all steps are made and the best one is kept.
 _LIU = {
     "refinement.rate": 0.1,
     "refinement.steps": 50,
@@ -60,8 +60,8 @@ VARIANTS = {
         "count": 2000,
         "refinement.rate": 0.05,
         "refinement.steps": 10,
-        # As published, where latents make 1,000 iterations of Adam: completions that
-        # fit what is known, whatever the critic says of them.
+        # The published weight, for searches of 1,000 iterations of Adam. Completions
+        # then fit the known pixels with little regard to the critic.
         "losses.yeh.prior": 1e-4,
         "search.iterations": 300,
         "search.restarts": 1,

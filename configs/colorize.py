@@ -47,7 +47,7 @@ def get_config(variant: str = ""):
     return with_variants(config, variant, "photos", IMAGES, VARIANTS)
 
 
-# A few minutes of two CPU cores.
+# A few minutes on two CPU cores.
 _SHORT = {
     "batch_size": 32,
     "optimizer.warmup": 100,
@@ -66,12 +66,12 @@ _PENALISED = {
     "optimizer.beta2": 0.9,
 }
 
-# The published weights are those of ab in [0, 1], 8-bit levels over 255. Ours are 255 /
-# 110 times as far apart, so a mean squared error is 5.37 times as large, and a
-# distance of Wasserstein's 2.32 times. A common factor does not matter to Adam.
-# The published penalty holds the slope of the sum of the critic's map at 1, and so
-# 0.1 * 2.32 is the weight under that reading. Under the mean's it is divided by the
-# scores in a map: 0.0145 at 32x32 (4x4 scores), 3.0e-4 at 224x224 (28x28).
+# The published weights belong to ab in [0, 1], 8-bit levels over 255. Our values of ab
+# are 255 / 110 times as far apart. So a mean squared error is 5.37 times as large, and
+# a Wasserstein distance 2.32 times. Adam ignores a common factor. The published penalty
+# holds the slope of the sum of the critic's map at 1, so the weight 0.1 * 2.32 belongs
+# to the sum. For the mean it is divided by the number of scores in a map: 0.0145 at
+# 32x32 (4x4 scores), 3.0e-4 at 224x224 (28x28).
 _UNIT = 255 / 110
 _CHROMA = {
     **_PENALISED,
@@ -91,8 +91,8 @@ _NO_ADVERSARIAL = {
     "network.critic": "blind",
 }
 
-# The sizes and rates of the papers, whatever the data set. How long Fabbri trained is
-# not known; ChromaGAN saw the 1.28 million images of ImageNet five times.
+# The sizes and rates of the papers, for any data set. Fabbri does not say how long he
+# trained; ChromaGAN saw the 1.28 million images of ImageNet five times.
 _PUBLISHED = {
     "data.size": 256,
     "batch_size": 32,
@@ -123,10 +123,10 @@ _CHROMA_PUBLISHED = {
     "evaluation.every": 20_000,
 }
 
-# Where a rate of 3e-4 gives a lower FID on the 700 validation images of the CIFAR-10
-# sample than the 1e-3 of all narrow networks, in 800 steps under seed 0: gan 9.0 to
-# 9.8, wgan_gp 8.8 to 8.9, chromagan 10.6 to 13.1. (lsgan 11.4 to 11.1, ebgan 17.5 to
-# 16.9.)
+# Methods that take a rate of 3e-4, not the 1e-3 of narrow networks. FID at 3e-4 and at
+# 1e-3, on the 700 validation images of the CIFAR-10 sample, 800 steps, seed 0: gan 9.0
+# and 9.8, wgan_gp 8.8 and 8.9, chromagan 10.6 and 13.1 (lsgan 11.4 and 11.1, ebgan 17.5
+# and 16.9, which keep 1e-3).
 _SLOW = (
     "gan",
     "wgan_gp",
@@ -159,8 +159,8 @@ VARIANTS = {
         "network.critic": "autoencoder",
         "network.critic_depth": 3,
     },
-    # In the published box of 0.01 it is too flat to be heard beside an L1 term of
-    # weight 100: FID on validation images of CIFAR-10 17.8, in one of 0.03 17.7.
+    # Clipped to the published 0.01 the critic is too flat to matter beside an L1 term
+    # of weight 100: FID on validation images of CIFAR-10 is 17.8, and 17.7 at 0.03.
     "wgan": {
         **_WASSERSTEIN,
         "critic_clip": 0.1,

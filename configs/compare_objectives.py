@@ -35,6 +35,6 @@ def get_config(variant: str = ""):
     }
     arms["minimax"].objective = "minimax"
     for arm in arms.values():
-        # A boosted critic would get many more updates than the others.
+        # A boost would give this critic many more updates than the others.
         arm.critic_boost = {"steps": 0, "first": 0, "every": 0}
     return configs.study("compare_objectives", arms, ("network.kernel",))

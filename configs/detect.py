@@ -48,7 +48,7 @@ def get_config(variant: str = ""):
     config.history.every = 1000
     config.anomaly.label = "0"
     config = with_variants(config, variant, "digits", IMAGES, SEARCHES, VARIANTS)
-    # The generator is a means here: no classifier is trained to judge it.
+    # The generator is only a means here, so no classifier is trained to measure it.
     config.evaluation.every = 0
     config.evaluation.final_count = 500
     config.evaluation.classifier.epochs = 0
@@ -69,10 +69,10 @@ _WASSERSTEIN = {
     "optimizer.beta2": 0.9,
 }
 
-# Energies that an autoencoder learns are low for whatever is smooth, a generator finds
-# that out, and both collapse: of colour images the history is the paper's. Its detector
-# is not: a linear autoencoder that starts between principal components, and finds
-# anomalies as well as these alone do.
+# An autoencoder learns low energies for anything smooth. On colour images a generator
+# exploits this and both collapse. So the GAN of colour images is the paper's. The
+# detector is not: it is a linear autoencoder that starts at principal components, and
+# finds anomalies as well as the components alone do.
 _COLOUR = {
     **_WASSERSTEIN,
     "optimizer.beta1": 0.0,
@@ -84,8 +84,8 @@ _COLOUR = {
     "detector.steps": 1000,
 }
 
-# D_TV goes on from the saved critics, by the detector's own defaults: what colour sets
-# change is for an autoencoder.
+# D_TV starts from the saved critics, with the detector's own defaults; the changes for
+# colour sets above are for an autoencoder.
 _SAVED = {
     **_WASSERSTEIN,
     "detector.critic": "",
@@ -94,7 +94,7 @@ _SAVED = {
     "detector.steps": 3000,
 }
 
-# No class is to be found.
+# For data without labels: no class is left out.
 _UNLABELLED = {"anomaly.label": "", "anomaly.others": "noise"}
 
 VARIANTS = {

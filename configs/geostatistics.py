@@ -30,14 +30,14 @@ _CHANNELS = {
     "mask.fraction": 0.0,
     "mask.count": 20,
     "mask.most": 100,
-    # A heavier weight makes a well a lone pixel, whatever lies around it.
+    # A heavier weight honours wells by lone pixels, whatever lies around them.
     "pixel_weight": 20.0,
     "batch_size": 32,
     "steps": 3000,
     "evaluation.every": 500,
     "evaluation.count": 1000,
     "evaluation.final_count": 2000,
-    # It tells quarter turns apart, which is soon learned of channels.
+    # The classifier tells quarter turns apart, which it learns quickly on channels.
     "evaluation.classifier.width": 16,
     "evaluation.classifier.epochs": 2,
     "network.generator": "latent_unet",

@@ -40,7 +40,7 @@ def get_config(variant: str = ""):
 # alpha, beta and eta of the papers are `context`, `gradient` and `prior`.
 LOSSES = {
     "yeh": configs.COMPLETION,
-    # By the critic alone: -f(M y + (1 - M) G) under a Wasserstein critic.
+    # The critic alone: -f(M y + (1 - M) G) for a Wasserstein critic.
     "cooper": {
         **configs.COMPLETION,
         "context": 0.0,
@@ -57,9 +57,9 @@ LOSSES = {
     },
 }
 
-# The nine rows of Vitoria, Sintes & Ballester 2019, table 1. All are Yeh's loss and
-# Ballester's under one prior here, so Yeh's rows keep what told them apart there, the
-# form log(1 - s(D)); Ballester's have the one that the prior was trained with.
+# The nine rows of Vitoria, Sintes & Ballester 2019, table 1. Here all rows have one
+# prior. Yeh's rows keep their published score loss log(1 - s(D)). Ballester's rows take
+# the loss that the prior was trained with.
 COMPARISONS = {
     "vitoria": {
         "yeh_saturating": {**LOSSES["yeh"], "unlikely": "saturating"},

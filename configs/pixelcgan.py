@@ -23,22 +23,12 @@ from gan_jax.config.variants import with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.training("pixelcgan")
-    config.task = "pixels"
-    config.pixel_weight = 10.0  # lambda
-    config.condition_critic = False
-    config.packing = 1  # images that the critic sees at once, under one condition
-    config.mask = {
-        "count": 0,  # known pixels of each image
-        "most": 0,  # or any number from that to this
-        "fraction": 0.005,  # or their share: 3 of 28x28
-        "pattern": "",  # or an image file, white = known, the same for all
-    }
+    config = configs.conditioning("pixelcgan")
     return with_variants(config, variant, "digits", VARIANTS)
 
 
-# Narrow networks with 4x4 kernels, a warm-up, and a penalty that keeps the critic
-# from memorising 1,164 images.
+# Narrow networks with 4x4 kernels, a warm-up, and a penalty that keeps the critic from
+# memorising 1,164 images.
 _NARROW = {
     "critic_penalty": 0.3,
     "optimizer.learning_rate": 6e-4,
@@ -59,7 +49,7 @@ _DIGITS = {
     "pixel_weight": 2.0,
 }
 
-# 40 epochs of the 43,200 images shown to the critic, each evaluated.
+# 40 epochs of the 43,200 images that the critic sees; each epoch is evaluated.
 _PAPER = {
     "steps": 27_000,
     "evaluation.every": 675,
@@ -78,7 +68,7 @@ VARIANTS = {
     "fashion_mnist": _PAPER,
     "cgan": {"condition_critic": True, "pixel_weight": 0.0},
     "packed": {"packing": 2},
-    # Some three minutes of two CPU cores.
+    # Some three minutes on two CPU cores.
     "narrow": {
         **_NARROW,
         "steps": 3000,

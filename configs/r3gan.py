@@ -31,6 +31,6 @@ def get_config(variant: str = ""):
     return with_variants(config, variant, "digits", GENERATION, VARIANTS)
 
 
-# The published networks have no normalisation layers, but are residual and wide:
-# narrow strided ones learn twice as fast where the generator has them.
+# The published networks have no normalisation layers, but they are residual and wide.
+# Narrow strided networks learn twice as fast with normalisation in the generator.
 VARIANTS = {name: {"network.normalisation": "batch"} for name in NARROW}

@@ -26,7 +26,7 @@ _ARMS = {
     "packed": {"packing": 2},
 }
 
-# Those of the published medians; a weight of the mean over known pixels.
+# The values of the published medians; they weigh the mean over known pixels.
 _GRID = "0.1,0.4,0.7,1,2,5,10,28,142,701,2030,10000"
 
 

@@ -38,11 +38,11 @@ def get_config(variant: str = ""):
     config.optimizer.learning_rate = 5e-5
     config.optimizer.beta2 = 0.99
     config = with_variants(config, variant, "digits", GENERATION, VARIANTS)
-    config.log_every = 5  # the estimate of the distance is to be looked at
+    config.log_every = 5  # a fine curve of the estimated distance
     return config
 
 
-# Dense layers of this size are nearly flat within +-0.01.
+# Dense layers of this size are nearly flat when clipped to +-0.01.
 _POINTS = {
     "critic_clip": 0.1,
     "latent.prior": "normal",

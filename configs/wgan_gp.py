@@ -38,7 +38,7 @@ def get_config(variant: str = ""):
     config.optimizer.beta1 = 0.5  # at 28x28
     config.optimizer.beta2 = 0.9
     config = with_variants(config, variant, "digits", GENERATION, VARIANTS)
-    config.log_every = 5  # the estimate of the distance is to be looked at
+    config.log_every = 5  # a fine curve of the estimated distance
     return config
 
 
@@ -49,7 +49,7 @@ _RESIDUAL = {
     "optimizer.beta1": 0.0,
 }
 
-# The weight of 10 is meant for images: in the plane it holds the critic too flat.
+# The weight of 10 is meant for images; in the plane it keeps the critic too flat.
 VARIANTS = {
     **{name: {"gradient_penalty": 1.0} for name in POINTS},
     **{name: {"optimizer.beta1": 0.0} for name in ("cifar10", "svhn")},

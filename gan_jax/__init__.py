@@ -1,7 +1,7 @@
 """Adversarial image priors in JAX: train a GAN once, then use it.
 
-Importing this package starts no JAX backend and imports no TensorFlow; each
-sub-package is imported by name, e.g. `from gan_jax.losses import adversarial`.
+Import sub-packages by name, e.g. `from gan_jax.losses import adversarial`. Importing
+them starts no JAX backend and imports no TensorFlow.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The command line: python -m gan_jax.main --config=configs/pixelcgan.py."""
+"""The command line: python -m gan_jax.main --config=pixelcgan, or gan-jax."""
 
 import sys
 from pathlib import Path
@@ -6,35 +6,41 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan_jax.config import flags as command
+from gan_jax.config.flags import default_workdir, run_program
 
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "The run's; runs/CONFIG-VARIANTS by default."
+    "workdir", None, "The folder of the run; runs/EXPERIMENT-VARIANTS by default."
 )
 for _flag in ("config", "verbose"):
-    flags.declare_key_flag(_flag)  # so that --help shows it too
+    flags.declare_key_flag(_flag)  # so that --help lists it
+_PROCESSES = flags.DEFINE_integer(
+    "processes", 1, "The number of processes that train this run."
+)
+_PROCESS = flags.DEFINE_integer("process", 0, "The number of this process, from 0.")
 _COORDINATOR = flags.DEFINE_string(
-    "coordinator", "", "HOST:PORT of the first of several processes of this run."
+    "coordinator", "", "HOST:PORT of process 0, if there are several."
 )
-_PROCESSES = flags.DEFINE_integer("processes", 1, "How many train this run.")
-_PROCESS = flags.DEFINE_integer("process", 0, "Which of them this is, from 0.")
 _DISTRIBUTED = flags.DEFINE_bool(
-    "distributed", False, "This is one of several, as SLURM or a TPU pod tells."
+    "distributed", False, "Join the other processes of a SLURM job or a TPU pod."
 )
 
 
-def main(arguments: list[str]) -> int:
-    """Run the program that a config names; returns the exit code."""
-    return command.answer(arguments, _run)
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program that a config names; return the exit code.
+
+    Args:
+        arguments: As `sys.argv`, the default.
+    """
+    return run_program(sys.argv if arguments is None else arguments, _run)
 
 
 def workdir_of(config: ConfigDict) -> Path:
     """Return the workdir that the flags name, or the default of their config."""
-    return Path(_WORKDIR.value or command.default_workdir(config))
+    return Path(_WORKDIR.value or default_workdir(config))
 
 
 def _run(config: ConfigDict) -> None:
-    # JAX starts here, after the flags are known good.
+    # JAX starts here: an error in the flags is answered before.
     from gan_jax.apps.programs import program_of
     from gan_jax.report.terminal import say
     from gan_jax.runs import cluster
@@ -56,4 +62,4 @@ def _run(config: ConfigDict) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(main())

@@ -1,1 +1,1 @@
-"""Starting gan_jax elsewhere, and measuring it."""
+"""Batch jobs, local processes, cluster scripts and benchmarks."""

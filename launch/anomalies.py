@@ -1,13 +1,13 @@
-"""Detect each class in turn as the anomaly, under several seeds; print one table.
+"""Detect anomalies with each class in turn as the anomaly; print a table of metrics.
 
 python -m launch.anomalies --labels=0,1,2 --seeds=3 --workdir=runs/digits -- --config=configs/detect.py:standard,mnist,narrow
 
-Arguments after `--` go to gan_jax.main. Every run lies in <workdir>/<label>/<seed>;
-runs that the same arguments have completed are not repeated. The table holds AUPRC of
-every method, mean and standard deviation over the seeds; a random score's is the base
-rate. The total variation is between normal images and the history's, estimated on
-validation images: near 1 the detector separates texture, real from generated, and not
-shape.
+Arguments after `--` are passed to gan_jax.main. Each run is in <workdir>/<label>/<seed>.
+Runs that are complete with the same arguments are not repeated. The table holds the
+AUPRC of every method, mean and standard deviation over seeds; random scores have the
+base rate. The total variation of normal images and the generator's history is estimated
+on validation images: near 1 the detector separates the texture of real and generated
+images, not their shapes.
 """  # noqa: E501
 
 import argparse
@@ -24,16 +24,20 @@ MEASURES = ("auprc", "auroc")
 
 
 def main() -> int:
-    """Run the missing detections and print the table; return the exit code."""
+    """Run the missing detections, print the table, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--labels", required=True, help="classes, by commas")
-    parser.add_argument("--seeds", type=int, default=1, help="runs of each")
-    parser.add_argument("--workdir", type=Path, required=True, help="of all runs")
-    parser.add_argument("--measure", default="auprc", choices=MEASURES)
-    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
-    parser.add_argument("arguments", nargs="*", help="of gan_jax.main")
+    parser.add_argument("--labels", required=True, help="classes, joined by commas")
+    parser.add_argument("--seeds", type=int, default=1, help="runs per class")
+    parser.add_argument(
+        "--workdir", type=Path, required=True, help="folder of all runs"
+    )
+    parser.add_argument(
+        "--measure", default="auprc", choices=MEASURES, help="metric of the table"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("arguments", nargs="*", help="arguments of gan_jax.main")
     options = parser.parse_args()
     places = {
         (label, seed): options.workdir / label / str(seed)
@@ -52,7 +56,14 @@ def main() -> int:
 
 
 def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> int:
-    """Run one detection, unless it is complete; return its exit code."""
+    """Run a detection unless it is complete, and return its exit code.
+
+    Args:
+        arguments: Arguments of `gan_jax.main`.
+        label: Class that is the anomaly.
+        seed: Seed of the run.
+        workdir: Workdir of the run.
+    """
     given = workdir.parent / f"{seed}.json"
     text = json.dumps(list(arguments))
     same = given.exists() and given.read_text() == text
@@ -75,10 +86,14 @@ def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> in
 def figures(
     places: Mapping[tuple[str, int], Path], measure: str
 ) -> dict[str, dict[str, list[float]]]:
-    """Return a measure by row and column, for every complete seed.
+    """Return a metric of the complete runs by label and method, a value per seed.
 
-    A row is a label; a run with several kinds of anomalies has a row for each. A column
-    is a method; the base rate and the total variation are further columns.
+    The base rate and the total variation are columns beside the methods. If a run has
+    several kinds of anomalies, each kind is a row.
+
+    Args:
+        places: Workdirs by label and seed.
+        measure: Name of the metric.
     """
     found: dict[str, dict[str, list[float]]] = {}
     for (label, _), place in places.items():
@@ -93,7 +108,7 @@ def figures(
             method = parts[0] if parts else "D_TV"
             columns = {method: value} if figure == measure else {}
             if figure == "base_rate" and method == "D_TV":
-                # One value for all kinds of anomalies; older runs have none.
+                # One value per run, for all kinds of anomalies; older runs have none.
                 shared = metrics.get("total_variation")
                 columns = {"base rate": value, "total variation": shared}
             for column, number in columns.items():
@@ -104,7 +119,7 @@ def figures(
 
 
 def table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """Return the measures as a Markdown table, with a row of means."""
+    """Return a Markdown table with a row for each label and one for the mean."""
     methods = list(dict.fromkeys(name for own in found.values() for name in own))
     lines = [f"| class | {' | '.join(methods)} |", "|---" * (len(methods) + 1) + "|"]
     for label, own in found.items():
@@ -119,7 +134,7 @@ def table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return the mean of values and, if there are several, their standard deviation."""
+    """Return the mean of values as text, with the standard deviation of two or more."""
     if not values:
         return ""
     mean = f"{np.mean(values):.3f}"

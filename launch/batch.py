@@ -5,9 +5,10 @@ python -m launch.batch --config=configs/detect.py --config.prior=runs/detect --i
 python -m launch.batch --engine=ray --workers=2 --config=... --images=DIR --out=...
 python -m launch.batch --engine=ray --address=auto --config=... --images=DIR --out=...
 
-Of configs/inpaint.py, collaborate.py (completed images are refined), detect.py and
-colorize.py. Under `--out`: images/<stem>.png, results/part-*.parquet with a row for each
-image, summary.json. The same command does what is missing, whatever died before.
+For configs/inpaint.py, collaborate.py (which refines completed images), detect.py and
+colorize.py. Results under `--out`: images/<stem>.png, results/part-*.parquet with a row
+per image, and summary.json. The same command resumes after any crash; finished images
+are never redone.
 """  # noqa: E501
 
 import sys
@@ -17,33 +18,35 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan_jax.config import flags as command
 from gan_jax.config.errors import InputError
+from gan_jax.config.flags import run_program
 
-_IMAGES = flags.DEFINE_string("images", None, "A folder of images.")
+_IMAGES = flags.DEFINE_string("images", None, "Folder of images.")
 _OUT = flags.DEFINE_string("out", None, "Folder of the results.")
-_ENGINE = flags.DEFINE_enum("engine", "local", ["local", "ray"], "Engine of the job.")
+_ENGINE = flags.DEFINE_enum(
+    "engine", "local", ["local", "ray"], "Run on this machine, or on a Ray cluster."
+)
 _WORKERS = flags.DEFINE_integer(
-    "workers", 0, "Number of Ray actors; 0 = one for each GPU, else machine.", 0
+    "workers", 0, "Number of Ray actors; 0 = one per GPU, or per machine without.", 0
 )
 _ADDRESS = flags.DEFINE_string(
-    "address", "", "Address of a Ray cluster; empty = this machine."
+    "address", "", "Address of a Ray cluster; empty starts Ray on this machine."
 )
 _BLOCK = flags.DEFINE_integer(
-    "block", 0, "Files in a block; 0 = chosen by the program.", 0
+    "block", 0, "Files per block of work; 0 chooses it by the application.", 0
 )
 for _flag in ("config", "verbose"):
-    flags.declare_key_flag(_flag)  # so that --help shows it too
+    flags.declare_key_flag(_flag)  # so that --help lists it
 
 
 def asked(config: ConfigDict) -> Path:
-    """Set the images of a config by the flags, and return the folder of the results.
+    """Set the images of a config from the flags, and return the folder of the results.
 
     Args:
-        config: The config that the flags name.
+        config: Config of the application.
 
     Raises:
-        InputError: the flags do not fit each other, or the config.
+        InputError: If the flags contradict each other or do not fit the config.
     """
     if _OUT.value is None:
         raise InputError("where do the results go? e.g. --out=runs/filled")
@@ -60,10 +63,10 @@ def asked(config: ConfigDict) -> Path:
 
 
 def launch(config: ConfigDict) -> None:
-    """Run the job that the flags describe.
+    """Run the batch job of a config and of the flags.
 
     Args:
-        config: The config that the flags name.
+        config: Config of the application.
     """
     from gan_jax.apps.batch import run as batch
     from gan_jax.apps.batch.local import Engine, local
@@ -89,8 +92,8 @@ def launch(config: ConfigDict) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job that the flags describe, and return the exit code."""
-    return command.answer(arguments, launch)
+    """Run the batch job of the command line, and return the exit code."""
+    return run_program(arguments, launch)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The old name of `launch.batch`, which its command lines may still use."""
+"""Former name of `launch.batch`, kept for existing command lines."""
 
 import sys
 

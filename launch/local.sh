@@ -1,21 +1,34 @@
 #!/usr/bin/env bash
-# Train on this machine until the run is complete, export it, and use it.
+# Train on this machine until the run is complete, export it, and apply it to images.
 #
 #   launch/local.sh pixelcgan                      # train, export the generator
-#   launch/local.sh gan:narrow photos              # ... and complete images of a folder
-#   launch/local.sh detect photos                  # ... or score them
+#   launch/local.sh gan:narrow photos              # then complete the images of a folder
+#   launch/local.sh detect photos                  # or score them
 #   launch/local.sh colorize photos --config.steps=3000
 #
-# First a config of configs/, with its variants after a colon; then, if it does not begin
-# with --, a folder of images; the rest are flags of the training run. The run lies
-# in $RUNS (runs) under the config's name and its variants, as runs/gan-narrow, the
-# artefact in $EXPORTED (exported) under the same name; $PYTHON is the interpreter
-# (python).
+<<<<<<< HEAD
+# Arguments: a config of configs/, with its variants after a colon; optionally a folder of
+# images; then flags of the training run. Environment variables, with their defaults:
+#   RUNS      folder of workdirs (runs); the run is in e.g. runs/gan-narrow
+#   EXPORTED  folder of exported runs (exported), under the same name
+#   PYTHON    interpreter (python)
+#   PAUSE     seconds to wait before training continues after SIGTERM (10)
+#   ATTEMPTS  largest number of starts (100)
 #
-# Training that SIGTERM has ended (exit code 143, as where a machine is taken away for a
-# while) goes on after $PAUSE seconds (10), up to $ATTEMPTS times in all (100). Whatever
-# else ends it ends this script with the same exit code; the same line, given again, goes
-# on where it was, after a power failure too.
+# Training that SIGTERM has stopped (exit code 143) continues after the pause, e.g. on a
+# preempted machine. Any other failure ends this script with the same exit code. The same
+# command continues an interrupted run, also after a power failure.
+=======
+# The first argument is a config of configs/, with its variants after a colon. The second,
+# if it does not begin with --, is a folder of images. The others are flags of the
+# training run. The run lies in $RUNS (default: runs) under the name of the config and its
+# variants, for example runs/gan-narrow. The exported program lies in $EXPORTED (default:
+# exported) under the same name. $PYTHON is the interpreter (default: python).
+#
+# If SIGTERM ends the training (exit code 143), it continues after $PAUSE seconds (default:
+# 10), up to $ATTEMPTS times in all (default: 100). If anything else ends it, the script
+# ends with the same exit code. The same command continues it, after a power failure too.
+>>>>>>> helper-A
 set -euo pipefail
 
 if [[ $# -eq 0 || $1 == --help ]]; then
@@ -40,7 +53,7 @@ pause=${PAUSE:-10}
 code=143
 for ((attempt = 1; attempt <= ${ATTEMPTS:-100} && code == 143; attempt++)); do
   if ((attempt > 1)); then
-    echo "local.sh: stopped by SIGTERM, goes on in $pause s" >&2
+    echo "local.sh: stopped by SIGTERM, continues in $pause s" >&2
     sleep "$pause"
   fi
   code=0

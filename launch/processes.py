@@ -1,13 +1,13 @@
-"""Train one run in several processes on this machine, each with devices of its own.
+"""Train one run in several processes on this machine, each with its own devices.
 
 python -m launch.processes --processes=2 --devices=2 -- --config=configs/gan.py
 python -m launch.processes --processes=4 -- --config=configs/pixelcgan.py --workdir=W
 
-Arguments after `--` go to `gan_jax.main`. The processes meet at a free port and
-exchange gradients over gloo, as on a cluster of CPUs; each uses its share of the
-threads. If one of them fails, the others are ended too, and the same command continues
-at the last checkpoint. A signal to this program goes to all of them, and they save
-before they end.
+Arguments after `--` are those of `gan_jax.main`. The processes connect at a free port
+and exchange gradients over gloo, as on a cluster of CPUs; each uses its share of the
+threads. If one process fails, the others are stopped, and the same command continues at
+the last checkpoint. SIGINT and SIGTERM are passed on to all processes, which save and
+exit.
 """
 
 import argparse
@@ -19,41 +19,44 @@ import sys
 import time
 from collections.abc import Sequence
 
-_GRACE = 20  # seconds in which the others may end by themselves
-_POLL = 0.1  # seconds
+_GRACE = 20  # seconds for the other processes to end by themselves
+_POLL = 0.1  # seconds between checks
 
 
 def main() -> int:
-    """Run the processes; return the exit code of the run."""
+    """Run the processes of the command line, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--processes", type=int, default=2, help="how many")
-    parser.add_argument("--devices", type=int, default=1, help="of each, on CPUs")
-    parser.add_argument("arguments", nargs="*", help="of gan_jax.main, after --")
+    parser.add_argument("--processes", type=int, default=2, help="number of processes")
+    parser.add_argument(
+        "--devices", type=int, default=1, help="CPU devices of each process"
+    )
+    parser.add_argument("arguments", nargs="*", help="arguments of gan_jax.main")
     options = parser.parse_args()
     if options.processes < 1 or options.devices < 1:
-        parser.error("--processes and --devices are at least 1")
+        parser.error("--processes and --devices must be at least 1")
     if not options.arguments:
-        parser.error("which run? Give the arguments of gan_jax.main after --")
+        parser.error("no run is named: give the arguments of gan_jax.main after --")
     return run(options.processes, options.devices, options.arguments)
 
 
 def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
-    """Run `gan_jax.main` in processes of one run.
+    """Run `gan_jax.main` in several processes that train one run.
 
     Args:
         processes: Number of processes.
-        devices: Number of devices of each process.
-        arguments: Arguments of each process.
+        devices: Number of CPU devices of each process.
+        arguments: Arguments of `gan_jax.main`, the same for every process.
 
     Returns:
-        The exit code of the first process that failed, 128 + N for signal N; else 0.
+        The exit code of the process that failed first, 128 + N for signal N; 0 if none
+        failed.
     """
     coordinator = f"localhost:{free_port()}"
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
-    # Each would otherwise compute in as many threads as there are cores. They are not
-    # bound to cores: their communication would wait for their computation.
+    # By default each process would use as many threads as there are cores. Binding
+    # processes to cores would make communication wait for computation.
     environment = {"NPROC": str(threads)} | os.environ
     environment["JAX_NUM_CPU_DEVICES"] = str(devices)
 
@@ -69,7 +72,7 @@ def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
                 f"--process={process}",
             ],
             env=environment,
-            process_group=0,  # Ctrl-C reaches it through `pass_on`, once
+            process_group=0,  # Ctrl-C of a terminal arrives once, through `pass_on`
         )
 
     started: list[subprocess.Popen[bytes]] = []
@@ -95,7 +98,7 @@ def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
 
 
 def _wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait for all; if one fails, end the others and print the reason."""
+    """Wait for all processes and return the exit code; report the one that failed."""
     while True:
         codes = [one.poll() for one in started]
         failed = [place for place, code in enumerate(codes) if code]
@@ -107,16 +110,16 @@ def _wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
     deadline = time.monotonic() + _GRACE
     while None in [one.poll() for one in started] and time.monotonic() < deadline:
         time.sleep(_POLL)
-    # A process that was killed is the cause, whichever was seen to end first.
+    # A process that was killed is the cause, even if another was seen to end first.
     killed = [at for at in failed if (codes[at] or 0) < 0]
     cause = (killed or failed)[0]
     code = codes[cause] or 0
-    if code == 2:  # the process has printed what the user can mend
+    if code == 2:  # an input error, which the process has reported
         return code
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     print(
-        f"launch.processes: process {cause} of {len(started)} has ended ({how}), and "
-        "the run with it: the same command continues at the last checkpoint",
+        f"launch.processes: process {cause} of {len(started)} has ended ({how}) and "
+        "the run was stopped: the same command continues at the last checkpoint",
         file=sys.stderr,
         flush=True,
     )

@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
-# Train on many GPUs under SLURM: one process for each of them, on any number of nodes.
+# Train on many GPUs under SLURM: one process for each GPU, on any number of nodes.
 #
 #   sbatch --nodes=2 --gpus-per-node=4 --ntasks-per-node=4 launch/slurm.sh \
 #     --config=configs/pixelcgan.py:fashion_mnist --workdir=runs/fashion
 #
-# What follows the script are flags of gan_jax.main. Submit it in the repository, on a
-# file system that all nodes share; $PYTHON is the interpreter (.venv/bin/python). JAX
-# finds its processes by SLURM's own variables, and lets each have one GPU of its node,
-# all of which it must see. batch_size is the batch of all of them together.
+# The arguments after the script are flags of gan_jax.main. Submit it in the repository, on
+# a file system that all nodes share. $PYTHON is the interpreter (default:
+# .venv/bin/python). JAX finds its processes by SLURM's variables and gives each one GPU of
+# its node; each process must see all GPUs of its node. batch_size is the batch of all
+# processes together.
 #
 # Two minutes before the time limit, and when the job is preempted, all processes get
-# SIGTERM, finish the step, save, and exit with 143; then the job is queued again, and
-# goes on from there. After a node has failed SLURM itself queues it again.
+# SIGTERM, finish the step, save, and exit with 143. The job is then queued again and
+# continues from there. After a node failure SLURM itself queues it again.
 #
-# Many images are searched in a job array (a folder of images for each of its jobs):
-#   sbatch --array=0-9 --wrap='.venv/bin/python -m launch.batch --engine=local
-#     --config=configs/inpaint.py:yeh --images=photos/$SLURM_ARRAY_TASK_ID
+# A job array applies a prior to many images, one folder of images for each job:
+#   sbatch --array=0-9 --wrap='.venv/bin/python -m launch.batch --engine=local \
+#     --config=configs/inpaint.py:yeh --config.prior=runs/gan \
+#     --images=photos/$SLURM_ARRAY_TASK_ID \
 #     --out=runs/searched/$SLURM_ARRAY_TASK_ID'
-# or all at once with --engine=ray, where a job has started a Ray cluster.
+# With --engine=ray one job does all, where a job has started a Ray cluster.
 #SBATCH --job-name=gan_jax
 #SBATCH --nodes=1
 #SBATCH --gpus-per-node=1
@@ -35,10 +37,10 @@ if [[ $# -eq 0 ]]; then
   exit 2
 fi
 
-# A signal may reach this shell too: it waits for the processes to save all the same.
+# A signal may reach this shell too. It still waits for the processes to save.
 trap : TERM
 
-# When the first process has ended, the others have a minute: they would wait for it.
+# When the first process has ended, the others get a minute; they would wait for it.
 code=0
 srun --wait=60 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" \
   "${PYTHON:-.venv/bin/python}" -m gan_jax.main --distributed "$@" || code=$?

@@ -50,7 +50,7 @@ def test_the_arithmetic_is_that_of_the_published_layers():
 
 def test_every_row_has_a_config_and_a_timer():
     for row in steps.ROWS.values():
-        assert steps.setting(row).critic_steps == 1
+        assert steps.row_config(row).critic_steps == 1
     wanted = "pixelcgan_28 dcgan_28 dcgan_64 wgan_gp_28 wgan_gp_64 chroma_64 "
     wanted += "latent_search_28 latent_search_64 refinement_28 fid"
     assert set(wanted.split()) <= set(benchmark.TIMERS)

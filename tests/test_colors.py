@@ -13,12 +13,12 @@ from gan_jax.build import methods, tasks
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
 from gan_jax.data.datasets import embedded
-from gan_jax.data.feed import Images
+from gan_jax.data.feed import LabelledImages
 from gan_jax.networks import chroma, classifier, unet
 from gan_jax.networks import constant as blind
 from gan_jax.networks.stages import image_of
 from gan_jax.tasks import colors
-from gan_jax.training.method import Example
+from gan_jax.training.method import Batch
 from gan_jax.training.state import Player
 from gan_jax.training.step import initial_state, make_step
 from gan_jax.training.updates import critic_update, generator_update
@@ -35,7 +35,7 @@ def made(variant, **values):
 
 def batch(count=4, size=32):
     images = embedded.photos(size, count).train.images
-    return {"real": Images(images, np.zeros(count, np.int32))}
+    return {"real": LabelledImages(images, np.zeros(count, np.int32))}
 
 
 def fixed(network, variables):
@@ -180,7 +180,7 @@ def test_networks_see_lightness_and_the_critic_colours():
 
 def test_the_mirror_is_drawn_by_lot():
     images = np.concatenate([batch()["real"].image] * 16)
-    many = {"real": Images(images, np.zeros(64, np.int32))}
+    many = {"real": LabelledImages(images, np.zeros(64, np.int32))}
     example = colors.present(jax.random.key(0), many)
     same = np.asarray(color.split(images / 127.5 - 1)[0])
     mirrored = np.abs(np.asarray(example.condition) - same).max(axis=(1, 2, 3)) > 1e-3
@@ -270,7 +270,7 @@ def penalised_play(variant):
     given = lightness()
     parameters = this.critic.init(keys[2], real, given)["params"]
     player = Player(parameters, {}, this.critic_optimizer.init(parameters))
-    return this, player, Example(real, given, given), fake, keys[3]
+    return this, player, Batch(real, given, given), fake, keys[3]
 
 
 def test_chromagans_critic_minimises_the_published_loss():
@@ -373,15 +373,19 @@ def test_plain_baselines_have_the_lightness_of_the_truth():
     asked = task.ask(part, jax.random.key(0), 100)
     assert len(asked.truth) == 30  # each once
     truth, _ = color.split(asked.truth)
-    for name, make in task.baselines.items():
+    for name, make in task.evaluation.baselines.items():
         images = make(asked, part)
         light, ab = color.split(images)
         assert float(jnp.abs(light - truth).max()) < 1e-2
-        scores = {key: score(images, asked) for key, score in task.scores.items()}
+        scores = {
+            key: score(images, asked) for key, score in task.evaluation.scores.items()
+        }
         assert scores["psnr"] > 10 and 0 < scores["ssim"] <= 1
         if name == "grey":
             assert scores["colourfulness"] < 0.1
             assert float(jnp.abs(ab).max()) < 1e-3
-    exact = {key: score(asked.truth, asked) for key, score in task.scores.items()}
+    exact = {
+        key: score(asked.truth, asked) for key, score in task.evaluation.scores.items()
+    }
     assert exact["ssim"] == pytest.approx(1) and exact["ab_error"] == 0
     assert exact["colourfulness"] == exact["colourfulness_real"]

@@ -139,8 +139,8 @@ def wells(**changes):
     ("changes", "reason"),
     [
         ({"mask_most": 19}, "mask.most 19 .* the 20 pixels"),
-        ({"mask_most": 64**2 + 1}, "to the 4096 of an image"),
-        ({"mask_pattern": "wells.png"}, "mask.pattern knows the same pixels"),
+        ({"mask_most": 64**2 + 1}, "and the 4096 of an image"),
+        ({"mask_pattern": "wells.png"}, "mask.pattern always knows the same pixels"),
     ],
 )
 def test_numbers_of_wells_that_make_no_sense_are_refused(changes, reason):

@@ -10,7 +10,6 @@ from jax import lax
 from gan_jax.networks import compilation
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.layers import convolutions
-from gan_jax.networks.layers import modules as layers
 from tests.weights import first_weights
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -97,7 +96,7 @@ def test_first_and_second_derivatives_equal_those_of_lax(
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [(layers.Conv, nn.Conv), (layers.ConvTranspose, nn.ConvTranspose)],
+    [(convolutions.Conv, nn.Conv), (convolutions.ConvTranspose, nn.ConvTranspose)],
 )
 @pytest.mark.parametrize("bias", [True, False])
 def test_modules_take_flax_parameters(ours, theirs, bias):
@@ -161,7 +160,7 @@ def test_joined_images_are_convolved_as_their_concatenation():
     images = [
         normal(seed, 2, 8, 8, channels) for seed, channels in enumerate((3, 1, 2))
     ]
-    layer = layers.Conv(5, 3, 2)
+    layer = convolutions.Conv(5, 3, 2)
     variables = first_weights(
         layer, jax.random.key(1), jnp.concatenate(images, axis=-1)
     )

@@ -1,82 +1,86 @@
-"""Which numbers a config may hold: every row of the table, at and past its bounds."""
+"""Which numbers a config may hold: every row of the schema, at and past its bounds."""
 
 import math
 
 import pytest
 from ml_collections import ConfigDict
 
-from gan_jax.config import limits
+from gan_jax.config import schema
+from gan_jax.config.checks import check_numbers
 from gan_jax.config.defaults import (
-    COMPLETION,
     collaboration,
     colorization,
+    conditioning,
     detection,
     inpainting,
-    study,
     training,
 )
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import flatten
-from gan_jax.config.limits import LIMITS, Limits
+from gan_jax.config.keys import nested
+from gan_jax.config.limits import Limits
+
+ROWS = {
+    key: row
+    for rows in (*schema.KEYS.values(), *schema.OF_TASKS.values())
+    for key, row in rows.items()
+    if row.limits != Limits()
+}
 
 
 def config(**values):
-    """Give a config that holds dotted keys."""
-    this = {}
-    for key, value in values.items():
-        *path, name = key.split(".")
-        place = this
-        for folder in path:
-            place = place.setdefault(folder, {})
-        place[name] = value
-    return ConfigDict(this)
+    """Return a config that holds dotted keys."""
+    return ConfigDict(nested(values))
 
 
 def test_the_defaults_are_allowed():
-    limits.check(training("any"))
-    limits.check(inpainting("any"))
-    limits.check(collaboration("any"))
-    limits.check(detection("any"))
-    limits.check(colorization("any"))
+    for make in (
+        training,
+        conditioning,
+        inpainting,
+        collaboration,
+        detection,
+        colorization,
+    ):
+        check_numbers(make("any"))
 
 
-MASK = ("count", "most", "fraction")
+def test_a_key_has_the_same_limits_whatever_the_program():
+    for program, rows in schema.KEYS.items():
+        for key, row in rows.items():
+            if key.endswith(".*"):  # what arms have in common, and each arm
+                continue
+            assert schema.find(key, program) == row
+            assert schema.find(key).limits == row.limits
 
 
-def test_every_row_is_a_key_of_some_config():
-    known = {
-        *flatten(training("any")),
-        *flatten(study("any", {"a": training("a")}, ())),
-        *flatten(inpainting("any")),
-        *flatten(collaboration("any")),
-        *flatten(detection("any")),
-        *flatten(colorization("any")),
-        *(f"losses.*.{key}" for key in COMPLETION),
-    }
-    pixels = {"pixel_weight", "packing"} | {f"mask.{key}" for key in MASK}
-    assert set(LIMITS) <= known | pixels
+def test_every_number_has_limits():
+    for rows in (*schema.KEYS.values(), *schema.OF_TASKS.values()):
+        for key, row in rows.items():
+            number = isinstance(row.default, int | float)
+            if number and not isinstance(row.default, bool):
+                assert row.limits != Limits(), key
 
 
-@pytest.mark.parametrize("key", [key.replace("*", "any") for key in sorted(LIMITS)])
+@pytest.mark.parametrize("key", [key.replace("*", "any") for key in sorted(ROWS)])
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, -math.inf])
 def test_a_senseless_number_is_refused_by_the_name_of_its_key(key, value):
     with pytest.raises(InputError, match=f"^{key} is .*--config.{key}$"):
-        limits.check(config(**{key: value}))
+        check_numbers(config(**{key: value}))
 
 
-@pytest.mark.parametrize("key", sorted(LIMITS))
+@pytest.mark.parametrize("key", sorted(ROWS))
 def test_the_bounds_themselves(key):
-    row = LIMITS[key]
+    row = ROWS[key].limits
     allowed = [bound for bound in (row.least, row.most) if bound is not None]
     refused = [bound for bound in (row.above, row.below) if bound is not None]
     if row.most is not None:
         refused.append(row.most + 1)
     assert allowed + refused
     for bound in allowed:
-        limits.check(config(**{"critic_boost.steps": 1, key.replace("*", "x"): bound}))
+        check_numbers(config(**{"critic_boost.steps": 1, key.replace("*", "x"): bound}))
     for bound in refused:
         with pytest.raises(InputError):
-            limits.check(config(**{key.replace("*", "any"): bound}))
+            check_numbers(config(**{key.replace("*", "any"): bound}))
 
 
 def test_what_a_row_says():
@@ -84,28 +88,28 @@ def test_what_a_row_says():
 
 
 def test_a_key_without_a_row_must_be_finite():
-    limits.check(config(strange=-7.5, flag=True, name="nan"))
+    check_numbers(config(strange=-7.5, flag=True, name="nan"))
     with pytest.raises(InputError, match="strange is nan: give a number that is finit"):
-        limits.check(config(strange=math.nan))
+        check_numbers(config(strange=math.nan))
 
 
 def test_a_run_sees_no_more_images_than_it_can_count():
-    limits.check(config(steps=2**20, batch_size=2**10, critic_steps=4))
+    check_numbers(config(steps=2**20, batch_size=2**10, critic_steps=4))
     with pytest.raises(InputError, match="more than the 4294967296 that a run may see"):
-        limits.check(config(steps=2**20, batch_size=2**10, critic_steps=5))
+        check_numbers(config(steps=2**20, batch_size=2**10, critic_steps=5))
     boost = {"critic_boost.steps": 2**12, "critic_boost.every": 2**10}
-    limits.check(config(steps=2**20 - 1, batch_size=2**9, critic_steps=4, **boost))
+    check_numbers(config(steps=2**20 - 1, batch_size=2**9, critic_steps=4, **boost))
     with pytest.raises(InputError, match="more than the 4294967296 that a run may see"):
-        limits.check(config(steps=2**20, batch_size=2**10, critic_steps=1, **boost))
+        check_numbers(config(steps=2**20, batch_size=2**10, critic_steps=1, **boost))
 
 
 def test_a_run_makes_no_more_generator_updates_than_it_can_count():
-    limits.check(config(steps=2**20, generator_steps=2**11 - 1))
+    check_numbers(config(steps=2**20, generator_steps=2**11 - 1))
     with pytest.raises(InputError, match=r"generator_steps 2048 are more than"):
-        limits.check(config(steps=2**20, generator_steps=2**11))
+        check_numbers(config(steps=2**20, generator_steps=2**11))
 
 
 @pytest.mark.parametrize("when", ["first", "every"])
 def test_a_boost_has_steps(when):
     with pytest.raises(InputError, match=r"--config\.critic_boost\.steps$"):
-        limits.check(config(**{"critic_boost.steps": 0, f"critic_boost.{when}": 5}))
+        check_numbers(config(**{"critic_boost.steps": 0, f"critic_boost.{when}": 5}))

@@ -7,7 +7,7 @@ import pytest
 
 from gan_jax.build import methods, tasks
 from gan_jax.config.errors import InputError
-from gan_jax.data.feed import Images
+from gan_jax.data.feed import LabelledImages
 from gan_jax.losses.penalties import zero_centred_penalty
 from gan_jax.networks import dcgan
 from gan_jax.networks.packing import Packed
@@ -52,7 +52,8 @@ def test_the_images_of_a_pack_are_made_under_one_condition():
     packed = methods.method(made, task, channels=1)
     images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), np.uint8)
     batch = {
-        role: Images(images, np.zeros(8, np.int32)) for role in ("real", "constraint")
+        role: LabelledImages(images, np.zeros(8, np.int32))
+        for role in ("real", "constraint")
     }
     one, two = (each.present(jax.random.key(0), batch) for each in (plain, packed))
     np.testing.assert_array_equal(one.real, two.real)

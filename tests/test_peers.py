@@ -19,11 +19,14 @@ pytestmark = pytest.mark.skipif(
 
 SETTINGS = {
     **{
-        name: (steps.setting(row), row.channels)
+        name: (steps.row_config(row), row.channels)
         for name, row in steps.ROWS.items()
         if row.config != "colorize"
     },
-    **{name: (searches.setting(changes), 1) for name, changes in searches.ROWS.items()},
+    **{
+        name: (searches.row_config(changes), 1)
+        for name, changes in searches.ROWS.items()
+    },
 }
 
 
@@ -31,7 +34,7 @@ SETTINGS = {
 def test_our_weights_in_the_peers_give_our_outputs(name):
     import torch
 
-    from launch.benchmark import peers
+    from launch.benchmark import peer_networks
 
     config, channels = SETTINGS[name]
     size = config.data.size
@@ -52,8 +55,8 @@ def test_our_weights_in_the_peers_give_our_outputs(name):
     }
     parameters = {name: tree["params"] for name, tree in variables.items()}
 
-    generator, critic = peers.networks(config, channels)
-    peers.parameters_from(generator, critic, parameters)
+    generator, critic = peer_networks.networks(config, channels)
+    peer_networks.parameters_from(generator, critic, parameters)
     for network, player in ((generator, "generator"), (critic, "critic")):
         count = sum(leaf.size for leaf in jax.tree.leaves(parameters[player]))
         assert count == sum(weight.numel() for weight in network.parameters())
@@ -79,7 +82,9 @@ def test_our_weights_in_the_peers_give_our_outputs(name):
 def test_a_peer_searches_latents_that_explain_what_is_known():
     from launch.benchmark import peers
 
-    config = searches.setting({"data.size": 8, "network.depth": 1, "network.width": 8})
+    config = searches.row_config(
+        {"data.size": 8, "network.depth": 1, "network.width": 8}
+    )
     random = np.random.default_rng(0)
     known = random.uniform(-0.2, 0.2, (3, 8, 8, 1)).astype(np.float32)
     mask = (random.uniform(size=known.shape) < 0.5).astype(np.float32)
@@ -103,7 +108,7 @@ def test_a_peer_trains_under_every_objective():
     }
     images = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), np.uint8)
     for name in ("pixelcgan_28", "dcgan_28", "wgan_gp_28"):
-        config = steps.setting(steps.ROWS[name])
+        config = steps.row_config(steps.ROWS[name])
         config.update_from_flattened_dict(small)
         step = peers.make_step(config, images)
         assert all(np.isfinite(float(step())) for _ in range(3))

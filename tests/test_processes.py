@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gan_jax.config.errors import InputError
-from gan_jax.training import distributed as processes
+from gan_jax.training import distributed
 from tests.test_main import ROOT, losses, run, summary
 
 STEPS = 40
@@ -203,9 +203,9 @@ def test_flags_that_do_not_fit(tmp_path, flags, said):
 
 
 def test_a_process_alone_agrees_with_itself():
-    assert processes.largest(3) == 3
+    assert distributed.all_max(3) == 3
     assert distributed.is_main() and not distributed.is_multiprocess()
-    assert processes.of_first(lambda: {"a": 1}) == {"a": 1}
-    processes.check_same("00", "nothing")
-    with pytest.raises(InputError, match="mine"), processes.agreed():
+    assert distributed.broadcast(lambda: {"a": 1}) == {"a": 1}
+    distributed.check_same("00", "nothing")
+    with pytest.raises(InputError, match="mine"), distributed.all_succeeded():
         raise InputError("mine")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from gan_jax.build import methods, tasks
-from gan_jax.config import limits
+from gan_jax.config.checks import check_numbers
 from gan_jax.config.keys import flatten
-from gan_jax.data.datasets.arrays import arrays
-from gan_jax.data.feed import Images
+from gan_jax.data.datasets.arrays import read_arrays
+from gan_jax.data.feed import LabelledImages
 from tests.weights import first_weights
 
 CLASSES = 1000  # of ImageNet, which ChromaGAN's teacher tells apart
@@ -26,7 +26,7 @@ class Made:
 
     def __init__(self, name, variant, channels):
         self.config = importlib.import_module(f"configs.{name}").get_config(variant)
-        limits.check(self.config)
+        check_numbers(self.config)
         task = tasks.task(self.config)
         classes = CLASSES if self.config.get("class_weight", 0) else 0
         self.method = methods.method(self.config, task, channels, classes)
@@ -37,7 +37,7 @@ class Made:
         self.latent = jax.eval_shape(lambda: self.method.latent(key, 2))
         self.example = jax.eval_shape(
             lambda image, label: self.method.present(
-                key, dict.fromkeys(task.roles, Images(image, label))
+                key, dict.fromkeys(task.roles, LabelledImages(image, label))
             ),
             pixels,
             labels,
@@ -287,7 +287,7 @@ def test_images_of_28_pixels_are_resized_to_64_and_not_padded(tmp_path):
     images[0, 0], images[1, :, 14:] = 255, 255
     np.savez(tmp_path / "train.npz", image=images)
     config = importlib.import_module("configs.gan").get_config("fashion64")
-    found = arrays(str(tmp_path), config.data.size, config.data.crop).train.images
+    found = read_arrays(str(tmp_path), config.data.size, config.data.crop).train.images
     assert found.shape == (2, 64, 64, 1)
     assert found[0, 0].min() > 200 and found[0, 4:].max() < 40
     assert found[1, :, :30].max() < 40 and found[1, :, 34:].min() > 215

@@ -9,7 +9,7 @@ import pytest
 from gan_jax.apps.train.recalibration import recalibrate
 from gan_jax.losses import adversarial
 from gan_jax.networks import dcgan
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Trained
 from tests.weights import first_weights
 
@@ -38,18 +38,16 @@ def networks(of):
 def batches(count):
     keys = jax.random.split(jax.random.key(2), count)
     return [
-        Example(
-            jnp.tanh(3 * jax.random.normal(key, (BATCH, SIZE, SIZE, 1))), None, None
-        )
+        Batch(jnp.tanh(3 * jax.random.normal(key, (BATCH, SIZE, SIZE, 1))), None, None)
         for key in keys
     ]
 
 
 def test_fixed_statistics_are_those_of_the_batch():
     of, key = method(), jax.random.key(3)
-    (example,) = batches(1)
+    (batch,) = batches(1)
     before = networks(of)
-    found = recalibrate(of, before, [example], key)
+    found = recalibrate(of, before, [batch], key)
     latent = of.latent(jax.random.fold_in(key, 0), BATCH)
     fixed = of.generator.apply(found.generator, latent)
     own, _ = of.generator.apply(
@@ -57,7 +55,7 @@ def test_fixed_statistics_are_those_of_the_batch():
     )
     np.testing.assert_allclose(fixed, own, atol=1e-5)
     # The critic's are of as many real images as generated ones.
-    mixed = jnp.concatenate([example.real, fixed])
+    mixed = jnp.concatenate([batch.real, fixed])
     scores = of.critic.apply(found.critic, mixed)
     own, _ = of.critic.apply(before.critic, mixed, train=True, mutable=["batch_stats"])
     np.testing.assert_allclose(scores, own, atol=1e-5)

@@ -12,7 +12,7 @@ from gan_jax.losses import adversarial
 from gan_jax.networks import perceptron
 from gan_jax.search.collaboration import STOPPINGS, Collaboration, paint, propose
 from gan_jax.search.observation import Observation
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.shaping import Lesson, shape
 from gan_jax.training.state import Player
 from gan_jax.training.updates import critic_update
@@ -41,7 +41,7 @@ def parts():
         optax.sgd(0.1),
     )
     player = Player(d["params"], {}, method.critic_optimizer.init(d["params"]))
-    lesson = Lesson(Example(real, None, None), latents, Observation())
+    lesson = Lesson(Batch(real, None, None), latents, Observation())
     return method, g, player, lesson
 
 
@@ -50,9 +50,7 @@ def test_without_refinement_it_is_the_update_of_training(parts):
     who = Collaboration(method.generator, method.critic, steps=0)
     found, log = shape(method, who, g, player, {}, lesson, jax.random.key(1))
     fake = method.generator.apply(g, lesson.latents)
-    wanted, _ = critic_update(
-        method, player, {}, lesson.example, fake, jax.random.key(1)
-    )
+    wanted, _ = critic_update(method, player, {}, lesson.batch, fake, jax.random.key(1))
     for one, other in zip(*map(jax.tree.leaves, (found, wanted)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6)
     assert float(log.values["refinement/steps"]) == 0
@@ -74,8 +72,8 @@ def test_refined_fakes_are_what_the_critic_learns(parts):
     angles = jnp.linspace(0, 2 * jnp.pi, 32)
     ring = 50 * jnp.stack([jnp.cos(angles), jnp.sin(angles)], -1).reshape(-1, 1, 1, 2)
     best = ring[jnp.argmin(jax.vmap(cost)(ring))]
-    far = Example(jnp.broadcast_to(best, lesson.example.real.shape), None, None)
-    lesson = lesson._replace(example=far)
+    far = Batch(jnp.broadcast_to(best, lesson.batch.real.shape), None, None)
+    lesson = lesson._replace(batch=far)
     _, log = shape(method, who, g, player, {}, lesson, jax.random.key(1))
     proposals = paint(who, g, propose(who, g, lesson.latents), Observation())
     moved = proposals - 0.3 * jax.vmap(jax.grad(cost))(proposals)

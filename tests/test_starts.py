@@ -10,7 +10,7 @@ import pytest
 
 from gan_jax.apps.inpaint.masked_images import key_of, keys_of, name_hashes
 from gan_jax.apps.inpaint.search import make_starts
-from gan_jax.build.methods import PRIORS
+from gan_jax.build.methods import LATENT_DISTRIBUTIONS
 
 NAMES = ["00000", "00001", "a", "\udce9", "with space", *map(str, range(300))]
 
@@ -28,7 +28,7 @@ def test_starts_are_those_of_each_image_by_itself(distribution, seed, restarts, 
     """Bit for bit, and whichever others are there."""
 
     def latent(key, count):
-        return PRIORS[distribution](key, (count, size))
+        return LATENT_DISTRIBUTIONS[distribution](key, (count, size))
 
     starts = make_starts(latent, seed, restarts, spread=0.9)
     drawn = np.asarray(starts(NAMES))

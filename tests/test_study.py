@@ -203,7 +203,7 @@ def test_a_sweep_has_a_run_for_every_value(tmp_path):
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"over": "1,many"}, "'many' is no number"),
+        ({"over": "1,many"}, "'many' is not a number"),
         ({"over": ""}, "sweep.over is empty"),
         ({"arm": "pixelgan"}, "no arm 'pixelgan'; known: "),
         ({"key": "pixel_wieght"}, "'pixel_wieght' is no number of arm pixelcgan"),

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from gan_jax.config import limits
+from gan_jax.config.checks import check_numbers
 from gan_jax.config.errors import InputError
 from gan_jax.config.sweeps import arm_name, losses_of
 
@@ -45,7 +45,7 @@ def test_one_key_is_swept_as_in_a_study():
 def test_the_published_table_is_one_command():
     """Vitoria, Sintes & Ballester 2019: Yeh's loss, and eight with gradients."""
     config = inpaint("vitoria")
-    limits.check(config)
+    check_numbers(config)
     found = losses_of(config)
     settings = [(0.1, 0.9, 1), (0.5, 0.5, 1), (0.1, 0.9, 0.5), (0.5, 0.5, 0.5)]
     wanted = {"yeh_saturating": (1, 0, 0.003)}
@@ -66,18 +66,18 @@ def test_the_published_table_is_one_command():
         ({"over": "1,2"}, "^sweep.loss is empty: .*ballester.*--config.sweep.loss"),
         ({"loss": "balester"}, "'balester' is unknown .did you mean ballester"),
         ({"loss": "cooper"}, "sweep.loss: 'cooper' is unknown; known: ballester"),
-        ({"loss": "ballester,ballester"}, "'ballester' stands there twice"),
+        ({"loss": "ballester,ballester"}, "'ballester' is named twice"),
         ({"key": ""}, "^sweep.key is empty: .*context, gradient, prior"),
         ({"key": "gradeint"}, "did you mean gradient"),
         ({"key": "composite"}, "sweep.key: 'composite' is unknown"),
-        ({"key": "gradient,gradient", "over": "1:1"}, "'gradient' stands there twice"),
+        ({"key": "gradient,gradient", "over": "1:1"}, "'gradient' is named twice"),
         ({"over": ""}, "^sweep.over is empty: give values of gradient"),
-        ({"over": "1,much"}, "sweep.over: 'much' is no number"),
+        ({"over": "1,much"}, "sweep.over: 'much' is not a number"),
         ({"over": "0.5,0.1:0.9"}, "'0.1:0.9' has 2 numbers for the 1 keys gradient"),
         ({"over": "-1"}, "sweep.over: gradient is -1 in '-1': give a number at least"),
         ({"over": "nan"}, "gradient is nan"),
-        ({"over": "0.5,.50"}, "the setting '.50' stands there twice"),
-        ({"key": "gradient,prior", "over": "1:"}, "'' is no number"),
+        ({"over": "0.5,.50"}, "the setting '.50' is given twice"),
+        ({"key": "gradient,prior", "over": "1:"}, "'' is not a number"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_refused_in_one_line(sweep, says):

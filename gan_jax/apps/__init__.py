@@ -1,1 +1,1 @@
-"""The applications: each trains a prior or uses a trained one."""
+"""Applications: each trains a prior or uses a trained one."""

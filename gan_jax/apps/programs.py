@@ -18,15 +18,14 @@ PROGRAMS: Mapping[str, str] = {
     "detect": "gan_jax.apps.detect.run",
     "colorize": "gan_jax.apps.colorize.run",
 }
-"""Modules with `run(config, workdir) -> summary`, imported when they are needed."""
+"""Modules with a function `run(config, workdir) -> summary`, imported when needed."""
 
 
 def program_of(config: ConfigDict) -> Callable[[ConfigDict, Path], dict[str, Any]]:
-    """Return the program that a config names.
+    """Return the `run` function of the program that a config names.
 
     Raises:
-        InputError: there is no such program, or the config has not the keys that it
-            reads.
+        InputError: The program is unknown, or the config lacks a key that it reads.
     """
     module = look_up(PROGRAMS, "program", config.program)
     requirements.check_program(config)

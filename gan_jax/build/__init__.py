@@ -1,1 +1,1 @@
-"""Where a name in a config becomes networks, a method, or a search."""
+"""Explicit tables, from the names in a config to networks, methods, searches."""

@@ -1,4 +1,4 @@
-"""Where a name in a config becomes a dataset, and a feed of it."""
+"""Datasets, parts and feeds from a config: explicit tables."""
 
 from collections.abc import Callable, Mapping
 
@@ -34,7 +34,7 @@ SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
         for name in mixtures.MIXTURES
     },
 }
-"""By kind; a name that is none of these is a TFDS set's."""
+"""By name; any other name is a dataset of TFDS."""
 
 
 FEEDS: Mapping[str, Callable[..., feed.Feed]] = {
@@ -44,10 +44,15 @@ FEEDS: Mapping[str, Callable[..., feed.Feed]] = {
 
 
 def source(data: ConfigDict) -> Dataset:
-    """Open the data that a config names; a path is read as what it is.
+    """Open the dataset of a config.
+
+    A path is read by what it holds, whatever the name.
+
+    Args:
+        data: `data` of a training config.
 
     Raises:
-        InputError: there is no such data, or no such class of it.
+        InputError: There is no such dataset, or no such class in it.
     """
     dataset = _published(data)
     if data.held_out:
@@ -62,18 +67,18 @@ def source(data: ConfigDict) -> Dataset:
 
 
 def parts(config: ConfigDict) -> dict[str, Part]:
-    """Open the data of a training run and split it as the run does."""
+    """Open the dataset of a training config and split it as the run does."""
     return partition_of(config, source(config.data))
 
 
 def partition_of(config: ConfigDict, dataset: Dataset) -> dict[str, Part]:
-    """Split the data of a training run, once they are open."""
+    """Split an open dataset as the run of a config does."""
     share = {"test_share": config.data.held_out} if config.data.held_out else {}
     return splits.partition(dataset, config.seed, task(config).roles, **share)
 
 
 def _published(data: ConfigDict) -> Dataset:
-    """Open a whole set with its official parts."""
+    """Open a whole dataset with its official parts."""
     if data.path:
         kind = formats.recognise(data.path)
         if kind == "tfds" and data.name in SOURCES:

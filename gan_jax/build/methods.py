@@ -1,7 +1,6 @@
-"""Where a name in a config becomes an object: explicit tables, nothing else.
+"""Training methods from a config: explicit tables, nothing else.
 
-A new objective, data source or task is a function elsewhere and a row here; networks
-are in `architectures`.
+A new objective is a function in `losses.adversarial` and a row here.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,11 +16,11 @@ from ml_collections import ConfigDict
 from gan_jax.build import networks as architectures
 from gan_jax.build import requirements
 from gan_jax.config.names import look_up
-from gan_jax.data.feed import Batch
+from gan_jax.data.feed import ImagesByRole
 from gan_jax.losses import adversarial
 from gan_jax.tasks.task import Task
 from gan_jax.training import terms
-from gan_jax.training.method import Example, LossInputs, Method, Term
+from gan_jax.training.method import Batch, LossInputs, Method, Term
 from gan_jax.training.schedules import boosted
 
 OBJECTIVES: Mapping[str, Callable[[ConfigDict], adversarial.Objective]] = {
@@ -34,12 +33,12 @@ OBJECTIVES: Mapping[str, Callable[[ConfigDict], adversarial.Objective]] = {
     "relativistic": lambda config: adversarial.relativistic,
 }
 
-PRIORS: Mapping[str, Callable[..., Array | None]] = {
+LATENT_DISTRIBUTIONS: Mapping[str, Callable[..., Array | None]] = {
     "normal": jax.random.normal,
     "uniform": partial(jax.random.uniform, minval=-1.0, maxval=1.0),
     "none": lambda key, shape: None,
 }
-"""None is for generators that start from a condition."""
+"""By name; `none` is for generators that start from a condition alone."""
 
 
 def _rate(settings: ConfigDict) -> optax.ScalarOrSchedule:
@@ -51,7 +50,7 @@ def _rate(settings: ConfigDict) -> optax.ScalarOrSchedule:
 Optimizer: TypeAlias = Callable[
     [optax.ScalarOrSchedule, ConfigDict], optax.GradientTransformation
 ]
-"""`make(rate, settings)`."""
+"""`make(rate, settings)`, of the learning rate and `optimizer` of a config."""
 
 OPTIMIZERS: Mapping[str, Optimizer] = {
     "adam": lambda rate, settings: optax.adam(rate, settings.beta1, settings.beta2),
@@ -65,45 +64,47 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
 
 
 MAPS: Mapping[str, terms.OfMap] = {"mean": jnp.mean, "sum": jnp.sum}
-"""What a penalty takes for an image's score, of a critic's map of scores."""
+"""By name, the one score of an image from a critic's map of scores, for penalties."""
 
 
 def optimizer(
     settings: ConfigDict, rate: optax.ScalarOrSchedule | None = None
 ) -> optax.GradientTransformation:
-    """Make the optimiser of networks that settings name.
+    """Return the optimiser that a config names.
 
     Args:
         settings: `optimizer` of a training config.
-        rate: the learning rate instead of theirs.
+        rate: Learning rate, or its schedule; None = the config's.
 
     Raises:
-        InputError: the name is unknown.
+        InputError: The name is unknown.
     """
     make: Optimizer = look_up(OPTIMIZERS, "optimizer.name", settings.name)
     return make(_rate(settings) if rate is None else rate, settings)
 
 
 def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> Method:
-    """Make the recipe of training that a config describes.
+    """Return the training method of a config.
 
     Args:
-        config: of a training run.
-        task: what the prior is trained for.
-        channels: of the data's images.
-        classes: that a teacher tells apart.
+        config: A training config.
+        task: The task of the config.
+        channels: Channels of the data's images.
+        classes: Classes of the teacher; 0 = there is no teacher.
 
     Raises:
-        InputError: a name is unknown, or the networks cannot make the size.
+        InputError: A name is unknown, two settings exclude each other, or the networks
+            cannot make images of the size.
     """
-    prior = look_up(PRIORS, "latent.prior", config.latent.prior)
+    distribution = look_up(LATENT_DISTRIBUTIONS, "latent.prior", config.latent.prior)
     generator = architectures.generator(
         config, task.channels(channels), task.conditional, classes
     )
-    requirements.check_combination(config, task)
+    objective = look_up(OBJECTIVES, "objective", config.objective)(config)
+    requirements.check_combination(config, task, objective)
 
     def latent(key: PRNGKeyArray, count: int) -> Float[Array, "count latent"] | None:
-        return prior(key, (count, config.latent.size))
+        return distribution(key, (count, config.latent.size))
 
     boost = config.critic_boost
     of_map = look_up(MAPS, "network.map", config.network.get("map", "mean"))
@@ -111,7 +112,7 @@ def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> M
         generator=generator,
         critic=architectures.critic(config),
         penalised=architectures.critic(config, "float32"),
-        objective=look_up(OBJECTIVES, "objective", config.objective)(config),
+        objective=objective,
         latent=latent,
         present=_packed(task, config.get("packing", 1)),
         generator_optimizer=optimizer(config.optimizer),
@@ -145,38 +146,38 @@ def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> M
 
 
 def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:
-    """Return the weight of the mean of the critic's map in the generator's loss.
+    """Return the weight of the generator's adversarial loss.
 
-    A gradient penalty that holds the slope of the map's sum at 1 leaves the mean a
-    slope of 1/N, for N scores in a map. So a weight that belongs to one reading is
-    worth 1/N or N of it under the other. Without that penalty the slope is not held,
-    and the weight is what it is.
+    The loss is the mean over the critic's map of N scores. A gradient penalty that
+    holds the slope of the map's sum at 1 leaves its mean a slope of 1/N. A weight meant
+    for one of the two is converted by 1/N or N for the other. Without the penalty the
+    slope is not held, and the weight stays as it is.
 
     Args:
-        config: of a training run.
-        of_map: the score whose slope the penalty holds, of a map.
+        config: A training config.
+        of_map: The score of a map whose slope the penalty holds.
     """
     weight: float = config.get("adversarial_weight", 1.0)
-    reading = config.get("adversarial_map", "mean")  # runs of before have none
-    own = look_up(MAPS, "adversarial_map", reading)
+    name = config.get("adversarial_map", "mean")  # older runs have none
+    own = look_up(MAPS, "adversarial_map", name)
     if own is of_map or not config.gradient_penalty:
         return weight
     ones = jnp.ones((1, architectures.map_scores(config)))
     return weight * float((of_map(ones, axis=1) / own(ones, axis=1))[0])
 
 
-def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, Batch], Example]:
-    """Return what a task presents, each condition to so many neighbours of a batch."""
+def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, ImagesByRole], Batch]:
+    """Return the `present` of a task, each condition shared by so many neighbours."""
     if samples == 1:
         return task.present
 
-    def present(key: PRNGKeyArray, batch: Batch) -> Example:
-        example = task.present(key, batch)
+    def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
+        batch = task.present(key, images)
         condition = jax.tree.map(
             lambda maps: jnp.repeat(maps[: len(maps) // samples], samples, axis=0),
-            example.condition,
+            batch.condition,
         )
-        return example._replace(condition=condition)
+        return batch._replace(condition=condition)
 
     return present
 
@@ -184,14 +185,14 @@ def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, Batch], Example
 def _weighted(
     **addends: tuple[float, Callable[[LossInputs], Array]],
 ) -> dict[str, Term]:
-    """Make the terms whose weight is above 0."""
+    """Return the terms whose weight is above 0."""
     return {
         name: Term(weight, value) for name, (weight, value) in addends.items() if weight
     }
 
 
 def _in_box(bound: float) -> Callable[[PyTree[Array]], PyTree[Array]]:
-    """Keep weights within +- a bound (Arjovsky 2017, algorithm 1); 0 = anywhere."""
+    """Clip parameters to +- a bound (Arjovsky 2017, algorithm 1); 0 = not at all."""
     if not bound:
         return lambda parameters: parameters
     return lambda parameters: optax.tree.clip(parameters, -bound, bound)

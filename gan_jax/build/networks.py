@@ -1,4 +1,4 @@
-"""Where a name in a config becomes a network: explicit tables, nothing else.
+"""Networks from a config: explicit tables, nothing else.
 
 A new network is a module in `networks` and a row here.
 """
@@ -33,7 +33,7 @@ PRECISIONS: Mapping[str, DTypeLike] = {
     "float32": jnp.float32,
     "bfloat16": jnp.bfloat16,
 }
-"""Of what the networks compute; parameters and penalties are float32."""
+"""By name, the precision of computations; parameters and penalties are float32."""
 
 
 def _unet(network: ConfigDict, **shape: Any) -> Generator:
@@ -65,7 +65,7 @@ GENERATORS: Mapping[str, Callable[..., Generator]] = {
     ),
     "latent_unet": lambda network, conditional, **shape: _unet(network, **shape),
 }
-"""Called with `size`, `channels`, `conditional` and `dtype` as well."""
+"""Also called with `size`, `channels`, `conditional` and `dtype`."""
 
 TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
     "unet": lambda network, classes, **shape: _unet(network, **shape),
@@ -73,12 +73,12 @@ TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
         width=network.width, normalisation=network.normalisation, **shape
     ),
 }
-"""Generators that start from a condition, without a latent; called with `size`,
-`channels`, `classes` and `dtype` as well."""
+"""Generators that start from a condition, without a latent; also called with `size`,
+`channels`, `classes` and `dtype`."""
 
 
 def linear_code(network: ConfigDict) -> int:
-    """Return how many values a linear autoencoder's code has."""
+    """Return the number of values in a linear autoencoder's code."""
     code: int = network.code or network.critic_width
     return code
 
@@ -89,7 +89,7 @@ def _critic_depth(network: ConfigDict) -> int:
 
 
 def _strided(critic: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    """Return a critic whose convolutions have kernels of any width."""
+    """Return a row for a critic whose convolutions have kernels of any width."""
     return lambda network, **shape: critic(
         width=network.critic_width,
         depth=_critic_depth(network),
@@ -126,22 +126,21 @@ CRITICS: Mapping[str, Callable[..., nn.Module]] = {
         depth=0, code=linear_code(network), **shape
     ),
 }
-"""Called with `size`, `conditional` and `dtype` as well."""
+"""Also called with `size`, `conditional` and `dtype`."""
 
 ENERGY_CRITICS = ("autoencoder", "dense_autoencoder", "linear_autoencoder")
-"""Those whose score is an energy, low for real images; they make codes."""
-
+"""Critics whose score is an energy, low for real images; they make codes."""
 
 MAP_SCORES: Mapping[str, Callable[[ConfigDict], int]] = {
     "patch": lambda config: (
         base_size(config.data.size, _critic_depth(config.network)) ** 2
     ),
 }
-"""How many scores the critics that give a map of them have for an image."""
+"""Number of scores per image of the critics that return a map of scores."""
 
 
 def map_scores(config: ConfigDict) -> int:
-    """Return how many scores a run's critic gives for one image."""
+    """Return the number of scores that a run's critic returns for one image."""
     count = MAP_SCORES.get(config.network.critic)
     return count(config) if count else 1
 
@@ -149,16 +148,16 @@ def map_scores(config: ConfigDict) -> int:
 def generator(
     config: ConfigDict, channels: int, conditional: bool, classes: int = 0
 ) -> Generator:
-    """Make the generator that a config names.
+    """Return the generator of a config.
 
     Args:
-        config: of a training run.
-        channels: of what it makes.
-        conditional: whether it is told a condition beside a latent.
-        classes: that a translator may tell apart.
+        config: A training config.
+        channels: Channels of generated images.
+        conditional: Whether it has a condition beside the latent.
+        classes: Classes that a translator predicts.
 
     Raises:
-        InputError: a name is unknown, or the network cannot make the size.
+        InputError: A name is unknown, or the network cannot make images of the size.
     """
     network = config.network
     tables = {**GENERATORS, **TRANSLATORS}
@@ -179,14 +178,14 @@ def generator(
 
 
 def critic(config: ConfigDict, precision: str = "") -> nn.Module:
-    """Make the critic that a config names.
+    """Return the critic of a config.
 
     Args:
-        config: of a training run.
-        precision: in which it computes; by default the config's.
+        config: A training config.
+        precision: Precision of its computations; the config's where empty.
 
     Raises:
-        InputError: a name is unknown, or the network cannot see the size.
+        InputError: A name is unknown, or the network cannot see images of the size.
     """
     network = config.network
     make = look_up(CRITICS, "network.critic", network.critic)
@@ -202,7 +201,7 @@ def critic(config: ConfigDict, precision: str = "") -> nn.Module:
 
 
 def gives_energies(config: ConfigDict) -> bool:
-    """Return whether a run's critic gives energies, low for real images, not scores."""
+    """Return whether a config's critic returns energies, low for real images."""
     return config.network.critic in ENERGY_CRITICS
 
 

@@ -1,78 +1,63 @@
-"""What a config must hold, and what in it must fit together, before anything starts."""
+"""Checks of a config before anything starts: missing keys, and keys that do not fit."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
 from gan_jax.build import networks as architectures
 from gan_jax.build.networks import ENERGY_CRITICS, GENERATORS, TRANSLATORS
-from gan_jax.config import defaults as configs
+from gan_jax.config import schema
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets import mixtures
+from gan_jax.losses.adversarial import Objective
 from gan_jax.tasks.task import Task
-
-_LIKE: Mapping[str, Callable[[str], ConfigDict]] = {
-    "train": configs.training,
-    "study": lambda name: configs.study(name, {name: configs.training(name)}),
-    "inpaint": configs.inpainting,
-    "collaborate": configs.collaboration,
-    "detect": configs.detection,
-    "colorize": configs.colorization,
-}
-"""By program, what makes a config with all keys that it reads."""
-
-
-_OF_PIXELS = ("mask.count", "mask.fraction", "mask.pattern", "pixel_weight")
-_NEEDED: Mapping[str, Sequence[str]] = {
-    "pixels": _OF_PIXELS,
-    "wells": _OF_PIXELS,
-    "colors": ("reconstruction.name", "reconstruction.weight", "class_weight"),
-}
-"""Keys that not every training config has, by the task that reads them."""
 
 
 def check_program(config: ConfigDict) -> None:
     """Refuse a config without the keys that its program reads.
 
     Raises:
-        InputError: names those that are missing.
+        InputError: Names the missing keys.
     """
-    _check_keys(config, "program", _LIKE[config.program](""))
+    rooms = {key.partition(".")[0] for key in schema.KEYS[config.program]}
+    _check_keys(config, "program", sorted(rooms - {*config}))
 
 
 def check_task(config: ConfigDict) -> None:
     """Refuse a config without the keys that its task reads.
 
     Raises:
-        InputError: names those that are missing.
+        InputError: Names the missing keys.
     """
-    _check_keys(config, "task", _NEEDED.get(config.task, ()))
+    rows = schema.OF_TASKS.get(config.task, {})
+    needed = (key for key, row in rows.items() if row.older is None)
+    _check_keys(config, "task", sorted({*needed} - {*flatten(config)}))
 
 
-def _check_keys(config: ConfigDict, kind: str, needed: Iterable[str]) -> None:
-    """Refuse a config without the keys that its program, or its task, reads.
+def _check_keys(config: ConfigDict, kind: str, missing: Sequence[str]) -> None:
+    """Refuse a config with missing keys.
 
     Args:
-        config: to be checked.
-        kind: `program` or `task`.
-        needed: keys, dotted where they lie inside others.
+        config: The config.
+        kind: `program` or `task`, which reads the keys.
+        missing: The missing keys.
     """
-    known = {*config, *flatten(config)}
-    missing = [key for key in needed if key not in known]
     if missing:
         raise InputError(
             f"{kind} {config[kind]} needs {', '.join(missing)}, which config "
-            f"{config.name} has not: take a config of that {kind} in configs/"
+            f"{config.name} does not have: take an experiment of that {kind} (--help "
+            "lists them)"
         )
 
 
-def check_combination(config: ConfigDict, task: Task) -> None:
+def check_combination(config: ConfigDict, task: Task, objective: Objective) -> None:
     """Refuse a training config that would train and mean nothing.
 
     Args:
         config: of a training run.
         task: that it names.
+        objective: that it names.
 
     Raises:
         InputError: says what does not fit, and what to choose.
@@ -84,7 +69,7 @@ def check_combination(config: ConfigDict, task: Task) -> None:
             "--config.network.critic_normalisation=layer, spectral or none"
         )
     energies = architectures.gives_energies(config)
-    if energies != (config.objective == "ebgan"):
+    if energies != objective.energies:
         raise InputError(
             f"objective {config.objective} and network.critic {network.critic} do not "
             f"fit: ebgan plays with energies, which {' and '.join(ENERGY_CRITICS)} "
@@ -130,12 +115,12 @@ def check_combination(config: ConfigDict, task: Task) -> None:
             "class_weight needs a generator that says what an image shows: choose "
             "--config.network.generator=chroma, or 0"
         )
-    if (config.data.name in mixtures.MIXTURES) != (config.task == "points"):
+    if (config.data.name in mixtures.MIXTURES) != task.points:
         raise InputError(
             f"data.name {config.data.name} does not fit the task {config.task}: choose "
             "data by a variant, e.g. configs/gan.py:gaussians8 for points"
         )
-    if config.task == "points" and config.data.path:
+    if task.points and config.data.path:
         raise InputError(
             f"data.path {config.data.path} is not read: the points of "
             f"{config.data.name} are drawn"

@@ -1,4 +1,4 @@
-"""Where a name in a config becomes a task."""
+"""Tasks from a config: an explicit table."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,33 +15,30 @@ from gan_jax.tasks.task import Task
 
 
 def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
-    """Return what draws known pixels: a pattern, or so many anywhere."""
+    """Return the function that draws known pixels: a fixed pattern, or random ones."""
     size, mask = config.data.size, config.mask
-    most = mask.get("most", 0)  # runs of before have none
+    most = mask.get("most", 0)  # older runs have none
     if mask.pattern:
         if most:
             raise InputError(
-                "mask.pattern knows the same pixels always: mask.most is 0"
+                "mask.pattern always knows the same pixels: give mask.most=0"
             )
         known = masks.pattern(mask.pattern, size)
         return lambda key, batch: masks.fixed_pixels(known, batch)
     count = masks.pixel_count(size, mask.count, mask.fraction)
     if most and not count <= most <= size**2:
         raise InputError(
-            f"mask.most {most} is to be from the {count} pixels that are known at "
-            f"least to the {size**2} of an image, or 0 for always {count}"
+            f"mask.most {most} is not between the {count} pixels that are known at "
+            f"least and the {size**2} of an image: give one of these, or 0 for always "
+            f"{count}"
         )
     return lambda key, batch: masks.random_pixels(key, batch, size, count, most)
 
 
 def _under_pixels(make: Callable[..., Task], config: ConfigDict) -> Task:
-    """Make a task whose conditions are known pixels."""
+    """Return a task whose conditions are known pixels."""
     task = make(_draw_mask(config), config.pixel_weight)
     return task._replace(training_conditions={"known_in_training": dict(config.mask)})
-
-
-def _points(config: ConfigDict) -> Task:
-    return points.task(look_up(mixtures.MIXTURES, "data.name", config.data.name))
 
 
 DISTANCES: Mapping[str, colors.Distance] = {
@@ -59,16 +56,18 @@ TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {
     "pixels": lambda config: _under_pixels(pixels.task, config),
     "wells": lambda config: _under_pixels(wells.task, config),
     "samples": lambda config: samples.task(),
-    "points": _points,
+    "points": lambda config: points.task(
+        look_up(mixtures.MIXTURES, "data.name", config.data.name)
+    ),
     "colors": _colors,
 }
 
 
 def task(config: ConfigDict) -> Task:
-    """Make the task that a config names.
+    """Return the task of a config.
 
     Raises:
-        InputError: the task is unknown, or the config has not the keys that it reads.
+        InputError: The task is unknown, or the config lacks keys that it reads.
     """
     make: Callable[[ConfigDict], Task] = look_up(TASKS, "task", config.task)
     requirements.check_task(config)

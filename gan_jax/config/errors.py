@@ -1,22 +1,22 @@
-"""The exceptions that the command line turns into one line and an exit code."""
+"""Exceptions that the command line reports as one line and an exit code."""
 
 import errno
 from collections.abc import Mapping
 
 
 class InputError(Exception):
-    """Something the user gave cannot be used (exit code 2).
+    """An input of the user cannot be used (exit code 2).
 
-    Its message is one readable line that says what is wrong and what to do.
+    The message is one readable line that says what is wrong and what to do.
     """
 
 
 class DivergedError(Exception):
-    """Training met a value that is not finite and stopped (exit code 1)."""
+    """Training stopped at a value that is not finite (exit code 1)."""
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the run was asked to stop
-    """A signal ended the run after its state was saved (exit code 128 + signal)."""
+    """A signal ended the run after it saved its state (exit code 128 + signal)."""
 
     def __init__(self, signal: int, message: str):
         super().__init__(message)
@@ -24,11 +24,11 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the run was asked to
 
 
 EXPECTED = (InputError, DivergedError, Interrupted, OSError)
-"""What may end a run without being a mistake in the program."""
+"""Exceptions that may end a run without an error in the program."""
 
 _AGAIN = "run the same command again"
 _SPACE = f"free space and {_AGAIN}"
-_PERMISSIONS = f"change its permissions, or take another place, and {_AGAIN}"
+_PERMISSIONS = f"change its permissions or choose another folder, and {_AGAIN}"
 _REMEDIES: Mapping[int | None, str] = {
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
@@ -41,20 +41,19 @@ _REMEDIES: Mapping[int | None, str] = {
 
 
 def explain(error: BaseException) -> tuple[str, int]:
-    """Return the line that tells a user why a run ended, and the exit code.
+    """Return the line that tells the user why a run ended, and the exit code.
 
-    This is the one place where a failure of the disk becomes advice, wherever in the
-    run it was met: an `OSError` is let through by everything else.
+    Only this function turns an `OSError` into advice; other code lets it through.
 
     Args:
-        error: one of `EXPECTED`.
+        error: An instance of `EXPECTED`.
     """
     if isinstance(error, Interrupted):
         return str(error), 128 + error.signal
     if isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__
         place = error.filename2 or error.filename
-        remedy = _REMEDIES.get(error.errno, f"see to it and {_AGAIN}")
+        remedy = _REMEDIES.get(error.errno, f"solve the problem and {_AGAIN}")
         what = f"{place}: {reason}" if place is not None else f"{reason}"
         return " ".join(f"{what}: {remedy}".split()), 2
     return str(error), 2 if isinstance(error, InputError) else 1

@@ -1,4 +1,4 @@
-"""The flags of the command line; whatever is wrong with them is an `InputError`.
+"""The flags of a command line; an error in them is an `InputError`.
 
 Imports no JAX, so that `--help` and a mistyped flag are answered at once.
 """
@@ -11,31 +11,47 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from gan_jax.config import limits
+from gan_jax.config import experiments
+from gan_jax.config.checks import check_numbers
 from gan_jax.config.errors import EXPECTED, InputError, explain
 from gan_jax.config.keys import flatten, unknown_key
+from gan_jax.config.names import closest
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", help_string="configs/NAME.py[:variant[,variant]].", lock_config=True
+    "config",
+    help_string="An experiment or the path of a config file, and its variants.",
+    lock_config=True,
 )
 _VERBOSE = flags.DEFINE_bool("verbose", False, "Show the traceback of an error.")
+_CONFIG_FLAG = re.compile(r"--?config(=|$)")
 _OVERRIDE = re.compile(r"--?config\.([\w.]+)")
-_EXAMPLES = "configs/ for files that can be named"
+_HELP = {"--help", "-help", "-h", "-?", "--helpshort"}
+_LIST = "--help lists the experiments"
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number"}
 
 
-def answer(arguments: list[str], program: Callable[[ConfigDict], None]) -> int:
-    """Parse the flags, run a program on the config, and say in a line why it failed.
+def run_program(arguments: list[str], program: Callable[[ConfigDict], None]) -> int:
+    """Parse the flags and run a program on the config; print an error as one line.
 
     Args:
-        arguments: as in `sys.argv`.
-        program: what is run.
+        arguments: As `sys.argv`.
+        program: The function to run; the flags of its module are listed by `--help`.
 
     Returns:
         The exit code.
     """
+    rest = [argument for argument in arguments if argument not in _HELP]
+    if len(rest) == 1:
+        asked = rest != arguments
+        text = experiments.overview(program.__module__)
+        print(text, file=sys.stdout if asked else sys.stderr)
+        if asked:
+            return 0
     try:
-        config = parse(arguments)
+        config = parse(rest)
+        if rest != arguments:
+            print(experiments.describe(config, _path()))
+            return 0
         # What Orbax and Grain log as errors, tracebacks in all, they also raise.
         logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
         program(config)
@@ -51,15 +67,16 @@ def answer(arguments: list[str], program: Callable[[ConfigDict], None]) -> int:
 
 
 def parse(arguments: list[str]) -> ConfigDict:
-    """Parse the flags and give the config, its numbers checked.
+    """Parse the flags and return the config, with its numbers checked.
 
     Args:
-        arguments: as in `sys.argv`.
+        arguments: As `sys.argv`.
 
     Raises:
-        InputError: a flag, the config file, a key or a value cannot be used.
+        InputError: A flag, the config file, a key or a value cannot be used.
     """
     app.define_help_flags()
+    arguments = _located(arguments)
     try:
         config = _load(arguments)
     except InputError:
@@ -67,22 +84,58 @@ def parse(arguments: list[str]) -> ConfigDict:
     except Exception as error:  # a config file is a program: it may raise anything
         raise InputError(_explain(arguments, error)) from error
     if not isinstance(config, ConfigDict):
-        raise InputError(f"{_place(arguments)} gives no ConfigDict: see {_EXAMPLES}")
-    limits.check(config)
+        raise InputError(f"config file {_path()} returns no ConfigDict; {_LIST}")
+    check_numbers(config)
     return config
 
 
 def default_workdir(config: ConfigDict) -> Path:
-    """Return where a run goes that names no workdir: `runs/<config>[-<variants>]`.
+    """Return the workdir of a run that names none: `runs/<config>[-<variants>]`.
 
     Args:
-        config: as `parse` returned it; its variants are read from the flag.
+        config: As `parse` returned it; its variants are read from the flag.
     """
-    given = config_flags.get_config_filename(flags.FLAGS[_CONFIG.name])
-    _, _, variants = given.partition(":")
+    _, _, variants = _given().partition(":")
     names = [config.name, *filter(None, variants.split(","))]
-    # A config of the user's may take any text for a variant: it makes no folders.
+    # A variant of a user's config may be any text: it must not make folders.
     return Path("runs") / re.sub(r"[/\\]", "_", "-".join(names))
+
+
+def _given() -> str:
+    """Return the config flag as it was parsed, `PATH[:VARIANTS]`."""
+    given: str = config_flags.get_config_filename(flags.FLAGS[_CONFIG.name])
+    return given
+
+
+def _path() -> Path:
+    return Path(_given().partition(":")[0])
+
+
+def _located(arguments: list[str]) -> list[str]:
+    """Return the arguments with the config's path in place of its name.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    found = list(arguments)
+    for place, argument in enumerate(found):
+        if _CONFIG_FLAG.match(argument):
+            flag, equals, text = argument.partition("=")
+            if not equals and place + 1 < len(found):  # --config NAME
+                found[place + 1] = experiments.located(found[place + 1])
+                text = found[place + 1]
+            elif equals:
+                text = experiments.located(text)
+                found[place] = f"{flag}={text}"
+            path = text.partition(":")[0]
+            if not Path(path).is_file():
+                known = experiments.paths()
+                raise InputError(
+                    f"config file {path} cannot be loaded: it does not exist"
+                    f"{closest(Path(path).stem, known)}; known experiments: "
+                    f"{', '.join(known)}"
+                )
+    return found
 
 
 def _load(arguments: list[str]) -> ConfigDict:
@@ -91,16 +144,16 @@ def _load(arguments: list[str]) -> ConfigDict:
         raise InputError(f"what is '{rest[0]}'? Every argument is a --flag=value")
     config = _CONFIG.value
     if config is None:
-        raise InputError("which experiment? e.g. --config=configs/pixelcgan.py")
+        raise InputError(f"which experiment? e.g. --config=pixelcgan; {_LIST}")
     config.program  # noqa: B018 - a config that failed to load fails only here
     return config
 
 
 def _explain(arguments: list[str], error: Exception) -> str:
-    """Say what was wrong: an override if the config loads without any, else its file.
+    """Return the error line: of an override if the config loads without, or its file.
 
     Raises:
-        InputError: loading it without overrides says so itself.
+        InputError: Loading the config without overrides raises one.
     """
     if isinstance(error, flags.UnrecognizedFlagError):
         return _line(error)
@@ -113,7 +166,7 @@ def _explain(arguments: list[str], error: Exception) -> str:
     except InputError:
         raise
     except Exception as cause:
-        return f"{_place(arguments)} cannot be loaded ({_line(cause)}): see {_EXAMPLES}"
+        return f"config file {_path()} cannot be loaded ({_line(cause)}); {_LIST}"
     for key in (found[1] for found in keys if found):
         if key not in known:
             return unknown_key(config, key)
@@ -126,13 +179,8 @@ def _explain(arguments: list[str], error: Exception) -> str:
     return _line(error)
 
 
-def _place(arguments: list[str]) -> str:
-    given = re.search(r"--?config[=\n]([^:\n]*)", "\n".join(arguments))
-    return f"config file {given[1] if given else ''}"
-
-
 def _line(error: Exception) -> str:
-    """Return the words of an error on one line; of a traceback in them, the last."""
+    """Return an error's message in one line; of a traceback, its last line."""
     words = str(error).strip()
     if "Traceback" in words or isinstance(error, OSError):
         words = words.splitlines()[-1]

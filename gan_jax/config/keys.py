@@ -1,48 +1,15 @@
-"""Dotted keys of configs: flat and nested, known and unknown, alike and different."""
+"""Dotted keys of configs."""
 
-import difflib
-import json
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
-RESUMABLE = (
-    "seeds",
-    "only",
-    "sweep.over",
-    "steps",
-    "log_every",
-    "checkpoint_every",
-    "sample_every",
-    "along",
-    "shaping.log_every",
-    "shaping.checkpoint_every",
-    "evaluation.every",
-    "evaluation.final_count",
-    "fused_steps",
-)
-"""Keys that may change when a run continues: length, logging, the extent of a study or
-a sweep; and those of its arms."""
-
-ADDED: Mapping[str, Any] = {
-    "generator_steps": 1,
-    "network.map": "mean",
-    "adversarial_map": "mean",
-    "detector.rescale": True,
-    "sweep.loss": "",
-    "sweep.key": "",
-    "sweep.over": "",
-    "along": 8,
-}
-"""Keys that older configs do not have, with the value by which runs then went."""
-
-_OF_ARMS = re.compile(r"(shared|arms\.[^.]+)\.")
+from gan_jax.config.names import closest
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Undo `flatten`."""
+    """Return nested dicts of dotted keys; the inverse of `flatten`."""
     nested: dict[str, Any] = {}
     for key, value in flat.items():
         *rooms, name = key.split(".")
@@ -54,7 +21,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flatten(config: ConfigDict) -> dict[str, Any]:
-    """Turn a config into dotted keys and plain values."""
+    """Return the values of a config by dotted key, in its order."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, ConfigDict):
@@ -65,28 +32,6 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
 
 
 def unknown_key(config: ConfigDict, key: str) -> str:
-    """Say in one line that a config has no such key, and which ones it has."""
+    """Return the error line for a key that a config does not have."""
     known = flatten(config)
     return f"unknown key --config.{key}{closest(key, known)}; known: {', '.join(known)}"
-
-
-def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """List the keys in which two flat configs differ such that a run cannot go on.
-
-    A key that a config of an older version does not have counts with what it was then.
-    """
-    plain = json.loads(json.dumps(dict(wanted)))
-    found: list[str] = []
-    for key in sorted({*written, *plain}):
-        name = _OF_ARMS.sub("", key)
-        then = ADDED.get(name) if key in plain else None
-        before, now = written.get(key, then), plain.get(key)
-        if name not in RESUMABLE and before != now:
-            found.append(f"{key}: {before!r} -> {now!r}")
-    return found
-
-
-def closest(name: str, known: Collection[str]) -> str:
-    """Say in brackets which known name was meant, or nothing."""
-    found = difflib.get_close_matches(name, known, 1)
-    return f" (did you mean {found[0]}?)" if found else ""

@@ -1,33 +1,45 @@
-"""Names in a config, and what they stand for."""
+"""Names in a config, and the objects that they stand for."""
 
+import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from gan_jax.config.errors import InputError
 
 
 def look_up(table: Mapping[str, Any], key: str, name: str) -> Any:
-    """Find a name in a table.
+    """Return the entry of a table under a name.
+
+    Args:
+        table: Known names and their objects.
+        key: The config key that holds the name, for the error line.
+        name: The name to look up.
 
     Raises:
-        InputError: it is not there; the message lists the names that are.
+        InputError: The name is unknown; the message lists the known ones.
     """
     if name not in table:
         raise InputError(f"{key} '{name}' is unknown; known: {', '.join(table)}")
     return table[name]
 
 
+def closest(name: str, known: Collection[str]) -> str:
+    """Return ` (did you mean NAME?)` for a mistyped name, or an empty text."""
+    found = difflib.get_close_matches(name, known, 1)
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
 def made(table: Mapping[str, Callable[..., Any]], key: str, text: str) -> list[Any]:
-    """Make what a text names, by commas; a number may follow a name and a colon.
+    """Return the objects that a text names, e.g. `grey,downsample:4`.
 
     Args:
-        table: of what makes things, of a text or of nothing.
-        key: under which the text stands.
-        text: e.g. `grey,downsample:4`.
+        table: Functions by name that make an object, with or without an argument.
+        key: The config key that holds the text, for the error line.
+        text: Names joined by commas; an argument may follow a name and a colon.
 
     Raises:
-        InputError: a name is unknown, or what follows it makes no sense.
+        InputError: A name is unknown, or its argument cannot be used.
     """
     found: list[Any] = []
     for part in filter(None, text.split(",")):

@@ -1,53 +1,54 @@
-"""Sweeps: for each value of a key, or of some keys together, an arm of its own."""
+"""Sweeps: one arm for each value of a key, or each setting of several keys."""
 
 from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import limits
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import closest, flatten
+from gan_jax.config.keys import flatten
+from gan_jax.config.names import closest
+from gan_jax.config.schema import find
 
 
 class Loss(NamedTuple):
     """One loss of latent searches, with its settings."""
 
     key: str
-    """Under which the config has it, e.g. `losses.yeh`."""
+    """The loss's key in the config, e.g. `losses.yeh`."""
     settings: ConfigDict
 
 
 def number(text: str) -> float:
-    """Return the number that a part of `sweep.over` stands for.
+    """Return the number in a part of `sweep.over`.
 
     Raises:
-        InputError: it is none.
+        InputError: The text is not a number.
     """
     try:
         return float(text)
     except ValueError:
         raise InputError(
-            f"sweep.over: '{text}' is no number; give numbers joined by commas"
+            f"sweep.over: '{text}' is not a number; give numbers joined by commas"
         ) from None
 
 
 def arm_name(name: str, *values: float) -> str:
     """Return the name of an arm with swept values, e.g. `ballester_0.1_0.9_1`.
 
-    It is good as a part of a path.
+    The name can be part of a path.
     """
     return "_".join([name, *(repr(value).removesuffix(".0") for value in values)])
 
 
 def losses_of(config: ConfigDict) -> dict[str, Loss]:
-    """Return the losses of a config by name; a swept one once for every setting.
+    """Return the losses of a config by name, a swept loss once for every setting.
 
-    `sweep.loss` names losses and `sweep.key` numbers of each, both joined by commas;
-    `sweep.over` has the settings, joined by commas, and the numbers of a setting joined
-    by colons, e.g. `0.1:0.9,0.5:0.5` over `context,gradient`.
+    `sweep.loss` names losses and `sweep.key` their swept keys, both joined by commas.
+    `sweep.over` lists the settings, joined by commas; the numbers of a setting are
+    joined by colons, e.g. `0.1:0.9,0.5:0.5` for `context,gradient`.
 
     Raises:
-        InputError: there is no such loss or number, or a setting cannot be.
+        InputError: A loss or key is unknown, or a setting is not allowed.
     """
     losses = {name: Loss(f"losses.{name}", own) for name, own in config.losses.items()}
     sweep = config.get("sweep", ConfigDict())
@@ -75,7 +76,7 @@ def losses_of(config: ConfigDict) -> dict[str, Loss]:
 
 
 def _names(key: str, text: str, known: list[str]) -> list[str]:
-    """Return the names in a key of the sweep; each is known and stands there once."""
+    """Return the names in a key of the sweep, each of them known and named once."""
     names = [name for name in text.split(",") if name]
     if not names:
         raise InputError(
@@ -89,12 +90,12 @@ def _names(key: str, text: str, known: list[str]) -> list[str]:
                 f"{', '.join(known)}"
             )
         if names.count(name) > 1:
-            raise InputError(f"sweep.{key}: '{name}' stands there twice")
+            raise InputError(f"sweep.{key}: '{name}' is named twice")
     return names
 
 
 def _settings(text: str, keys: list[str]) -> list[tuple[float, ...]]:
-    """Return the settings of a sweep, one number of each for every key."""
+    """Return the settings of a sweep, each with one number for every key."""
     found: list[tuple[float, ...]] = []
     for part in filter(None, text.split(",")):
         values = tuple(map(number, part.split(":")))
@@ -104,14 +105,14 @@ def _settings(text: str, keys: list[str]) -> list[tuple[float, ...]]:
                 f"keys {','.join(keys)}; join those of a setting by colons"
             )
         for key, value in zip(keys, values, strict=True):
-            wanted = limits.limits_of(f"losses.any.{key}")
+            wanted = find(f"losses.any.{key}").limits
             if not wanted.hold(value):
                 raise InputError(
                     f"sweep.over: {key} is {value:g} in '{part}': give a number "
                     f"{wanted}"
                 )
         if values in found:
-            raise InputError(f"sweep.over: the setting '{part}' stands there twice")
+            raise InputError(f"sweep.over: the setting '{part}' is given twice")
         found.append(values)
     if not found:
         raise InputError(

@@ -1,9 +1,9 @@
-"""Variants: named changes of a config's defaults, asked for as `config.py:a,b`.
+"""Variants: named changes of a config's defaults, chosen by `--config=NAME:a,b`.
 
-`DATA` belongs to every training config, `IMAGES` to those of plain GANs, whatever they
-are used for, `GENERATION` to those that also learn points in the plane, `SEARCHES` to
-whatever searches latents; what only one config changes stands in its own file. An
-entry under several names, e.g. `"a,b"`, holds where all are asked for. Imports no JAX.
+All training configs have the variants of `DATA`, plain GANs those of `IMAGES` or
+`GENERATION` (images, or points in the plane too), and configs that search latents those
+of `SEARCHES`. A config's own variants are in its file. An entry under several names,
+e.g. `"a,b"`, holds if all of them are chosen. Imports no JAX.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import closest
+from gan_jax.config.names import closest
 
 Variant = Mapping[str, Any]
 """Values by dotted key, e.g. `{"data.name": "mnist"}`."""
@@ -31,13 +31,13 @@ DATA: Mapping[str, Variant] = {
         "network.depth": 4,
     },
 }
-"""Variants of every training config that choose the data."""
+"""Variants of all training configs: the data set."""
 
 _NARROW: Variant = {
     "network.width": 16,
     "network.critic_width": 24,
     "network.kernel": 4,
-    # At the published rates, narrow networks have hardly begun after 3,000 steps.
+    # At the published rates, narrow networks learn little in 3,000 steps.
     "optimizer.learning_rate": 1e-3,
     "optimizer.warmup": 300,
     "steps": 3000,
@@ -45,9 +45,9 @@ _NARROW: Variant = {
     "evaluation.classifier.width": 32,
     "evaluation.classifier.epochs": 3,
 }
-"""For two CPU cores and minutes in place of hours."""
+"""Small networks and short runs: minutes on two CPU cores."""
 
-# 1,797 images.
+# The set has 1,797 images.
 _DIGITS: Variant = {
     **_NARROW,
     "evaluation.final_count": 2000,
@@ -80,7 +80,7 @@ _PLANE: Variant = {
 }
 
 POINTS = ("gaussians8", "gaussians8_imbalanced", "gaussians25")
-"""Data that are points in the plane."""
+"""Variants whose data are points in the plane."""
 
 LARGE: Variant = {
     "steps": 50_000,
@@ -88,7 +88,7 @@ LARGE: Variant = {
     "fused_steps": 50,
     "log_every": 50,
 }
-"""For the networks of the papers, on an accelerator."""
+"""Long runs with the networks of the papers, for an accelerator."""
 
 IMAGES: Mapping[str, Variant] = {
     "digits": _DIGITS,
@@ -112,16 +112,16 @@ IMAGES: Mapping[str, Variant] = {
         "sample_every": 50,
     },
 }
-"""Variants that the configs of all GANs of images share, beside those of `DATA`."""
+"""Variants of all GANs of images, beside those of `DATA`."""
 
 GENERATION: Mapping[str, Variant] = {
     **IMAGES,
     **{name: {**_PLANE, "data.name": name} for name in POINTS},
 }
-"""The same, and data that are points in the plane."""
+"""Variants of GANs of images or of points in the plane."""
 
 
-# The rates of both published searches.
+# What both published searches have in common.
 _PUBLISHED: Variant = {
     "search.optimizer.learning_rate": 0.01,
     "search.optimizer.beta1": 0.9,
@@ -142,7 +142,7 @@ SEARCHES: Mapping[str, Variant] = {
         "search.optimizer.schedule": "stairs",
         "search.iterations": 1500,
     },
-    # Of images in the generator's range, or nearly: the latent itself is found.
+    # Finds the latent itself if the image is one that the generator can make.
     "exact": {
         "search.iterations": 4000,
         "search.restarts": 8,
@@ -150,23 +150,23 @@ SEARCHES: Mapping[str, Variant] = {
         "search.patience": 0,
     },
 }
-"""Variants of every config that searches latents: how they are searched."""
+"""Variants of all configs that search latents: the search."""
 
 
 def with_variants(
     config: ConfigDict, names: str, data: str, *tables: Mapping[str, Variant]
 ) -> ConfigDict:
-    """Apply comma-separated variants, then lock the config.
+    """Return a training config changed by variants, and locked.
 
     Args:
-        config: the defaults.
-        names: as given after the config file's name and a colon.
-        data: the data set where no variant names one.
-        tables: the config's own variants, beside the data sets of `DATA`; where a name
-            is in several, a later table's values win.
+        config: The defaults; they are changed in place.
+        names: Variants joined by commas.
+        data: The variant of the data set if `names` has none.
+        tables: Variants beside those of `DATA`. If several tables have a name, the
+            values of later tables win.
 
     Raises:
-        InputError: a variant is unknown, or two name data sets.
+        InputError: A variant is unknown, or two variants choose the data set.
     """
     tables = (DATA, *tables)
     chosen = _known(names, config.name, *tables)
@@ -176,8 +176,8 @@ def with_variants(
         if any("data.name" in table.get(name, {}) for table in tables)
     ]
     if len(sets) > 1:
-        raise InputError(f"variants {' and '.join(sets)} name two data sets: take one")
-    # The data first: what other variants change is changed knowingly.
+        raise InputError(f"variants {' and '.join(sets)} are two data sets: take one")
+    # The data set comes first, so that other variants may change its values.
     order = (sets or [data]) + [name for name in chosen if name not in sets]
     return _applied(config, order, *tables)
 
@@ -190,19 +190,19 @@ def with_choice(
     variants: Mapping[str, Variant],
     comparisons: Mapping[str, Mapping[str, Variant]],
 ) -> ConfigDict:
-    """Put the losses that are named into a config, apply variants, and lock it.
+    """Return a config with the chosen losses, changed by variants, and locked.
 
     Args:
-        config: the defaults, with a place for `losses`.
-        names: of losses and variants, as given after the config file's name.
-        default: the loss where none is named.
-        losses: by name.
-        variants: by name.
-        comparisons: several losses that one name stands for, each by a name of its
-            own; a variant of the same name is applied too.
+        config: The defaults; they are changed in place.
+        names: Names of losses and variants, joined by commas.
+        default: The loss if `names` has none.
+        losses: Losses by name.
+        variants: Variants by name.
+        comparisons: Groups of named losses, by the name that chooses the group. A
+            variant of the same name is applied as well.
 
     Raises:
-        InputError: a name is unknown.
+        InputError: A name is unknown.
     """
     groups = {name: {name: loss} for name, loss in losses.items()} | dict(comparisons)
     chosen = _known(names, config.name, groups, variants)
@@ -215,24 +215,24 @@ def with_choice(
 def with_named(
     config: ConfigDict, names: str, variants: Mapping[str, Variant]
 ) -> ConfigDict:
-    """Apply comma-separated variants in their order, then lock the config.
+    """Return a config changed by variants in their order, and locked.
 
     Args:
-        config: the defaults.
-        names: as given after the config file's name.
-        variants: by name.
+        config: The defaults; they are changed in place.
+        names: Variants joined by commas.
+        variants: Variants by name.
 
     Raises:
-        InputError: a name is unknown.
+        InputError: A name is unknown.
     """
     return _applied(config, _known(names, config.name, variants), variants)
 
 
 def _known(names: str, config_name: str, *tables: Mapping[str, Any]) -> list[str]:
-    """Return the names that are asked for.
+    """Return the chosen names.
 
     Raises:
-        InputError: one of them is in no key of the tables.
+        InputError: A name is in none of the tables.
     """
     keys = (key.split(",") for table in tables for key in table)
     known = {name: None for key in keys for name in key}  # in their order
@@ -249,7 +249,7 @@ def _known(names: str, config_name: str, *tables: Mapping[str, Any]) -> list[str
 def _applied(
     config: ConfigDict, chosen: Sequence[str], *tables: Mapping[str, Variant]
 ) -> ConfigDict:
-    """Change a config by variants in turn, then lock it."""
+    """Return a config changed by variants in turn, and locked."""
     for variant in _in_effect(chosen, *tables):
         config.update_from_flattened_dict(dict(variant))
     return config.lock()
@@ -258,10 +258,10 @@ def _applied(
 def _in_effect(
     chosen: Sequence[str], *tables: Mapping[str, Variant]
 ) -> Iterator[Variant]:
-    """Yield the entries of tables that names choose, in their order.
+    """Yield the chosen entries of the tables, in the order of the names.
 
-    An entry under several names takes effect where the last of them stands, after the
-    entry of that name alone; names that follow may change it.
+    An entry under several names takes effect at the last of them, after that name's own
+    entry. Names that follow may change its values.
     """
     entries = [
         ({*key.split(",")}, variant)

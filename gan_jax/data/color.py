@@ -15,7 +15,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import (
     ArraySource,
     Dataset,
-    Example,
+    LabelledImage,
     LazySource,
     Source,
     take,
@@ -151,9 +151,9 @@ def _grey(source: Source) -> Source:
         )
     shape = (sides[0], sides[1], 1)
 
-    def read(indices: Sequence[int]) -> list[Example]:
+    def read(indices: Sequence[int]) -> list[LabelledImage]:
         return [
-            Example(_levels(example.image), example.label)
+            LabelledImage(_levels(example.image), example.label)
             for example in take(source, indices)
         ]
 

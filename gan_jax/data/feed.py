@@ -26,14 +26,14 @@ Pixels = (
 """8-bit levels, or unscaled floats (the points of `mixtures`)."""
 
 
-class Images(NamedTuple):
+class LabelledImages(NamedTuple):
     """Images with their labels (-1 = unlabelled): a batch or a whole dataset."""
 
     image: Pixels
     label: Int[Array | np.ndarray | np.integer, "*batch"]
 
 
-Batch = dict[str, Images]
+ImagesByRole = dict[str, LabelledImages]
 """The images of one step, by role."""
 
 
@@ -56,7 +56,7 @@ class Feed(NamedTuple):
     """`load(first, count, capacity)` returns the arrays that the steps from `first` to
     `first + count - 1` need, as an argument of a compiled function. Their shapes depend
     on `capacity` alone, which is at least `count`."""
-    batch: Callable[[PyTree, Int[Array, ""]], Batch]
+    batch: Callable[[PyTree, Int[Array, ""]], ImagesByRole]
     """`batch(arrays, step)` returns the batch of a step, inside a compiled function."""
 
 
@@ -129,7 +129,7 @@ def _orders(sources: Mapping[str, Source], seed: int) -> dict[str, np.ndarray]:
 class _Shuffled(NamedTuple):
     """A whole dataset on the device and the round keys of its order."""
 
-    images: Images
+    images: LabelledImages
     keys: RoundKeys
 
 
@@ -165,14 +165,14 @@ def resident(
     arrays = placement.replicate(
         {
             role: _Shuffled(
-                Images(source.images, _labels(source.labels, len(source))),
+                LabelledImages(source.images, _labels(source.labels, len(source))),
                 orders[role],
             )
             for role, source in loaded.items()
         }
     )
 
-    def batch(arrays: PyTree, step: Int[Array, ""]) -> Batch:
+    def batch(arrays: PyTree, step: Int[Array, ""]) -> ImagesByRole:
         chosen = {
             role: batch_indices(step, batch_size, len(images.label), keys)
             for role, (images, keys) in arrays.items()
@@ -224,20 +224,20 @@ def streamed(
             .to_iter_dataset(options)
         )
 
-    def read(role: str, first: int, count: int, capacity: int) -> Images:
+    def read(role: str, first: int, count: int, capacity: int) -> LabelledImages:
         at, batches = reading.get(role, (-1, iter(())))
         if at != first:  # the first call, or a run that resumes
             batches = open_at(role, first)
         read = [next(batches) for _ in range(count)]
         reading[role] = (first + count, batches)
         read += [read[-1]] * (capacity - count)
-        return Images(*(np.stack(parts) for parts in zip(*read, strict=True)))
+        return LabelledImages(*(np.stack(parts) for parts in zip(*read, strict=True)))
 
     def load(first: int, count: int, capacity: int) -> PyTree:
         loaded = {role: read(role, first, count, capacity) for role in sources}
         return np.int32(first), placement.shard(loaded)
 
-    def batch(arrays: PyTree, step: Int[Array, ""]) -> Batch:
+    def batch(arrays: PyTree, step: Int[Array, ""]) -> ImagesByRole:
         first, loaded = arrays
         return jax.tree.map(lambda array: array[step - first], loaded)
 
@@ -266,13 +266,13 @@ class _Batches:
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, step: int) -> Images:
+    def __getitem__(self, step: int) -> LabelledImages:
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
             chosen = np.asarray(self._draw(np.int32(step)))
         return read(self._source, chosen[self._share])
 
 
-def read(source: Source, indices: Int[np.ndarray, " count"]) -> Images:
+def read(source: Source, indices: Int[np.ndarray, " count"]) -> LabelledImages:
     """Read images of a source with their labels.
 
     Args:
@@ -286,7 +286,7 @@ def read(source: Source, indices: Int[np.ndarray, " count"]) -> Images:
         InputError: If an image can no longer be read.
     """
     examples = take(source, indices.tolist())
-    return Images(
+    return LabelledImages(
         np.stack([example.image for example in examples]),
         np.array([example.label for example in examples], np.int32),
     )

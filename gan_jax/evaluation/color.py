@@ -20,9 +20,10 @@ def ab_error(images: Images, truth: Images) -> float:
     Returns:
         The mean over all pixels, in Lab units; lightness does not count.
     """
+    chunks = (slice(at, at + _CHUNK) for at in range(0, len(images), _CHUNK))
     distances = [
         np.linalg.norm(_ab(images[at]) - _ab(truth[at]), axis=-1).mean(axis=(1, 2))
-        for at in _chunks(len(images))
+        for at in chunks
     ]
     return float(np.concatenate(distances).mean())
 
@@ -52,7 +53,3 @@ def _colourfulness(image: Float[np.ndarray, "height width 3"]) -> float:
 
 def _ab(images: Images) -> Float[np.ndarray, "count height width 2"]:
     return np.asarray(lab_from_rgb((images + 1) / 2), np.float64)[..., 1:]
-
-
-def _chunks(count: int) -> list[slice]:
-    return [slice(at, at + _CHUNK) for at in range(0, count, _CHUNK)]

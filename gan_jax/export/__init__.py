@@ -1,1 +1,1 @@
-"""Write a trained network as a program that runs without this package."""
+"""Export of trained networks as programs that run without this package."""

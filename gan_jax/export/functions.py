@@ -18,9 +18,9 @@ from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
 from gan_jax.runs.inference import images_of
-from gan_jax.runs.prior import Prior, blank_batch, describe, open_colorizer, open_prior
+from gan_jax.runs.prior import Prior, blank_images, describe, open_colorizer, open_prior
 from gan_jax.runs.workdir import read_summary
-from gan_jax.tasks.task import Told
+from gan_jax.tasks.task import ConditionArray
 from gan_jax.training.state import Variables
 
 _COMMANDS = FIRST_COMMANDS["export"]
@@ -101,9 +101,9 @@ def _generator(path: str) -> NetworkFunction:
     prior = open_prior(path, _COMMANDS)
     config, method = prior.config, prior.method
     task = tasks.task(config)
-    drawn = config.latent.prior != "none"
+    drawn = method.has_latent
     example = jax.eval_shape(
-        method.present, jax.random.key(0), blank_batch(config, prior.channels)
+        method.present, jax.random.key(0), blank_images(config, prior.channels)
     )
     condition = example.condition if task.conditional else None
     maps, structure = jax.tree.flatten(condition)
@@ -117,7 +117,7 @@ def _generator(path: str) -> NetworkFunction:
     latents = [_latent(config.latent.prior, config.latent.size)] if drawn else []
     conditions = [
         _condition(told, leaf.shape[1:])
-        for told, leaf in zip(task.told, maps, strict=True)
+        for told, leaf in zip(task.condition, maps, strict=True)
     ]
     # All generators but perceptrons, which make points of the plane, end with tanh.
     bounded = config.network.generator != "perceptron"
@@ -164,7 +164,7 @@ def _latent(prior: str, size: int) -> ArraySpec:
     return ArraySpec("latent", (_BATCH, size), interval, meaning, shown)
 
 
-def _condition(told: Told, shape: tuple[int, ...]) -> ArraySpec:
+def _condition(told: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
     example = f"np.zeros({(_EXAMPLES, *shape)}, np.float32)"
     return ArraySpec(told.name, (_BATCH, *shape), told.interval, told.meaning, example)
 

@@ -28,6 +28,8 @@ class Objective(NamedTuple):
     paired: bool = False
     """Whether the generator's loss compares fake with real scores. The scores of such
     a critic are defined up to a constant: compare them with those of real images."""
+    energies: bool = False
+    """Whether scores are energies, low for real images."""
 
 
 def _logistic_critic(real_scores: Scores, fake_scores: Scores) -> Scores:
@@ -84,7 +86,7 @@ def ebgan(margin: float) -> Objective:
         """E(G)."""
         return fake_scores
 
-    return Objective(critic, generator)
+    return Objective(critic, generator, energies=True)
 
 
 def _difference_critic(real_scores: Scores, fake_scores: Scores) -> Scores:

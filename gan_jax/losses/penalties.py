@@ -30,7 +30,17 @@ def zero_centred_penalty(
     Returns:
         One penalty per image, unweighted.
     """
-    return _squared_slopes(critic, images)
+    # One gradient of the summed scores holds the gradients of all examples, as they
+    # are independent. Batch normalisation in a critic adds a small interaction.
+    scores, back = jax.vjp(critic, images)
+    (gradients,) = back(jnp.ones_like(scores))
+    squares = jnp.square(
+        gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
+    )
+    # A packed critic returns one score per pack, and its gradient is one over all
+    # images of the pack. The factor makes the mean over images the mean over packs.
+    pack_size = len(images) // len(scores)
+    return pack_size * squares.reshape(squares.shape[0], -1).sum(axis=1)
 
 
 def gradient_penalty(
@@ -56,9 +66,9 @@ def gradient_penalty(
     """
     shape = (real.shape[0],) + (1,) * (real.ndim - 1)
     weights = jax.random.uniform(key, shape, real.dtype)
-    slopes = _squared_slopes(critic, weights * real + (1 - weights) * fake)
+    squares = zero_centred_penalty(critic, weights * real + (1 - weights) * fake)
     # The epsilon keeps the derivative of the root finite where the gradient is 0.
-    return jnp.square(jnp.sqrt(slopes + _EPSILON) - 1)
+    return jnp.square(jnp.sqrt(squares + _EPSILON) - 1)
 
 
 def pulling_away(codes: Float[Array, "batch features"]) -> Float[Array, ""]:
@@ -77,19 +87,3 @@ def pulling_away(codes: Float[Array, "batch features"]) -> Float[Array, ""]:
     cosines = (codes / lengths) @ (codes / lengths).T
     others = jnp.square(cosines) * (1 - jnp.eye(count, dtype=codes.dtype))
     return others.sum() / (count * (count - 1))
-
-
-def _squared_slopes(
-    critic: Critic, images: Float[Array, "batch ..."]
-) -> Float[Array, "batch"]:
-    # One gradient of the summed scores holds the gradients of all examples, as they
-    # are independent. Batch normalisation in a critic adds a small interaction.
-    scores, back = jax.vjp(critic, images)
-    (gradients,) = back(jnp.ones_like(scores))
-    squares = jnp.square(
-        gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
-    )
-    # A packed critic returns one score per pack, and its gradient is one over all
-    # images of the pack. The factor makes the mean over images the mean over packs.
-    pack_size = len(images) // len(scores)
-    return pack_size * squares.reshape(squares.shape[0], -1).sum(axis=1)

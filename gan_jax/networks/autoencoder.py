@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.dcgan import contract, filters
-from gan_jax.networks.layers.modules import ConvTranspose
+from gan_jax.networks.layers.convolutions import ConvTranspose
 from gan_jax.networks.layers.normalisation import (
     apply_layer,
     apply_normalised,
@@ -25,13 +25,7 @@ class Critic(nn.Module):
     The code is sown into the collection `codes`. A conditional critic takes the maps
     of the condition as additional input channels; it reconstructs the image alone.
 
-    Attributes:
-        width: Filters of the first layer, doubled in every further one.
-        depth: Number of stride-2 convolutions of the encoder.
-        kernel: Height and width of the kernels.
-        conditional: Whether the critic takes the condition's maps as input.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
+    `critic` documents the attributes.
     """
 
     width: int

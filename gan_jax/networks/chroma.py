@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.config.errors import InputError
-from gan_jax.networks.layers.modules import Conv
+from gan_jax.networks.layers.convolutions import Conv
 from gan_jax.networks.layers.normalisation import apply_normalised
 from gan_jax.networks.stages import Generator, concatenate_maps
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax.config.errors import InputError
-from gan_jax.networks.layers.modules import Conv
+from gan_jax.networks.layers.convolutions import Conv
 
 _LEVELS = 3  # of resolution, each half of the one before
 

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.layers.modules import Conv, ConvTranspose
+from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
 from gan_jax.networks.layers.normalisation import (
     apply_layer,
     apply_normalised,
@@ -147,12 +147,7 @@ class Critic(nn.Module):
     image alone, so that a gradient penalty is defined per image. With spectral norm
     all weights are divided by their largest singular value instead.
 
-    Attributes:
-        features: Filters of each convolution.
-        kernel: Height and width of the kernels.
-        conditional: Whether the critic takes the condition's maps as channels.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
+    `critic` documents the attributes.
     """
 
     features: Sequence[int]

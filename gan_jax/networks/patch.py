@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.dcgan import contract, filters
-from gan_jax.networks.layers.modules import Conv
+from gan_jax.networks.layers.convolutions import Conv
 from gan_jax.networks.layers.normalisation import (
     apply_layer,
     apply_normalised,
@@ -22,12 +22,7 @@ class Critic(nn.Module):
 
     Each score depends on a patch of the image only.
 
-    Attributes:
-        features: Filters of each convolution but the last.
-        kernel: Height and width of the kernels.
-        conditional: Whether the critic takes the condition's maps as channels.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
+    `critic` documents the attributes.
     """
 
     features: Sequence[int]

@@ -85,12 +85,7 @@ class Autoencoder(nn.Module):
     `codes`. With `depth` 0 encoder and decoder are linear, as in principal component
     analysis.
 
-    Attributes:
-        width: Units of each hidden layer.
-        depth: Number of hidden layers.
-        code: Size of the code between them; 0 takes the middle layer as the code.
-        conditional: Whether the critic takes the condition as input.
-        dtype: Type of the computations.
+    `autoencoder` documents the attributes.
     """
 
     width: int

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.layers.modules import Conv
+from gan_jax.networks.layers.convolutions import Conv
 from gan_jax.networks.layers.normalisation import apply_layer, normalise
 from gan_jax.networks.stages import (
     Generator,
@@ -143,12 +143,7 @@ class Reduce(nn.Module):
 class Critic(nn.Module):
     """A convolution, residual blocks that halve the size, and one score per image.
 
-    Attributes:
-        width: Filters of the first convolution, doubled in every block, up to 8 times.
-        depth: Number of blocks.
-        conditional: Whether the critic takes the condition's maps as channels.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
+    `critic` documents the attributes.
     """
 
     width: int

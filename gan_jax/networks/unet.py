@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.layers.modules import Conv, ConvTranspose
+from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
 from gan_jax.networks.layers.normalisation import apply_normalised, initial_weights
 from gan_jax.networks.stages import Generator, base_size, concatenate_maps
 

@@ -1,1 +1,1 @@
-"""The page, plots, grids, journal, files and terminal output of a run."""
+"""Reports of runs: files, journal, progress, image grids, plots and the page."""

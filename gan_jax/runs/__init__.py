@@ -1,1 +1,1 @@
-"""A run on disk and in memory: its workdir, its summary, its trained networks."""
+"""Runs on disk and in memory: workdir, summary, trained networks and their use."""

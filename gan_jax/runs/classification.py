@@ -1,6 +1,4 @@
-"""Training a classifier: cross-entropy on labels, or on quarter turns without any."""
-
-from collections.abc import Callable
+"""Train a classifier, by cross-entropy on labels or on quarter turns."""
 
 import flax.linen as nn
 import jax
@@ -11,33 +9,16 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from gan_jax.training.state import Player
 
 TURNS = 4
-"""Classes of `turned`: quarter turns."""
-_REACH = 2  # pixels by which training images are shifted at most
-
-Present = Callable[
-    [PRNGKeyArray, Float[Array, "batch size size channels"], Int[Array, "batch"]],
-    tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]],
-]
-"""`present(key, images, labels)`: what the classifier sees, and what it shall say."""
-
-
-def labelled(
-    key: PRNGKeyArray,
-    images: Float[Array, "batch size size channels"],
-    labels: Int[Array, "batch"],
-) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
-    """Leave images and labels as they are."""
-    return images, labels
+"""Number of quarter turns, the classes of `turned`."""
+_REACH = 2  # pixels by which training images are shifted, at most
 
 
 def turned(
-    key: PRNGKeyArray,
-    images: Float[Array, "batch size size channels"],
-    labels: Int[Array, "batch"],
+    key: PRNGKeyArray, images: Float[Array, "batch size size channels"]
 ) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
-    """Turn each image by a random quarter turn, which becomes its label.
+    """Return each image turned by a random quarter turn, which becomes its label.
 
-    So a set without labels teaches features too (Gidaris et al. 2018, arXiv
+    A dataset without labels then teaches features too (Gidaris et al. 2018, arXiv
     1803.07728).
     """
     turns = jax.random.randint(key, (len(images),), 0, TURNS)
@@ -49,7 +30,7 @@ def turned(
 def shifted(
     key: PRNGKeyArray, images: Float[Array, "batch size size channels"]
 ) -> Float[Array, "batch size size channels"]:
-    """Shift each image by up to two pixels, its edge repeated."""
+    """Return each image shifted by up to two pixels, its edge repeated."""
     edge = ((0, 0), (_REACH, _REACH), (_REACH, _REACH), (0, 0))
     padded = jnp.pad(images, edge, mode="edge")
     starts = jax.random.randint(key, (len(images), 2), 0, 2 * _REACH + 1)
@@ -67,7 +48,7 @@ def classifier_update(
     images: Float[Array, "batch size size channels"],
     labels: Int[Array, "batch"],
 ) -> tuple[Player, Float[Array, ""]]:
-    """Descend once on the mean cross-entropy; gives it beside the new state."""
+    """Update a classifier once; return it with the mean cross-entropy before."""
 
     def loss(parameters: PyTree) -> tuple[Array, PyTree]:
         found, statistics = module.apply(

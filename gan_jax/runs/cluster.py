@@ -1,4 +1,4 @@
-"""How this process becomes one of those that train a run together."""
+"""Join the processes that train one run together."""
 
 import contextlib
 import os
@@ -20,8 +20,8 @@ from gan_jax.config.errors import (
 from gan_jax.report.terminal import silence
 from gan_jax.training.distributed import all_max, is_main, is_multiprocess
 
-_SECONDS = 30  # without a sign of life from a process, after which it is lost
-_JOINING = 300  # until all processes must have come
+_SECONDS = 30  # without a heartbeat, after which a process counts as lost
+_JOINING = 300  # seconds until all processes must have joined
 
 _TOGETHER = ("train", "colorize")
 _LOST = (
@@ -34,19 +34,20 @@ _LOST = (
 def joined(
     coordinator: str, processes: int, process: int, distributed: bool
 ) -> Iterator[None]:
-    """Be one of the processes of a run; entered before JAX has looked for devices.
+    """Join the processes of a run; to be entered before JAX looks for devices.
 
-    A process that ends by an error of its own goes at once, so that the others learn
-    of it: they would wait for it until they are told.
+    A process that fails alone exits at once: the others wait for it until they are told
+    that it is gone.
 
     Args:
-        coordinator: `host:port` of the first process, for all the same.
-        processes: how many there are.
-        process: which of them this one is, from 0.
-        distributed: JAX finds these three by itself (SLURM, Open MPI, TPU pods).
+        coordinator: `host:port` of the first process, the same for all.
+        processes: Number of processes.
+        process: Number of this process, from 0.
+        distributed: Whether JAX finds the three by itself (SLURM, Open MPI, TPU pods).
 
     Raises:
-        InputError: the numbers are wrong, no cluster is known, or not all came.
+        InputError: The numbers are wrong, no cluster is known, or not all processes
+            have joined.
     """
     if not (coordinator or distributed):
         if processes > 1:
@@ -58,9 +59,9 @@ def joined(
     _join(coordinator, processes, process)
     try:
         yield
-        all_max(0)  # the first process has still written files
+        all_max(0)  # the main process may still be writing files
     except (InputError, DivergedError, Interrupted):
-        raise  # all processes end so
+        raise  # all processes end this way
     except Exception as error:
         if isinstance(error, EXPECTED):
             line, code = explain(error)
@@ -78,7 +79,7 @@ def _line(error: Exception) -> str:
 
 
 def _is_loss(error: Exception) -> bool:
-    """Whether it was another process that an operation on the devices waited for."""
+    """Return whether an operation on the devices failed waiting for another process."""
     words = str(error)
     return any(word in words for word in ("Gloo", "NCCL", "coordination service"))
 
@@ -100,9 +101,9 @@ def _join(coordinator: str, processes: int, process: int) -> None:
             "process_id": process,
             "cluster_detection_method": "deactivate",
         }
-    # A signal is ours to handle: the run is saved first.
+    # The loop handles signals: it saves the run first.
     jax.config.update("jax_enable_preemption_service", False)
-    # On CPUs two programs at once may wait for each other's messages, and for ever.
+    # On CPUs two programs at once may wait for each other's messages for ever.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     try:
         jax.distributed.initialize(
@@ -117,22 +118,22 @@ def _join(coordinator: str, processes: int, process: int) -> None:
             "--processes=N --process=I instead of --distributed"
         ) from None
     except RuntimeError as error:
-        reason = f"the processes have not come together ({_line(error)})"
+        reason = f"the processes did not all join ({_line(error)})"
         raise InputError(reason) from None
     if not is_main():
         silence()
 
 
 def check_program(config: ConfigDict) -> None:
-    """Refuse several processes where they would not work as one.
+    """Refuse several processes in programs that do not train one run.
 
     Raises:
-        InputError: the program does not train one run.
+        InputError: There are several processes, and the program does other work.
     """
     applied = bool(config.get("images", ""))
     if is_multiprocess() and (applied or config.program not in _TOGETHER):
         what = "a folder of images" if applied else f"program '{config.program}'"
         raise InputError(
             f"{what} is the work of one process, and there are {jax.process_count()}: "
-            "start one; python -m launch.batch shares out images"
+            "start one; python -m launch.batch shares images out"
         )

@@ -1,4 +1,4 @@
-"""The classifier that measures a data set's images: trained once, then kept."""
+"""Feature networks: a classifier of each dataset, trained once and then kept."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from gan_jax.build import datasets
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import ArraySource, Dataset, Source, fingerprint
-from gan_jax.data.feed import Feed, read, resident, streamed, to_float
+from gan_jax.data.feed import read, resident, streamed, to_float
 from gan_jax.data.splits import partition
 from gan_jax.evaluation.features import Embedding
 from gan_jax.networks.classifier import Classifier, classifier_for
@@ -28,7 +28,6 @@ from gan_jax.report.terminal import say
 from gan_jax.runs.classification import (
     TURNS,
     classifier_update,
-    labelled,
     shifted,
     turned,
 )
@@ -37,19 +36,19 @@ from gan_jax.runs.startup import cache_folder
 from gan_jax.training.distributed import broadcast
 from gan_jax.training.state import Player, Variables, digest
 
-_VERSION = 3  # to be raised with any change to how a classifier is trained
-_BATCH = 128  # at most; a small set gets as many updates per epoch as stated here:
-_UPDATES = 20
+_VERSION = 3  # raise it with any change to how a classifier is trained
+_BATCH = 128  # at most
+_UPDATES = 20  # of an epoch, at least: small datasets have smaller batches
 _RATE = 2e-3
 _FUSED = 20  # updates in one compiled call
 _CHUNK = 250  # images classified at once
 
 
 class TrainedFeatureNetwork:
-    """A trained classifier as a function from images to features and probabilities."""
+    """A trained classifier, as a function from images to features and probabilities."""
 
     def __init__(self, module: Classifier, kept: Mapping[str, Any]):
-        """Wrap a classifier as it was kept on the disk."""
+        """Wrap a classifier that was read from a file."""
         self._variables: Variables = kept["variables"]
         self._labels = bool(kept["labels"])
         self._apply = compiled(module.apply)
@@ -58,12 +57,12 @@ class TrainedFeatureNetwork:
             "sha256": str(kept["sha256"]),
             "accuracy": float(kept["accuracy"]),
         }
-        """Which network the features are of, its hash, its accuracy on test images."""
+        """Name of the network, its hash, and its accuracy on test images."""
 
     def __call__(
         self, images: Float[np.ndarray, "count height width channels"]
     ) -> Embedding:
-        """Return the features of images in [-1, 1]."""
+        """Return the features of images in [-1, 1], and their class probabilities."""
         found = in_chunks(
             lambda at: self._apply(self._variables, images[at]), len(images), _CHUNK
         )
@@ -75,10 +74,13 @@ class TrainedFeatureNetwork:
 
 
 def feature_network_of(config: ConfigDict) -> TrainedFeatureNetwork | None:
-    """Open the classifier that measures a run; None, with a line, where there is none.
+    """Open the feature network of a run's dataset.
 
     Args:
-        config: of a training run.
+        config: The training config of the run.
+
+    Returns:
+        The network; None, with a message, where it cannot be opened.
     """
     try:
         source = datasets.source(config.data)
@@ -91,21 +93,22 @@ def feature_network_of(config: ConfigDict) -> TrainedFeatureNetwork | None:
 def open_feature_network(
     dataset: Dataset, settings: ConfigDict
 ) -> TrainedFeatureNetwork:
-    """Open the classifier of a data set; the first time, train and keep it.
+    """Open the feature network of a dataset; train and keep it the first time.
 
-    It lies in `cache_folder()` under a hash of the images, their labels and size, and
-    the settings, so one that fits is found and no other. A set without labels gets a
-    classifier of quarter turns.
+    It is kept in `cache_folder()` under a hash of images, labels, size and settings.
+    For a dataset without labels it is a classifier of quarter turns.
 
     Args:
-        dataset: the data, in the size in which images are to be judged.
+        dataset: The dataset, in the size of the images that are measured.
         settings: `width`, `features` and `epochs` of the classifier.
 
     Raises:
-        InputError: the images are too few, or too small for the network.
+        InputError: The images are too few, or too small for the network.
     """
     if settings.epochs < 1:
-        raise InputError("evaluation.classifier.epochs is 0: no classifier is trained")
+        raise InputError(
+            "evaluation.classifier.epochs is 0, so no classifier is trained"
+        )
     kept = broadcast(lambda: open_classifier(dataset, settings, "to measure with"))
     return TrainedFeatureNetwork(classifier_for(kept["variables"]), kept)
 
@@ -113,18 +116,19 @@ def open_feature_network(
 def open_classifier(
     dataset: Dataset, settings: ConfigDict, purpose: str
 ) -> Mapping[str, Any]:
-    """Open the classifier of a data set as it is kept, or train and keep it.
+    """Read the classifier of a dataset, or train and keep it.
 
     Args:
-        dataset: the data, in the size in which images are to be classified.
+        dataset: The dataset, in the size of the images that are classified.
         settings: `width`, `features` and `epochs` of the classifier.
-        purpose: what the user is told that it is trained for.
+        purpose: Purpose that the message names.
 
     Returns:
-        `variables`, `labels`, and `network`, `sha256` and `accuracy` to describe it.
+        Its `variables`, whether it has learned `labels`, and its `network`, `sha256`
+        and `accuracy`.
 
     Raises:
-        InputError: the images are too few, or too small for the network.
+        InputError: The images are too few, or too small for the network.
     """
     train, test = dataset
     if min(train.shape[:2]) < 8:
@@ -157,7 +161,7 @@ def open_classifier(
 
 
 def write_classifier(path: Path, kept: Mapping[str, Any]) -> None:
-    """Write a classifier to a file of its own."""
+    """Write a classifier to a file."""
     files.write_bytes(path, flax.serialization.msgpack_serialize(dict(kept)))
 
 
@@ -165,10 +169,10 @@ _KEPT = {"variables", "labels", "network", "sha256", "accuracy"}
 
 
 def read_classifier(path: Path) -> Mapping[str, Any]:
-    """Read what `write_classifier` wrote.
+    """Read a classifier that `write_classifier` wrote.
 
     Raises:
-        InputError: the file cannot be read, or holds something else.
+        InputError: The file cannot be read, or holds something else.
     """
     try:
         kept: dict[str, Any] = flax.serialization.msgpack_restore(path.read_bytes())
@@ -199,15 +203,14 @@ def _read(path: Path) -> Mapping[str, Any] | None:
 def _train(
     module: Classifier, dataset: Dataset, settings: ConfigDict, labels: bool
 ) -> dict[str, Any]:
-    """Train from fixed keys and measure the accuracy on the test part."""
+    """Train a classifier from fixed keys; measure its accuracy on the test part."""
     parts = partition(dataset, 0, {"real": 1.0})
     train, test = parts["train"]["real"], parts["test"]["real"]
     batch_size = max(1, min(_BATCH, len(train) // _UPDATES))
     steps = settings.epochs * (len(train) // batch_size)
-    # What is in memory goes to the device; what is not is too large for it.
+    # A dataset in memory fits the device too; others may be too large for it.
     open_feed = resident if isinstance(train, ArraySource) else streamed
     feed = open_feed({"real": train}, batch_size, seed=0)
-    present = labelled if labels else turned
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, _RATE, max(1, steps // 10), max(2, steps)
     )
@@ -224,9 +227,11 @@ def _train(
         def again(turn: Array, carry: tuple[Player, Array]) -> tuple[Player, Array]:
             step = first + turn
             key = jax.random.fold_in(jax.random.key(1), step)
-            images, answers = _examples(feed, arrays, step)
+            stored = feed.batch(arrays, step)["real"]
+            images, answers = to_float(stored.image), jnp.asarray(stored.label)
             keys = jax.random.split(key)
-            images, answers = present(keys[0], images, answers)
+            if not labels:
+                images, answers = turned(keys[0], images)
             return classifier_update(
                 module, optimizer, carry[0], shifted(keys[1], images), answers
             )
@@ -253,20 +258,15 @@ def _train(
     }
 
 
-def _examples(
-    feed: Feed, arrays: PyTree, step: Array
-) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
-    batch = feed.batch(arrays, step)["real"]
-    return to_float(batch.image), jnp.asarray(batch.label)
-
-
 def _accuracy(
     module: Classifier, variables: Variables, test: Source, labels: bool
 ) -> float:
-    """Share of test images named rightly; without labels, of their quarter turns."""
+    """Return the share of test images whose label, or quarter turn, is found."""
 
     @compiled
-    def name(variables: Variables, images: UInt8[Array, "..."]) -> Int[Array, "batch"]:
+    def classify(
+        variables: Variables, images: UInt8[Array, "..."]
+    ) -> Int[Array, "batch"]:
         found: Any = module.apply(variables, to_float(images))
         return found.logits.argmax(axis=-1)
 
@@ -281,5 +281,5 @@ def _accuracy(
                     for image, turns in zip(images, answers, strict=True)
                 ]
             )
-        right.append(np.asarray(name(variables, images)) == answers)
+        right.append(np.asarray(classify(variables, images)) == answers)
     return float(np.concatenate(right)[: len(test)].mean())

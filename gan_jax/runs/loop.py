@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -19,20 +19,9 @@ from gan_jax.training.updates import CAUSES, Log
 State = TypeVar("State")
 
 Advance = Callable[[Any, PyTree, int, int], tuple[Any, Any]]
-"""`advance(state, arrays, first, count) -> (state, logs)`: `count` steps, of which step
-`first` is the first, with what was read for them."""
+"""`advance(state, arrays, step, count) -> (state, logs)`: `count` steps from `step`."""
 
 _FIRST_STEPS = 20  # each of them is logged
-
-
-class Pace(NamedTuple):
-    """The time that a loop has taken, in seconds."""
-
-    compile: float
-    steps: float
-    """Of all steps, without what is done at marks."""
-    host: float
-    """Share of `steps` for which the device waited for the host."""
 
 
 def iterate(
@@ -44,49 +33,50 @@ def iterate(
     read: Callable[[int], tuple[int, PyTree]],
     prepare: Callable[[State, PyTree], Advance],
     log: Callable[[Any, int, int], Mapping[str, Any]],
-    mark: Callable[[int, State], State] = lambda step, state: state,
+    mark: Callable[[int, State], State],
+    saves: Callable[[int], bool],
+    save: Callable[[int, State, bool], None],
+    signals: Signals,
     ended: Callable[[State], bool] = lambda state: False,
-    saves: Callable[[int], bool] = lambda step: False,
-    save: Callable[[int, State, bool], None] = lambda step, state, wait: None,
-    signals: Signals | None = None,
-) -> tuple[State, Pace | None]:
+) -> tuple[State, dict[str, float] | None]:
     """Train from a step to the last one, several steps in each compiled call.
 
     Args:
-        state: What training carries from step to step.
+        state: State that training carries from step to step.
         step: Steps done already.
         end: Steps to be done in all.
-        title: Words put before the progress.
-        read: `read(step)` returns how many of the next steps are made in one call, and
+        title: Title of the progress.
+        read: `read(step) -> (count, arrays)`: the number of steps in the next call, and
             the arrays that they need. It is called while the device computes.
-        prepare: Compiles `advance` for arrays like those of the first call.
-        log: `log(logs, first, count)` checks and writes what steps `first` + 1 to
-            `first` + `count` have logged; returns values to show.
-        mark: `mark(step, state)` does what is due after a step and returns the state.
-        ended: Whether to end before the last step.
-        saves: Whether a checkpoint is due after a step; the last step always has one.
+        prepare: `prepare(state, arrays) -> advance`, compiled for such arrays.
+        log: `log(logs, first, count)` checks and writes the logs of `count` steps after
+            step `first`, and returns values to show.
+        mark: `mark(step, state)` evaluates or draws where that is due, and returns the
+            state.
+        saves: `saves(step)`: whether a checkpoint is due; the last step always has one.
         save: `save(step, state, wait)` saves a checkpoint, in the background unless
             `wait`.
-        signals: End the loop after the current call, of all processes; None where a
-            process trains by itself and is not interrupted.
+        signals: Signals that stop all processes after the current call.
+        ended: `ended(state)`: whether to end before the last step.
 
     Returns:
-        The last state, and the time taken; None where nothing was left to do.
+        The last state, and `compile_seconds`, `steps_per_second` without the time at
+        marks, and `host_share`, the share of that time for which the device waited for
+        the host; None where nothing was left to do.
 
     Raises:
-        Interrupted: a signal was received; the state is saved.
-        DivergedError: `log` has found a value that is not finite.
+        Interrupted: A signal was received; the state is saved.
+        DivergedError: A value is not finite.
     """
     if step >= end or ended(state):
         return state, None
-    host, pauses = 0.0, 0.0
+    begun, host, pauses = step, 0.0, 0.0
     with Progress(end, step, title) as progress:
         count, arrays = read(step)
         start = time.monotonic()
         advance = prepare(state, arrays)
-        if signals is not None:
-            all_max(0)  # devices that are still compiling are not waited for long
-        begun = idle = time.monotonic()  # idle: since when the device waits
+        all_max(0)  # devices that are still compiling are not waited for long
+        compiled = idle = time.monotonic()  # idle: since when the device waits
         while step < end and not ended(state):
             host += time.monotonic() - idle
             state, logs = advance(state, arrays, step, count)
@@ -100,17 +90,19 @@ def iterate(
             state = mark(step, state)
             pause = time.monotonic() - pause
             pauses, idle = pauses + pause, idle + pause
-            stopping = 0
-            if signals is not None and step < end:
-                stopping = all_max(signals.received or 0)
+            stopping = all_max(signals.received or 0) if step < end else 0
             if saves(step) or step == end or stopping:
                 save(step, state, bool(stopping))
             if stopping:
                 raise Interrupted(
                     stopping, f"stopped at step {step}; the same command continues"
                 )
-    steps = time.monotonic() - begun - pauses
-    return state, Pace(begun - start, steps, host / steps)
+    seconds = time.monotonic() - compiled - pauses
+    return state, {
+        "compile_seconds": compiled - start,
+        "steps_per_second": (step - begun) / seconds,
+        "host_share": host / seconds,
+    }
 
 
 def save_checkpoint(

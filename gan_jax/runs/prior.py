@@ -1,4 +1,4 @@
-"""A trained run as it is used afterwards: two networks with fixed statistics."""
+"""Priors: trained runs, opened for use."""
 
 import functools
 import json
@@ -14,23 +14,23 @@ from ml_collections import ConfigDict
 from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import nested
-from gan_jax.data.feed import Batch, Images, read
+from gan_jax.data.feed import ImagesByRole, LabelledImages, read
 from gan_jax.data.splits import Part
 from gan_jax.networks.packing import Packed
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.workdir import read_summary
 from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Trained, TrainState, digest, trained
 from gan_jax.training.step import initial_state
 
 PRIOR_FOLDER = "prior"
-_REAL = 1000  # images that tell how a critic scores real ones
+_REAL = 1000  # real images that are scored at most
 
 
 class Prior(NamedTuple):
-    """What a search or an application needs of a trained run."""
+    """A trained run, as searches and applications use it."""
 
     workdir: Path
     config: ConfigDict
@@ -38,11 +38,10 @@ class Prior(NamedTuple):
     networks: Trained
     channels: int
     digest: str
-    """Of these networks."""
+    """SHA-256 of the networks."""
     real_score: float = math.nan
-    """The critic's median score of validation images; NaN where the objective is not
-    paired, since nothing reads it then, or where the run has not kept it and its data
-    are not there."""
+    """The critic's median score of validation images. NaN where the objective is not
+    paired, so that nothing needs it, or where the data to measure it are missing."""
 
 
 def measure_real_score(
@@ -61,21 +60,21 @@ def measure_real_score(
     """
     if not method.objective.paired or isinstance(method.critic, Packed):
         return math.nan
-    example = unseen_example(method, parts()["validation"])
+    batch = unseen_batch(method, parts()["validation"])
     model = make_model(method)(networks)
-    scores = model.score(example.real, example.real_condition)
-    return float(np.median(scores.reshape(len(example.real), -1).mean(axis=1)))
+    scores = model.score(batch.real, batch.real_condition)
+    return float(np.median(scores.reshape(len(batch.real), -1).mean(axis=1)))
 
 
-def unseen_example(method: Method, part: Part) -> Example:
-    """Return real images of a part of the data, 1,000 at most, and their conditions."""
+def unseen_batch(method: Method, part: Part) -> Batch:
+    """Return a batch of a part of the data: its first images, 1,000 at most."""
     count = min(_REAL, *(len(source) for source in part.values()))
-    batch = {role: read(source, np.arange(count)) for role, source in part.items()}
-    return method.present(jax.random.key(0), batch)
+    images = {role: read(source, np.arange(count)) for role, source in part.items()}
+    return method.present(jax.random.key(0), images)
 
 
 def describe(prior: Prior) -> dict[str, Any]:
-    """Return in a summary which prior was used."""
+    """Return the entry of a prior in a summary."""
     return {
         "workdir": str(prior.workdir),
         "config_name": prior.config.name,
@@ -87,19 +86,19 @@ def describe(prior: Prior) -> dict[str, Any]:
 def read_run(
     path: str, key: str, program: str, commands: str
 ) -> tuple[Path, ConfigDict, dict[str, Any]]:
-    """Read what a run was, from its workdir.
+    """Read the config and the summary of a complete run.
 
     Args:
-        path: of the workdir.
-        key: by which the user has named it.
-        program: that must have written it.
-        commands: what to run instead.
+        path: The workdir.
+        key: The config key that names it, for messages.
+        program: The program that must have written it.
+        commands: Commands that make such a run, for messages.
 
     Returns:
-        The workdir, the run's config and its summary.
+        The workdir, the config and the summary.
 
     Raises:
-        InputError: there is no such run, or it is not complete.
+        InputError: There is no such run, or it is not complete.
     """
     if not path:
         raise InputError(f"--config.{key} is empty: name a run. {commands}")
@@ -111,7 +110,7 @@ def read_run(
         if summary is None or config.program != program:
             raise ValueError(f"it is not a complete run of '{program}'")
         if config.get("prior", ""):
-            raise ValueError(f"it is what {config.prior} made of images: name that")
+            raise ValueError(f"it applies {config.prior} to images: name that run")
         int(summary["dataset"]["shape"][-1])
     except FileNotFoundError:
         raise InputError(
@@ -126,28 +125,29 @@ def read_run(
 
 
 def blank_state(config: ConfigDict, method: Method, channels: int) -> TrainState:
-    """Make the state of a run's step 0 without its data, for its structure."""
-    return initial_state(method, jax.random.key(0), blank_batch(config, channels))
+    """Return a state of a run, made without its data, for its structure."""
+    return initial_state(method, jax.random.key(0), blank_images(config, channels))
 
 
-def blank_batch(config: ConfigDict, channels: int) -> Batch:
-    """Make a batch of a run without its data: as few images as its critic takes."""
+def blank_images(config: ConfigDict, channels: int) -> ImagesByRole:
+    """Return images like a run's, made without its data, for their structure."""
     size, count = config.data.size, config.get("packing", 1)
     image = np.zeros((count, size, size, channels), np.uint8)
     roles = tasks.task(config).roles
-    return dict.fromkeys(roles, Images(image, np.zeros(count, np.int32)))
+    return dict.fromkeys(roles, LabelledImages(image, np.zeros(count, np.int32)))
 
 
 def open_prior(path: str, commands: str, program: str = "train") -> Prior:
-    """Open what `keep_prior` left.
+    """Open a trained run for use.
 
     Args:
-        path: the workdir of a training run.
-        commands: what to run instead where no path is given.
-        program: that must have written it.
+        path: The workdir of the run.
+        commands: Commands that train one, for messages.
+        program: The program that must have written it.
 
     Raises:
-        InputError: there is no such run, or it is not complete.
+        InputError: There is no such run, it is not complete, or its networks cannot be
+            read.
     """
     workdir, config, summary = read_run(path, "prior", program, commands)
     if not (workdir / PRIOR_FOLDER).is_dir():
@@ -168,12 +168,12 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
         raise InputError(f"prior {workdir} holds no networks. {commands}")
     networks = Trained(**restored)
     weights = {"generator": networks.generator, "critic": networks.critic}
-    real_score = summary.get("real_score")  # runs of before have none
+    real_score = summary.get("real_score")  # older runs have none
     if real_score is None:
         parts = functools.partial(datasets.parts, config)
         try:
             real_score = measure_real_score(method, networks, parts)
-        except InputError:  # whoever needs it says so; others do without the data
+        except InputError:  # only some applications need it, and they say so
             real_score = math.nan
     return Prior(
         workdir, config, method, networks, channels, digest(weights), real_score
@@ -181,21 +181,21 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
 
 
 def open_colorizer(path: str, commands: str) -> Prior:
-    """Open a prior that makes colours from lightness alone, of `colorize`.
+    """Open a run of `colorize` whose generator starts from lightness alone.
 
     Args:
-        path: the workdir of the run.
-        commands: what to run instead where no path is given.
+        path: The workdir of the run.
+        commands: Commands that train one, for messages.
 
     Raises:
-        InputError: there is no such run, it is not complete, or its generator starts
+        InputError: There is no such run, it is not complete, or its generator starts
             from a latent.
     """
     prior = open_prior(path, commands, program="colorize")
-    if prior.config.latent.prior != "none":
+    if prior.method.has_latent:
         raise InputError(
-            f"prior {prior.workdir} starts from a latent, so a grey image has no one "
-            "colouring: train one with --config.network.generator=unet or chroma, and "
+            f"prior {prior.workdir} starts from a latent, so a grey image has many "
+            "colourings: train one with --config.network.generator=unet or chroma, and "
             "--config.latent.prior=none"
         )
     return prior

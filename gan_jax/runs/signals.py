@@ -1,4 +1,4 @@
-"""Signals that end a run, held until a step is finished."""
+"""Signals that end a run, held back until a step is finished."""
 
 import signal
 from types import FrameType
@@ -8,13 +8,13 @@ from gan_jax.config.errors import Interrupted
 
 
 class Signals:
-    """Remembers SIGINT or SIGTERM while it is open, so that a step can be finished.
+    """Remembers SIGINT or SIGTERM, so that a step can be finished; a context manager.
 
-    One within another passes on what it has received.
+    Where one is entered within another, the outer one gets the inner one's signal.
     """
 
     def __init__(self) -> None:
-        """Prepare; nothing is caught before the context is entered."""
+        """Prepare; signals are caught once the context is entered."""
         self.received: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -25,7 +25,7 @@ class Signals:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Return the signals back."""
+        """Restore the handlers of before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
             outer = getattr(handler, "__self__", None)
@@ -33,10 +33,10 @@ class Signals:
                 outer.received = self.received
 
     def obey(self) -> None:
-        """End what can be called again and goes on where it was.
+        """Stop a program that continues when it is called again.
 
         Raises:
-            Interrupted: a signal was received.
+            Interrupted: A signal was received.
         """
         if self.received:
             raise Interrupted(self.received, "the same command continues")

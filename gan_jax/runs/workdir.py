@@ -12,8 +12,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gan_jax.config.checks import difference
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import difference, flatten
+from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.report import files
 from gan_jax.training.distributed import is_main

@@ -1,1 +1,1 @@
-"""Optimisation of latents, activations and pixels; weights stay as they are."""
+"""Optimisation of latents, of activations, and of the pixels of a hole."""

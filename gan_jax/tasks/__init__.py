@@ -1,1 +1,1 @@
-"""What a trained prior is for: conditions, loss terms, measures and pictures."""
+"""Tasks of a prior: conditions, loss terms, measures and plates."""

@@ -1,8 +1,8 @@
-"""Colorization: a generator is given the lightness of an image and makes its colours.
+"""Colorization: the condition is the lightness of an image, the output its colours.
 
-Isola et al. 2016 (arXiv 1611.07004) for the setting; Fabbri 2017 compares objectives in
-it; Vitoria, Raad & Ballester 2020 (arXiv 1907.09837) add a teacher, who tells what the
-image shows. The networks see lightness and ab, each scaled to [-1, 1].
+Isola et al. 2016 (arXiv 1611.07004) train such a generator; Fabbri 2017 compares
+objectives; Vitoria, Raad & Ballester 2020 (arXiv 1907.09837) add a teacher that
+classifies the image. Lightness and ab of CIE Lab are scaled to [-1, 1].
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,43 +11,52 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
-from gan_jax.data.feed import Batch, read, to_float
+from gan_jax.data.feed import ImagesByRole, read, to_float
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.color import ab_error, colourfulness
 from gan_jax.evaluation.restoration import pooled_psnr, psnr, ssim
 from gan_jax.losses.reconstruction import class_distribution
 from gan_jax.networks import classifier
+from gan_jax.report.cards import fid_card
 from gan_jax.report.page import Card
-from gan_jax.tasks.cards import fid_card
 from gan_jax.tasks.plates.colors import plate, published
-from gan_jax.tasks.task import Asked, Model, Samples, Task, Told
-from gan_jax.training.method import Example, LossInputs, Term
+from gan_jax.tasks.task import (
+    ConditionArray,
+    Model,
+    Picture,
+    Request,
+    Samples,
+    Task,
+    TaskEvaluation,
+    TaskReport,
+)
+from gan_jax.training.method import Batch, LossInputs, Term
 
 TEACHER = "teacher"
-"""Under which name a teacher's variables lie among what is frozen."""
+"""Key of a teacher's variables among the frozen arrays."""
 
-_LIGHTNESS = Told(
+_LIGHTNESS = ConditionArray(
     "lightness", (-1.0, 1.0), "CIE lightness L, from -1 for black to 1 for white"
 )
-_ROWS = 10  # images of a plate, one below the other
-_MEAN_OF = 2000  # training images whose mean colour is taken
+_ROWS = 10  # images below each other on a plate
+_MEAN_OF = 2000  # training images of the mean colour, at most
 
 Distance = Callable[[Array, Array], Float[Array, "batch"]]
-"""`distance(generated, truth)` of images' ab."""
+"""`distance(generated, truth)` of ab."""
 
 
 def task(distance: Distance, weight: float, class_weight: float) -> Task:
-    """Make the task.
+    """Return the task.
 
     Args:
-        distance: between the colours made and the true ones.
-        weight: of that distance.
-        class_weight: of the divergence of what the generator takes images for from
-            what a teacher does; 0 = there is no teacher.
+        distance: Distance of generated from true colours.
+        weight: Weight of the distance.
+        class_weight: Weight of the divergence of the generator's class probabilities
+            from the teacher's; 0 = there is no teacher.
     """
 
     def reconstruction(inputs: LossInputs) -> Float[Array, "batch"]:
@@ -56,71 +65,68 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
     terms = {"reconstruction": Term(weight, reconstruction)}
     if class_weight:
         terms["class_distribution"] = Term(class_weight, _class_distribution)
-    return Task(
-        roles={"real": 1.0},
-        told=(_LIGHTNESS,),
-        present=present,
-        generator_terms=terms,
-        ask=ask,
+    evaluation = TaskEvaluation(
         scores={
-            "psnr": lambda images, asked: _mean(psnr, images, _truth(asked)),
-            "psnr_pooled": lambda images, asked: pooled_psnr(images, _truth(asked)),
-            "ssim": lambda images, asked: _mean(ssim, images, _truth(asked)),
-            "ab_error": lambda images, asked: ab_error(images, _truth(asked)),
-            "colourfulness": lambda images, asked: colourfulness(images),
-            "colourfulness_real": lambda images, asked: colourfulness(_truth(asked)),
+            "psnr": lambda images, request: _mean(psnr, images, request.truth),
+            "psnr_pooled": lambda images, request: pooled_psnr(images, request.truth),
+            "ssim": lambda images, request: _mean(ssim, images, request.truth),
+            "ab_error": lambda images, request: ab_error(images, request.truth),
+            "colourfulness": lambda images, request: colourfulness(images),
+            "colourfulness_real": lambda images, request: colourfulness(request.truth),
         },
-        judge=None,
-        criterion=("fid",),
-        picture=_picture,
+        baselines={"grey": _grey, "mean colour": _mean_colour},
+    )
+    report = TaskReport(
+        plate=lambda model, part, key: comparison({"colorized": model}, part, key),
         cards=_cards,
         caption=(
             "Images that were not trained on: their lightness alone, as they were "
             "colorized, and their true colours."
         ),
         published=lambda dataset, metrics: published(metrics.get("psnr")),
+        comparison=comparison,
+    )
+    return Task(
+        present,
+        condition=(_LIGHTNESS,),
+        generator_terms=terms,
         channels=_channels,
         render=lambda ab, lightness: color.merge(lightness, ab),
-        baselines={"grey": _grey, "mean colour": _mean_colour},
-        comparison=comparison,
+        requests=requests,
+        evaluation=evaluation,
+        report=report,
     )
 
 
-def present(key: PRNGKeyArray, batch: Batch) -> Example:
-    """Return the colours of images, each mirrored by lot, under their lightness."""
-    images = to_float(jnp.asarray(batch["real"].image))
-    mirrored = jax.random.bernoulli(key, shape=(len(images), 1, 1, 1))
-    images = jnp.where(mirrored, images[:, :, ::-1], images)
-    lightness, ab = color.split(images)
-    return Example(ab, lightness, lightness)
+def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
+    """Return the colours of images with their lightness, half of them mirrored."""
+    real = to_float(jnp.asarray(images["real"].image))
+    mirrored = jax.random.bernoulli(key, shape=(len(real), 1, 1, 1))
+    real = jnp.where(mirrored, real[:, :, ::-1], real)
+    lightness, ab = color.split(real)
+    return Batch(ab, lightness, lightness)
 
 
-def ask(part: Part, key: PRNGKeyArray, count: int) -> Asked:
-    """Return the lightness of the first images of a part, each once."""
+def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
+    """Return the lightness of the first images of a part."""
     source = part["real"]
     images = to_float(read(source, np.arange(min(count, len(source)))).image)
     lightness, _ = color.split(images)
-    return Asked(lightness, np.asarray(images))
+    return Request(lightness, np.asarray(images))
 
 
-def comparison(
-    models: Mapping[str, Model], part: Part, key: PRNGKeyArray
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw images grey, as each generator colorizes them, and as they are."""
-    asked = ask(part, key, 4 * _ROWS)
-    truth = _truth(asked)
+def comparison(models: Mapping[str, Model], part: Part, key: PRNGKeyArray) -> Picture:
+    """Draw images in grey, as colorized by each model, and in their true colours."""
+    request = requests(part, key, 4 * _ROWS)
+    truth = request.truth
     made = {
-        name: each.sample(key, asked.condition, len(truth))
+        name: each.sample(key, request.condition, len(truth))
         for name, each in models.items()
     }
     return plate(
-        {"grey": _grey(asked, part), **made, "true colours": truth},
+        {"grey": _grey(request, part), **made, "true colours": truth},
         min(_ROWS, len(truth)),
     )
-
-
-def _picture(model: Model, part: Part, key: PRNGKeyArray) -> UInt8[np.ndarray, "h w 3"]:
-    return comparison({"colorized": model}, part, key)
 
 
 def _class_distribution(inputs: LossInputs) -> Float[Array, "batch"]:
@@ -139,33 +145,28 @@ def _channels(channels: int) -> int:
     return 2
 
 
-def _truth(asked: Asked) -> Samples:
-    assert asked.truth is not None  # `ask` gives it
-    return asked.truth
-
-
 def _mean(
     measure: Callable[[np.ndarray, np.ndarray], float], images: Samples, truth: Samples
 ) -> float:
     return float(np.mean([measure(*pair) for pair in zip(images, truth, strict=True)]))
 
 
-def _grey(asked: Asked, part: Part) -> Samples:
-    return _uniform(asked, np.zeros(2))
+def _grey(request: Request, part: Part) -> Samples:
+    return _uniform(request, np.zeros(2))
 
 
-def _mean_colour(asked: Asked, part: Part) -> Samples:
+def _mean_colour(request: Request, part: Part) -> Samples:
     source = part["real"]
     images = read(source, np.arange(min(_MEAN_OF, len(source)))).image
     _, ab = color.split(to_float(images))
-    return _uniform(asked, np.asarray(ab).mean(axis=(0, 1, 2)))
+    return _uniform(request, np.asarray(ab).mean(axis=(0, 1, 2)))
 
 
-def _uniform(asked: Asked, ab: Float[np.ndarray, "2"]) -> Samples:
-    """Return all pixels one colour."""
-    shape = (*asked.condition.shape[:-1], 2)
+def _uniform(request: Request, ab: Float[np.ndarray, "2"]) -> Samples:
+    """Return images of the lightness with one colour at all pixels."""
+    shape = (*request.condition.shape[:-1], 2)
     flat = jnp.broadcast_to(jnp.asarray(ab, jnp.float32), shape)
-    return np.asarray(color.merge(asked.condition, flat))
+    return np.asarray(color.merge(request.condition, flat))
 
 
 def _cards(metrics: Mapping[str, Any]) -> Sequence[Card]:

@@ -1,8 +1,8 @@
-"""Generation under a handful of known pixels.
+"""Generation under a few known pixels.
 
-Ruffino, Herault, Laloy & Gasso 2019 (arXiv 1911.00689, 2002.01281): the generator sees
-a sparse map of known pixels and is held to them by a weighted mean squared error; the
-images that the constraints come from are never shown to the critic as real.
+Ruffino, Herault, Laloy & Gasso 2019 (arXiv 1911.00689, 2002.01281): the condition is a
+sparse map of known pixels, and a weighted mean squared error holds the generator to
+them. The critic never sees the images that known pixels are taken from as real.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,29 +11,40 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from gan_jax.data.feed import Batch, read, to_float
+from gan_jax.data.feed import ImagesByRole, read, to_float
 from gan_jax.data.masks import known
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.image import honoured, pixel_mse
 from gan_jax.losses.reconstruction import pixel_fidelity
+from gan_jax.report.cards import diversity_card, fid_card
 from gan_jax.report.page import Card, Table
-from gan_jax.tasks.cards import diversity_card, fid_card
 from gan_jax.tasks.plates.constraints import constraint_grid
-from gan_jax.tasks.task import Asked, Model, Score, Task, Told
-from gan_jax.training.method import Example, LossInputs, Term
+from gan_jax.tasks.task import (
+    ConditionArray,
+    Model,
+    Picture,
+    Request,
+    Score,
+    Task,
+    TaskEvaluation,
+    TaskReport,
+)
+from gan_jax.training.method import Batch, LossInputs, Term
 
 CONSTRAINT_SHARE = 0.2
-"""Share of every part of the data that is set aside for constraints (section 4)."""
+"""Share of every part of the data whose pixels are the known ones (section 4)."""
 
-_TOLD = (
-    Told("values", (-1.0, 1.0), "known pixels, as images have them; 0 elsewhere"),
-    Told("mask", (0.0, 1.0), "1 where a pixel is known, 0 elsewhere"),
+_CONDITION = (
+    ConditionArray(
+        "values", (-1.0, 1.0), "known pixels, as images have them; 0 elsewhere"
+    ),
+    ConditionArray("mask", (0.0, 1.0), "1 where a pixel is known, 0 elsewhere"),
 )
-"""What a generator is told, in the order of `masks.Known`."""
+"""The arrays of a condition, in the order of `masks.Known`."""
 
-_ROWS = 6  # constraints of a plate
+_ROWS = 6  # sets of known pixels on a plate
 
 _PUBLISHED: Mapping[str, Sequence[tuple[float, float, float]]] = {
     "mnist": (
@@ -70,7 +81,7 @@ section 5); up to 0.1 every run collapsed to black."""
 
 
 DrawMask = Callable[[PRNGKeyArray, int], Float[Array, "batch size size 1"]]
-"""`draw(key, batch)`: which pixels are known, 1 = known."""
+"""`draw(key, batch)`: masks of known pixels, 1 = known."""
 
 
 def _fidelity(inputs: LossInputs) -> Float[Array, "batch"]:
@@ -78,35 +89,33 @@ def _fidelity(inputs: LossInputs) -> Float[Array, "batch"]:
 
 
 def task(draw_mask: DrawMask, weight: float) -> Task:
-    """Make the task.
+    """Return the task.
 
     Args:
-        draw_mask: draws which pixels are known.
-        weight: lambda, of the mean squared error over known pixels; 0 with a critic
-            that does not see the condition is the plain GAN.
+        draw_mask: Draws which pixels are known.
+        weight: Weight lambda of the mean squared error over known pixels; 0 with a
+            critic that does not see the condition is the plain GAN.
     """
 
-    def present(key: PRNGKeyArray, batch: Batch) -> Example:
-        real, source = (to_float(batch[role].image) for role in ("real", "constraint"))
+    def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
+        real, source = (to_float(images[role].image) for role in ("real", "constraint"))
         keys = jax.random.split(key)
         masks = [draw_mask(each, len(real)) for each in keys]
         # Where the critic sees conditions, a real image comes with its own pixels.
-        return Example(real, known(source, masks[0]), known(real, masks[1]))
+        return Batch(real, known(source, masks[0]), known(real, masks[1]))
 
-    def ask(part: Part, key: PRNGKeyArray, count: int) -> Asked:
-        """Draw constraints from the images set aside, repeated under other masks."""
+    def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
+        """Draw known pixels of the images set aside, which repeat under other masks."""
         source = part["constraint"]
         chosen = np.arange(count) % len(source)
         images = to_float(read(source, chosen).image)
         condition = known(images, draw_mask(key, count))
-        return Asked(condition, np.asarray(images))
+        return Request(condition, np.asarray(images))
 
-    def picture(
-        model: Model, part: Part, key: PRNGKeyArray
-    ) -> UInt8[np.ndarray, "h w 3"]:
+    def plate(model: Model, part: Part, key: PRNGKeyArray) -> Picture:
         columns = 6
         keys = jax.random.split(key)
-        condition, originals = ask(part, keys[0], _ROWS)
+        condition, originals = requests(part, keys[0], _ROWS)
         repeated = jax.tree.map(lambda maps: jnp.repeat(maps, columns, 0), condition)
         generated = model.sample(keys[1], repeated, _ROWS * columns)
         return constraint_grid(
@@ -118,10 +127,10 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
 
     def comparison(
         models: Mapping[str, Model], part: Part, key: PRNGKeyArray
-    ) -> UInt8[np.ndarray, "h w 3"]:
-        """Draw what each of several generators makes of the same known pixels."""
+    ) -> Picture:
+        """Draw images of several generators for the same known pixels."""
         keys = jax.random.split(key)
-        condition, originals = ask(part, keys[0], _ROWS)
+        condition, originals = requests(part, keys[0], _ROWS)
         made = [each.sample(keys[1], condition, _ROWS) for each in models.values()]
         return constraint_grid(
             np.asarray(condition.values),
@@ -131,18 +140,12 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
             titles=list(models),
         )
 
-    return Task(
-        roles={"real": 1 - CONSTRAINT_SHARE, "constraint": CONSTRAINT_SHARE},
-        told=_TOLD,
-        present=present,
-        generator_terms=(
-            {"pixel_fidelity": Term(weight, _fidelity)} if weight > 0 else {}
-        ),
-        ask=ask,
+    evaluation = TaskEvaluation(
         scores={"pixel_mse": _of_known(pixel_mse), "honoured": _of_known(honoured)},
-        judge=None,
         criterion=("fid", "pixel_mse"),
-        picture=picture,
+    )
+    report = TaskReport(
+        plate=plate,
         cards=_cards,
         caption=(
             "Each row: the known pixels alone, the unseen image they were taken from, "
@@ -153,17 +156,28 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
         published_along=_published_along,
         comparison=comparison,
     )
+    return Task(
+        present,
+        condition=_CONDITION,
+        generator_terms=(
+            {"pixel_fidelity": Term(weight, _fidelity)} if weight > 0 else {}
+        ),
+        roles={"real": 1 - CONSTRAINT_SHARE, "constraint": CONSTRAINT_SHARE},
+        requests=requests,
+        evaluation=evaluation,
+        report=report,
+    )
 
 
 def _of_known(measure: Callable[..., float]) -> Score:
-    """Return a measure of images and known pixels as a task's."""
-    return lambda generated, asked: measure(
-        generated, *map(np.asarray, asked.condition)
+    """Return a measure of images and known pixels as one of a task."""
+    return lambda generated, request: measure(
+        generated, *map(np.asarray, request.condition)
     )
 
 
 def _published(dataset: str, weight: float, metrics: Mapping[str, Any]) -> Table | None:
-    """Set this run's figures among the published ones, in the order of lambda."""
+    """Return a table of this run's figures and published ones, by lambda."""
     if dataset not in _PUBLISHED:
         return None
     rows: list[tuple[float, str, Any, Any]] = [

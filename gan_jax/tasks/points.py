@@ -1,31 +1,31 @@
-"""Generation of points from a mixture that is known, so that nothing is estimated."""
+"""Generation of points of a known mixture, whose modes can be counted exactly."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray, UInt8
+from jaxtyping import Float, PRNGKeyArray
 
 from gan_jax.data.datasets.mixtures import Mixture, sample
 from gan_jax.data.feed import read
 from gan_jax.data.splits import Part
 from gan_jax.evaluation import modes
 from gan_jax.evaluation.features import Embedding
+from gan_jax.report.cards import diversity_card
 from gan_jax.report.page import Card
 from gan_jax.tasks import samples
-from gan_jax.tasks.cards import diversity_card
-from gan_jax.tasks.plates.planes import plane
-from gan_jax.tasks.task import Model, Samples, Task
+from gan_jax.tasks.plates.planes import planes
+from gan_jax.tasks.task import Model, Picture, Samples, Task, TaskEvaluation, TaskReport
 
 _SHOWN = 2000  # points of a picture
 
 
 class MixtureFeatures:
-    """Judges points by where they are, and by the mode that is nearest."""
+    """The feature network of points: their coordinates and their nearest mode."""
 
     def __init__(self, mixture: Mixture):
-        """Judge points of a mixture, which share one standard deviation."""
+        """Measure the share of points whose nearest mode is the one that made them."""
         self._mixture = mixture
         drawn, drawn_modes = sample(mixture, 10_000, seed=2)
         found = self(_pixels(drawn)).probabilities
@@ -49,9 +49,9 @@ class MixtureFeatures:
 
 
 def task(mixture: Mixture) -> Task:
-    """Make the task of generating the points of a mixture."""
+    """Return the task of generating the points of a mixture."""
     _, centres, weights, deviation = mixture
-    return samples.task()._replace(
+    evaluation = TaskEvaluation(
         scores={
             "modes": lambda points, _: modes.mode_count(
                 _coordinates(points), centres, weights, deviation
@@ -63,24 +63,27 @@ def task(mixture: Mixture) -> Task:
                 _coordinates(points), centres, weights
             ),
         },
-        judge=MixtureFeatures(mixture),
+        feature_network=MixtureFeatures(mixture),
         criterion=(),  # the moments that FID compares say little of modes
-        picture=_picture,
+    )
+    report = TaskReport(
+        plate=_plate,
         cards=lambda metrics: _cards(mixture, metrics),
         caption=(
             "Real points and generated ones on the critic's scores, from dark (low) to "
             "bright (high)."
         ),
     )
+    return Task(samples.present, points=True, evaluation=evaluation, report=report)
 
 
-def _picture(model: Model, part: Part, key: PRNGKeyArray) -> UInt8[np.ndarray, "h w 3"]:
-    real = np.asarray(read(part["real"], np.arange(_SHOWN)).image)
-    return plane(
-        _coordinates(real),
-        _coordinates(model.sample(key, None, _SHOWN)),
-        lambda points: model.score(_pixels(points), None).reshape(-1),
-    )
+def _plate(model: Model, part: Part, key: PRNGKeyArray) -> Picture:
+    def score(points: Float[np.ndarray, "count 2"]) -> Float[np.ndarray, " count"]:
+        return model.score(_pixels(points)).reshape(-1)
+
+    real = _coordinates(np.asarray(read(part["real"], np.arange(_SHOWN)).image))
+    generated = _coordinates(model.sample(key, None, _SHOWN))
+    return planes(real, {"generated": (generated, score)}, score)
 
 
 def _cards(mixture: Mixture, metrics: Mapping[str, Any]) -> Sequence[Card]:

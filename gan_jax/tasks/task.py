@@ -1,18 +1,28 @@
-"""What a task is: functions that training and its report call, whatever the task."""
+"""Tasks: functions that training, evaluation and reports call.
+
+A minimal task is `Task(present)`, where `present` returns real images; `Task(present,
+condition)` has conditions too. Everything else has a default.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray, UInt8
 
-from gan_jax.data.feed import Batch
+from gan_jax.data.feed import ImagesByRole, read
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.features import FeatureNetwork
+from gan_jax.report.cards import diversity_card, fid_card
+from gan_jax.report.grids import tile, to_uint8
 from gan_jax.report.page import Card, Figure, Table
-from gan_jax.training.method import Condition, Example, Images, Term
+from gan_jax.training.method import Batch, Condition, Images, Term
 
 Samples = Float[np.ndarray, "count height width channels"]
+Picture = UInt8[np.ndarray, "height width 3"]
+
+_ROWS, _COLUMNS = 6, 12  # of the default plate
 
 
 class Model(NamedTuple):
@@ -27,17 +37,17 @@ class Model(NamedTuple):
     """`score(images, conditions=None)`: the critic's raw scores."""
 
 
-class Asked(NamedTuple):
-    """What generators are asked for, and what it might have been."""
+class Request(NamedTuple):
+    """Conditions under which images are to be generated."""
 
     condition: Condition
     """A pytree with a leading axis of images; None where the task has none."""
-    truth: Samples | None
-    """The real images that the conditions were taken from, where there are such."""
+    truth: Any = None
+    """The real images that the conditions were taken from, where there are any."""
 
 
-class Told(NamedTuple):
-    """One array of a condition, as a user of the generator needs to know it."""
+class ConditionArray(NamedTuple):
+    """One array of a condition, as users of the generator need to know it."""
 
     name: str
     interval: tuple[float, float]
@@ -45,71 +55,119 @@ class Told(NamedTuple):
     meaning: str
 
 
-Score = Callable[[Samples, Asked], float]
-"""`score(generated, asked)`: a figure of merit on images made as they were asked for.
-"""
+Score = Callable[[Samples, Request], float]
+"""`score(generated, request)`: a measure of images generated under conditions."""
 
 
-def _as_they_are(images: Images, condition: Condition) -> Images:
-    return images
+def _default_cards(metrics: Mapping[str, Any]) -> Sequence[Card]:
+    return [
+        fid_card(metrics),
+        diversity_card("Diversity", "diversity", metrics),
+        Card("Precision", metrics.get("precision"), "generated images that look real"),
+        Card("Recall", metrics.get("recall"), "real images that could be generated"),
+    ]
 
 
-class Task(NamedTuple):
-    """What a prior is trained for; objectives and networks do not know it."""
+class TaskEvaluation(NamedTuple):
+    """The measures of a task's generators."""
 
-    roles: Mapping[str, float]
-    """The roles that images play and their shares of every part of the data; `real`
-    are those that generated images are compared with."""
-    told: Sequence[Told]
-    """The arrays of a condition, in the order of its leaves; none where the generator
-    is told no condition."""
-    present: Callable[[PRNGKeyArray, Batch], Example]
-    """From a batch of the feed to real images and conditions, inside the step."""
-    generator_terms: Mapping[str, Term]
-    """Addends of the generator's loss beside the adversarial one."""
-    ask: Callable[[Part, PRNGKeyArray, int], Asked]
-    """`ask(part, key, count)`: draws conditions on a part of the data, fewer than
-    `count` where more would be the same ones again."""
-    scores: Mapping[str, Score]
+    scores: Mapping[str, Score] = {}
     """The task's own measures, beside those of any set of generated images."""
-    judge: FeatureNetwork | None
-    """What tells the data apart; None = a classifier trained on it."""
-    criterion: Sequence[str]
+    feature_network: FeatureNetwork | None = None
+    """The network whose features FID compares; None = a classifier of the data."""
+    criterion: Sequence[str] = ("fid",)
     """The measures, small for good, by which the best epoch is chosen."""
-    picture: Callable[[Model, Part, PRNGKeyArray], UInt8[np.ndarray, "h w 3"]]
-    """A plate to look at: what the networks make or think."""
-    cards: Callable[[Mapping[str, Any]], Sequence[Card]]
-    """The key figures for the report from the metrics."""
-    caption: str
-    """What there is to see on the plate."""
-    published: Callable[[str, Mapping[str, Any]], Table | None]
-    """`published(dataset, metrics)`: published figures with these beside."""
-    channels: Callable[[int], int] = lambda channels: channels
-    """From the channels of the data to those that a generator makes."""
-    render: Callable[[Images, Condition], Images] = _as_they_are
-    """From what a generator makes under conditions to images as the data hold them."""
-    baselines: Mapping[str, Callable[[Asked, Part], Samples]] = {}
-    """`baseline(asked, part)`: images made without a network, from what the training
-    part alone tells."""
-    training_conditions: Mapping[str, Any] = {}
-    """How the conditions of training were drawn, by name, for those who use the
-    generator."""
+    baselines: Mapping[str, Callable[[Request, Part], Samples]] = {}
+    """`baseline(request, part)`: images made without a network, from the training part
+    alone."""
+
+
+class TaskReport(NamedTuple):
+    """The parts of a report that depend on the task."""
+
+    plate: Callable[[Model, Part, PRNGKeyArray], Picture] | None = None
+    """`plate(model, part, key)`: a picture of what the networks make; None = a grid of
+    generated images."""
+    caption: str = "Generated images, from the same latents at every step."
+    """The caption of the plate."""
+    cards: Callable[[Mapping[str, Any]], Sequence[Card]] = _default_cards
+    """The key figures among the metrics."""
+    published: Callable[[str, Mapping[str, Any]], Table | None] = (
+        lambda dataset, metrics: None
+    )
+    """`published(dataset, metrics)`: published figures beside the metrics."""
     published_along: Callable[[str], Mapping[float, Mapping[str, float]]] = (
         lambda dataset: {}
     )
-    """`published_along(dataset)`: published figures by the task's weight, then by
-    measure, for a study that sweeps it."""
+    """`published_along(dataset)`: published figures by the weight of the task's term,
+    then by measure, for a study that varies the weight."""
     figures: Callable[[Model, Part, PRNGKeyArray], Sequence[Figure]] = (
         lambda model, part, key: ()
     )
-    """Further plots of the networks of the best epoch, for the report."""
-    comparison: (
-        Callable[[Mapping[str, Model], Part, PRNGKeyArray], UInt8[np.ndarray, "h w 3"]]
-        | None
-    ) = None
-    """A plate of several generators' images side by side, by name."""
+    """`figures(model, part, key)`: further plots of the best epoch."""
+    comparison: Callable[[Mapping[str, Model], Part, PRNGKeyArray], Picture] | None = (
+        None
+    )
+    """`comparison(models, part, key)`: images of several models side by side."""
+
+
+class Task(NamedTuple):
+    """The purpose of a prior; objectives and networks do not depend on it."""
+
+    present: Callable[[PRNGKeyArray, ImagesByRole], Batch]
+    """`present(key, images)`: real images and conditions, inside the train step."""
+    condition: Sequence[ConditionArray] = ()
+    """The arrays of a condition, in the order of its leaves; none where the generator
+    has no condition."""
+    generator_terms: Mapping[str, Term] = {}
+    """Addends of the generator's loss beside the adversarial one."""
+    roles: Mapping[str, float] = {"real": 1.0}
+    """The roles that images play and their shares of every part of the data; generated
+    images are compared with the `real` ones."""
+    channels: Callable[[int], int] = lambda channels: channels
+    """`channels(channels)`: channels of generated images, from those of the data."""
+    render: Callable[[Images, Condition], Images] = lambda images, condition: images
+    """`render(images, condition)`: generated images as the data hold images."""
+    points: bool = False
+    """Whether images are points of the plane, of unbounded coordinates, and not
+    pictures in [-1, 1]."""
+    requests: Callable[[Part, PRNGKeyArray, int], Request] | None = None
+    """`requests(part, key, count)`: conditions for evaluation, fewer than `count` where
+    more would repeat them; None = those presented with the first images of a part."""
+    training_conditions: Mapping[str, Any] = {}
+    """Settings by which conditions are drawn in training, by name, for exports."""
+    evaluation: TaskEvaluation = TaskEvaluation()
+    report: TaskReport = TaskReport()
 
     @property
     def conditional(self) -> bool:
-        """Whether the generator is told a condition."""
-        return bool(self.told)
+        """Whether the generator has a condition."""
+        return bool(self.condition)
+
+    def ask(self, part: Part, key: PRNGKeyArray, count: int) -> Request:
+        """Return conditions from a part of the data.
+
+        Args:
+            part: The part.
+            key: By which they are drawn.
+            count: Number of conditions at most.
+        """
+        if self.requests is not None:
+            return self.requests(part, key, count)
+        if not self.conditional:
+            return Request(None)
+        count = min(count, *map(len, part.values()))
+        images = {role: read(source, np.arange(count)) for role, source in part.items()}
+        return Request(self.present(key, images).condition)
+
+    def draw(self, model: Model, part: Part, key: PRNGKeyArray) -> Picture:
+        """Return the plate of a model, on a part of the data."""
+        if self.report.plate is not None:
+            return self.report.plate(model, part, key)
+        conditions = self.ask(part, key, _ROWS * _COLUMNS).condition
+        leaves = jax.tree.leaves(conditions)
+        count = len(leaves[0]) if leaves else _ROWS * _COLUMNS
+        columns = min(_COLUMNS, count)
+        images = to_uint8(model.sample(key, conditions, count))
+        images = images[: count // columns * columns]
+        return tile(images.reshape(-1, columns, *images.shape[1:]), gap=3)

@@ -1,1 +1,1 @@
-"""Training: the state, one step for every method, and checkpoints."""
+"""Training: methods, the state, one step for every method, checkpoints."""

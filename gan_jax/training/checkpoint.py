@@ -1,4 +1,4 @@
-"""Checkpoints through Orbax, which stays behind this module."""
+"""Checkpoints; the only module that uses Orbax."""
 
 import contextlib
 import errno
@@ -25,16 +25,16 @@ State = TypeVar("State")
 class Checkpoints:
     """The saved states of one run, by step; a context manager.
 
-    A state is written in the background under a temporary name and renamed when it is
-    whole, so a run that is killed at any moment leaves only whole checkpoints.
+    A state is written in the background under a temporary name and then renamed, so
+    that a run that is killed at any moment leaves only whole checkpoints.
     """
 
     def __init__(self, directory: Path, keep: int | None = 2):
         """Open the checkpoints in a directory, made if missing.
 
         Args:
-            directory: where they lie, one folder for each step.
-            keep: how many of the latest to keep; None keeps all (a history).
+            directory: The directory, with one folder for each step.
+            keep: Number of latest checkpoints that are kept; None = all.
         """
         policy = (
             None
@@ -59,16 +59,16 @@ class Checkpoints:
         """Wait for the last save and close.
 
         Raises:
-            OSError: it could not be written.
+            OSError: The last state could not be written.
         """
         with _disk(self._directory):
             self._manager.close()
 
     def save(self, step: int, state: PyTree[Array]) -> None:
-        """Save a state in the background; a step that is saved already is left.
+        """Save a state in the background, unless its step is saved already.
 
         Raises:
-            OSError: it, or the one before it, cannot be written.
+            OSError: This state, or the one before it, cannot be written.
         """
         if step not in self.steps:
             # Orbax writes in many threads at once: they fail one after the other, with
@@ -81,21 +81,21 @@ class Checkpoints:
                 self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
 
     def wait(self) -> None:
-        """Wait until everything is on the disk.
+        """Wait until every saved state is on the disk.
 
         Raises:
-            OSError: it could not be written.
+            OSError: One could not be written.
         """
         with _disk(self._directory):
             self._manager.wait_until_finished()
 
     @property
     def steps(self) -> list[int]:
-        """All steps saved."""
+        """The saved steps, in order."""
         return sorted(self._manager.all_steps())
 
     def delete(self, step: int) -> None:
-        """Delete a state, if it is there."""
+        """Delete the state of a step, if there is one."""
         if step in self.steps:
             self._manager.delete(step)
 
@@ -105,22 +105,22 @@ class Checkpoints:
         warn: Callable[[str], None] = warnings.warn,
         order: Sequence[int] | None = None,
     ) -> State | None:
-        """Restore the newest state that can be read.
+        """Return the newest state that can be read.
 
-        Those tried before it are moved to the folder `unreadable` beside the
+        Newer ones that cannot be read are moved to the folder `unreadable` beside the
         checkpoints, with a warning. Where none can be read, none is moved.
 
         Args:
-            like: a state of the same structure, shapes and placement.
-            warn: gets one line for every state set aside.
-            order: the steps to be tried instead, first to last.
+            like: A state of the same structure, shapes and placement.
+            warn: Called with one line for every state that is moved.
+            order: The steps to try, first to last, in place of the newest first.
 
         Returns:
             The state, or None where there is none.
 
         Raises:
-            InputError: there are some, and none can be read.
-            OSError: the disk failed, which says nothing of the checkpoints.
+            InputError: There are states, and none of them can be read.
+            OSError: The disk failed; the checkpoints may well be whole.
         """
         template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         reasons: dict[int, str] = {}
@@ -163,7 +163,7 @@ class Checkpoints:
 
 
 def _is_transient(error: Exception) -> bool:
-    """Whether it is the machine that failed: a checkpoint may well be whole."""
+    """Return whether the machine failed, so that the checkpoint may well be whole."""
     if isinstance(error, OSError):
         return error.errno not in (None, errno.ENOENT)  # a file of it may be missing
     return "RESOURCE_EXHAUSTED" in str(error)
@@ -171,9 +171,9 @@ def _is_transient(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def _disk(directory: Path) -> Iterator[None]:
-    """Turn what Orbax raises where the disk fails into an `OSError` of a directory.
+    """Raise an `OSError` with the directory where Orbax finds that the disk fails.
 
-    Its storage library raises a `ValueError` whose text ends in the system's number.
+    Its storage library raises a `ValueError` whose text holds the system's number.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""The processes that train one run together, on one machine or on many.
+"""Several processes that train one run, on one machine or on many.
 
-All of them run the same program on the same mesh. What they must not do each for
-themselves is decided here: who writes and speaks, and when all of them stop.
+All processes run the same program on the same mesh. The main process writes the files
+and the messages; the functions here let all of them decide alike.
 """
 
 import contextlib
@@ -17,19 +17,19 @@ from gan_jax.config.errors import EXPECTED, InputError, explain
 
 
 def is_multiprocess() -> bool:
-    """Whether there is more than this process."""
+    """Return whether several processes train this run."""
     return jax.process_count() > 1
 
 
 def is_main() -> bool:
-    """Whether this process writes the files and tells the user."""
+    """Return whether this is the main process, which writes files and messages."""
     return jax.process_index() == 0
 
 
 def local_copy(tree: PyTree[Array]) -> PyTree[Array]:
-    """Return arrays that are the same on all devices as arrays of this process's first.
+    """Return replicated arrays as arrays of this process's first device.
 
-    What is computed of them waits for no other process.
+    Computations on them wait for no other process.
     """
     if not is_multiprocess():
         return tree
@@ -37,7 +37,7 @@ def local_copy(tree: PyTree[Array]) -> PyTree[Array]:
 
 
 def gathered(tree: PyTree[np.ndarray]) -> PyTree[np.ndarray]:
-    """Return all processes what each of them has, with a leading axis of processes."""
+    """Return the arrays of every process, with a leading axis of processes."""
     from jax.experimental import multihost_utils
 
     if not is_multiprocess():
@@ -47,18 +47,18 @@ def gathered(tree: PyTree[np.ndarray]) -> PyTree[np.ndarray]:
 
 
 def all_max(number: int) -> int:
-    """Return the largest number that a process has."""
+    """Return the largest of the numbers that processes pass."""
     return int(gathered(np.int32(number)).max()) if is_multiprocess() else number
 
 
 def broadcast(make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Have the first process make something, and give it to all.
+    """Call a function in the main process and return its result in all.
 
     Args:
-        make: a mapping of arrays, words and numbers; it may take long.
+        make: Returns a mapping of arrays, strings and numbers; it may take long.
 
     Raises:
-        InputError: what `make` raised.
+        InputError: `make` raised an error that a user can mend.
     """
     from jax.experimental import multihost_utils
 
@@ -72,7 +72,7 @@ def broadcast(make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
             failure = explain(error)[0].encode()
     sizes = np.array([len(made), len(failure)], np.int32)
     whole, words = multihost_utils.broadcast_one_to_all(sizes).tolist()
-    # The others have nothing yet, and must have as much.
+    # The other processes must pass as many bytes.
     text = (made + failure).ljust(whole + words, b" ")
     every = multihost_utils.broadcast_one_to_all(np.frombuffer(text, np.uint8))
     given = np.asarray(every).tobytes()
@@ -84,12 +84,12 @@ def broadcast(make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
 
 @contextlib.contextmanager
 def all_succeeded() -> Iterator[None]:
-    """Go on only if all processes do: what stops one of them stops all.
+    """Stop all processes if the body raises an error in one of them.
 
-    Nothing within may wait for another process.
+    The body must not wait for another process.
 
     Raises:
-        InputError: it is another process that was stopped.
+        InputError: The body failed in another process.
     """
     try:
         yield
@@ -97,24 +97,24 @@ def all_succeeded() -> Iterator[None]:
         all_max(1)
         raise
     if all_max(0):
-        raise InputError("another process of this run was stopped: it has said why")
+        raise InputError("another process of this run has stopped: see its message")
 
 
 def check_same(digest: str, what: str) -> None:
-    """Refuse processes that do not have the same.
+    """Refuse processes whose files differ.
 
     Args:
-        digest: of it, in hexadecimal digits.
-        what: it is, for the message.
+        digest: Hash of the files, in hexadecimal digits.
+        what: Name of the files, for the message.
 
     Raises:
-        InputError: they do not.
+        InputError: The hashes of the processes differ.
     """
     if not is_multiprocess():
         return
     every = gathered(np.frombuffer(bytes.fromhex(digest), np.uint8))
     if (every != every[0]).any():
         raise InputError(
-            f"the processes of this run have not the same {what}: give all machines "
-            "the same files"
+            f"the processes of this run have different {what}: give all machines the "
+            "same files"
         )

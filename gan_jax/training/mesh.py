@@ -1,4 +1,4 @@
-"""The devices that a batch is laid over."""
+"""The mesh of devices that a batch is sharded over."""
 
 import functools
 
@@ -13,10 +13,13 @@ from gan_jax.training.distributed import is_multiprocess
 
 
 def make_mesh(batch_size: int) -> jax.sharding.Mesh:
-    """Lay the batch over as many devices as divide it evenly; of several processes all.
+    """Return the mesh of the most devices that divide a batch evenly.
+
+    Args:
+        batch_size: Images in a batch.
 
     Raises:
-        InputError: the devices of several processes do not divide it.
+        InputError: There are several processes, whose devices do not divide the batch.
     """
     devices = jax.devices()
     count = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
@@ -35,7 +38,7 @@ def make_mesh(batch_size: int) -> jax.sharding.Mesh:
 
 
 def placement_over(mesh: jax.sharding.Mesh, batch_size: int) -> Placement:
-    """Lay the arrays of a feed over a mesh."""
+    """Return the placement of a feed's arrays on a mesh."""
     return Placement(
         functools.partial(replicated, mesh),
         functools.partial(_stretched, mesh),
@@ -44,12 +47,12 @@ def placement_over(mesh: jax.sharding.Mesh, batch_size: int) -> Placement:
 
 
 def replicated(mesh: jax.sharding.Mesh, tree: PyTree) -> PyTree[Array]:
-    """Put arrays, which all processes have, on every device."""
+    """Put arrays that all processes have on every device."""
     return _placed(NamedSharding(mesh, PartitionSpec()), tree)
 
 
 def _stretched(mesh: jax.sharding.Mesh, tree: PyTree) -> PyTree[Array]:
-    """Put a process's share of the batches of some steps on its devices."""
+    """Put a process's share of batches `[steps, batch, ...]` on its devices."""
     return _placed(NamedSharding(mesh, PartitionSpec(None, "batch")), tree)
 
 
@@ -61,7 +64,7 @@ def _placed(sharding: NamedSharding, tree: PyTree) -> PyTree[Array]:
 
 
 def _share(mesh: jax.sharding.Mesh, batch_size: int) -> Int[np.ndarray, " own"]:
-    """Return which images of a batch lie on this process's devices, in their order."""
+    """Return the indices of a batch's images on this process's devices, in order."""
     batched = NamedSharding(mesh, PartitionSpec("batch"))
     places = batched.addressable_devices_indices_map((batch_size,)).values()
     own = [np.arange(batch_size)[place] for (place,) in filter(None, places)]

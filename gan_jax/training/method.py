@@ -1,54 +1,55 @@
-"""What a method of training is: records of modules and pure functions."""
+"""Methods of training: records of modules and pure functions, without arrays."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import flax.linen as nn
+import jax
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from gan_jax.data.feed import Batch
+from gan_jax.data.feed import ImagesByRole
 from gan_jax.losses.adversarial import Objective
 from gan_jax.training.schedules import Schedule, boosted
 
 Images = Float[Array, "batch ..."]
 Scores = Float[Array, "batch ..."]
 Condition: TypeAlias = Any
-"""A pytree of arrays: what a task tells the networks of an image."""
+"""A pytree of arrays with a leading axis of images; None where there is none."""
 
 
 class LossInputs(NamedTuple):
-    """What a term of a loss sees of one move; unused fields cost nothing."""
+    """Inputs of the terms of a loss; unused fields cost nothing once compiled."""
 
     real: Images
     fake: Images
     real_scores: Scores
     fake_scores: Scores
     codes: Array | None
-    """The critic's codes of the fakes, where it makes codes (collection `codes`)."""
+    """The critic's codes of the fakes, where it has a collection `codes`."""
     condition: Condition
-    """What the fakes were generated under."""
+    """The conditions of the fakes."""
     real_condition: Condition
-    """What the critic is told of the real images, where it is conditional."""
+    """The conditions of the real images, where the critic is conditional."""
     critic: Callable[[Images, Condition], Scores]
-    """The critic as it is now, differentiable in the images and in its parameters."""
+    """The critic with its present parameters, differentiable in both."""
     frozen: PyTree[Array]
-    """Arrays that do not train: a teacher, a frozen generator, a history."""
+    """Arrays that do not train, e.g. those of a teacher."""
     key: PRNGKeyArray
     generated: Any = None
-    """All that the generator gave, of which `fake` is the image; None where the critic
-    learns."""
+    """The whole output of the generator, of which `fake` is the image; None in the
+    critic's loss."""
 
 
 class Term(NamedTuple):
-    """An addend of a loss: weight times the mean of `value(inputs)`."""
+    """An addend of a loss: `weight` times the mean of `value(inputs)`."""
 
     weight: float
     value: Callable[[LossInputs], Array]
 
 
-class Example(NamedTuple):
-    """A batch as a task presents it to the players."""
+class Batch(NamedTuple):
+    """A batch of training: real images, and conditions of fakes and of real images."""
 
     real: Images
     condition: Condition
@@ -56,28 +57,33 @@ class Example(NamedTuple):
 
 
 class Method(NamedTuple):
-    """A method of training: modules, optimisers and pure functions, no arrays."""
+    """A method of training: networks, objective, terms and optimisers."""
 
     generator: nn.Module
     critic: nn.Module
     objective: Objective
     latent: Callable[[PRNGKeyArray, int], PyTree[Array]]
-    """`latent(key, count)`: draws from the prior of z."""
-    present: Callable[[PRNGKeyArray, Batch], Example]
-    """`present(key, batch)`: the task's real images and conditions."""
+    """`latent(key, count)` draws latents; None where images start from a condition."""
+    present: Callable[[PRNGKeyArray, ImagesByRole], Batch]
+    """`present(key, images)`: the task's batch, from the images of the feed."""
     generator_optimizer: optax.GradientTransformation
     critic_optimizer: optax.GradientTransformation
     generator_terms: Mapping[str, Term] = {}
     critic_terms: Mapping[str, Term] = {}
     critic_steps: Schedule = boosted(1)
     generator_steps: int = 1
-    """Updates of the generator after the critic's updates of a step."""
+    """Updates of the generator in a step, after those of the critic."""
     critic_projection: Callable[[PyTree[Array]], PyTree[Array]] = lambda parameters: (
         parameters
     )
-    """Where the critic's parameters go after each of its updates, e.g. into a box."""
+    """Applied to the critic's parameters after each update, e.g. a clip to a box."""
     average_decay: float = 0.999
     adversarial_weight: float = 1.0
-    """Of the adversarial part of the generator's loss."""
+    """Weight of the adversarial addend of the generator's loss."""
     penalised: nn.Module | None = None
-    """The critic as penalties see it, in full precision; None = as it is."""
+    """The critic that penalties differentiate, in full precision; None = `critic`."""
+
+    @property
+    def has_latent(self) -> bool:
+        """Whether images start from a latent; otherwise a condition determines them."""
+        return self.latent(jax.random.key(0), 1) is not None

@@ -1,7 +1,7 @@
-"""Many runs as one program: their states side by side along a leading axis.
+"""Populations: several runs trained as one program, along a leading axis.
 
-The runs share a recipe and the number of their step; seeds, data, parameters and the
-weights of loss terms are each run's own.
+The runs share a method and the step; seeds, data, parameters and weights of loss terms
+differ.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ from gan_jax.training.state import TrainState
 from gan_jax.training.updates import Log
 
 Form = Literal["vmap", "map"]
-"""`vmap` runs all at once, `map` one after the other: the very numbers of single runs,
-and no convolution whose kernels differ within a batch, which CPUs are slow at."""
+"""`vmap` trains all runs at once. `map` trains one after the other, with exactly the
+results of single runs and without convolutions of several kernels, slow on CPUs."""
 
 Tree = TypeVar("Tree")
 
@@ -27,16 +27,16 @@ class Population(NamedTuple):
 
     step: Int[Array, ""]
     critic_step: Int[Array, ""]
-    """One clock for all: a trip count of each run's own would make its loops masked."""
+    """The same for all runs: loops whose lengths differ would be masked."""
     runs: dict[str, PyTree[Array]]
-    """The rest of a `TrainState` by field, with a leading axis of runs."""
+    """The other fields of a `TrainState`, with a leading axis of runs."""
 
 
 def gather(states: Sequence[TrainState]) -> Population:
-    """Put the states of several runs side by side.
+    """Return the population of several runs.
 
     Raises:
-        ValueError: they are at different steps.
+        ValueError: The runs are at different steps.
     """
     clocks = {(int(state.step), int(state.critic_step)) for state in states}
     if len(clocks) != 1:
@@ -48,22 +48,22 @@ def gather(states: Sequence[TrainState]) -> Population:
 
 
 def member(population: Population, index: int) -> TrainState:
-    """Take one run out of a population."""
+    """Return one run of a population."""
     step, critic_step, runs = population
     own = jax.tree.map(lambda leaf: leaf[index], runs)
     return TrainState(step=step, critic_step=critic_step, **own)
 
 
 def members(state: TrainState | Population) -> list[TrainState]:
-    """Return the runs of a population; of a run alone, itself."""
+    """Return the runs of a population, or a single run by itself."""
     if isinstance(state, TrainState):
         return [state]
     count = len(jax.tree.leaves(state.runs)[0])
     return [member(state, index) for index in range(count)]
 
 
-def stretches(feeds: Sequence[Feed]) -> Callable[[int, int, int], PyTree]:
-    """Return the `load` of a run's feed, or that of several runs side by side."""
+def load_together(feeds: Sequence[Feed]) -> Callable[[int, int, int], PyTree]:
+    """Return `load` of a feed, or of several feeds with a leading axis of runs."""
     if len(feeds) == 1:
         return feeds[0].load
     last: list[PyTree] = []
@@ -81,7 +81,7 @@ def stretches(feeds: Sequence[Feed]) -> Callable[[int, int, int], PyTree]:
 
 
 def side_by_side(trees: Sequence[Tree]) -> Tree:
-    """Stack the arrays of trees of one structure along a new leading axis."""
+    """Stack trees of one structure along a new leading axis."""
     stacked: Tree = jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
     return stacked
 
@@ -89,15 +89,15 @@ def side_by_side(trees: Sequence[Tree]) -> Tree:
 def make_population(
     stretch: Callable[..., tuple[TrainState, Log]], form: Form
 ) -> Callable[..., tuple[Population, Log]]:
-    """Make a stretch of a population from that of a run.
+    """Return the stretch of a population.
 
     Args:
-        stretch: of one run, as `step.make_stretch` gives it.
-        form: how the runs are gone through.
+        stretch: The stretch of one run, from `step.make_stretch`.
+        form: All runs at once, or one after the other.
 
     Returns:
-        `stretch(population, arrays, count, frozen)`, whose arrays are those of the
-        runs' feeds side by side, as the logs are that it returns.
+        `stretch(population, arrays, count, frozen) -> (population, logs)`; arrays and
+        logs have a leading axis of runs.
     """
 
     def together(
@@ -128,7 +128,7 @@ def make_population(
 
 
 def _own(state: TrainState) -> dict[str, Any]:
-    """Return what of a state is a run's own: all but the clock."""
+    """Return the fields of a state that differ from run to run."""
     own = state._asdict()
     del own["step"], own["critic_step"]
     return own

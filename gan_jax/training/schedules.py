@@ -1,4 +1,4 @@
-"""How many updates of the critic a step has."""
+"""Schedules of the critic's updates in a step."""
 
 from collections.abc import Callable
 
@@ -8,21 +8,20 @@ from jaxtyping import Array, Int
 
 Steps = Int[Array | np.ndarray, "*steps"] | int
 Schedule = Callable[[Steps], Int[Array, "*steps"]]
-"""`schedule(step)`: critic updates of a step, whose number may be traced, or of each of
-several."""
+"""`schedule(step)`: critic updates of a step, or of each of several; may be traced."""
 
 
 def boosted(steps: int, boost: int = 0, first: int = 0, every: int = 0) -> Schedule:
-    """Return a schedule of `steps` critic updates, and of `boost` now and then.
+    """Return a schedule of `steps` critic updates, and of `boost` in some steps.
 
-    A Wasserstein critic is kept near its optimum so: 5 updates, but 100 in the first 25
+    It keeps a Wasserstein critic near its optimum: 5 updates, but 100 in the first 25
     steps and in every 500th (Arjovsky's own code; Cooper 2017).
 
     Args:
-        steps: in ordinary steps.
-        boost: in steps below `first` and in multiples of `every`.
-        first: 0 = no such beginning.
-        every: 0 = never.
+        steps: Updates in ordinary steps.
+        boost: Updates in steps below `first` and in multiples of `every`.
+        first: Number of boosted first steps.
+        every: Distance of boosted steps; 0 = none.
     """
 
     def schedule(step: Steps) -> Int[Array, "*steps"]:
@@ -36,15 +35,15 @@ def boosted(steps: int, boost: int = 0, first: int = 0, every: int = 0) -> Sched
 
 
 def steps_until(turns: int, schedule: Schedule, end: int) -> int:
-    """Return after how many steps the critic has moved `turns` times.
+    """Return the number of steps after which the critic has had `turns` updates.
 
     Args:
-        turns: critic updates, at least 1.
-        schedule: of them.
-        end: the steps of the run.
+        turns: Number of critic updates, at least 1.
+        schedule: Their schedule.
+        end: Steps of the run.
 
     Returns:
-        Between 1 and `end`, or `end` + 1 where the critic moves less often in all.
+        A number from 1 to `end`, or `end` + 1 where the run has fewer updates.
     """
     done = np.cumsum(np.asarray(schedule(np.arange(end))), dtype=np.int64)
     return 1 + int(np.searchsorted(done, turns))

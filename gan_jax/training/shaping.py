@@ -1,8 +1,8 @@
-"""Discriminator shaping: a critic that goes on learning, from refined samples.
+"""Discriminator shaping: train a critic further, on samples that it has refined.
 
-Liu, Kothari & Alahi 2019 (arXiv 1902.00633), section 3.3: the critic's own update,
-with what it has itself refined as the fakes, so that its slopes lead to real images
-where samples are. The generator rests.
+Liu, Kothari & Alahi 2019 (arXiv 1902.00633), section 3.3: the critic's update of
+training with refined samples as the fakes. Its gradient then leads from samples to real
+images. The generator does not train.
 """
 
 from typing import NamedTuple
@@ -21,20 +21,20 @@ from gan_jax.search.collaboration import (
     stops,
 )
 from gan_jax.search.observation import Observation
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Player, Variables
 from gan_jax.training.updates import Log, critic_update
 
 
 class Lesson(NamedTuple):
-    """What a critic learns from in one step."""
+    """The inputs of one step of shaping."""
 
-    example: Example
+    batch: Batch
     """Real images."""
     latents: PyTree[Array]
-    """Of the proposals: drawn, or searched for images with holes."""
+    """Latents of the proposals: drawn, or searched for images with holes."""
     problems: Observation
-    """Under which the proposals are generated."""
+    """The observations that the proposals belong to."""
 
 
 def shape(
@@ -50,22 +50,23 @@ def shape(
     """Update a critic once on real images and on samples that it has refined.
 
     Args:
-        method: the method by which the critic was trained, with the optimiser by which
-            it goes on.
-        who: refines, with the critic as it is.
-        generator: its variables, which stay.
-        critic: as it is.
-        weights: of the recipe's critic terms.
-        lesson: a batch.
-        key: of this step.
-        refiner: the critic that refines instead, for one that only learns to tell what
-            comes of it from real images.
+        method: The critic's method of training, with the optimiser of shaping.
+        who: How samples are refined.
+        generator: Variables of the generator, which stay.
+        critic: The critic.
+        weights: Weights of the critic's terms, by name.
+        lesson: The real images, and latents and observations of the proposals.
+        key: Key of the step.
+        refiner: Another critic that refines in place of `critic`.
+
+    Returns:
+        The critic after the update, and its log.
     """
     by = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)
-    example, latents, problems = lesson
+    batch, latents, problems = lesson
     proposals = propose(who, generator, latents, problems.condition)
-    real_scores = scores(who, by, example.real, example.real_condition)
+    real_scores = scores(who, by, batch.real, batch.real_condition)
     real = standard(who.score_loss, real_scores)
     refined = improve(
         who,
@@ -77,8 +78,8 @@ def shape(
         real.score,
     )
     fake = paint(who, generator, refined.activation, problems)
-    example = example._replace(condition=problems.condition)
-    critic, log = critic_update(method, critic, weights, example, fake, term_key)
+    batch = batch._replace(condition=problems.condition)
+    critic, log = critic_update(method, critic, weights, batch, fake, term_key)
     course = {
         "refinement/proposed": refined.proposed,
         "refinement/refined": refined.cost,

@@ -1,4 +1,4 @@
-"""What training carries from step to step: arrays only, so the checkpoint is it."""
+"""The state that training carries from step to step: arrays only."""
 
 import hashlib
 from typing import Any, NamedTuple
@@ -17,46 +17,46 @@ class Player(NamedTuple):
 
     parameters: PyTree[Array]
     statistics: Variables
-    """Every collection of the module but its parameters."""
+    """Every collection of the module except its parameters."""
     optimizer: PyTree[Array]
 
     @property
     def variables(self) -> Variables:
-        """What the module's `apply` takes."""
+        """The variables that the module's `apply` takes."""
         return {"params": self.parameters, **self.statistics}
 
 
 class TrainState(NamedTuple):
-    """The whole state of a run; everything else is a function of it and the config."""
+    """The state of a run, which a checkpoint holds."""
 
     step: Int[Array, ""]
-    """Steps done: each a round of critic updates, then of generator updates."""
+    """Steps done. A step is critic updates, then generator updates."""
     critic_step: Int[Array, ""]
-    """Critic updates done; the next one takes this batch of the feed."""
+    """Critic updates done; also the number of the feed's next batch."""
     key: PRNGKeyArray
-    """Constant: the randomness of a step is `fold_in(key, step)`."""
+    """Constant; the randomness of a step comes from `fold_in(key, step)`."""
     generator: Player
     critic: Player
     average: Variables
     """Moving average of the generator's parameters and statistics."""
     weights: dict[str, dict[str, Float[Array, ""]]]
-    """Weights of the loss terms by player and name; arrays, so that a population may
-    train one program under many weights."""
+    """Weights of the loss terms, by player and name; arrays, so that one program trains
+    a population under many weights."""
 
 
 class Trained(NamedTuple):
-    """What a run is used as: networks with their statistics, and when."""
+    """The networks of a run at a step, with their statistics."""
 
     step: Int[Array, ""]
     generator: Variables
     """The moving average."""
     critic: Variables
     critic_optimizer: PyTree[Array] = None
-    """The state of the critic's optimiser, for whoever trains it further."""
+    """The state of the critic's optimiser, to continue training it."""
 
 
 def trained(state: TrainState) -> Trained:
-    """Take from a state what a prior needs."""
+    """Return the networks of a state, for use."""
     critic = state.critic
     return Trained(state.step, state.average, critic.variables, critic.optimizer)
 
@@ -64,10 +64,14 @@ def trained(state: TrainState) -> Trained:
 def moving_average(
     average: PyTree[Array], current: PyTree[Array], step: Int[Array, ""], decay: float
 ) -> PyTree[Array]:
-    """Move an average towards the current values.
+    """Return an exponential moving average after one more update.
 
-    The decay in force is min(decay, (1 + t) / (10 + t)) after t updates, so that the
-    random initial values are soon forgotten.
+    Args:
+        average: The average before.
+        current: The current values.
+        step: Updates before this one, t.
+        decay: Decay at most; it is min(decay, (1 + t) / (10 + t)), so that random
+            initial values are soon forgotten.
     """
     count = step.astype(jnp.float32)
     rate = 1.0 - jnp.minimum(decay, (1.0 + count) / (10.0 + count))
@@ -75,7 +79,7 @@ def moving_average(
 
 
 def digest(tree: PyTree[Array | np.ndarray]) -> str:
-    """Hash the names, shapes and values of all arrays of a tree (SHA-256)."""
+    """Return the SHA-256 of the names, shapes and values of all arrays of a tree."""
     found = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.asarray(leaf)

@@ -1,8 +1,8 @@
 """One training step for every objective and every task.
 
-What a method is, is a `Method`: networks and pure functions. The step makes fakes,
-updates the critic on them as often as the recipe says, then the generator; it knows no
-method by name. Statics are closed over, arrays never are.
+The step generates fakes, updates the critic on them as often as the method says, then
+the generator; it knows no method by name. Modules and functions are closed over, arrays
+never are.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from gan_jax.data.feed import Batch
+from gan_jax.data.feed import ImagesByRole
 from gan_jax.networks.stages import image_of
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Player, TrainState, Variables, moving_average
 from gan_jax.training.updates import (
     Log,
@@ -26,29 +26,34 @@ from gan_jax.training.updates import (
     generator_update,
 )
 
-# Shapes are looked up before a loop is built: what is traced for that serves the loop.
+# A loop needs the shapes of its carry first; this traces its body once for both.
 _traced_once = partial(jax.jit, inline=True)
 
 State = TypeVar("State")
-"""What a step takes and gives: of a whole run, or of one network alone."""
+"""The state that a step updates: of a run, or of one network."""
 
 Updated = TypeVar("Updated")
-"""What an update takes and gives: a player, or more."""
+"""The value that an update returns again: a player, or more."""
 
 
 def initial_state(
-    method: Method, key: PRNGKeyArray, batch: Batch, step: int = 0
+    method: Method, key: PRNGKeyArray, images: ImagesByRole, step: int = 0
 ) -> TrainState:
-    """Initialise every array of a run from a key and one batch (for its shapes)."""
+    """Return the state of a run before its first step.
+
+    Args:
+        method: The method of training.
+        key: Key of the parameters and of the run's randomness.
+        images: Images of one step, of which only the shapes matter.
+        step: Number of steps that count as done.
+    """
     keys = jax.random.split(key, 4)
-    example = method.present(keys[0], batch)
-    count = len(jax.tree.leaves(example.real)[0])
+    batch = method.present(keys[0], images)
+    count = len(jax.tree.leaves(batch.real)[0])
     generator = method.generator.init(
-        keys[1], method.latent(keys[0], count), example.condition, train=True
+        keys[1], method.latent(keys[0], count), batch.condition, train=True
     )
-    critic = method.critic.init(
-        keys[2], example.real, example.real_condition, train=True
-    )
+    critic = method.critic.init(keys[2], batch.real, batch.real_condition, train=True)
     zero = jnp.zeros((), jnp.int32) + step
     return TrainState(
         step=zero,
@@ -75,29 +80,29 @@ def _player(variables: Variables, optimizer: optax.GradientTransformation) -> Pl
 
 def make_step(
     method: Method,
-    batch: Callable[[PyTree, Int[Array, ""]], Batch],
+    images_of_step: Callable[[PyTree, Int[Array, ""]], ImagesByRole],
     shard: Callable[[PyTree], PyTree] = lambda tree: tree,
 ) -> Callable[[TrainState, PyTree, PyTree], tuple[TrainState, Log]]:
     """Return the step: updates of the critic, then of the generator.
 
-    The critic makes as many as the recipe's schedule says, each on the next batch of
-    the feed; the generator makes `method.generator_steps`, all under the conditions of
-    the critic's last batch, each with latents of its own. The moving average follows
-    every one of them.
+    The critic has as many updates as `method.critic_steps` says, each on the next batch
+    of the feed. The generator has `method.generator_steps`, all under the conditions of
+    the critic's last batch, each with new latents. The moving average follows each.
 
     Args:
-        method: the method.
-        batch: `batch(arrays, critic_step)`, from the feed.
-        shard: constrains a batched tree to its place on a mesh of devices.
+        method: The method of training.
+        images_of_step: `batch(arrays, critic_step)` of the feed.
+        shard: Constrains the arrays of a batch to their place on a mesh of devices.
 
     Returns:
         `step(state, arrays, frozen) -> (state, log)`, pure and compilable. The log
-        holds the numbers of either player's last update, and what was finite in all.
+        holds the values of either player's last update, and which tensors were finite
+        in all updates.
     """
 
-    def example_at(state: TrainState, arrays: PyTree, critic_step: Array) -> Example:
+    def batch_of(state: TrainState, arrays: PyTree, critic_step: Array) -> Batch:
         key = jax.random.fold_in(jax.random.fold_in(state.key, 0), critic_step)
-        return shard(method.present(key, batch(arrays, critic_step)))
+        return shard(method.present(key, images_of_step(arrays, critic_step)))
 
     @_traced_once
     def update_critic(
@@ -109,31 +114,31 @@ def make_step(
     ) -> tuple[Player, Log]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, 1), critic_step)
         latent_key, term_key = jax.random.split(key)
-        example = example_at(state, arrays, critic_step)
-        count = len(jax.tree.leaves(example.real)[0])
+        batch = batch_of(state, arrays, critic_step)
+        count = len(jax.tree.leaves(batch.real)[0])
         generated, _ = generate(
             method,
             state.generator.parameters,
             state.generator.statistics,
             shard(method.latent(latent_key, count)),
-            example.condition,
+            batch.condition,
             jax.random.fold_in(key, 1),
         )
         critic, log = critic_update(
             method,
             critic,
             state.weights["critic"],
-            example,
+            batch,
             image_of(generated),
             term_key,
             frozen,
         )
-        return critic, Log(log.values, finite("critic batch", example) | log.finite)
+        return critic, Log(log.values, finite("critic batch", batch) | log.finite)
 
     @_traced_once
     def update_generator(
         state: TrainState,
-        example: Example,
+        batch: Batch,
         frozen: PyTree,
         critic: Player,
         learner: tuple[Player, Variables],
@@ -145,7 +150,7 @@ def make_step(
             generator,
             critic,
             state.weights["generator"],
-            example,
+            batch,
             jax.random.fold_in(jax.random.fold_in(state.key, 2), update),
             frozen,
         )
@@ -169,7 +174,7 @@ def make_step(
             partial(
                 update_generator,
                 state,
-                example_at(state, arrays, critic_step - 1),
+                batch_of(state, arrays, critic_step - 1),
                 frozen,
                 critic,
             ),
@@ -209,17 +214,17 @@ def _repeated(
     first: Array,
     times: Array | int,
 ) -> tuple[Updated, Log]:
-    """Return a value after several updates of it, and their log.
+    """Return a value after several updates, and their log.
 
     Args:
         update: `update(value, number) -> (value, log)`.
-        value: what is updated.
-        first: number of the first update; the following ones count on.
-        times: how many updates, at least one.
+        value: The value before.
+        first: Number of the first update; the others follow it.
+        times: Number of updates, at least 1.
 
     Returns:
-        The value, and a log with the last update's numbers in which a tensor is finite
-        where it was so in every update.
+        The value, and a log with the values of the last update, in which a tensor is
+        finite if it was finite in all updates.
     """
 
     def again(turn: Array, carry: tuple[Updated, Log]) -> tuple[Updated, Log]:
@@ -236,13 +241,17 @@ def _repeated(
 def make_stretch(
     step: Callable[[State, PyTree, PyTree], tuple[State, Log]], longest: int
 ) -> Callable[..., tuple[State, Log]]:
-    """Fuse up to `longest` steps into one compiled call, without the host between.
+    """Return a function that makes several steps, to be compiled as one program.
+
+    Args:
+        step: The step, `step(state, arrays, frozen) -> (state, log)`.
+        longest: Number of steps at most.
 
     Returns:
         `stretch(state, arrays, count, frozen) -> (state, logs)`, where `logs` has a
-        leading axis of `longest`, filled up to `count`. The number of steps is
-        traced: one program serves every length, and as its body is the same, results
-        do not depend on how a run is cut into stretches.
+        leading axis of `longest`, filled up to `count`. The number of steps is traced:
+        one program serves every `count`, and results do not depend on how a run is
+        divided into calls.
     """
     step = _traced_once(step)
 

@@ -1,7 +1,7 @@
-"""Addends of a loss as functions of a play: what a penalty sees of it.
+"""Terms of a loss, as functions of its inputs.
 
-A penalty is of one score for each image. Where the critic gives a map of scores,
-`of_map` makes one of it: `jnp.mean` or `jnp.sum`.
+Penalties differentiate one score per image. Where the critic returns a map of scores,
+`of_map` reduces it to one: `jnp.mean` or `jnp.sum`.
 """
 
 from collections.abc import Callable
@@ -15,41 +15,41 @@ from gan_jax.losses import penalties
 from gan_jax.training.method import Condition, Images, LossInputs
 
 OfMap: TypeAlias = Callable[..., Array]
-"""`of_map(scores, axis)`: one score of all."""
+"""`of_map(scores, axis)`: one score from a map of scores."""
 
 
 def real_penalty(inputs: LossInputs, of_map: OfMap = jnp.mean) -> Float[Array, "batch"]:
-    """R1: the critic's squared slope at real images."""
-    critic = _judge(inputs, inputs.real_condition, of_map)
+    """Return R1, the squared slope of the critic at real images."""
+    critic = _one_score(inputs, inputs.real_condition, of_map)
     return penalties.zero_centred_penalty(critic, inputs.real)
 
 
 def fake_penalty(inputs: LossInputs, of_map: OfMap = jnp.mean) -> Float[Array, "batch"]:
-    """R2: the critic's squared slope at generated images."""
-    critic = _judge(inputs, inputs.condition, of_map)
+    """Return R2, the squared slope of the critic at generated images."""
+    critic = _one_score(inputs, inputs.condition, of_map)
     return penalties.zero_centred_penalty(critic, inputs.fake)
 
 
 def gradient_penalty(
     inputs: LossInputs, of_map: OfMap = jnp.mean
 ) -> Float[Array, "batch"]:
-    """The critic's slope between real and generated images, held at 1."""
-    critic = _judge(inputs, inputs.condition, of_map)
+    """Return (slope - 1)^2 of the critic between real and generated images."""
+    critic = _one_score(inputs, inputs.condition, of_map)
     return penalties.gradient_penalty(critic, inputs.real, inputs.fake, inputs.key)
 
 
 def pulling_away(inputs: LossInputs) -> Float[Array, ""]:
-    """How alike the critic's codes of the generated images are."""
+    """Return the mean squared cosine between the codes of generated images."""
     return penalties.pulling_away(jax.tree.leaves(inputs.codes)[0])
 
 
-def _judge(
+def _one_score(
     inputs: LossInputs, condition: Condition, of_map: OfMap
 ) -> Callable[[Images], Float[Array, "batch"]]:
-    """Return the critic as one score per image."""
+    """Return the critic as a function from images to one score each."""
 
-    def judge(images: Images) -> Float[Array, "batch"]:
+    def score(images: Images) -> Float[Array, "batch"]:
         scores = inputs.critic(images, condition)
         return of_map(scores.reshape(scores.shape[0], -1), axis=1)
 
-    return judge
+    return score

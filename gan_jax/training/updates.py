@@ -1,6 +1,6 @@
-"""One update of one player: its loss, the gradient, the optimiser's step.
+"""One update of the critic or of the generator, for every method.
 
-Whatever the objective and the task: what a method is, is a `Method`.
+An update computes the player's loss and its gradient, and applies the optimiser.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,8 +14,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from gan_jax.networks.stages import image_of
 from gan_jax.training.method import (
+    Batch,
     Condition,
-    Example,
     Images,
     LossInputs,
     Method,
@@ -37,31 +37,44 @@ CAUSES = (
     "generator gradient",
     "generator update",
 )
-"""Kinds of tensors in the order in which one that is not finite spoils the next."""
+"""Kinds of tensors, in the order in which a value that is not finite spreads."""
 
 
 class Log(NamedTuple):
-    """What a step reports: numbers to plot, and what of it was finite."""
+    """The log of a step: values to plot, and which tensors were finite."""
 
     values: dict[str, Float[Array, ""]]
     finite: dict[str, Bool[Array, ""]]
-    """By the tensor's name: one of `CAUSES`, and which."""
+    """By name: one of `CAUSES`, a space, and the path of the tensor."""
 
 
 def critic_update(
     method: Method,
     critic: Player,
     weights: Mapping[str, Array],
-    example: Example,
+    batch: Batch,
     fake: Images,
     key: PRNGKeyArray,
     frozen: PyTree[Array] = None,
 ) -> tuple[Player, Log]:
-    """Update a critic once on real images and given fakes, wherever those come from."""
+    """Update a critic once.
+
+    Args:
+        method: The method of training.
+        critic: The critic.
+        weights: Weights of the critic's terms, by name.
+        batch: Real images and conditions.
+        fake: Fakes, of any origin, under the conditions of the batch.
+        key: Key of the terms.
+        frozen: Arrays that terms use and that do not train.
+
+    Returns:
+        The critic after the update, and its log.
+    """
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
-        inputs, statistics = _play(
-            method, parameters, critic.statistics, example, fake, key, frozen
+        inputs, statistics = _loss_inputs(
+            method, parameters, critic.statistics, batch, fake, key, frozen
         )
         total, addends = _total(
             method.objective.critic(inputs.real_scores, inputs.fake_scores),
@@ -85,14 +98,27 @@ def generator_update(
     generator: Player,
     critic: Player,
     weights: Mapping[str, Array],
-    example: Example,
+    batch: Batch,
     key: PRNGKeyArray,
     frozen: PyTree[Array] = None,
 ) -> tuple[Player, Log]:
-    """Update a generator once against a critic."""
+    """Update a generator once.
+
+    Args:
+        method: The method of training.
+        generator: The generator.
+        critic: The critic, which stays.
+        weights: Weights of the generator's terms, by name.
+        batch: Real images and conditions.
+        key: Key of latents, dropout and terms.
+        frozen: Arrays that terms use and that do not train.
+
+    Returns:
+        The generator after the update, and its log.
+    """
     latent_key, term_key = jax.random.split(key)
     dropout_key = jax.random.fold_in(key, 1)
-    latent = method.latent(latent_key, len(jax.tree.leaves(example.real)[0]))
+    latent = method.latent(latent_key, len(jax.tree.leaves(batch.real)[0]))
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
         generated, statistics = generate(
@@ -100,14 +126,14 @@ def generator_update(
             parameters,
             generator.statistics,
             latent,
-            example.condition,
+            batch.condition,
             dropout_key,
         )
-        inputs, _ = _play(
+        inputs, _ = _loss_inputs(
             method,
             critic.parameters,
             critic.statistics,
-            example,
+            batch,
             image_of(generated),
             term_key,
             frozen,
@@ -133,15 +159,18 @@ def generate(
     condition: Condition,
     key: PRNGKeyArray,
 ) -> tuple[Any, Variables]:
-    """Run a generator as it trains; returns also its new statistics.
+    """Generate images in training mode.
 
     Args:
-        method: whose generator.
-        parameters: of it.
-        statistics: its other collections.
-        latent: where images start; None where they start from a condition.
-        condition: that they are made under.
-        key: of dropout, where it has any.
+        method: The method of training.
+        parameters: Parameters of the generator.
+        statistics: Its other collections.
+        latent: Latents; None where images start from a condition.
+        condition: Conditions of the images.
+        key: Key of dropout.
+
+    Returns:
+        The generator's output, and its new statistics.
     """
     generated, changed, _ = _apply(
         method.generator, parameters, statistics, latent, condition, key=key
@@ -150,7 +179,7 @@ def generate(
 
 
 def finite(name: str, tree: PyTree[Array]) -> dict[str, Bool[Array, ""]]:
-    """Tell for every tensor of a tree, by name, whether all of it is finite."""
+    """Return for every tensor of a tree, by name, whether all its values are finite."""
     return {
         f"{name} {jax.tree_util.keystr(path, simple=True, separator='/')}": (
             jnp.isfinite(leaf).all()
@@ -193,14 +222,17 @@ def _apply(
     *inputs: Any,
     key: PRNGKeyArray | None = None,
 ) -> tuple[Any, Variables, Any]:
-    """Run a module in training mode; returns output, new statistics, codes.
+    """Apply a network in training mode.
 
     Args:
-        module: a network.
-        parameters: its own.
-        statistics: its other collections.
-        inputs: what it is called with.
-        key: of dropout, where it has any.
+        module: The network.
+        parameters: Its parameters.
+        statistics: Its other collections.
+        inputs: Its arguments.
+        key: Key of dropout.
+
+    Returns:
+        The output, the new statistics, and the codes where it makes any.
     """
     output, changed = module.apply(
         {"params": parameters, **statistics},
@@ -220,45 +252,45 @@ def _total(
     weights: Mapping[str, Array],
     inputs: LossInputs,
 ) -> tuple[Array, dict[str, Array]]:
-    """Sum the addends of a loss and keep each under its name."""
+    """Return the sum of the addends of a loss, and each addend by name."""
     addends = {"adversarial": adversarial.mean()}
     for name, term in terms.items():
         addends[name] = weights[name] * jnp.mean(term.value(inputs))
     return sum(addends.values(), jnp.zeros(())), addends
 
 
-def _play(
+def _loss_inputs(
     method: Method,
     parameters: PyTree,
     statistics: Variables,
-    example: Example,
+    batch: Batch,
     fake: Images,
     key: PRNGKeyArray,
     frozen: PyTree[Array],
     generated: Any = None,
 ) -> tuple[LossInputs, Variables]:
-    """Let a critic see real and fake; returns also its new statistics."""
+    """Return the scores of real and fake images, and the critic's new statistics."""
 
-    def judge(images: Images, condition: Condition) -> Scores:
+    def score(images: Images, condition: Condition) -> Scores:
         module = method.penalised or method.critic
         return _apply(module, parameters, statistics, images, condition)[0]
 
     # Real and fake pass separately: batch normalisation must not mix the two.
     real_scores, changed, _ = _apply(
-        method.critic, parameters, statistics, example.real, example.real_condition
+        method.critic, parameters, statistics, batch.real, batch.real_condition
     )
     fake_scores, changed, codes = _apply(
-        method.critic, parameters, changed, fake, example.condition
+        method.critic, parameters, changed, fake, batch.condition
     )
     inputs = LossInputs(
-        real=example.real,
+        real=batch.real,
         fake=fake,
         real_scores=real_scores,
         fake_scores=fake_scores,
         codes=codes,
-        condition=example.condition,
-        real_condition=example.real_condition,
-        critic=judge,
+        condition=batch.condition,
+        real_condition=batch.real_condition,
+        critic=score,
         frozen=frozen,
         key=key,
         generated=generated,

@@ -1,1 +1,1 @@
-"""Benchmarks of this package, and of PyTorch beside it."""
+"""Benchmarks of training, searches and refinement, with PyTorch for comparison."""

@@ -1,4 +1,4 @@
-"""Time what the library does most: rows as JSON, and as a table for the README.
+"""Time the main programs of the library; print rows, write JSON and a Markdown table.
 
 python -m launch.benchmark                     our own programs
 python -m launch.benchmark --peers             peers in the same rounds (minutes)
@@ -6,18 +6,17 @@ python -m launch.benchmark --peers=eager       one of them: eager compiled flax
 python -m launch.benchmark --rows=dcgan_28,fid --json=rows.json --markdown=table.md
 python -m launch.benchmark --rows=dcgan_28,dcgan_64 --batches=16,64,256
 
-Rows: train steps (`steps`), the latent search per iteration of 64 images
-(`searches`), the refinement of a sample per image (`refinements`), and
-`fid`, which measures 2,000 generated images as training does. PyTorch (`peers`)
-runs the same networks, eager and through `torch.compile`, with as many threads as there
-are cores. Flax's `Conv` and `ConvTranspose` call `jax.lax` directly, the form that our
-layers take on accelerators: `flax` is our step in that form. Everything takes turns, so
-that whatever else the machine does strikes all of it.
+Rows: train steps (`steps`), an iteration of the latent search of 64 images
+(`searches`), the refinement of a sample (`refinements`), and the FID of 2,000 generated
+images as in training (`fid`). PyTorch (`peers`) runs the same networks, eager and with
+`torch.compile`, with one thread per core. `flax` is our step with flax's convolutions,
+which call `jax.lax` directly, as our layers do on accelerators. All programs take turns
+in rounds, so that other load of the machine affects all of them.
 
-`milliseconds` is a step within a fused call (what training does), or one alone where
-there is no such thing; `gigaflops` the arithmetic of the published layers over it, and
-`of_peak` its share of what a product of large matrices reaches. `ratio_to_...` is above
-1 where ours is faster.
+`milliseconds` is the time of a step within a fused call, as in training, or of a single
+call where nothing is fused. `gigaflops` is the arithmetic of the published layers per
+second, and `of_peak` its share of a product of large matrices. `ratio_to_...` is above
+1 if our program is faster.
 """
 
 import argparse
@@ -40,8 +39,8 @@ from launch.benchmark.timing import import_peers, line, peak, time_in_turns
 
 PEERS = ("eager", "compiled", "flax")
 
-_SLOTS = 64  # searches, and refinements, at once
-_MEASURED = 2000  # images of which FID is taken
+_SLOTS = 64  # searches, or refinements, at once
+_FID_COUNT = 2000  # generated images for FID
 _SHOWN = (
     "batch",
     "milliseconds",
@@ -59,11 +58,12 @@ _SHOWN = (
 
 Row = dict[str, Any]
 Timer = Callable[[int, int, ModuleType | None, Sequence[str]], Row]
-"""`(repeats, batch, peers module or None, peers)`; a batch of 0 is the row's own."""
+"""`timer(repeats, batch, peers_module, peers)` returns a row; a batch of 0 is the row's
+default, and `peers_module` is None without PyTorch."""
 
 
 def time_training(row: steps.Row) -> Timer:
-    """Return what times a train step."""
+    """Return the timer of a train step."""
 
     def timed(
         repeats: int, batch: int, module: ModuleType | None, peers: Sequence[str]
@@ -75,14 +75,14 @@ def time_training(row: steps.Row) -> Timer:
 
 
 def time_search(changes: Mapping[str, Any]) -> Timer:
-    """Return what times an iteration of the latent search, of all images at once."""
+    """Return the timer of an iteration of the latent search of a batch of images."""
 
     def timed(
         repeats: int, batch: int, module: ModuleType | None, peers: Sequence[str]
     ) -> Row:
         slots = batch or _SLOTS
         eager = module if "eager" in peers else None
-        config = searches.setting(dict(changes))
+        config = searches.row_config(dict(changes))
         found: Row = dict(searches.time_search(config, slots, repeats, eager))
         return {
             "batch": slots,
@@ -95,7 +95,7 @@ def time_search(changes: Mapping[str, Any]) -> Timer:
 
 
 def time_refinement(name: str) -> Timer:
-    """Return what times the refinement of one sample, of many at once."""
+    """Return the timer of refinement, per sample of a batch."""
 
     def timed(
         repeats: int, batch: int, module: ModuleType | None, peers: Sequence[str]
@@ -114,8 +114,8 @@ def time_refinement(name: str) -> Timer:
 def time_fid(
     repeats: int, batch: int, module: ModuleType | None, peers: Sequence[str]
 ) -> Row:
-    """Time what FID takes of generated images: their features, and the distance."""
-    count = batch or _MEASURED
+    """Time the FID of generated images: their features and the distance."""
+    count = batch or _FID_COUNT
     classifier = Classifier(10)
     real, fake = (
         np.random.default_rng(seed).uniform(-1, 1, (count, 28, 28, 1)).astype("f4")
@@ -123,12 +123,12 @@ def time_fid(
     )
     variables = jax.jit(classifier.init)(jax.random.key(0), real[:1])
     described = {"network": "random", "sha256": "", "accuracy": 0.0, "labels": False}
-    judge = TrainedFeatureNetwork(classifier, {"variables": variables, **described})
-    known = judge(real).features
+    network = TrainedFeatureNetwork(classifier, {"variables": variables, **described})
+    features = network(real).features
     times = time_in_turns(
         {
-            "milliseconds": lambda: frechet_distance(known, judge(fake).features),
-            "distance": lambda: frechet_distance(known, known),
+            "milliseconds": lambda: frechet_distance(features, network(fake).features),
+            "distance": lambda: frechet_distance(features, features),
         },
         repeats,
     )
@@ -150,19 +150,27 @@ def main() -> None:
     )
     default = ",".join(name for name in TIMERS if name not in steps.SLOW)
     parser.add_argument(
-        "--peers", nargs="?", const=",".join(PEERS), default="", help="names, by commas"
+        "--peers",
+        nargs="?",
+        const=",".join(PEERS),
+        default="",
+        help="names of peers, joined by commas; all without a value",
     )
-    parser.add_argument("--rows", default=default, help="names, by commas")
-    parser.add_argument("--batches", default="0", help="sizes; 0 is the row's own")
-    parser.add_argument("--repeats", type=int, default=5, help="medians of so many")
+    parser.add_argument(
+        "--rows", default=default, help="names of rows, joined by commas"
+    )
+    parser.add_argument(
+        "--batches", default="0", help="batch sizes; 0 is the default of a row"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="rounds per median")
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--markdown", type=Path, help="write a table here")
     options = parser.parse_args()
-    names = _known(parser, options.rows, TIMERS)
-    peers = _known(parser, options.peers, PEERS)
+    names = _parse_names(parser, options.rows, TIMERS)
+    peers = _parse_names(parser, options.peers, PEERS)
     if peers and jax.default_backend() != "cpu":
-        parser.error("the peers run on CPUs, and would be compared with this device")
-    keep_memory()  # as the program does, for the peers too
+        parser.error("the peers run on CPUs and cannot be compared with this device")
+    keep_memory()  # as in the programs, and for the peers as well
     module = import_peers() if {"eager", "compiled"} & set(peers) else None
     reached = peak()
     print(f"peak {reached:.0f} GFLOP/s", flush=True)
@@ -180,7 +188,7 @@ def main() -> None:
         options.markdown.write_text(table(rows))
 
 
-def _known(
+def _parse_names(
     parser: argparse.ArgumentParser, given: str, known: Collection[str]
 ) -> list[str]:
     names = [name for name in given.split(",") if name]
@@ -190,7 +198,7 @@ def _known(
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Set rows as a Markdown table of the figures that at least one of them has."""
+    """Return a Markdown table of the columns that at least one row has."""
     shown = [key for key in _SHOWN if any(key in row for row in rows)]
     lines = [["row", *(key.replace("_", " ") for key in shown)]]
     lines.append(["---"] * len(lines[0]))

@@ -1,14 +1,14 @@
-"""Compare the pixel-conditioned generator with latent search for the same pixels.
+"""Compare the pixel-conditioned generator with latent search for the same known pixels.
 
 python -m launch.benchmark.constraints --conditional=runs/pixelcgan --prior=runs/gan
 python -m launch.benchmark.constraints ... --json=rows.json --plot=constraints.png
 
-Both answer the question of Ruffino et al. 2019 (arXiv 1911.00689, section 5): images
-that agree with a few known pixels of test images. The conditional generator makes them
-in one pass; under an unconditional prior of the same data each one is a search (Yeh et
-al. 2017), once with Adam and once with our optimiser of latents. Quality by the
-classifier of the data, error on the known pixels in [-1, 1], milliseconds per image of
-a queue without compilation. Published: 9 ms against 4.3 s, on other machines.
+The comparison of Ruffino et al. 2019, section 5 (arXiv 1911.00689): images that have a
+few known pixels of test images. The conditional generator needs one pass; an
+unconditional prior of the same data needs a latent search per image (Yeh et al. 2017),
+with Adam or the natural gradient. Rows hold the quality by the dataset's classifier,
+the error at known pixels in [-1, 1], and milliseconds per image without compilation.
+Published, on other machines: 9 ms and 4.3 s.
 """
 
 import argparse
@@ -36,23 +36,25 @@ from gan_jax.search.latent import Search, compile_turns, run
 from gan_jax.search.natural_gradient import natural_gradient
 from gan_jax.search.observation import Observation
 from gan_jax.tasks.plates.constraints import constraint_grid
-from gan_jax.tasks.task import Asked, Samples
+from gan_jax.tasks.task import Request, Samples
 from launch.benchmark.timing import line
 
-_KEY = 20_191_100  # fixed: both ways get the same pixels
-_ROWS = 6
+_KEY = 20_191_100  # of the known pixels, which are the same for both ways
+_ROWS = 6  # of the plate
 
 
 def main() -> None:
-    """Make the same images in every way, measure, and print the rows."""
+    """Generate images for the same known pixels in every way; print the metrics."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--conditional", required=True, help="workdir of a pixelcgan")
     parser.add_argument("--prior", required=True, help="workdir of a plain GAN")
     parser.add_argument("--count", type=int, default=1000, help="test images")
-    parser.add_argument("--iterations", type=int, default=500, help="at most")
-    parser.add_argument("--restarts", type=int, default=1, help="searches of an image")
+    parser.add_argument(
+        "--iterations", type=int, default=500, help="largest number per search"
+    )
+    parser.add_argument("--restarts", type=int, default=1, help="searches per image")
     parser.add_argument("--slots", type=int, default=64, help="searches at once")
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--plot", type=Path, help="write a plate here (PNG)")
@@ -60,11 +62,11 @@ def main() -> None:
     conditional = open_prior(options.conditional, "")
     prior = open_prior(options.prior, "")
     this = assemble(conditional.config, conditional.workdir)
-    told = [each.name for each in this.task.told]
+    told = [each.name for each in this.task.condition]
     if told != ["values", "mask"] or prior.config.task != "samples":
-        parser.error("--conditional names a pixelcgan, --prior a plain GAN")
+        parser.error("--conditional must be a pixelcgan run, --prior a plain GAN's")
     if prior.config.data != conditional.config.data:
-        parser.error("the two runs have different data")
+        parser.error("the two runs have different data: train both on the same data")
     evaluation = Evaluation(this)
     asked = this.task.ask(this.parts["test"], jax.random.key(_KEY), options.count)
     model = make_model(this.method, this.task.render)(conditional.networks)
@@ -75,15 +77,17 @@ def main() -> None:
         "conditional generator": lambda: model.sample(
             key, asked.condition, options.count
         ),
-        "latent search, Adam": searching(prior, asked, optax.adam(falling), *search),
-        "latent search, natural": searching(
+        "latent search, Adam": latent_search(
+            prior, asked, optax.adam(falling), *search
+        ),
+        "latent search, natural": latent_search(
             prior, asked, natural_gradient(falling), *search
         ),
     }
     rows: list[dict[str, object]] = []
     made: dict[str, Samples] = {}
     for name, make in ways.items():
-        make()  # compiled
+        make()  # compile
         began = time.perf_counter()
         made[name] = make()
         seconds = time.perf_counter() - began
@@ -108,23 +112,23 @@ def main() -> None:
         Image.fromarray(plate).save(options.plot)
 
 
-def searching(
+def latent_search(
     prior: Prior,
-    asked: Asked,
+    asked: Request,
     optimizer: optax.GradientTransformation,
     iterations: int,
     restarts: int,
     slots: int,
 ) -> Callable[[], Samples]:
-    """Return the search of latents whose images have the known pixels.
+    """Return a function that searches latents for images with the known pixels.
 
     Args:
-        prior: whose latents.
-        asked: the known pixels.
-        optimizer: of latents.
-        iterations: at most.
-        restarts: searches of each image; the best of them counts.
-        slots: searches at once.
+        prior: Unconditional prior.
+        asked: Conditions: the known pixels.
+        optimizer: Optimiser of latents.
+        iterations: Largest number of iterations per search.
+        restarts: Searches per image, of which the best one counts.
+        slots: Searches at once.
     """
     networks, method = prior.networks, prior.method
     values, mask = asked.condition

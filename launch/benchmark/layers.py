@@ -1,10 +1,9 @@
-"""Compare the stages at which samples can be refined: FID against the step size.
+"""Compare refinement at every stage of a generator: FID against the step size.
 
 python -m launch.benchmark.layers --prior=runs/gan --plot=layers.png
 
-Every stage of the prior's generator, from the latent to the image itself, with the
-critic as it was trained. The same latents throughout; features of the data set's own
-classifier.
+Samples are refined at every stage, from the latent to the image, with the prior's
+critic and the same latents. FID uses the features of the dataset's classifier.
 """
 
 import argparse
@@ -26,14 +25,18 @@ from launch.benchmark.timing import line
 
 
 def main() -> None:
-    """Refine at every stage with every step size, print FID and draw it."""
+    """Refine at every stage with every step size; print and plot the FID."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--prior", required=True, help="workdir of a training run")
-    parser.add_argument("--rates", default="0.001,0.003,0.01,0.03,0.1,0.3,1")
-    parser.add_argument("--stopping", default="deterministic")
-    parser.add_argument("--count", type=int, default=2000, help="samples")
+    parser.add_argument(
+        "--rates", default="0.001,0.003,0.01,0.03,0.1,0.3,1", help="step sizes"
+    )
+    parser.add_argument(
+        "--stopping", default="deterministic", help="as config.refinement.stopping"
+    )
+    parser.add_argument("--count", type=int, default=2000, help="number of samples")
     parser.add_argument("--plot", type=Path, help="write the plot here (PNG)")
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()

@@ -1,13 +1,9 @@
-"""The same train steps and latent search in PyTorch 2, for benchmarks alone.
+"""Train steps and latent search in PyTorch 2, for comparison with ours.
 
-The networks mirror `gan_jax.networks.dcgan` layer for layer. PyTorch pads a strided
-convolution on the other side than `SAME` does, so its networks see the world mirrored:
-with kernels, conditions and images flipped in height and width the numbers are equal
-(`parameters_from`, and a test). What a step computes is what `training.step` does but
-for the moving average, the finite checks and the log, which the peer is spared.
+A step computes the same as `training.step`, without the moving average, the checks for
+finite values and the log.
 """
 
-import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,200 +13,14 @@ from ml_collections import ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional
 
-_NEGATIVE_SLOPE = 0.2
-
-
-def _normalisation(channels: int, kind: str = "batch") -> nn.Module:
-    if kind == "layer":  # of each image alone, as flax has it
-        return nn.GroupNorm(1, channels, eps=1e-6)
-    layer = nn.BatchNorm2d(channels)
-    nn.init.normal_(layer.weight, 1.0, 0.02)
-    return layer
-
-
-class Generator(nn.Module):
-    """`dcgan.generator`, with a condition joined at full resolution or without one."""
-
-    def __init__(
-        self,
-        size: int,
-        channels: int,
-        width: int,
-        depth: int,
-        kernel: int,
-        latent: int,
-        conditional: bool = True,
-    ):
-        """Builds the layers; the condition has `channels` values and a mask."""
-        super().__init__()
-        levels = range(depth + conditional)
-        filters = [width * 2**level for level in reversed(levels)]
-        self.base = size // 2**depth
-
-        def larger(before: int, after: int, bias: bool) -> nn.Module:
-            return nn.ConvTranspose2d(
-                before,
-                after,
-                kernel,
-                stride=2,
-                padding=(kernel - 1) // 2,
-                output_padding=kernel % 2,
-                bias=bias,
-            )
-
-        self.project = nn.Linear(latent, self.base**2 * filters[0], bias=False)
-        self.enlarge = nn.ModuleList(
-            larger(*pair, bias=False) for pair in itertools.pairwise(filters)
-        )
-        normalised = list(filters)
-        if conditional:
-            self.join = nn.Conv2d(width + channels + 1, width, 3, padding=1, bias=False)
-            self.paint = nn.Conv2d(width, channels, 3, padding=1)
-            normalised.append(width)
-        else:
-            self.paint = larger(width, channels, bias=True)
-        self.normalise = nn.ModuleList(map(_normalisation, normalised))
-        _initialise(self)
-
-    def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Paint images in [-1, 1] from latents and maps (values, then mask)."""
-        image = self.project(latent).unflatten(1, (-1, self.base, self.base))
-        image = functional.relu(self.normalise[0](image))
-        for enlarge, normalise in zip(self.enlarge, self.normalise[1:], strict=False):
-            image = functional.relu(normalise(enlarge(image)))
-        if condition is not None:
-            image = self.join(torch.cat([image, condition], dim=1))
-            image = functional.relu(self.normalise[-1](image))
-        return torch.tanh(self.paint(image))
-
-
-class Critic(nn.Module):
-    """`dcgan.critic` that does not see the condition."""
-
-    def __init__(
-        self,
-        size: int,
-        channels: int,
-        width: int,
-        depth: int,
-        kernel: int,
-        normalisation: str = "batch",
-    ):
-        """Builds the layers; a normalisation is by `batch` or by `layer`."""
-        super().__init__()
-        filters = [channels, *(width * 2**level for level in range(depth))]
-        self.convolve = nn.ModuleList(
-            nn.Conv2d(
-                before, after, kernel, stride=2, padding=(kernel - 1) // 2, bias=first
-            )
-            for before, after, first in zip(
-                filters, filters[1:], [True] + [False] * (depth - 1), strict=False
-            )
-        )
-        self.normalise = nn.ModuleList(
-            _normalisation(count, normalisation) for count in filters[2:]
-        )
-        self.score = nn.Linear((size // 2**depth) ** 2 * filters[-1], 1)
-        _initialise(self)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Score a batch of images."""
-        for level, convolve in enumerate(self.convolve):
-            image = convolve(image)
-            if level:
-                image = self.normalise[level - 1](image)
-            image = functional.leaky_relu(image, _NEGATIVE_SLOPE)
-        return self.score(image.flatten(1)).squeeze(1)
-
-
-def _initialise(module: nn.Module) -> None:
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(layer.weight, 0.0, 0.02)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-
-
-def networks(config: ConfigDict, channels: int) -> tuple[Generator, Critic]:
-    """Build the peers of DCGAN's networks that a config describes."""
-    network, size = config.network, config.data.size
-    shape = (network.depth, network.kernel)
-    conditional = config.task == "pixels"
-    return (
-        Generator(
-            size, channels, network.width, *shape, config.latent.size, conditional
-        ),
-        Critic(
-            size, channels, network.critic_width, *shape, network.critic_normalisation
-        ),
-    )
-
-
-def parameters_from(
-    generator: Generator,
-    critic: Critic,
-    ours: Mapping[str, Mapping[str, Any]],
-) -> None:
-    """Copy our parameters, `{"generator": ..., "critic": ...}`, into the peers.
-
-    Everything that lies in an image's plane is flipped in height and width, as the
-    peers see mirrored images.
-    """
-    stages = [ours["generator"][f"stages_{at}"] for at in range(len(ours["generator"]))]
-    base = generator.base
-    dense = np.asarray(stages[0]["Dense_0"]["kernel"])
-    dense = dense.reshape(len(dense), base, base, -1)[:, ::-1, ::-1]
-    _set(generator.project.weight, dense.transpose(3, 1, 2, 0).reshape(-1, len(dense)))
-    # Those that are left are the two of a condition, and none without one.
-    for layer, stage in zip(generator.enlarge, stages[1:-1], strict=False):
-        _set(layer.weight, _transposed(stage["ConvTranspose_0"]["kernel"]))
-    if isinstance(generator.paint, nn.Conv2d):
-        _set(generator.join.weight, _mirrored(stages[-2]["Conv_0"]["kernel"]))
-        _set(generator.paint.weight, _mirrored(stages[-1]["Conv_0"]["kernel"]))
-        _set(generator.paint.bias, stages[-1]["Conv_0"]["bias"])
-    else:
-        last = stages[-1]["ConvTranspose_0"]
-        _set(generator.paint.weight, _transposed(last["kernel"]))
-        _set(generator.paint.bias, last["bias"])
-    for layer, stage in zip(generator.normalise, stages[:-1], strict=True):
-        _set(layer.weight, stage["BatchNorm_0"]["scale"])
-        _set(layer.bias, stage["BatchNorm_0"]["bias"])
-
-    theirs = ours["critic"]
-    for level, layer in enumerate(critic.convolve):
-        _set(layer.weight, _mirrored(theirs[f"Conv_{level}"]["kernel"]))
-        if level == 0:
-            _set(layer.bias, theirs["Conv_0"]["bias"])
-    by_layer = any(name.startswith("LayerNorm") for name in theirs)
-    for level, layer in enumerate(critic.normalise):
-        norm = theirs[f"{'LayerNorm' if by_layer else 'BatchNorm'}_{level}"]
-        _set(layer.weight, norm["scale"])
-        _set(layer.bias, norm["bias"])
-    side = round((critic.score.in_features // critic.convolve[-1].out_channels) ** 0.5)
-    score = np.asarray(theirs["Dense_0"]["kernel"]).reshape(side, side, -1)
-    _set(critic.score.weight, score[::-1, ::-1].transpose(2, 0, 1).reshape(1, -1))
-    _set(critic.score.bias, theirs["Dense_0"]["bias"])
-
-
-def _mirrored(kernel: Any) -> np.ndarray:
-    return np.asarray(kernel)[::-1, ::-1].transpose(3, 2, 0, 1)
-
-
-def _transposed(kernel: Any) -> np.ndarray:
-    # A transposed convolution of PyTorch flips its kernel itself.
-    return np.asarray(kernel).transpose(2, 3, 0, 1)
-
-
-def _set(parameter: nn.Parameter, value: Any) -> None:
-    with torch.no_grad():
-        parameter.copy_(torch.from_numpy(np.array(value, np.float32)))
+from launch.benchmark.peer_networks import networks
 
 
 def _nonsaturating(real: Tensor, fake: Tensor) -> Tensor:
     return functional.softplus(-real).mean() + functional.softplus(fake).mean()
 
 
-# What the critic minimises, of real and fake scores, and the generator, of fake ones.
+# Losses of the critic, of real and fake scores, and of the generator, of fake scores.
 _OBJECTIVES: Mapping[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
     "nonsaturating": (_nonsaturating, lambda fake: functional.softplus(-fake).mean()),
     "wgan": (lambda real, fake: fake.mean() - real.mean(), lambda fake: -fake.mean()),
@@ -218,7 +28,7 @@ _OBJECTIVES: Mapping[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] =
 
 
 def _penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """How far gradients between real and fake images are from norm 1, squared."""
+    """Return the gradient penalty of WGAN-GP, as `losses.penalties`."""
     share = torch.rand(len(real), 1, 1, 1)
     between = (share * real + (1 - share) * fake).requires_grad_()
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
@@ -228,26 +38,34 @@ def _penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
 def make_step(
     config: ConfigDict, images: np.ndarray, compiled: bool = False
 ) -> Callable[[], Tensor]:
-    """Return the train step: one critic update, one generator update.
+    """Return a train step: one critic update and one generator update.
 
     Args:
-        config: of the pixel GAN or of a plain one, with one update of each network.
-        images: 8-bit, count x height x width x channels; each batch is drawn from them,
-            and under the pixel GAN another one as the source of the known pixels.
-        compiled: by `torch.compile`, which cannot differentiate twice.
+        config: Config of a pixel-conditioned or a plain GAN, with one update of each
+            network per step.
+        images: 8-bit images, `[count, height, width, channels]`, from which batches are
+            drawn. A pixel-conditioned GAN draws a second batch for the known pixels.
+        compiled: Whether to use `torch.compile`, which cannot differentiate twice.
 
     Returns:
-        A function of nothing that trains the networks it holds, once per call.
+        A function without arguments that trains the networks by one step per call.
+
+    Raises:
+        ValueError: If the config has a penalty, objective or schedule that this step
+            lacks.
     """
     other = ("critic_penalty", "fake_penalty", "critic_clip")
     if any(config.get(key) for key in (*other, "condition_critic")):
-        raise ValueError("the peer has no box, one penalty, no condition in its critic")
+        raise ValueError(
+            "the peer has the gradient penalty only: no other penalty, no clipped "
+            "weights, no conditional critic"
+        )
     if (config.critic_steps, config.generator_steps) != (1, 1):
-        raise ValueError("the peer updates each network once in a step")
+        raise ValueError("the peer updates each network once per step")
     if config.objective not in _OBJECTIVES:
-        raise ValueError(f"the peer's objectives are {', '.join(_OBJECTIVES)}")
+        raise ValueError(f"the peer has the objectives {', '.join(_OBJECTIVES)} only")
     if compiled and config.gradient_penalty:
-        raise ValueError("torch.compile does not differentiate twice")
+        raise ValueError("torch.compile cannot differentiate twice")
     generator, critic = networks(config, images.shape[-1])
     settings = config.optimizer
     optimizers = [
@@ -301,7 +119,7 @@ def make_step(
 
 
 def _known(source: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Draw so many known pixels of each image: their values, and the mask."""
+    """Return the values and the mask of random known pixels, `count` per image."""
     batch, _, height, width = source.shape
     mask = torch.zeros(batch, height * width)
     mask.scatter_(1, torch.rand(mask.shape).topk(count).indices, 1.0)
@@ -324,20 +142,20 @@ def make_search(
     prior: float,
     iterations: int,
 ) -> Callable[[], tuple[Tensor, Tensor]]:
-    """Make a latent search with Adam: weighted context, and the prior of Yeh et al.
+    """Return a latent search with Adam for the loss of Yeh et al. 2017.
 
     Args:
-        config: of the networks, in inference.
-        known: images in [-1, 1], count x height x width x channels.
-        mask: 1 where a pixel is known, count x height x width x 1.
-        weights: of known pixels.
-        learning_rate: of Adam.
-        prior: weight of the critic's score.
-        iterations: of each image.
+        config: Config of the networks, which run in inference mode.
+        known: Known values in [-1, 1], `[count, height, width, channels]`.
+        mask: 1 where a pixel is known, `[count, height, width, 1]`.
+        weights: Weights of the known pixels, `[count, height, width, 1]`.
+        learning_rate: Learning rate of Adam.
+        prior: Weight of the score loss.
+        iterations: Iterations per image.
 
     Returns:
-        A function of nothing that searches all images as one batch, and gives the best
-        losses and latents; one that converges early stays until the end.
+        A function without arguments that searches all images as one batch and returns
+        the best losses and latents. All images run through all iterations.
     """
     generator, critic = (
         network.eval().requires_grad_(False)

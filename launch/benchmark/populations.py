@@ -1,11 +1,11 @@
-"""Time several runs as one program beside as many single ones.
+"""Time the training of several runs as one program, and one after the other.
 
 python -m launch.benchmark.populations  points, eight runs
 python -m launch.benchmark.populations --config=configs/gan.py:digits  any config
-python -m launch.benchmark.populations --json=rows.json  rows as JSON too
+python -m launch.benchmark.populations --json=rows.json  write JSON as well
 
-`alone` is one run's step in a fused call, again and again; `map` and `vmap` are the
-two forms of `gan_jax.training.population`, per step and run. All take turns.
+`alone` is the fused step of each run in sequence; `map` and `vmap` are the two forms
+of `gan_jax.training.population`. Times are per step and run; all take turns.
 """
 
 import argparse
@@ -33,10 +33,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config", default="configs/r3gan.py:gaussians8")
-    parser.add_argument("--runs", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=20, help="in one fused call")
-    parser.add_argument("--repeats", type=int, default=5, help="medians of so many")
+    parser.add_argument(
+        "--config", default="configs/r3gan.py:gaussians8", help="config of the runs"
+    )
+    parser.add_argument("--runs", type=int, default=8, help="number of runs")
+    parser.add_argument("--steps", type=int, default=20, help="steps per fused call")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds per median")
     parser.add_argument("--json", type=Path, help="write the row here")
     options = parser.parse_args()
     row = {
@@ -49,7 +51,18 @@ def main() -> None:
 
 
 def time_forms(place: str, runs: int, steps: int, repeats: int) -> dict[str, float]:
-    """Time a config's runs alone and together; milliseconds per step and run."""
+    """Time the runs of a config one after the other, and as one program.
+
+    Args:
+        place: Path of the config, with a variant after a colon.
+        runs: Number of runs, with seeds from 0 on.
+        steps: Steps per fused call.
+        repeats: Rounds per median.
+
+    Returns:
+        Milliseconds per step and run by form, and ratios above 1 where one program is
+        faster.
+    """
     path, _, variant = place.partition(":")
     config = runpy.run_path(path)["get_config"](variant)
     task = tasks.task(config)

@@ -1,14 +1,14 @@
-"""Time refinement and shaping: per image, per epoch, and what XLA sets aside.
+"""Time refinement per image and shaping per epoch, and measure their memory.
 
 python -m launch.benchmark.refinements  random networks
-python -m launch.benchmark.refinements --prior=runs/gan  a trained prior's own samples
-python -m launch.benchmark.refinements --json=rows.json  rows as JSON too
+python -m launch.benchmark.refinements --prior=runs/gan  samples of a trained prior
+python -m launch.benchmark.refinements --json=rows.json  write JSON as well
 
-Rows: DCGAN's networks at 28x28 and 64x64, with so many examples on their way at once.
-Random networks make all of their steps. Samples of a trained prior end where they are
-as good as the median real image, so that the places of those that have ended matter:
-`waiting` is the time per image in a batch that waits for its last one, over ours. A
-shaping epoch is one of 5,000 images in batches of 64, with numbers of steps by lot.
+Rows: DCGAN's networks at 28x28 and 64x64, for several numbers of slots. Samples of
+random networks take all steps. Samples of a trained prior stop when they reach the
+median score of real images, and their slots are refilled: `waiting` is the time per
+image in batches that wait for their last image, divided by ours. A shaping epoch has
+5,000 images in batches of 64, with random numbers of steps.
 """
 
 import argparse
@@ -37,15 +37,15 @@ from gan_jax.search.collaboration import (
 )
 from gan_jax.search.observation import Observation
 from gan_jax.search.refinement import Refined
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.shaping import Lesson, shape
 from gan_jax.training.state import Player, Variables
-from launch.benchmark.searches import ROWS, setting
+from launch.benchmark.searches import ROWS, row_config
 from launch.benchmark.timing import line, time_in_turns
 
 Networks: TypeAlias = tuple[Variables, Variables]
 BATCH, EPOCH, STEPS = 64, 5000, 50
-NEVER = Standard(jnp.float32(0), jnp.float32(-jnp.inf))  # no sample is as good
+NEVER = Standard(jnp.float32(0), jnp.float32(-jnp.inf))  # no sample reaches it
 
 
 def main() -> None:
@@ -53,11 +53,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--prior", help="workdir of a run: time its own samples")
-    parser.add_argument("--rows", default=",".join(ROWS), help="names, by commas")
-    parser.add_argument("--slots", default="1,16,64", help="examples at once")
-    parser.add_argument("--images", type=int, default=256, help="refined in a call")
-    parser.add_argument("--repeats", type=int, default=3, help="medians of so many")
+    parser.add_argument("--prior", help="workdir of a run whose samples are refined")
+    parser.add_argument(
+        "--rows", default=",".join(ROWS), help="names of rows, joined by commas"
+    )
+    parser.add_argument("--slots", default="1,16,64", help="numbers of slots")
+    parser.add_argument("--images", type=int, default=256, help="samples per call")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds per median")
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()
     slots = [int(number) for number in options.slots.split(",")]
@@ -88,8 +90,8 @@ def main() -> None:
 def random_networks(
     name: str,
 ) -> tuple[str, Method, Networks, Array]:
-    """Return the networks of a row as they begin, and no images worth the name."""
-    config = setting(ROWS[name])
+    """Return the name, method and initial networks of a row, and random images."""
+    config = row_config(ROWS[name])
     method = methods.method(config, tasks.task(config), channels=1)
     keys = jax.random.split(jax.random.key(0), 4)
     size = config.data.size
@@ -111,17 +113,17 @@ def time_refinement(
     """Time the refinement of samples at stage 1, and a step of shaping.
 
     Args:
-        who: refines.
-        method: of the prior.
-        networks: its generator's and its critic's variables.
-        real: images that the critic learns from.
-        good: what real images are to the critic: where a refinement ends.
-        images: samples that are refined in a call.
-        repeats: rounds, of which medians are taken.
+        who: Networks and settings of the refinement.
+        method: Method of the prior.
+        networks: Variables of the prior's generator and critic.
+        real: Real images for shaping.
+        good: Score of real images at which the refinement of a sample stops.
+        images: Number of samples per call.
+        repeats: Rounds per median.
 
     Returns:
-        Milliseconds per refined image, steps that it made, the same in batches that
-        wait for their last image as a ratio, seconds per shaping epoch, and MiB.
+        Milliseconds per refined image, mean number of steps, the ratio of batches that
+        wait for their last image (`waiting`), seconds per shaping epoch, and MiB.
     """
     generator, critic = networks
     latents = method.latent(jax.random.key(5), images)
@@ -142,14 +144,14 @@ def time_refinement(
     }
     some = real[:BATCH]
     drawn = method.latent(jax.random.key(6), len(some))
-    lesson = Lesson(Example(some, None, None), drawn, Observation())
+    lesson = Lesson(Batch(some, None, None), drawn, Observation())
 
     def shaped(generator: Variables, player: Player, lesson: Lesson) -> Any:
         key = jax.random.key(7)
         return shape(method, by_lot, generator, player, weights, lesson, key)
 
     run = compiled(refined).lower(generator, critic, latents).compile()
-    part = compiled(refined)  # of one batch, which waits for its last image
+    part = compiled(refined)  # for one batch, which waits for its last image
     step = compiled(shaped)
     batches = [latents[at : at + who.slots] for at in range(0, images, who.slots)]
     times = time_in_turns(

@@ -1,16 +1,16 @@
-"""Time latent searches: by batch, beside a loop over images, PyTorch, and in a queue.
+"""Time latent searches: in batches, one by one, in PyTorch, and in a queue.
 
 python -m launch.benchmark.searches  random networks, our search alone
-python -m launch.benchmark.searches --peers  PyTorch eager beside, where installed
+python -m launch.benchmark.searches --peers  with PyTorch eager, if installed
 python -m launch.benchmark.searches --prior=runs/wgan_gp  a queue of its test images
-python -m launch.benchmark.searches --json=rows.json  rows as JSON too
+python -m launch.benchmark.searches --json=rows.json  write JSON as well
 
-Rows: DCGAN's networks at 28x28 and 64x64 with so many searches at once, in image-
-iterations per second: how often the latent of some image is moved. `loop` searches one
-image after the other, with the same program. `natural` is our optimiser of latents; all
-else is Adam, which PyTorch has too. Memory is what XLA sets aside for one call. The
-queue is timed twice: with places that waiting images take as soon as one has converged,
-and in whole batches that wait for their last image.
+Rows: DCGAN's networks at 28x28 and 64x64, for several numbers of slots, in image-
+iterations per second: iterations times images. `loop` searches the images one by one
+with the same program. `natural` uses the natural gradient; all others use Adam. Memory
+is what XLA allocates for one call. The queue is timed in two ways: with slots that are
+refilled as soon as a search has converged, and in batches that wait for their last
+search.
 """
 
 import argparse
@@ -65,12 +65,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--peers", action="store_true", help="time PyTorch too")
-    parser.add_argument("--rows", default=",".join(ROWS), help="names, by commas")
-    parser.add_argument("--slots", default="1,16,64,256", help="searches at once")
-    parser.add_argument("--prior", help="workdir of a run: time a queue under it")
-    parser.add_argument("--queue", type=int, default=512, help="images that wait")
-    parser.add_argument("--repeats", type=int, default=5, help="medians of so many")
+    parser.add_argument("--peers", action="store_true", help="time PyTorch as well")
+    parser.add_argument(
+        "--rows", default=",".join(ROWS), help="names of rows, joined by commas"
+    )
+    parser.add_argument("--slots", default="1,16,64,256", help="numbers of slots")
+    parser.add_argument("--prior", help="workdir of a run for a queue of test images")
+    parser.add_argument("--queue", type=int, default=512, help="images of the queue")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds per median")
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()
     if options.prior:
@@ -81,15 +83,15 @@ def main() -> None:
         rows = []
         for name in options.rows.split(","):
             for slots in map(int, options.slots.split(",")):
-                row = time_search(setting(ROWS[name]), slots, options.repeats, peers)
+                row = time_search(row_config(ROWS[name]), slots, options.repeats, peers)
                 rows.append({"name": name, "slots": slots, **row})
                 print(line(rows[-1]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def setting(changes: dict[str, int]) -> ConfigDict:
-    """Return the config of one row: DCGAN with changes."""
+def row_config(changes: dict[str, int]) -> ConfigDict:
+    """Return the config of a row: DCGAN with changed values."""
     config = configs.generation("searches")
     config.update_from_flattened_dict(changes)
     return config
@@ -102,18 +104,18 @@ def time_search(
     peers: ModuleType | None = None,
     work: int = 4096,
 ) -> dict[str, float]:
-    """Time searches of as many images as there are slots.
+    """Time the latent search of a batch of images.
 
     Args:
-        config: of the networks.
-        slots: searches at once.
-        repeats: rounds.
-        peers: PyTorch's search, to be timed too.
-        work: image-iterations of 28x28 in a call, about a second's.
+        config: Config of the networks.
+        slots: Number of images, all searched at once.
+        repeats: Rounds per median.
+        peers: Module `launch.benchmark.peers`, or None to leave PyTorch out.
+        work: Image-iterations per call at 28x28, about one second.
 
     Returns:
-        Image-iterations per second as medians over rounds in which everything ran
-        once, their ratios above 1 where ours is faster, and MiB.
+        Median image-iterations per second, median ratios, above 1 if our search is
+        faster, and MiB that XLA allocates.
     """
     size = config.data.size
     method = methods.method(config, tasks.task(config), channels=1)
@@ -131,9 +133,9 @@ def time_search(
     iterations = max(4, work * 28**2 // (slots * size**2))
     adam = Search(loss, optax.adam(RATE), iterations=iterations)
     natural = adam._replace(optimizer=natural_gradient(RATE))
-    looped = min(slots, 4)  # images of the loop: its rate does not depend on them
+    looped = min(slots, 4)  # images of the loop, whose rate is independent of them
     one_by_one = [
-        _part(starts, problems, slice(image, image + 1)) for image in range(looped)
+        _slice(starts, problems, slice(image, image + 1)) for image in range(looped)
     ]
     with_adam, alone, with_natural = (
         compile_turns(which, iterations, compiled) for which in (adam, adam, natural)
@@ -161,7 +163,7 @@ def time_search(
     return row | {"mebibytes": _mebibytes(adam, starts, problems, slots, iterations)}
 
 
-def _part(
+def _slice(
     starts: Float[Array, "restarts images latent"], problems: Observation, at: slice
 ) -> tuple[Array, Observation]:
     return starts[:, at], jax.tree.map(lambda leaf: leaf[at], problems)
@@ -174,7 +176,7 @@ def _mebibytes(
     slots: int,
     length: int,
 ) -> float:
-    """Return what XLA sets aside for the work of one call, arguments left out."""
+    """Return the MiB that XLA allocates for one call, without the arguments."""
     state = jax.vmap(functools.partial(begin, search))(starts[0])
     jobs, fresh = jnp.arange(slots, dtype=jnp.int32), jnp.ones(slots, bool)
     turn = compiled(make_turn(search, length)).lower(
@@ -184,13 +186,19 @@ def _mebibytes(
 
 
 def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
-    """Time a queue of test images, with and without places for those that wait.
+    """Time a queue of test images with refilled slots, and in batches.
 
-    Searches of Yeh's loss that end after 25 iterations without 1% of progress.
+    The searches minimise Yeh's loss and stop after 25 iterations without 1% of
+    progress.
+
+    Args:
+        prior: Prior of the searches.
+        images: Number of test images.
+        slots: Searches at once.
 
     Returns:
-        Seconds of both ways, their ratio, iterations that an image made on the average
-        and at most, and the largest difference of a residual (0: the same results).
+        Seconds of both ways and their ratio, the mean and the largest number of
+        iterations, and the largest difference of residuals (0 if results are equal).
     """
     size = prior.config.data.size
     given = of_data(prior, "test", images, centre, seed=0)
@@ -220,13 +228,13 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
     starts = jnp.clip(latent, -1.0, 1.0)[None]
     parts = [slice(first, first + slots) for first in range(0, len(given), slots)]
     run(turns, starts, problems, slots)  # compiled for both numbers of images
-    run(turns, *_part(starts, problems, parts[0]), slots)
+    run(turns, *_slice(starts, problems, parts[0]), slots)
 
     began = time.perf_counter()
     queued = run(turns, starts, problems, slots)
     seconds = time.perf_counter() - began
     began = time.perf_counter()
-    whole = [run(turns, *_part(starts, problems, at), slots) for at in parts]
+    whole = [run(turns, *_slice(starts, problems, at), slots) for at in parts]
     in_batches = time.perf_counter() - began
     steps = queued.restarts.steps
     residual = np.concatenate([found.residual for found in whole])

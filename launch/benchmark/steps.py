@@ -1,8 +1,8 @@
-"""Time whole train steps: alone, as the body of a compiled loop, on streamed images.
+"""Time train steps: alone, in a compiled loop, and with streamed images.
 
-One row each: the pixel-conditioned GAN, plain GANs, Wasserstein GANs with the gradient
-penalty (one critic step) at 28x28 and 64x64, batch 64; ChromaGAN's published networks,
-batch 10, its teacher in the step.
+Rows: the pixel-conditioned GAN, plain GANs, and Wasserstein GANs with gradient penalty
+(one critic step) at 28x28 and 64x64, batch 64; ChromaGAN's published networks with its
+teacher, batch 10.
 """
 
 import itertools
@@ -33,8 +33,8 @@ from gan_jax.training.step import initial_state, make_step, make_stretch
 from launch.benchmark.timing import empty_cache, time_in_turns
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-FUSED = 4
-CLASSES = 10
+FUSED = 4  # steps per fused call
+CLASSES = 10  # of ChromaGAN's teacher
 
 _SMALL = {"data.size": 28, "network.depth": 2}
 _LARGE = {"data.size": 64, "network.depth": 4}
@@ -43,13 +43,18 @@ _CHROMA = {"network.width": 64, "network.critic_width": 64, "batch_size": 10}
 
 @dataclass(frozen=True)
 class Row:
-    """A training config whose step is timed."""
+    """A training config whose step is timed.
+
+    Attributes:
+        config: Name of the file in `configs/`.
+        variant: Variant of the config.
+        changes: Values that differ from the config's, by dotted key.
+        channels: Channels of the images.
+    """
 
     config: str
-    """The file in `configs/`."""
     variant: str
     changes: Mapping[str, Any] = field(default_factory=dict)
-    """Values by dotted key."""
     channels: int = 1
 
 
@@ -73,10 +78,10 @@ ROWS = {
         "colorize", "chromagan", {**_CHROMA, "data.size": 224}, channels=3
     ),
 }
-SLOW = ("chroma_224",)  # a minute for each step of two CPU cores
+SLOW = ("chroma_224",)  # takes a minute per step on two CPU cores
 
 
-def setting(row: Row) -> ConfigDict:
+def row_config(row: Row) -> ConfigDict:
     """Return the config of a row."""
     file = str(CONFIGS / f"{row.config}.py")
     config = configs.sibling(file, row.config, row.variant)
@@ -91,40 +96,41 @@ def time_step(
     peers: Collection[str] = (),
     batch_size: int = 0,
 ) -> dict[str, float]:
-    """Time one step alone, within fused calls, and its peers.
+    """Time a step alone and in fused calls, and the steps of peers.
 
     Args:
-        row: what is trained, on noise.
-        repeats: rounds in which everything runs once.
-        module: `launch.benchmark.peers`, where PyTorch is installed.
-        peers: `eager` and `compiled` (PyTorch), `flax` (its layers in our step).
-        batch_size: instead of the config's.
+        row: Config that is trained on noise.
+        repeats: Rounds per median.
+        module: Module `launch.benchmark.peers`, or None without PyTorch.
+        peers: Peers to time: `eager` and `compiled` (PyTorch), `flax` (our step with
+            flax's convolutions).
+        batch_size: Batch size; 0 takes the config's.
 
     Returns:
-        Medians in milliseconds per step; seconds to compile, without a cache and with
-        a warm one; what XLA holds beside the arguments; the arithmetic of the step as
-        published forms of its layers need it, per second. Ratios are medians over
-        rounds, above 1 where ours is faster.
+        Median milliseconds per step in each form; seconds to compile with an empty and
+        a warm cache; MiB that XLA allocates beside the arguments; the arithmetic of
+        the published layers in GFLOP/s. Ratios are medians over rounds, above 1 if our
+        step is faster.
     """
-    config = setting(row)
+    config = row_config(row)
     config.batch_size = batch_size or config.batch_size
-    work = _Work(config, row.channels)
+    work = _Program(config, row.channels)
     found: dict[str, float] = {"batch": config.batch_size}
     with empty_cache():
         for name in ("compile_cold", "compile_warm"):
             jax.clear_caches()
             began = time.perf_counter()
-            step = work.lowered().compile()
+            step = work.lower().compile()
             found[name] = time.perf_counter() - began
     if (memory := step.memory_analysis()) is not None:
         found["mebibytes"] = memory.temp_size_in_bytes / 2**20
     calls = {
-        "alone": work.calling(step),
-        "generate": work.generating(),
-        "in_loop": work.looping(work.resident),
-        "streamed": work.looping(work.streamed),
+        "alone": work.step_call(step),
+        "generate": work.generate_call(),
+        "in_loop": work.loop_call(work.resident),
+        "streamed": work.loop_call(work.streamed),
     }
-    if module is not None and config.task != "colors":  # it has no such networks
+    if module is not None and config.task != "colors":  # peers have no ChromaGAN
         if "eager" in peers:
             calls["torch"] = module.make_step(config, work.images)
         if "compiled" in peers and not config.gradient_penalty:
@@ -132,23 +138,23 @@ def time_step(
                 config, work.images, compiled=True
             )
     with mock.patch.object(convolutions, "use_cpu_forms", lambda: False):
-        direct = work.lowered()
+        direct = work.lower()
         if "flax" in peers:
-            calls["flax"] = work.calling(direct.compile())
+            calls["flax"] = work.step_call(direct.compile())
     times = time_in_turns(calls, repeats)
     for name in ("in_loop", "streamed"):
         times[name] /= FUSED
     found |= {name: float(np.median(taken)) for name, taken in times.items()}
     found["gigaflops"] = 1e-6 * direct.cost_analysis()["flops"] / found["in_loop"]
     for name in set(times) - {"generate", "in_loop"}:
-        # What has no loop of its own is compared with a step alone.
+        # The step of `flax` is not fused, so it is compared with a step alone.
         ours = times["alone" if name == "flax" else "in_loop"]
         found[f"ratio_to_{name}"] = float(np.median(times[name] / ours))
     return found
 
 
-class _Work:
-    """The program of a row, its state and its images, which are noise."""
+class _Program:
+    """The train step of a row, its state, and random images."""
 
     def __init__(self, config: ConfigDict, channels: int):
         size, batch_size = config.data.size, config.batch_size
@@ -174,20 +180,20 @@ class _Work:
             self.method, key, self.resident.batch(arrays, jnp.int32(0))
         )
 
-    def lowered(self) -> jax.stages.Lowered:
-        """Trace the step anew, in the form of convolutions that is now in force."""
+    def lower(self) -> jax.stages.Lowered:
+        """Return the traced step, with the form of convolutions that is now in use."""
         step = make_step(self.method, self.resident.batch)
-        lowered: jax.stages.Lowered = compiled(step).lower(
+        lower: jax.stages.Lowered = compiled(step).lower(
             self.state, self.arrays, self.frozen
         )
-        return lowered
+        return lower
 
-    def calling(self, step: jax.stages.Compiled) -> Callable[[], object]:
-        """Return the call of a compiled step."""
+    def step_call(self, step: jax.stages.Compiled) -> Callable[[], object]:
+        """Return a function that runs a compiled step."""
         return lambda: jax.block_until_ready(step(self.state, self.arrays, self.frozen))
 
-    def generating(self) -> Callable[[], object]:
-        """Return the call that makes a batch of images."""
+    def generate_call(self) -> Callable[[], object]:
+        """Return a function that generates a batch of images."""
 
         def condition(arrays: PyTree) -> PyTree:
             batch = self.resident.batch(arrays, jnp.int32(0))
@@ -199,8 +205,11 @@ class _Work:
         variables = self.state.generator.variables
         return lambda: jax.block_until_ready(generate(variables, latent, given))
 
-    def looping(self, feed: Feed) -> Callable[[], object]:
-        """Return the call that makes some steps as training does, and reads ahead."""
+    def loop_call(self, feed: Feed) -> Callable[[], object]:
+        """Return a function that runs fused steps and loads the next images.
+
+        This is the loop of training.
+        """
         fused = compiled(make_stretch(make_step(self.method, feed.batch), FUSED))
         steps = itertools.count(0, FUSED)
         arrays = feed.load(next(steps), FUSED, FUSED)

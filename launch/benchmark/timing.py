@@ -1,4 +1,4 @@
-"""What the benchmarks share: taking turns, the peers, rows on the screen."""
+"""Functions that the benchmarks share: timing in turns, the machine's peak, rows."""
 
 import contextlib
 import tempfile
@@ -15,7 +15,7 @@ from gan_jax.networks.compilation import compiled
 
 
 def import_peers() -> ModuleType | None:
-    """Return the module of PyTorch's steps, None where PyTorch is not installed."""
+    """Return the module `peers`, or None if PyTorch is not installed."""
     try:
         from launch.benchmark import peers
     except ModuleNotFoundError as error:
@@ -27,7 +27,15 @@ def import_peers() -> ModuleType | None:
 def time_in_turns(
     calls: Mapping[str, Callable[[], object]], repeats: int
 ) -> dict[str, np.ndarray]:
-    """Milliseconds of functions called in turns, after a round that does not count."""
+    """Return the milliseconds of functions that are called in turns.
+
+    Args:
+        calls: Functions by name, called once each in every round.
+        repeats: Number of rounds, after a first one that is not timed.
+
+    Returns:
+        Milliseconds of every round, by name.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats + 1):
         for name, call in calls.items():
@@ -38,7 +46,7 @@ def time_in_turns(
 
 
 def line(row: Mapping[str, object]) -> str:
-    """Set a row's names and values on one line."""
+    """Return a row's names and values as one line of text."""
     return "  ".join(
         f"{key} {format(value, '.3g') if isinstance(value, float) else value}"
         for key, value in row.items()
@@ -46,7 +54,7 @@ def line(row: Mapping[str, object]) -> str:
 
 
 def peak(size: int = 2048) -> float:
-    """Measure the machine's peak by a product of square matrices, in GFLOP/s."""
+    """Return the peak of the machine in GFLOP/s, by a product of square matrices."""
     matrix = jnp.ones((size, size))
     product = compiled(jnp.matmul).lower(matrix, matrix).compile()
     call = {"product": lambda: jax.block_until_ready(product(matrix, matrix))}
@@ -55,7 +63,7 @@ def peak(size: int = 2048) -> float:
 
 @contextlib.contextmanager
 def empty_cache() -> Iterator[None]:
-    """Let JAX keep what it compiles in a new folder, within this context."""
+    """Use an empty folder as JAX's compilation cache, within this context."""
     options = {
         "jax_compilation_cache_dir": "",
         "jax_persistent_cache_min_compile_time_secs": 0.0,

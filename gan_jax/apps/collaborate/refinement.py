@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.build import networks as architectures
+from gan_jax.build import tasks
 from gan_jax.data.splits import Part
 from gan_jax.losses import inpainting
 from gan_jax.networks.compilation import compiled
 from gan_jax.runs.inference import in_chunks, make_model, taken
-from gan_jax.runs.prior import Prior, unseen_example
+from gan_jax.runs.prior import Prior, unseen_batch
 from gan_jax.runs.signals import Signals
 from gan_jax.search.collaboration import (
     Collaboration,
@@ -80,8 +81,8 @@ class Refiner:
         self._model = make_model(prior.method)(prior.networks)
         self._signals, self._together = signals, together
         self._sign = -1.0 if architectures.gives_energies(prior.config) else 1.0
-        self._real = unseen_example(prior.method, part)
-        bounded = prior.config.task != "points"
+        self._real = unseen_batch(prior.method, part)
+        bounded = not tasks.task(prior.config).points
         self._refine = compiled(functools.partial(_refined, how, bounded, slack))
         self._visits = compiled(functools.partial(_visits, how))
         self._score = compiled(functools.partial(scores, how))

@@ -172,7 +172,7 @@ def _check_prior(prior: Prior) -> None:
         )
     made = tasks.task(prior.config).channels(prior.channels)
     for wrong, what in (
-        (prior.config.latent.prior == "none", "draws no latents"),
+        (not prior.method.has_latent, "draws no latents"),
         (made != prior.channels, f"makes {made} of {prior.channels} channels"),
     ):
         if wrong:

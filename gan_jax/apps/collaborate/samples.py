@@ -24,13 +24,13 @@ from gan_jax.runs.inference import taken
 from gan_jax.search.acceptance import calibrated, metropolis_hastings, rejection
 from gan_jax.search.observation import Observation
 from gan_jax.tasks.plates.planes import planes
-from gan_jax.tasks.task import Asked
+from gan_jax.tasks.task import Request
 from gan_jax.training.state import Variables
 
 _POINTS = 2000  # of a picture
 _SHOWN, _POOL, _CALIBRATION = range(3)  # uses of samples, which draw other latents
 
-Draw = Callable[[int, int], tuple[Images, Asked]]
+Draw = Callable[[int, int], tuple[Images, Request]]
 """`draw(use, count)`: samples, and what was asked for."""
 
 
@@ -111,7 +111,7 @@ class _Samples:
 
     def inputs(
         self, use: int, count: int
-    ) -> tuple[tuple[np.ndarray, Observation, PRNGKeyArray], Asked]:
+    ) -> tuple[tuple[np.ndarray, Observation, PRNGKeyArray], Request]:
         """Return what `Refiner.refine` takes, and what is asked for."""
         key = jax.random.fold_in(jax.random.key(self._seed), 1_000_011 + use)
         keys = jax.random.split(key, 3)
@@ -120,19 +120,19 @@ class _Samples:
         latents = np.asarray(training.method.latent(keys[0], count))
         return (latents, Observation(condition=asked.condition), keys[2]), asked
 
-    def proposals(self, use: int, count: int) -> tuple[Images, Asked]:
+    def proposals(self, use: int, count: int) -> tuple[Images, Request]:
         (latents, *_), asked = self.inputs(use, count)
         return self._refiner.propose(latents, asked.condition), asked
 
     def refined(
         self, critic: Variables, use: int, count: int
-    ) -> tuple[Refinements, Asked]:
+    ) -> tuple[Refinements, Request]:
         inputs, asked = self.inputs(use, count)
         return self._refiner.refine(critic, *inputs), asked
 
     def refined_images(
         self, critic: Variables, use: int, count: int
-    ) -> tuple[Images, Asked]:
+    ) -> tuple[Images, Request]:
         after, asked = self.refined(critic, use, count)
         return after.images, asked
 
@@ -145,7 +145,7 @@ class _Measurement:
         self.rows: list[pages.Row] = []
         self.measured = Measured({}, {})
 
-    def add(self, stage: str, images: Images, asked: Asked, **more: Any) -> None:
+    def add(self, stage: str, images: Images, asked: Request, **more: Any) -> None:
         say(f"measuring {stage}")
         found = self._evaluation.compare(images, asked, "test", self._count)
         values = measures(found.metrics)
@@ -156,7 +156,7 @@ class _Measurement:
 
 def _accepted(
     config: ConfigDict, refiner: Refiner, critic: Variables, draw: Draw
-) -> list[tuple[str, Images, Asked]]:
+) -> list[tuple[str, Images, Request]]:
     """Return as many samples as are to be accepted: the first, and those of each rule.
 
     Args:

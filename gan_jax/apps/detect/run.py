@@ -33,10 +33,11 @@ from gan_jax.apps.detect.training import train_detector
 from gan_jax.apps.train import run as train
 from gan_jax.apps.train.setup import prepare
 from gan_jax.build import searches, tasks
+from gan_jax.config.checks import difference
 from gan_jax.config.command_line import FIRST_COMMANDS, full_command
 from gan_jax.config.defaults import training
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import difference, flatten
+from gan_jax.config.keys import flatten
 from gan_jax.evaluation.measure import measure
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows

@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.apps.detect.history import History, sample_history
-from gan_jax.data.feed import Batch
+from gan_jax.data.feed import ImagesByRole
 from gan_jax.losses import anomaly
 from gan_jax.losses.adversarial import Objective
 from gan_jax.training.method import LossInputs, Method, Scores, Term
@@ -114,7 +114,7 @@ def detector_method(
 
 def make_detector_step(
     method: Method,
-    batch: Callable[[PyTree, Int[Array, ""]], Batch],
+    images_of_step: Callable[[PyTree, Int[Array, ""]], ImagesByRole],
     groups: int,
     form: Form,
 ) -> Callable[[DetectorState, PyTree, History], tuple[DetectorState, Log]]:
@@ -122,7 +122,7 @@ def make_detector_step(
 
     Args:
         method: Method of `detector_method`.
-        batch: `batch(arrays, step)`, from the feed.
+        images_of_step: `batch(arrays, step)` of the feed.
         groups: Number of times t in a batch.
         form: How the generators of these times run, see `sample_history`.
 
@@ -137,12 +137,10 @@ def make_detector_step(
         state: DetectorState, arrays: PyTree, history: History
     ) -> tuple[DetectorState, Log]:
         keys = jax.random.split(jax.random.fold_in(state.key, state.step), 4)
-        example = method.present(keys[0], batch(arrays, state.step))
-        latents = method.latent(keys[1], len(example.real))
+        batch = method.present(keys[0], images_of_step(arrays, state.step))
+        latents = method.latent(keys[1], len(batch.real))
         fake = sample_history(method.generator, history, latents, keys[2], groups, form)
-        critic, log = critic_update(
-            method, state.critic, weights, example, fake, keys[3]
-        )
+        critic, log = critic_update(method, state.critic, weights, batch, fake, keys[3])
         return DetectorState(state.step + 1, critic, state.key), log
 
     return step

@@ -53,7 +53,7 @@ def check_prior(prior: Prior, commands: str) -> None:
     task = tasks.task(prior.config)
     for wrong, what in (
         (task.conditional, "generates under conditions"),
-        (prior.config.task == "points", "generates points in the plane"),
+        (task.points, "generates points in the plane"),
     ):
         if wrong:
             raise InputError(

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.train.teacher import teachable
 from gan_jax.build import datasets, methods, tasks
-from gan_jax.config import limits
+from gan_jax.config.checks import check_numbers
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.config.sweeps import arm_name, number
@@ -116,7 +116,7 @@ def check_arm(config: ConfigDict, arm: Arm, first: Arm) -> None:
         return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{found[1]}"
 
     try:
-        limits.check(arm.config)
+        check_numbers(arm.config)
         methods.method(arm.config, tasks.task(arm.config), channels=3)
     except InputError as error:
         told = re.sub(r"--config\.([\w.]*\w)", own, str(error))

@@ -198,8 +198,10 @@ def _sweep(
     if first is None:
         return None
     task = tasks.task(first.config)
-    published = task.published_along(dataset)
-    return pages.gather_sweep(runs, config.sweep.key, task.criterion, published)
+    published = task.report.published_along(dataset)
+    return pages.gather_sweep(
+        runs, config.sweep.key, task.evaluation.criterion, published
+    )
 
 
 def _plate(
@@ -215,14 +217,14 @@ def _plate(
     trained = {arm.name: arm for arm in arms if arm.name in chosen}
     first = next(arm.seeded(chosen[name].seed) for name, arm in trained.items())
     task = tasks.task(first)
-    if task.comparison is None:
+    if task.report.comparison is None:
         return None
     models = {}
     for name, arm in trained.items():
         place = arm.folder(workdir, chosen[name].seed)
         prior = open_prior(str(place), "", program=first.program)
         models[name] = make_model(prior.method, task.render)(prior.networks)
-    return task.comparison(
+    return task.report.comparison(
         models, datasets.parts(first)["test"], jax.random.key(first.seed)
     )
 

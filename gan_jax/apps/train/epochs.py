@@ -1,4 +1,4 @@
-"""Keeping the epochs of which one will turn out to be the best."""
+"""Evaluated epochs, of which the best is found at the end."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,11 +10,11 @@ from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.state import Trained, TrainState, trained
 
 PREFIX = "validation/"
-"""Begins the names of an epoch's measures in the journal."""
+"""Prefix of an epoch's measures in the journal."""
 
 
 def epoch_row(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Turn an epoch's measures into values for the journal; unknown ones are out."""
+    """Return an epoch's measures as values for the journal, those that are numbers."""
     return {
         PREFIX + name: float(value)
         for name, value in metrics.items()
@@ -23,15 +23,14 @@ def epoch_row(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 class Epochs:
-    """The evaluated epochs of a run, those on the disk that may still be the best.
+    """The evaluated epochs of a run that may still be the best; a context manager.
 
-    Which one is the best is known only at the end, because the criterion scales each
-    measure by its extremes; but one that another dominates never will be, and is
-    dropped. A context manager.
+    The best is known only at the end, because the criterion scales each measure by its
+    extremes. Epochs that another one dominates are deleted.
     """
 
     def __init__(self, workdir: Path, criterion: Sequence[str]):
-        """Open the epochs of a run under `<workdir>/epochs`."""
+        """Open the epochs under `<workdir>/epochs`, ranked by the measures named."""
         self._kept = Checkpoints(workdir / "epochs", keep=None)
         self._names = [PREFIX + name for name in criterion]
 
@@ -44,19 +43,19 @@ class Epochs:
         self._kept.__exit__(*exception)
 
     def keep(self, rows: Sequence[Mapping[str, Any]], state: TrainState) -> None:
-        """Keep a state that has just been evaluated, where it may be the best.
+        """Keep the networks of an evaluated state, if it may be the best.
 
-        It is whole on the disk when this returns: a later checkpoint of the run stands
-        for its having been kept.
+        They are on the disk when this returns, so that every later checkpoint of the
+        run implies them.
 
         Args:
-            rows: of the journal, to the state's step.
-            state: of which the averaged generator and the critic are kept.
+            rows: Rows of the journal, up to the state's step.
+            state: The state; its averaged generator and its critic are kept.
         """
         step = int(state.step)
         steps = self._steps(rows, candidates)
         if step in steps:
-            # What may lie there was kept before the run was interrupted.
+            # An interrupted run may have kept it before.
             self._kept.delete(step)
             self._kept.save(step, trained(state)._asdict())
             self._kept.wait()
@@ -70,12 +69,13 @@ class Epochs:
         state: TrainState,
         warn: Callable[[str], None],
     ) -> Trained | None:
-        """Find the best epoch and its networks, None if none was kept.
+        """Return the networks of the best epoch, None if none was kept.
 
         Args:
-            rows: of the journal.
-            state: of the same run, for its structure.
-            warn: gets a line for every epoch that cannot be read; the next is taken.
+            rows: Rows of the journal.
+            state: A state of the run, for its structure.
+            warn: Called with a line for every epoch that cannot be read; the next best
+                takes its place.
         """
         order = [
             step for step in self._steps(rows, ranking) if step in self._kept.steps
@@ -83,14 +83,14 @@ class Epochs:
         try:
             restored = self._kept.restore(trained(state)._asdict(), warn, order)
         except InputError as error:
-            warn(f"{error}; the last epoch stands for the best")
+            warn(f"{error}; the last epoch is used in place of the best")
             return None
         if restored is None:
             return None
         return Trained(**restored)
 
     def criterion(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Name the measures that choose: one never computed has no say."""
+        """Return the measures of the criterion that were ever computed."""
         return [
             name.removeprefix(PREFIX)
             for name in self._names

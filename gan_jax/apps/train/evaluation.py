@@ -1,4 +1,4 @@
-"""Measuring and drawing what a generator makes, whatever its task."""
+"""Measure and draw generated images, whatever the task."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from gan_jax.report.page import Figure
 from gan_jax.report.terminal import say
 from gan_jax.runs.feature_network import open_feature_network
 from gan_jax.runs.inference import make_model
-from gan_jax.tasks.task import Asked, Samples
+from gan_jax.tasks.task import Request, Samples
 from gan_jax.training.distributed import all_succeeded
 from gan_jax.training.state import Trained
 
@@ -32,19 +32,22 @@ _WITHIN = (64, 8)  # conditions, and generations for each
 
 
 class Evaluation:
-    """Measures and draws generators of one run, under fixed keys.
+    """Measures and pictures of a run's generators, under fixed keys.
 
-    Real images are judged once for each part of the data.
+    The features of real images are computed once for each part of the data.
     """
 
     def __init__(self, run: Run):
-        """Open the classifier; where that fails, the measures that need it do."""
+        """Open the feature network; measures of features fail where that fails."""
         self._run = run
-        self._judge: FeatureNetwork | None = None
+        self._feature_network: FeatureNetwork | None = None
         self._reason = ""
         try:
             settings = run.config.evaluation.classifier
-            self._judge = run.task.judge or open_feature_network(run.dataset, settings)
+            self._feature_network = (
+                run.task.evaluation.feature_network
+                or open_feature_network(run.dataset, settings)
+            )
         except (InputError, OSError) as error:
             self._reason = str(error)
             say(f"FID and its like cannot be measured: {error}")
@@ -52,128 +55,126 @@ class Evaluation:
         self._open_model = make_model(run.method, run.task.render)
 
     def draw(self, networks: Trained) -> UInt8[np.ndarray, "h w 3"]:
-        """Draw the task's plate on validation images, the same ones at every step."""
+        """Return the task's plate on validation images, the same ones at every step."""
         key = jax.random.fold_in(self._key, 1_000_002)
         part = self._run.parts["validation"]
-        return self._run.task.picture(self._open_model(networks), part, key)
+        return self._run.task.draw(self._open_model(networks), part, key)
 
     def figures(self, networks: Trained) -> Sequence[Figure]:
-        """Draw the task's further plots on test images."""
+        """Return the task's further plots on test images."""
         key = jax.random.fold_in(self._key, 1_000_004)
         part = self._run.parts["test"]
-        return self._run.task.figures(self._open_model(networks), part, key)
+        return self._run.task.report.figures(self._open_model(networks), part, key)
 
     def measure(self, networks: Trained, part: str, count: int) -> Measured:
         """Measure a generator on a part of the data.
 
         Args:
-            networks: the generator is one of them.
+            networks: The networks, one of them the generator.
             part: `validation` or `test`.
-            count: how many images are generated, and how many real ones at most they
-                are compared with.
+            count: Number of generated images, and of real ones at most.
         """
-        method = self._run.method
-        keys, asked = self._ask(part, count)
+        keys, request = self._request(part, count)
         generate = self._open_model(networks).sample
-        shapes = jax.tree.leaves(asked.condition)
+        shapes = jax.tree.leaves(request.condition)
         count = len(shapes[0]) if shapes else count
-        generated = generate(keys[1], asked.condition, count)
+        generated = generate(keys[1], request.condition, count)
 
         def diversity_within() -> float:
             conditions, repeats = min(count, _WITHIN[0]), _WITHIN[1]
             few = jax.tree.map(
                 lambda maps: jnp.repeat(maps[:conditions], repeats, axis=0),
-                asked.condition,
+                request.condition,
             )
             within = generate(keys[2], few, conditions * repeats)
             groups = within.reshape(conditions, repeats, *within.shape[1:])
             return float(np.mean([diversity(images) for images in groups]))
 
-        varied = shapes and jax.tree.leaves(method.latent(keys[2], 1))
+        varied = shapes and self._run.method.has_latent
         within = {"diversity_within": diversity_within} if varied else {}
-        return self.compare(generated, asked, part, count, within)
+        return self.compare(generated, request, part, count, within)
 
     def baselines(self, part: str, count: int) -> dict[str, Measured]:
-        """Measure what the task can make without a network, by name."""
+        """Measure the task's images that need no network, by name."""
         task = self._run.task
-        _, asked = self._ask(part, count)
+        _, request = self._request(part, count)
         return {
             name: self.compare(
-                make(asked, self._run.parts["train"]), asked, part, count
+                make(request, self._run.parts["train"]), request, part, count
             )
-            for name, make in task.baselines.items()
+            for name, make in task.evaluation.baselines.items()
         }
 
     def compare(
         self,
         generated: Samples,
-        asked: Asked,
+        request: Request,
         part: str,
         count: int,
         more: Mapping[str, Callable[[], float]] = {},
     ) -> Measured:
-        """Compare generated images, from wherever, with a part of the data.
+        """Measure generated images against a part of the data.
 
         Args:
-            generated: the images.
-            asked: what they were generated for.
+            generated: The images.
+            request: The conditions that they were generated under.
             part: `validation` or `test`.
-            count: with how many real images at most.
-            more: measures beside the task's own and those of any images.
+            count: Number of real images at most.
+            more: Measures beside the task's own and those of any images.
         """
         source = self._run.parts[part]["real"]
         found = measure(
             {
-                name: functools.partial(score, generated, asked)
-                for name, score in self._run.task.scores.items()
+                name: functools.partial(score, generated, request)
+                for name, score in self._run.task.evaluation.scores.items()
             }
             | {
                 "diversity": lambda: diversity(generated[:_PAIRED]),
                 "diversity_real": lambda: diversity(_images(source, _PAIRED)),
             }
             | dict(more)
-            | self._judged(generated, part, count)
+            | self._feature_measures(generated, part, count)
         )
         collapsed = measure({"collapsed": lambda: _collapsed(found)})
         metrics = found.metrics | collapsed.metrics
-        if self._judge is not None:
+        if self._feature_network is not None:
             metrics["fid_count"] = len(generated)
             metrics["fid_real_count"] = min(count, len(source))
-            metrics["fid_features"] = self._judge.description
+            metrics["fid_features"] = self._feature_network.description
         return Measured(metrics, found.failed | collapsed.failed)
 
     @property
     def _key(self) -> PRNGKeyArray:
         return jax.random.key(self._run.config.seed)
 
-    def _ask(self, part: str, count: int) -> tuple[Shaped[Array, "3"], Asked]:
-        """Draw what generators are asked for; with keys, the first of them spent."""
+    def _request(self, part: str, count: int) -> tuple[Shaped[Array, "3"], Request]:
+        """Return keys, the first of them used, and the conditions of a part."""
         keys = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)
         return keys, self._run.task.ask(self._run.parts[part], keys[0], count)
 
-    def _judged(
+    def _feature_measures(
         self,
         generated: Float[np.ndarray, "count height width channels"],
         part: str,
         count: int,
     ) -> dict[str, Callable[[], float]]:
-        """Return the measures that need the classifier, still to be computed."""
+        """Return the measures that need features, still to be computed."""
 
         @functools.cache
         def fake() -> Embedding:
-            return self._open_judge()(generated)
+            return self._features()(generated)
 
         def probabilities() -> Float[np.ndarray, "count classes"]:
-            judged = fake().probabilities
-            if judged is None:
+            found = fake().probabilities
+            if found is None:
                 raise ValueError("the data set has no labels")
-            return judged
+            return found
 
         def compared(
             distance: Callable[[np.ndarray, np.ndarray], float],
         ) -> Callable[[], float]:
             return lambda: distance(
-                self._judge_real(part, count).features, fake().features
+                self._real_features(part, count).features, fake().features
             )
 
         return {
@@ -185,23 +186,23 @@ class Evaluation:
             "inception_score": lambda: classes.inception_score(probabilities()),
         }
 
-    def _open_judge(self) -> FeatureNetwork:
-        if self._judge is None:
+    def _features(self) -> FeatureNetwork:
+        if self._feature_network is None:
             raise ValueError(self._reason)
-        return self._judge
+        return self._feature_network
 
-    def _judge_real(self, part: str, count: int) -> Embedding:
+    def _real_features(self, part: str, count: int) -> Embedding:
         if (part, count) not in self._real:
             with all_succeeded():
                 images = _images(self._run.parts[part]["real"], count)
-            self._real[part, count] = self._open_judge()(images)
+            self._real[part, count] = self._features()(images)
         return self._real[part, count]
 
 
 def _images(
     source: Source, count: int
 ) -> Float[np.ndarray, "count height width channels"]:
-    """Read the first images of a source, in [-1, 1]."""
+    """Return the first images of a source, in [-1, 1]."""
     first = np.arange(min(count, len(source)))
     return np.asarray(to_float(read(source, first).image))
 

@@ -1,7 +1,6 @@
-"""What one run writes while it trains: journal, epochs, samples, checkpoints."""
+"""The files of a run in training: journal, epochs, samples, checkpoints."""
 
 import contextlib
-from types import TracebackType
 from typing import Any
 
 from gan_jax.apps.train.epochs import Epochs, epoch_row
@@ -22,43 +21,27 @@ HISTORY = "history"
 
 
 class Outputs:
-    """The files of one run while it trains; a context manager.
+    """The files of one run while it trains.
 
     They are written in the order `log`, `mark`, `save` after each call of several
     steps, so that everything before a checkpoint is on the disk when it is saved.
     """
 
-    def __init__(self, run: Run):
-        """Open the evaluation of a run; its files are opened by entering."""
+    def __init__(self, run: Run, stack: contextlib.ExitStack):
+        """Open the files and the evaluation of a run; `stack` closes the files."""
+        workdir, enter = run.workdir, stack.enter_context
         self.run = run
         self.failure: DivergedError | None = None
         """Why the run cannot continue."""
         self.evaluation = Evaluation(run)
-        self._stack = contextlib.ExitStack()
-
-    def __enter__(self) -> "Outputs":
-        """Open the files."""
-        with self._stack as stack:
-            workdir, config = self.run.workdir, self.run.config
-            enter = stack.enter_context
-            self._checkpoints = enter(Checkpoints(workdir / "checkpoints"))
-            self.epochs = enter(Epochs(workdir, self.run.task.criterion))
-            self._history = (
-                enter(Checkpoints(workdir / HISTORY, keep=None))
-                if config.history.every
-                else None
-            )
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the files, once everything is on the disk."""
-        self._stack.__exit__(kind, error, trace)
+        self.epochs = enter(Epochs(workdir, run.task.evaluation.criterion))
+        self._checkpoints = enter(Checkpoints(workdir / "checkpoints"))
+        self._history = (
+            enter(Checkpoints(workdir / HISTORY, keep=None))
+            if run.config.history.every
+            else None
+        )
+        self._stack = stack
 
     def restore(self, initial: TrainState) -> TrainState:
         """Return the state of the last checkpoint, and open the journal at its step.

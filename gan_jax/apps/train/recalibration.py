@@ -1,8 +1,8 @@
-"""Statistics of batch normalisation for networks whose training is over.
+"""Statistics of batch normalisation for trained networks.
 
-What training leaves mixes many states of a network, and a critic's mixes real and
-generated images as they came last. Searches need fixed statistics that fit the final
-parameters: with a batch's own, the result for one image would depend on the others.
+The running statistics of training average over many states of a network. Searches need
+statistics of the final parameters, and fixed ones: with those of a batch, the result
+for one image would depend on the others.
 """
 
 from collections.abc import Iterable
@@ -15,57 +15,46 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.layers.normalisation import MOMENTUM
 from gan_jax.networks.stages import image_of
-from gan_jax.training.method import Example, Method
+from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Trained, Variables
 
-_STATISTICS = ("mean", "var")  # spectral norm keeps its own beside them
+_STATISTICS = ("mean", "var")  # spectral normalisation has others
 
 
 def recalibrate(
-    method: Method, networks: Trained, examples: Iterable[Example], key: PRNGKeyArray
+    method: Method, networks: Trained, batches: Iterable[Batch], key: PRNGKeyArray
 ) -> Trained:
-    """Take both networks' statistics anew, as means over fixed batches.
+    """Return networks with statistics that are means over batches.
 
-    The critic sees batches that are half real, half generated with the generator's new
+    The critic's batches are half real, half generated with the generator's new
     statistics. Networks without batch normalisation stay as they are.
 
     Args:
-        method: of the run.
-        networks: after its training.
-        examples: the batches.
-        key: of the latents, and of dropout.
+        method: The method of the run.
+        networks: The networks after training.
+        batches: The batches.
+        key: Key of latents and of dropout.
     """
-    batches = list(examples)
+    batches = list(batches)
+    latents = [
+        method.latent(jax.random.fold_in(key, turn), len(jax.tree.leaves(each.real)[0]))
+        for turn, each in enumerate(batches)
+    ]
 
-    def latent(turn: int, example: Example) -> PyTree[Array]:
-        count = len(jax.tree.leaves(example.real)[0])
-        return method.latent(jax.random.fold_in(key, turn), count)
-
-    def judged(
-        generator: Variables, latent: PyTree[Array], example: Example
+    @compiled
+    def mixed(
+        generator: Variables, latent: PyTree[Array], batch: Batch
     ) -> tuple[Array, Any]:
-        fake: Any = method.generator.apply(generator, latent, example.condition)
-        return _side_by_side(
-            (example.real, example.real_condition),
-            (image_of(fake), example.condition),
-        )
+        output: Any = method.generator.apply(generator, latent, batch.condition)
+        real = (batch.real, batch.real_condition)
+        fake = (image_of(output), batch.condition)
+        return jax.tree.map(lambda *halves: jnp.concatenate(halves), real, fake)
 
-    generator = _mean_statistics(
-        method.generator,
-        networks.generator,
-        [(latent(turn, each), each.condition) for turn, each in enumerate(batches)],
-        key,
-    )
-    both = compiled(judged)
-    critic = _mean_statistics(
-        method.critic,
-        networks.critic,
-        [
-            both(generator, latent(turn, each), each)
-            for turn, each in enumerate(batches)
-        ],
-        key,
-    )
+    pairs = [*zip(latents, batches, strict=True)]
+    inputs: list[tuple[Any, ...]] = [(latent, each.condition) for latent, each in pairs]
+    generator = _mean_statistics(method.generator, networks.generator, inputs, key)
+    inputs = [mixed(generator, latent, each) for latent, each in pairs]
+    critic = _mean_statistics(method.critic, networks.critic, inputs, key)
     return networks._replace(generator=generator, critic=critic)
 
 
@@ -76,9 +65,10 @@ def _mean_statistics(
     key: PRNGKeyArray,
 ) -> Variables:
     statistics = variables.get("batch_stats", {})
-    if not any(map(_is_statistic, _names(statistics))):
+    paths: Any = jax.tree_util.tree_leaves_with_path(statistics)
+    if not any(path[-1].key in _STATISTICS for path, _ in paths):
         return variables
-    # From 0 an update is (1 - momentum) of what the batch has.
+    # From 0 an update leads to (1 - momentum) of the batch's statistics.
     zero = jax.tree.map(jnp.zeros_like, statistics)
 
     def of_batch(variables: Variables, *inputs: Any) -> PyTree[Array]:
@@ -99,21 +89,7 @@ def _mean_statistics(
 
 
 def _chosen(new: PyTree[Array], old: PyTree[Array]) -> PyTree[Array]:
-    """Take means and variances from one tree and all else from the other."""
+    """Return means and variances of one tree, and everything else of another."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, one, other: one if _is_statistic(path[-1].key) else other, new, old
+        lambda path, *leaves: leaves[path[-1].key not in _STATISTICS], new, old
     )
-
-
-def _names(tree: PyTree[Array]) -> list[str]:
-    paths: Any = jax.tree_util.tree_leaves_with_path(tree)
-    return [path[-1].key for path, _ in paths]
-
-
-def _is_statistic(name: str) -> bool:
-    return name in _STATISTICS
-
-
-def _side_by_side(one: Any, other: Any) -> Any:
-    """Join two batches of images and conditions into one."""
-    return jax.tree.map(lambda *halves: jnp.concatenate(halves), one, other)

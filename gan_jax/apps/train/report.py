@@ -1,8 +1,8 @@
 """The report of a training run, whatever was trained."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,7 +13,6 @@ from gan_jax.report.formats import format_duration
 from gan_jax.report.measures import measures
 from gan_jax.report.page import (
     Block,
-    Card,
     Command,
     Figure,
     Section,
@@ -21,25 +20,9 @@ from gan_jax.report.page import (
     Text,
     page,
 )
+from gan_jax.tasks.task import TaskReport
 
-_COURSE = 4  # sample plates shown from along the way
-
-
-@runtime_checkable
-class Shown(Protocol):
-    """What the report asks of a task."""
-
-    @property
-    def cards(self) -> Callable[[Mapping[str, Any]], Sequence[Card]]:
-        """Key figures from the metrics."""
-
-    @property
-    def caption(self) -> str:
-        """What there is to see on the plate."""
-
-    @property
-    def published(self) -> Callable[[str, Mapping[str, Any]], Table | None]:
-        """Published figures with those of a run, by data set and metrics."""
+_EARLIER = 4  # plates of earlier steps that are shown
 
 
 def report(
@@ -48,19 +31,19 @@ def report(
     rows: Sequence[Mapping[str, Any]],
     plate: UInt8[np.ndarray, "height width 3"],
     figures: Sequence[Figure],
-    task: Shown,
+    task: TaskReport,
     workdir: Path,
 ) -> str:
-    """Compose the page.
+    """Return the report page of a training run.
 
     Args:
-        summary: as written to `summary.json`.
-        config: by dotted key.
-        rows: of the journal.
-        plate: the task's picture by the generator of the best epoch.
-        figures: its further plots.
-        task: gives the plate's caption, the key figures and published ones.
-        workdir: where earlier plates lie, under `samples`.
+        summary: The summary, as written to `summary.json`.
+        config: The config, by dotted key.
+        rows: Rows of the journal.
+        plate: The task's plate of the best epoch.
+        figures: The task's further plots of the best epoch.
+        task: The report part of the task.
+        workdir: The workdir, with earlier plates under `samples`.
     """
     timing, data = summary["timing"], summary["dataset"]
     metrics, best = summary["metrics"], summary["best"]["step"]
@@ -103,7 +86,9 @@ def report(
                 ],
             ),
             Section("Epochs", _epochs(rows, summary["best"])),
-            Section("Training", [*_curves(rows), *_course(workdir / "samples")]),
+            Section(
+                "Training", [*_curves(rows), *_earlier_plates(workdir / "samples")]
+            ),
             Section(
                 "Reproduce",
                 [
@@ -117,7 +102,7 @@ def report(
 
 
 def _figures(summary: Mapping[str, Any]) -> Table:
-    """The best epoch's measures beside the last one's, and why some are missing."""
+    """Return the measures of the best and the last epoch, with reasons of failures."""
     best, last = summary["best"]["step"], summary["last"]
     features = summary["metrics"].get("fid_features")
     failed = summary["metrics_failed"]
@@ -148,7 +133,7 @@ def _figures(summary: Mapping[str, Any]) -> Table:
 
 
 def _baselines(summary: Mapping[str, Any]) -> list[Table]:
-    """What is made without a network, beside the run's own, where a task has such."""
+    """Return the measures of images made without a network, where the task has any."""
     found = summary.get("baselines", {})
     rows = {"this run": summary["metrics"], **found}
     names = list(measures(summary["metrics"]))
@@ -168,14 +153,14 @@ _PANELS = {
     "precision and recall": ("precision", "recall"),
     "diversity": ("diversity", "diversity_within", "diversity_real"),
 }
-"""Measures of one scale that share a panel."""
+"""Measures that share a panel, by its title."""
 _SILENT = ("collapsed", "fid_count", "fid_real_count")
-"""Measures that draw no line."""
+"""Measures that are not plotted."""
 _EPOCH = "validation/"
 
 
 def _epochs(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> list[Block]:
-    """Every measure over the evaluated epochs, and the trade-off between two."""
+    """Return curves of all measures over the epochs, and the trade-off of two."""
     epochs = [
         {
             "step": row["step"],
@@ -228,7 +213,7 @@ def _title(name: str) -> str:
 
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
-    """One panel for each player's addends and one for scores."""
+    """Return a panel of each player's addends, one of scores, and their difference."""
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for row in rows for name in row):
         player = name.partition("/")[0]
@@ -247,7 +232,7 @@ _MEDIAN = 101  # logged values; Cooper's figure has as many
 
 
 def _gap(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
-    """How far the critic holds the two apart: the estimate of a Wasserstein critic."""
+    """Return the difference of real and fake scores over the steps."""
     gaps = [
         {"step": row["step"], _GAP: row["critic/real_score"] - row["critic/fake_score"]}
         for row in rows
@@ -269,14 +254,14 @@ def _gap(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
 
 
 def _span(rows: Sequence[Mapping[str, Any]], window: int) -> str:
-    """Return how many steps so many rows cover, late in the run."""
+    """Return the number of steps that the last rows cover."""
     last = rows[-window:]
     return f"{last[-1]['step'] - last[0]['step'] + 1:,}"
 
 
-def _course(folder: Path) -> list[Figure]:
+def _earlier_plates(folder: Path) -> list[Figure]:
     plates = sorted(folder.glob("[0-9]*.png"))[:-1]
-    chosen = [plates[at * len(plates) // _COURSE] for at in range(_COURSE) if plates]
+    chosen = [plates[at * len(plates) // _EARLIER] for at in range(_EARLIER) if plates]
     return [
         Figure(f"Step {int(path.stem)}", path.read_bytes(), half=True)
         for path in dict.fromkeys(chosen)

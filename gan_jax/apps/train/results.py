@@ -1,4 +1,4 @@
-"""What a training run leaves: the summary and the report."""
+"""Results of a training run: prior, summary and report."""
 
 import math
 import time
@@ -13,6 +13,7 @@ from gan_jax.apps.train import report as training
 from gan_jax.apps.train.outputs import Outputs
 from gan_jax.apps.train.recalibration import recalibrate
 from gan_jax.apps.train.setup import Run
+from gan_jax.apps.train.teacher import describe
 from gan_jax.config.keys import flatten
 from gan_jax.networks.compilation import compiled
 from gan_jax.report import files
@@ -26,7 +27,7 @@ from gan_jax.runs.summary import (
 )
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.distributed import is_main
-from gan_jax.training.method import Example
+from gan_jax.training.method import Batch
 from gan_jax.training.state import Trained, TrainState, trained
 
 
@@ -57,7 +58,7 @@ def conclude(
     last = int(state.step)
     chosen = epochs.best(rows, state, say) or trained(state)
     criterion = epochs.criterion(rows)
-    if criterion and len(criterion) < len(run.task.criterion):
+    if criterion and len(criterion) < len(run.task.evaluation.criterion):
         say(f"the best epoch is chosen by {' and '.join(criterion)} alone")
     count = run.config.evaluation.final_count
     step = int(chosen.step)
@@ -68,13 +69,13 @@ def conclude(
     real_score = keep_prior(run, chosen)
     plate = evaluation.draw(chosen)
     train_part = run.parts["train"]
-    # Only what a run has: most have none of them.
+    # Entries that only some runs have.
     more = {
         "baselines": {
             name: found.metrics | {"metrics_failed": found.failed}
             for name, found in evaluation.baselines("test", count).items()
         },
-        "teacher": run.teacher and run.teacher.describe(),
+        "teacher": run.teacher and describe(run.teacher),
         "real_score": None if math.isnan(real_score) else real_score,
     }
     summary = complete_summary(
@@ -109,36 +110,42 @@ def conclude(
         journal.flush()
         files.write_image(run.workdir / "samples" / "best.png", plate)
         page = training.report(
-            summary, flatten(run.config), rows, plate, figures, run.task, run.workdir
+            summary,
+            flatten(run.config),
+            rows,
+            plate,
+            figures,
+            run.task.report,
+            run.workdir,
         )
         files.write_text(run.workdir / "report.html", page)
         files.write_json(run.workdir / "summary.json", summary)
     return summary
 
 
-_BATCHES = 20  # on which statistics are taken anew
+_BATCHES = 20  # for the statistics of batch normalisation
 
 
 def keep_prior(run: Run, chosen: Trained) -> float:
-    """Leave the networks of a run for later use, under `<workdir>/prior`.
+    """Write the networks of a run to `<workdir>/prior`, for later use.
 
     Args:
-        run: the run.
-        chosen: its best epoch.
+        run: The run.
+        chosen: The networks of its best epoch.
 
     Returns:
-        `Prior.real_score` of these networks.
+        `Prior.real_score` of the networks.
     """
     key = jax.random.fold_in(jax.random.key(run.config.seed), 1_000_003)
     arrays = run.feed.load(0, _BATCHES, _BATCHES)
 
-    def example(arrays: PyTree, step: Array) -> Example:
-        batch = run.feed.batch(arrays, step)
-        return run.method.present(jax.random.fold_in(key, step), batch)
+    def batch(arrays: PyTree, step: Array) -> Batch:
+        images = run.feed.batch(arrays, step)
+        return run.method.present(jax.random.fold_in(key, step), images)
 
-    present = compiled(example)
-    examples = (present(arrays, jnp.int32(step)) for step in range(_BATCHES))
-    networks = recalibrate(run.method, chosen, examples, key)
+    present = compiled(batch)
+    batches = (present(arrays, jnp.int32(step)) for step in range(_BATCHES))
+    networks = recalibrate(run.method, chosen, batches, key)
     with Checkpoints(run.workdir / PRIOR_FOLDER, keep=None) as kept:
         for step in kept.steps:
             kept.delete(step)

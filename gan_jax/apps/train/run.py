@@ -27,9 +27,9 @@ from gan_jax.training.mesh import replicated
 from gan_jax.training.population import (
     Population,
     gather,
+    load_together,
     make_population,
     members,
-    stretches,
 )
 from gan_jax.training.state import TrainState
 from gan_jax.training.step import initial_state, make_step, make_stretch
@@ -80,11 +80,11 @@ def run_together(
             with all_succeeded():
                 enter(claimed(run.config, run.workdir, run.skipped))
             if run.teacher is not None:
-                check_same(run.teacher.kept["sha256"], "teacher")
+                check_same(run.teacher["sha256"], "teacher")
                 keep_teacher(run.teacher, run.workdir)
             with all_succeeded():
                 check_shared(run.workdir)
-        outputs = [enter(Outputs(run)) for run in runs]
+        outputs = [Outputs(run, stack) for run in runs]
         signals = enter(Signals())
         states = [each.restore(initialise(each.run)) for each in outputs]
         outcomes: dict[int, dict[str, Any] | DivergedError] = {}
@@ -145,7 +145,7 @@ def train(
     """
     run, alone = outputs[0].run, len(outputs) == 1
     config, begun = run.config, int(states[0].step)
-    stretch_of = stretches([each.run.feed for each in outputs])
+    load = load_together([each.run.feed for each in outputs])
     # Batches in the arrays of one call: a single step's must fit, a boosted one's too,
     # and more than that need not.
     room = max(config.fused_steps * config.critic_steps, config.critic_boost.steps)
@@ -163,7 +163,7 @@ def train(
         end = step + min(steps_left(step, each) for each in every)
         needed = turns[step + 1 : end + 1] - turns[step]
         count = int(np.searchsorted(needed, room, side="right"))
-        return count, stretch_of(int(turns[step]), int(needed[count - 1]), room)
+        return count, load(int(turns[step]), int(needed[count - 1]), room)
 
     def compile_steps(state: TrainState | Population, arrays: PyTree) -> Advance:
         everywhere = NamedSharding(run.mesh, PartitionSpec())
@@ -212,7 +212,7 @@ def train(
         for each, own in sound(state):
             each.save(step, own, wait)
 
-    state, pace = iterate(
+    state, timing = iterate(
         states[0] if alone else gather(states),
         begun,
         config.steps,
@@ -226,13 +226,13 @@ def train(
         save=save,
         signals=signals,
     )
-    if pace is None:
+    if timing is None:
         return list(states), None
     # Each run's share of the time: together they are as many.
-    speed = (int(state.step) - begun) / pace.steps * len(outputs)
+    speed = timing["steps_per_second"] * len(outputs)
     return members(state), {
-        "compile_seconds": pace.compile / len(outputs),
+        **timing,
+        "compile_seconds": timing["compile_seconds"] / len(outputs),
         "steps_per_second": speed,
         "images_per_second": speed * config.batch_size,
-        "host_share": pace.host,
     }

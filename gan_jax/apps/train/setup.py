@@ -1,4 +1,4 @@
-"""From a config to functions and data on the devices."""
+"""From a config to a run: task, method, data on the devices."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
-from gan_jax.apps.train.teacher import Teacher, open_teacher
+from gan_jax.apps.train.teacher import Teacher, classes, open_teacher
 from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.errors import InputError
 from gan_jax.config.names import look_up
@@ -25,35 +25,44 @@ from gan_jax.training.mesh import make_mesh, placement_over
 from gan_jax.training.method import Method
 
 RESIDENT_LIMIT = 4 * 2**30
-"""With `data.feed` on auto, training images beyond this many bytes are streamed."""
+"""Bytes of training images beyond which `data.feed=auto` streams them."""
 
 
 class Run(NamedTuple):
-    """Everything of a run that does not change while it trains."""
+    """The parts of a training run that do not change while it trains."""
 
     config: ConfigDict
     workdir: Path
     task: Task
     method: Method
     dataset: Dataset
-    """The data as published, read into memory where the feed is resident."""
+    """The published dataset, read into memory where the feed is resident."""
     parts: Mapping[str, Part]
     feed: Feed
     mesh: jax.sharding.Mesh
     digest: str
-    """Of the training images."""
+    """SHA-256 of the training images."""
     skipped: Sequence[Skipped]
-    """What could not be used of the data."""
+    """Files of the dataset that cannot be used."""
     teacher: Teacher | None = None
 
     @property
     def frozen(self) -> PyTree[Array]:
-        """What the terms of a loss look at and nothing trains."""
-        return self.teacher and {TEACHER: self.teacher.variables}
+        """Arrays that terms of a loss use and that do not train."""
+        return self.teacher and {TEACHER: self.teacher["variables"]}
 
 
 def prepare(config: ConfigDict, workdir: Path) -> Run:
-    """Turn a config into functions and data on the devices."""
+    """Return the run of a config, with its data on the devices.
+
+    Args:
+        config: A training config.
+        workdir: The workdir of the run.
+
+    Raises:
+        InputError: A name is unknown, settings exclude each other, or the dataset is
+            missing or does not fit.
+    """
     task = tasks.task(config)
     dataset = datasets.source(config.data)
     skipped = [one for source in dataset if source for one in source.skipped]
@@ -65,12 +74,13 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
             f"{dataset.train.name} has the size {sides[1]}x{sides[0]}: give "
             f"--config.data.size={sides[0]}"
         )
-    # Before a teacher is trained, who may take long: this refuses what cannot be made.
+    # Refuses what cannot be made before a teacher is trained, which may take long.
     method = methods.method(config, task, channels)
     kind = config.data.feed
     if kind == "auto":
-        # Of a stream each process reads its share alone.
-        fits = _bytes(dataset) <= RESIDENT_LIMIT and not is_multiprocess()
+        # From a stream each process reads only its share.
+        sizes = [len(each) * int(np.prod(each.shape)) for each in dataset if each]
+        fits = sum(sizes) <= RESIDENT_LIMIT and not is_multiprocess()
         kind = "resident" if fits else "streamed"
     open_feed = look_up(datasets.FEEDS, "data.feed", kind)
     if kind == "resident":
@@ -78,7 +88,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         dataset = Dataset(in_memory(train), test and in_memory(test))
     teacher = open_teacher(config, dataset, workdir)
     if teacher is not None:
-        method = methods.method(config, task, channels, teacher.classes)
+        method = methods.method(config, task, channels, classes(teacher))
     parts = datasets.partition_of(config, dataset)
     mesh = make_mesh(config.batch_size)
     feed = open_feed(
@@ -102,12 +112,4 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         digest.hexdigest(),
         skipped,
         teacher,
-    )
-
-
-def _bytes(dataset: Dataset) -> int:
-    return sum(
-        len(source) * int(np.prod(source.shape))
-        for source in dataset
-        if source is not None
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -20,50 +20,44 @@ from gan_jax.training.distributed import is_main
 _FILE = "teacher.msgpack"
 
 
-class Teacher(NamedTuple):
-    """A classifier that tells a generator what an image shows."""
+Teacher = Mapping[str, Any]
+"""A classifier as `read_classifier` returns it, whose class probabilities a generator
+learns to predict."""
 
-    kept: Mapping[str, Any]
 
-    @property
-    def variables(self) -> Mapping[str, Any]:
-        """Its weights and statistics."""
-        variables: Mapping[str, Any] = self.kept["variables"]
-        return variables
+def describe(teacher: Teacher) -> dict[str, Any]:
+    """Return the entry of a teacher in a summary."""
+    names = ("network", "sha256", "accuracy")
+    return {name: teacher[name] for name in names} | {"classes": classes(teacher)}
 
-    @property
-    def classes(self) -> int:
-        """How many classes it tells apart."""
-        return classifier_for(self.variables).classes
 
-    def describe(self) -> dict[str, Any]:
-        """Return in a summary who it was."""
-        names = ("network", "sha256", "accuracy")
-        return {name: self.kept[name] for name in names} | {"classes": self.classes}
+def classes(teacher: Teacher) -> int:
+    """Return the number of classes of a teacher."""
+    return classifier_for(teacher["variables"]).classes
 
 
 def teachable(config: ConfigDict, dataset: Dataset) -> bool:
-    """Return whether a run that asks a teacher, if it does, can have one."""
-    asks = bool(config.get("class_weight", 0))
-    return not asks or bool(config.teacher.path or dataset.train.classes)
+    """Return whether a run needs no teacher, or has a file or labels for one."""
+    needed = bool(config.get("class_weight", 0))
+    return not needed or bool(config.teacher.path or dataset.train.classes)
 
 
 def open_teacher(config: ConfigDict, dataset: Dataset, workdir: Path) -> Teacher | None:
-    """Open the teacher of a run, or train one on the lightness of its data.
+    """Open the teacher of a run, or train one on the lightness of its images.
 
-    A run that goes on has the teacher with which it began.
+    A run that continues keeps its teacher.
 
     Args:
-        config: of a training run.
-        dataset: its data.
-        workdir: where `keep_teacher` may have left one.
+        config: A training config.
+        dataset: The dataset of the run.
+        workdir: The workdir, where `keep_teacher` may have written one.
 
     Returns:
-        None where the run has no term that asks a teacher.
+        The teacher; None where no term of the run needs one.
 
     Raises:
-        InputError: the data have no labels, or the file that is named holds no
-            classifier of grey images of this size.
+        InputError: The dataset has no labels, or the named file holds no classifier of
+            grey images of this size.
     """
     if not config.get("class_weight", 0):
         return None
@@ -72,14 +66,14 @@ def open_teacher(config: ConfigDict, dataset: Dataset, workdir: Path) -> Teacher
     path = own if own.exists() else Path(settings.path).expanduser()
     if own.exists() or settings.path:
         try:
-            teacher = Teacher(read_classifier(path))
+            teacher = read_classifier(path)
             size = config.data.size
-            check_image_shape(teacher.variables, (size, size, 1))
-            if not teacher.kept["labels"]:
-                raise InputError(f"{path} tells quarter turns apart, not classes")
+            check_image_shape(teacher["variables"], (size, size, 1))
+            if not teacher["labels"]:
+                raise InputError(f"{path} is a classifier of quarter turns")
         except InputError as error:
             remedy = (
-                "remove it, and the run goes on with another"
+                "remove it to continue with another one"
                 if own.exists()
                 else "give --config.teacher.path the teacher.msgpack of a run at this "
                 "size, or leave it empty to train one on labelled data"
@@ -88,14 +82,14 @@ def open_teacher(config: ConfigDict, dataset: Dataset, workdir: Path) -> Teacher
         return teacher
     if not teachable(config, dataset):
         raise InputError(
-            f"{dataset.train.name} has no labels to train a teacher on: take labelled "
-            "data, or --config.teacher.path=<run>/teacher.msgpack of a run on such, or "
-            "the variant chromagan_no_class"
+            f"{dataset.train.name} has no labels to train a teacher on: choose "
+            "labelled data, or give --config.teacher.path=<run>/teacher.msgpack of a "
+            "run with labels, or the variant chromagan_no_class"
         )
-    return Teacher(open_classifier(grey(dataset), settings.classifier, "to teach"))
+    return open_classifier(grey(dataset), settings.classifier, "to teach")
 
 
 def keep_teacher(teacher: Teacher, workdir: Path) -> None:
-    """Leave a run's teacher in its workdir, for this run and for others."""
+    """Write a teacher to the workdir of its run, for this run and for others."""
     if is_main() and not (workdir / _FILE).exists():
-        write_classifier(workdir / _FILE, teacher.kept)
+        write_classifier(workdir / _FILE, teacher)

@@ -25,7 +25,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-class Example(NamedTuple):
+class LabelledImage(NamedTuple):
     """One image, cropped and resized, with its label (-1 = none)."""
 
     image: (
@@ -49,9 +49,9 @@ class Source(Protocol):
     """Inputs that could not be used."""
 
     def __len__(self) -> int:
-        """Count the images."""
+        """Return the number of images."""
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> LabelledImage:
         """Read one image."""
 
 
@@ -87,13 +87,13 @@ class ArraySource:
         self.shape = (height, width, channels)
 
     def __len__(self) -> int:
-        """Count the images."""
+        """Return the number of images."""
         return len(self.images)
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> LabelledImage:
         """Read one image."""
         label = -1 if self.labels is None else int(self.labels[index])
-        return Example(self.images[index], label)
+        return LabelledImage(self.images[index], label)
 
 
 class LazySource:
@@ -104,7 +104,7 @@ class LazySource:
         name: str,
         shape: tuple[int, int, int],
         count: int,
-        read: Callable[[Sequence[int]], list[Example]],
+        read: Callable[[Sequence[int]], list[LabelledImage]],
         classes: tuple[str, ...] = (),
         skipped: tuple[Skipped, ...] = (),
     ):
@@ -116,10 +116,10 @@ class LazySource:
         self._read = read
 
     def __len__(self) -> int:
-        """Count the images."""
+        """Return the number of images."""
         return len(self._positions)
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> LabelledImage:
         """Read one image.
 
         Raises:
@@ -127,7 +127,7 @@ class LazySource:
         """
         return self.take([index])[0]
 
-    def take(self, indices: Sequence[int]) -> list[Example]:
+    def take(self, indices: Sequence[int]) -> list[LabelledImage]:
         """Read several images at once.
 
         Raises:
@@ -153,7 +153,7 @@ def select(source: Source, indices: Int[np.ndarray, "count"]) -> Source:
     )
 
 
-def take(source: Source, indices: Sequence[int]) -> list[Example]:
+def take(source: Source, indices: Sequence[int]) -> list[LabelledImage]:
     """Read several images at once, which is faster for images in files."""
     if isinstance(source, LazySource):
         return source.take(indices)
@@ -165,10 +165,10 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(min(8, os.cpu_count() or 1))
 
 
-def _chunks(source: Source) -> Iterator[list[Example]]:
+def _chunks(source: Source) -> Iterator[list[LabelledImage]]:
     """Read all images in order, in threads, with a few chunks in memory at a time."""
 
-    def read(start: int) -> list[Example]:
+    def read(start: int) -> list[LabelledImage]:
         return take(source, range(start, min(start + _CHUNK, len(source))))
 
     starts = range(0, len(source), _CHUNK)

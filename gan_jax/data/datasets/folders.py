@@ -12,7 +12,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import (
     ArraySource,
     Dataset,
-    Example,
+    LabelledImage,
     LazySource,
     Skipped,
     Source,
@@ -224,16 +224,16 @@ def _source(
         known = labels if classes else None
         return ArraySource(name, images, known, classes, part.skipped)
 
-    def example(index: int) -> Example:
+    def example(index: int) -> LabelledImage:
         file = part.files[index]
         try:
-            return Example(read(file), int(labels[index]))
+            return LabelledImage(read(file), int(labels[index]))
         except BrokenImageError as error:
             raise InputError(
                 f"{file} can no longer be read ({error}): restore the file"
             ) from None
 
-    def examples(indices: Sequence[int]) -> list[Example]:
+    def examples(indices: Sequence[int]) -> list[LabelledImage]:
         return [example(index) for index in indices]
 
     return LazySource(name, shape, len(part.files), examples, classes, part.skipped)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_jax.config.errors import InputError
-from gan_jax.data.datasets.dataset import Dataset, Example, LazySource
+from gan_jax.data.datasets.dataset import Dataset, LabelledImage, LazySource
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode, with_channels
 
 _FORMAT = "array_record"  # the format with random access without TensorFlow
@@ -213,7 +213,7 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
         except Exception as error:
             raise InputError(_unreadable(name, place, error)) from None
 
-        def example(index: int, raw: bytes, channels: int | None) -> Example:
+        def example(index: int, raw: bytes, channels: int | None) -> LabelledImage:
             try:
                 record = read_features.deserialize_example_np(raw, decoders=undecoded)
                 pixels = crop_and_resize(decode(record["image"]), size, crop)
@@ -223,11 +223,11 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
                 raise InputError(
                     f"TFDS set {name}, split {split}, image {index}: {error}"
                 ) from None
-            return Example(pixels, int(record["label"]) if classes else -1)
+            return LabelledImage(pixels, int(record["label"]) if classes else -1)
 
         def examples(
             indices: Sequence[int], channels: int | None = None
-        ) -> list[Example]:
+        ) -> list[LabelledImage]:
             try:
                 raw = records.__getitems__(list(indices))  # one by one takes 3 times
                 return [

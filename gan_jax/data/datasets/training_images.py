@@ -88,7 +88,7 @@ def read_crops(path: str, size: int, count: int = _COUNT) -> Dataset:
     edge = width - max(size + _MARGIN, width // 4)
     if edge < size + _MARGIN or height < size:
         raise InputError(
-            f"data.path {path} has {width}x{height} cells, too few for training and "
+            f"data.path {path} has {width}x{height} cells, too small for training and "
             f"test crops of {size}x{size}: choose a smaller --config.data.size"
         )
     generator = np.random.Generator(np.random.Philox(0))

@@ -13,16 +13,20 @@ writes other forms. Therefore, on CPUs:
   are those of `jax.lax`.
 
 On GPUs and TPUs the same functions call `jax.lax`. The form is chosen when a function
-is traced.
+is traced. The modules `Conv` and `ConvTranspose` have the parameters of flax's.
 """
 
 import contextlib
+import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ClassVar
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -200,3 +204,60 @@ def _transposed_pads(padding: Padding, taps: Sequence[int], stride: int) -> Pads
         return low, total - low
 
     return pair(taps[0]), pair(taps[1])
+
+
+class _Convolution(nn.Module):
+    """Base of both modules; its parameters are named as those of flax's `Conv`.
+
+    Attributes:
+        features: Number of output channels.
+        kernel: Height and width of the kernel.
+        stride: Stride along height and width.
+        padding: Padding of the image.
+        use_bias: Whether to add a bias.
+        kernel_init: Initialiser of the kernel.
+    """
+
+    features: int
+    kernel: int = 3
+    stride: int = 1
+    padding: Padding = "SAME"
+    use_bias: bool = True
+    kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
+
+    operation: ClassVar[Callable[..., Array]]
+
+    @nn.compact
+    def __call__(
+        self, *images: Float[Array, "batch height width _"]
+    ) -> Float[Array, "batch new_height new_width features"]:
+        """Return the convolution of images, concatenated along their channels.
+
+        Each image is convolved with its part of the kernel, as a concatenation would
+        copy them. The computations have the type of the images.
+        """
+        ends = list(itertools.accumulate(image.shape[-1] for image in images))
+        shape = (self.kernel, self.kernel, ends[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        precision = images[0].dtype
+        parts = jnp.split(kernel.astype(precision), ends[:-1], axis=2)
+        operation = functools.partial(
+            type(self).operation, stride=self.stride, padding=self.padding
+        )
+        image = functools.reduce(jnp.add, map(operation, images, parts))
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+            image = image + bias.astype(precision).reshape(1, 1, 1, -1)
+        return image
+
+
+class Conv(_Convolution):
+    """Convolution with a square kernel, equal to flax's `Conv`."""
+
+    operation = staticmethod(convolve)
+
+
+class ConvTranspose(_Convolution):
+    """Transposed convolution with a square kernel, equal to flax's `ConvTranspose`."""
+
+    operation = staticmethod(convolve_transposed)

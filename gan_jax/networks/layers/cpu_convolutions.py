@@ -268,7 +268,8 @@ def kernel_gradient(
         taps: Height and width of the kernel.
     """
     if stride == 1 and cotangent.shape[-1] < image.shape[-1]:
-        # Exchange the two, as fewer gathered channels are faster.
+        # The gradient is symmetric in the two: take the one with fewer channels as the
+        # image, whose windows are gathered.
         back = transpose_pads(
             pads, taps, spatial_shape(image), spatial_shape(cotangent)
         )

@@ -1,1 +1,1 @@
-"""Pictures that a task draws of what its networks make."""
+"""Plates: pictures of generated images for each task."""

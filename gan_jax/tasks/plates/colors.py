@@ -1,4 +1,4 @@
-"""Pictures of colorized images, and the published figures."""
+"""Plates of colorized images, and published figures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from gan_jax.report.grids import enlarge, mount, to_uint8
 from gan_jax.report.page import Table, Value
 
-_WIDE = 12  # columns of a plate that fit a page
+_WIDE = 12  # columns of a plate, at most
 _SIDE = 104  # screen pixels of an image
 
 Images = Float[np.ndarray, "count height width 3"]
@@ -28,12 +28,12 @@ the share of images that people took for real."""
 
 
 def plate(columns: Mapping[str, Images], rows: int) -> UInt8[np.ndarray, "tall wide 3"]:
-    """Draw versions of the same images side by side.
+    """Draw several versions of the same images side by side.
 
     Args:
-        columns: the versions by title, all of the same images in the same order.
-        rows: images below each other; further ones begin again beside them, as many
-            as a page has room for.
+        columns: The versions by title, with the same images in the same order.
+        rows: Number of images below each other; further ones follow beside them, as
+            many as fit.
     """
     count = len(next(iter(columns.values())))
     groups = max(1, min(_WIDE // len(columns), count // rows))
@@ -48,7 +48,7 @@ def plate(columns: Mapping[str, Images], rows: int) -> UInt8[np.ndarray, "tall w
 
 
 def published(psnr: Value) -> Table:
-    """Set a PSNR among the published ones."""
+    """Return a table of published PSNRs and the run's own."""
     rows: list[Sequence[Value]] = [*_PUBLISHED, ("this run", psnr, None)]
     return Table(
         "Beside the published figures",

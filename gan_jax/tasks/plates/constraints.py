@@ -1,4 +1,4 @@
-"""Known pixels beside what was generated from them, each pixel judged."""
+"""Plates of known pixels beside images generated from them."""
 
 import functools
 import math
@@ -20,14 +20,14 @@ from gan_jax.report.grids import (
 )
 
 GROUND: Colour = (218, 217, 213)
-"""Where nothing is known: a neutral grey that no value of the colour map comes near."""
+"""Unknown pixels: a neutral grey, unlike any value of the colour map."""
 HONOURED: Colour = (32, 201, 178)
 MISSED: Colour = (255, 122, 26)
 """Teal and orange stay apart for every kind of colour blindness, and in width too."""
 
 _HALO = (16, 18, 22, 210)
-# Values from -1 to 1, dark to bright in even steps, saturated all the way so that
-# every value stands out from the grey ground (five points of matplotlib's plasma).
+# Values from -1 to 1, from dark to bright in even steps, saturated so that every value
+# stands out from the grey ground (five points of matplotlib's plasma).
 _VALUE_COLOURS = np.array(
     [(13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33)],
     np.float64,
@@ -45,30 +45,29 @@ def constraint_grid(
     titles: Sequence[str] = (),
     maps: Mapping[str, UInt8[np.ndarray, "rows height width _"]] = {},
 ) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
-    """Known pixels beside the images generated from them, each pixel judged.
+    """Draw known pixels beside the images generated from them.
 
-    One row per constraint. The first column shows the known pixels alone, enlarged, on
-    neutral grey: values of grey images in colours from dark blue (-1) to yellow (1),
-    those of RGB images in their own. Then, if given, the image they come from, then
-    the generated images, on which every known pixel wears a ring: thin and teal where
-    it is honoured, thick and orange where it is missed. The pixel itself is never
-    covered. A legend with the counts lies below.
+    There is one row for each set of known pixels. The first column shows the known
+    pixels alone, enlarged, on neutral grey: values of grey images in colours from dark
+    blue (-1) to yellow (1), those of RGB images in their own colours. Then come the
+    original image, if given, and the generated images. On these a ring surrounds every
+    known pixel: thin and teal where it is honoured, thick and orange where it is
+    missed. A legend with the counts is below.
 
     Args:
-        values: images in [-1, 1] of which only the known pixels are read; 1 or 3
-            channels.
-        mask: 1 or True where known.
-        generated: images in [-1, 1]; `columns` of them for each constraint.
-        tolerance: the share of the value range (2) by which every channel of a pixel
-            may be off and still count as honoured; 0.1 allows a deviation of 0.2.
-        original: the images that the known pixels were taken from, in [-1, 1].
-        scale: screen pixels per image pixel; None makes the longer side 140 or
-            somewhat more.
-        titles: of the generated columns, where each is another generator's.
-        maps: further pictures of each row by their title, as they are; grey or RGB.
+        values: Images in [-1, 1], of which only known pixels are read; 1 or 3 channels.
+        mask: 1 or True where a pixel is known.
+        generated: Images in [-1, 1], `columns` of them for each set of known pixels.
+        tolerance: Share of the value range (2) by which every channel of an honoured
+            pixel may deviate; 0.1 allows a deviation of 0.2.
+        original: Images that the known pixels were taken from, in [-1, 1].
+        scale: Screen pixels per image pixel; None makes the longer side about 140.
+        titles: Titles of the generated columns, where each is of another generator.
+        maps: Further pictures for each row, grey or RGB, by title.
 
     Raises:
-        ValueError: no images, another number of channels, or NaN among them.
+        ValueError: There are no images, the number of channels is wrong, or a known
+            pixel is NaN.
     """
     known = mask[..., 0].astype(bool)
     if scale is None:
@@ -122,7 +121,7 @@ def constraint_grid(
 def _known_colours(
     values: Float[np.ndarray, "rows height width channels"],
 ) -> UInt8[np.ndarray, "rows height width 3"]:
-    """What each known pixel looks like when shown alone."""
+    """Return the colour of each known pixel where it is shown alone."""
     if values.shape[-1] > 1:
         return to_uint8(values)
     return _value_colours(values[..., 0])
@@ -144,7 +143,7 @@ def _mark_known(
     colours: UInt8[np.ndarray, "height width 3"],
     scale: int,
 ) -> None:
-    """Draws known pixels as outlined squares, larger than life where they are few."""
+    """Draw known pixels as squares, enlarged and outlined where they are few."""
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(canvas)
@@ -167,7 +166,7 @@ def _ring(
     picture: UInt8[np.ndarray, "height width 3"],
     scale: int,
 ) -> None:
-    """Draws a ring round every known pixel; missed ones lie above honoured ones."""
+    """Draw a ring round every known pixel, those of missed ones on top."""
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(canvas)
@@ -177,8 +176,7 @@ def _ring(
         for y, x in np.argwhere(known & (honoured != missed)):
             place = (int(x) * scale - shift, int(y) * scale - shift)
             canvas.paste(stamp, (corner[0] + place[0], corner[1] + place[1]), stamp)
-    # Where known pixels are neighbours, the ring of one lies on the other: every known
-    # pixel is put back, so that what is judged can always be seen.
+    # The ring of a known pixel covers a neighbouring one, so all are drawn once more.
     for y, x in np.argwhere(known):
         left, top = corner[0] + int(x) * scale, corner[1] + int(y) * scale
         fill = tuple(int(level) for level in picture[y, x])
@@ -187,9 +185,9 @@ def _ring(
 
 @functools.cache
 def _ring_stamp(colour: Colour, missed: bool, scale: int) -> Any:
-    """A ring with a dark halo, to be seen on black and on white, smooth at its edges.
+    """Return a smooth ring with a dark halo, visible on black and on white.
 
-    Its side has the parity of `scale`, so that it sits centred on a pixel.
+    Its side has the parity of `scale`, so that it can be centred on a pixel.
     """
     from PIL import Image, ImageDraw
 
@@ -213,7 +211,7 @@ def _ring_stamp(colour: Colour, missed: bool, scale: int) -> Any:
 
 
 def _ring_sample(colour: Colour, missed: bool) -> Any:
-    """The ring as the legend shows it: round a grey pixel on black."""
+    """Return the ring of the legend, round a grey pixel on black."""
     from PIL import Image
 
     scale = 5
@@ -239,7 +237,7 @@ def _with_legend(
     entries: Sequence[tuple[Any, str]],
     gap: int,
 ) -> UInt8[np.ndarray, "taller wider 3"]:
-    """Adds a strip of (picture, text) entries below, in as many lines as it takes."""
+    """Return a grid with (picture, text) entries below, in as many lines as needed."""
     from PIL import Image, ImageDraw
 
     font = font_of(15)

@@ -1,4 +1,4 @@
-"""Points in the plane, and what a critic thinks of it."""
+"""Plates of points in the plane, on the scores of a critic."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -14,34 +14,19 @@ Score = Callable[[Points], Float[np.ndarray, " points"]]
 _GRID = 160  # points of the landscape along each side
 
 
-def plane(
-    real: Points,
-    generated: Points,
-    score: Score,
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Real and generated points side by side on the landscape of a critic's scores.
-
-    Args:
-        real: points of the data.
-        generated: points of a generator; those far outside the data are not shown.
-        score: the critic, drawn from its lowest (dark) to its highest value (bright).
-    """
-    return planes(real, {"generated": (generated, score)}, score)
-
-
 def planes(
     real: Points,
     stages: Mapping[str, tuple[Points, Score]],
     score: Score,
     columns: int = 2,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Real points and those of several stages, each on the landscape of its critic.
+    """Draw real points and those of several stages, each on the scores of a critic.
 
     Args:
-        real: points of the data.
-        stages: by name, points and the critic that they are drawn on.
-        score: the critic on whose landscape real points are drawn.
-        columns: of the picture.
+        real: Points of the dataset.
+        stages: Points and the critic's scores, by the name of the stage.
+        score: The critic's scores behind the real points.
+        columns: Number of panels in a row.
     """
     low, high = real.min(axis=0), real.max(axis=0)
     middle, reach = (low + high) / 2, 0.65 * float((high - low).max())

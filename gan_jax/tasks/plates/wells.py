@@ -1,4 +1,4 @@
-"""Realisations under wells: what they have in common, and how they vary in space."""
+"""Plates of realisations under wells, and their variograms."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,12 @@ def realisation_grid(
 ) -> UInt8[np.ndarray, "tall wide 3"]:
     """Draw wells, some realisations, and the mean and the spread of all of them.
 
-    Images are in [-1, 1]. The spread is a standard deviation, at most 1.
+    Args:
+        values: Known values, in [-1, 1].
+        mask: 1 at wells, 0 elsewhere.
+        truth: The images that the wells were taken from, in [-1, 1].
+        made: Realisations for each set of wells, in [-1, 1]. Their spread is the
+            standard deviation, from 0 to 1.
     """
     spread = glow(made[..., 0].std(axis=1))
     mean = to_uint8(made.mean(axis=1))
@@ -41,8 +46,8 @@ def lags_figure(
     """Plot mean variograms by distance, along rows and along columns.
 
     Args:
-        real: variograms of real images, by their name.
-        made: of generated ones.
+        real: Variograms of real images, by name.
+        made: Variograms of generated images, by name.
     """
     figure, panels = plots.draw_panels(2)
     for direction, (panel, title) in enumerate(

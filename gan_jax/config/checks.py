@@ -1,0 +1,95 @@
+"""Checks of a config against its keys' rows. Imports no JAX."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gan_jax.config.errors import InputError
+from gan_jax.config.keys import flatten
+from gan_jax.config.limits import WORD
+from gan_jax.config.schema import find
+
+_IMAGES = 2**32
+"""Most images that a run may see: their positions are 32-bit integers on the device."""
+
+
+def check_numbers(config: ConfigDict) -> None:
+    """Refuse a config with a number outside its limits.
+
+    Raises:
+        InputError: Names the key, its value and the numbers that it may hold.
+    """
+    numbers = {
+        key: value
+        for key, value in flatten(config).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    for key, value in numbers.items():
+        limits = find(key, config.get("program", "")).limits
+        if not limits.hold(value):
+            wanted = str(limits) if math.isfinite(value) else "that is finite"
+            raise InputError(
+                f"{key} is {value}: give a number {wanted} with --config.{key}"
+            )
+    _check_updates(numbers)
+    _check_images(numbers)
+
+
+def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return the changes of a config with which its run cannot be resumed.
+
+    A key that a run of an older version does not have counts with the value that was
+    fixed then.
+
+    Args:
+        written: The flat config of the run.
+        wanted: The flat config of the command.
+
+    Returns:
+        One line for each key, `key: before -> now`, sorted.
+    """
+    plain = json.loads(json.dumps(dict(wanted)))
+    found: list[str] = []
+    for key in sorted({*written, *plain}):
+        row = find(key, plain.get("program", ""))
+        older = row.older if key in plain else None
+        before, now = written.get(key, older), plain.get(key)
+        if not row.resumable and before != now:
+            found.append(f"{key}: {before!r} -> {now!r}")
+    return found
+
+
+def _check_updates(numbers: Mapping[str, int | float]) -> None:
+    """Refuse more generator updates than their counter holds."""
+    steps, each = (numbers.get(key, 1) for key in ("steps", "generator_steps"))
+    if steps * each > WORD:
+        raise InputError(
+            f"steps {steps} * generator_steps {each} are more than the {WORD} updates "
+            "of the generator that a run may make: lower one of them"
+        )
+
+
+def _check_images(numbers: Mapping[str, int | float]) -> None:
+    """Refuse boosts of 0 critic updates, and more images than a run may see."""
+    steps, batch_size, critic_steps = (
+        numbers.get(key, 1) for key in ("steps", "batch_size", "critic_steps")
+    )
+    boost, first, every = (
+        numbers.get(f"critic_boost.{key}", 0) for key in ("steps", "first", "every")
+    )
+    boosted = min(first, steps) + (steps // every + 1 if every else 0)
+    if boosted and not boost:
+        raise InputError(
+            "critic_boost.steps is 0, but critic_boost.first or critic_boost.every "
+            "boosts steps: give a number above 0 with --config.critic_boost.steps"
+        )
+    images = (steps * critic_steps + boosted * boost) * batch_size
+    if images > _IMAGES:
+        raise InputError(
+            f"steps {steps} * critic_steps {critic_steps} * batch_size {batch_size}, "
+            f"with the boosts {images} images, are more than the {_IMAGES} that a run "
+            "may see: lower one of them"
+        )
