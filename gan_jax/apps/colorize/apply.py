@@ -77,13 +77,13 @@ def open_colorizing(
         return done
 
     return Application(
-        describe(prior),
-        lambda image: image,
-        _TOGETHER,
-        apply,
-        _line,
-        _COLUMNS,
-        lambda done: _conclude(done, shown, workdir),
+        prior=describe(prior),
+        prepare=lambda image: image,
+        together=_TOGETHER,
+        apply=apply,
+        line=_line,
+        columns=_COLUMNS,
+        conclude=lambda done: _conclude(done, shown, workdir),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ from gan_jax.runs.inference import in_chunks
 from gan_jax.training.state import Variables
 
 _CHUNK = 250  # images decoded and scored at once
+_COLUMNS = {"score": float, "percentile": float, "anomalous": bool}
 _LISTED = 50  # images with the highest scores, in the report
 
 
@@ -79,15 +80,15 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
         ]
 
     return Application(
-        describe_detector(opened),
-        lambda image: crop_and_resize(
+        prior=describe_detector(opened),
+        prepare=lambda image: crop_and_resize(
             with_channels(image, opened.channels), data.size, data.crop
         ),
-        _CHUNK,
-        apply,
-        _line,
-        {"score": float, "percentile": float, "anomalous": bool},
-        lambda done: _conclude(done, config, workdir, detector),
+        together=_CHUNK,
+        apply=apply,
+        line=lambda one: {name: getattr(one, name) for name in _COLUMNS},
+        columns=_COLUMNS,
+        conclude=lambda done: _conclude(done, config, workdir, detector),
     )
 
 
@@ -113,14 +114,6 @@ def _scores_and_slopes(
     return lambda images: in_chunks(
         lambda at: run(detector.critic, images[at]), len(images), _CHUNK
     )
-
-
-def _line(one: Scored) -> dict[str, Any]:
-    return {
-        "score": one.score,
-        "percentile": one.percentile,
-        "anomalous": one.anomalous,
-    }
 
 
 def _conclude(
