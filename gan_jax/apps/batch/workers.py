@@ -31,7 +31,7 @@ from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation
 from gan_jax.data.user_images import Read
 from gan_jax.networks.compilation import compiled
-from gan_jax.runs.apply import Application, applied, said
+from gan_jax.runs.apply import Application, apply_to_files, result_line
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import Prior, describe, open_prior
 from gan_jax.search.latent import Found
@@ -105,10 +105,10 @@ def _applying(
 
         def apply(block: Sequence[Path], read: Read) -> list[Row]:
             rows: list[Row] = []
-            for given, outcomes in applied(application, block, out, read):
+            for given, outcomes in apply_to_files(application, block, out, read):
                 rows += failed(given.skipped)
                 rows += [
-                    said(application, out, file, outcome)
+                    result_line(application, out, file, outcome)
                     for file, outcome in zip(given.files, outcomes, strict=True)
                 ]
             return rows
