@@ -6,19 +6,6 @@
 #   launch/local.sh detect photos                  # or score them
 #   launch/local.sh colorize photos --config.steps=3000
 #
-<<<<<<< HEAD
-# Arguments: a config of configs/, with its variants after a colon; optionally a folder of
-# images; then flags of the training run. Environment variables, with their defaults:
-#   RUNS      folder of workdirs (runs); the run is in e.g. runs/gan-narrow
-#   EXPORTED  folder of exported runs (exported), under the same name
-#   PYTHON    interpreter (python)
-#   PAUSE     seconds to wait before training continues after SIGTERM (10)
-#   ATTEMPTS  largest number of starts (100)
-#
-# Training that SIGTERM has stopped (exit code 143) continues after the pause, e.g. on a
-# preempted machine. Any other failure ends this script with the same exit code. The same
-# command continues an interrupted run, also after a power failure.
-=======
 # The first argument is a config of configs/, with its variants after a colon. The second,
 # if it does not begin with --, is a folder of images. The others are flags of the
 # training run. The run lies in $RUNS (default: runs) under the name of the config and its
@@ -28,7 +15,6 @@
 # If SIGTERM ends the training (exit code 143), it continues after $PAUSE seconds (default:
 # 10), up to $ATTEMPTS times in all (default: 100). If anything else ends it, the script
 # ends with the same exit code. The same command continues it, after a power failure too.
->>>>>>> helper-A
 set -euo pipefail
 
 if [[ $# -eq 0 || $1 == --help ]]; then
