@@ -169,7 +169,7 @@ def test_what_a_user_may_get_wrong(trained, colorized, tmp_path):
         ({"prior": trained}, "images is empty"),
         ({"prior": trained, "images": tmp_path / "none"}, "is not a folder"),
         ({"prior": trained, "images": empty}, "holds no image files"),
-        ({"prior": colorized, "images": empty}, "made of images: name that"),
+        ({"prior": colorized, "images": empty}, "to images: name that run"),
         # Results would lie over the images, or be taken for some.
         ({"prior": trained, "images": tmp_path}, "lie in each other"),
         ({"prior": trained, "images": tmp_path / "out" / "images"}, "in each other"),
