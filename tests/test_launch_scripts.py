@@ -87,7 +87,7 @@ def test_a_run_that_was_stopped_goes_on_and_is_used(tmp_path):
     photos = tmp_path / "photos"
     finished = local(tmp_path, python, "detect:narrow", photos, "--config.steps=9")
     assert finished.returncode == 0, finished.stderr
-    assert finished.stderr.count("goes on") == 2
+    assert finished.stderr.count("continues in") == 2
     *trained, exported, used = notes()
     run = tmp_path / "runs" / "detect-narrow"
     assert trained == 3 * [
