@@ -15,9 +15,8 @@ from absl import flags
 from jsonschema import Draft202012Validator
 
 import gan_jax.main  # noqa: F401 - for its flags
-from tests.test_main import summary
+from tests.programs import ROOT, summary
 
-ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "launch").glob("*.sh"))
 PROCESSES = {"coordinator", "processes", "process", "distributed"}
 """Flags of a run of many processes."""
