@@ -4,7 +4,7 @@ Papers:   Fabbri 2017 compares the first six. Its sections of results are empty;
           claims are those of the report in its author's repository. Vitoria, Raad &
           Ballester 2020, arXiv 1907.09837, table 2.
 Prior:    none.
-Data:     as configs/colorize.py. ChromaGAN's teacher needs labels (cifar10, svhn, or
+Data:     as colorize.py. ChromaGAN's teacher needs labels (cifar10, svhn, or
           --config.shared.data.path with labels) or
           --config.shared.teacher.path=RUN/teacher.msgpack. Without either, the three
           arms with a teacher are left out.
@@ -16,7 +16,7 @@ Expected: cifar10,narrow: FID 6.3 (gan) to 16.7 (regression); see docs/results.m
 python -m gan_jax.main --config=configs/compare_colorization.py:cifar10,narrow
 """
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 
 _ARMS = (
     "regression",
@@ -34,10 +34,10 @@ _ARMS = (
 
 def get_config(variant: str = ""):
     arms = {
-        name: configs.sibling(__file__, "colorize", f"{variant},{name}".strip(","))
+        name: defaults.sibling(__file__, "colorize", f"{variant},{name}".strip(","))
         for name in _ARMS
     }
-    return configs.study("compare_colorization", arms, _SHARED)
+    return defaults.study("compare_colorization", arms, _SHARED)
 
 
 _SHARED = (

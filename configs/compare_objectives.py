@@ -3,7 +3,7 @@
 Papers:   those of the compared configs; a public study of such comparisons is Lucic et
           al. 2017, arXiv 1711.10337.
 Prior:    none.
-Data:     as configs/gan.py, images or points; digits by default.
+Data:     as gan.py, images or points; digits by default.
 Variants: the data sets; narrow (short runs for a CPU); smoke. --config.only=lsgan,wgan
           takes some of the arms.
 Cost:     two seeds on two CPU cores: digits and fashion_mnist,narrow about an hour
@@ -15,7 +15,7 @@ python -m gan_jax.main --config=configs/compare_objectives.py:gaussians8
 python -m gan_jax.main --config=configs/compare_objectives.py:fashion_mnist,narrow
 """
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 
 _FILES = {
     "minimax": "gan",
@@ -31,10 +31,10 @@ _FILES = {
 
 def get_config(variant: str = ""):
     arms = {
-        name: configs.sibling(__file__, file, variant) for name, file in _FILES.items()
+        name: defaults.sibling(__file__, file, variant) for name, file in _FILES.items()
     }
     arms["minimax"].objective = "minimax"
     for arm in arms.values():
         # A boost would give this critic many more updates than the others.
         arm.critic_boost = {"steps": 0, "first": 0, "every": 0}
-    return configs.study("compare_objectives", arms, ("network.kernel",))
+    return defaults.study("compare_objectives", arms, ("network.kernel",))

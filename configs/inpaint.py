@@ -2,8 +2,8 @@
 
 Papers:   yeh: Yeh et al. 2017, arXiv 1607.07539; cooper: Cooper's Wasserstein study;
           ballester: Vitoria, Sintes & Ballester 2019, arXiv 1812.01071.
-Prior:    a plain GAN: --config.prior=WORKDIR, a run of gan.py, wgan_gp.py or similar.
-Data:     unseen test images of the prior's data, or --config.images=DIR with
+Prior:    a plain GAN: --config.prior=WORKDIR of gan.py, wgan_gp.py or similar.
+Data:     test images of the prior's data, or your own: --config.images=DIR with
           --config.masks=DIR (one mask per image, white = known) or a hole by name.
 Variants: the losses yeh, cooper, cooper_yeh and ballester (default), joined by commas
           to compare them; vitoria (the nine rows of the published table); adam and
@@ -28,29 +28,29 @@ python -m gan_jax.main --config=configs/inpaint.py:vitoria --config.prior=runs/w
 python -m gan_jax.main --config=configs/inpaint.py --config.prior=runs/wgan_gp --config.sweep.loss=ballester --config.sweep.key=gradient --config.sweep.over=0,0.3,0.9 --workdir=runs/weights
 """  # noqa: E501
 
-from gan_jax.config import defaults as configs
-from gan_jax.config.variants import SEARCHES, with_choice
+from gan_jax.config import defaults
+from gan_jax.config.variants import SEARCHES, with_losses
 
 
 def get_config(variant: str = ""):
-    config = configs.inpainting("inpaint")
-    return with_choice(config, variant, "ballester", LOSSES, VARIANTS, COMPARISONS)
+    config = defaults.inpainting("inpaint")
+    return with_losses(config, variant, "ballester", LOSSES, VARIANTS, COMPARISONS)
 
 
-# alpha, beta and eta of the papers are `context`, `gradient` and `prior`.
+# `context`, `gradient` and `prior` are alpha, beta and eta of the papers.
 LOSSES = {
-    "yeh": configs.COMPLETION,
+    "yeh": defaults.COMPLETION,
     # The critic alone: -f(M y + (1 - M) G) for a Wasserstein critic.
     "cooper": {
-        **configs.COMPLETION,
+        **defaults.COMPLETION,
         "context": 0.0,
         "prior": 1.0,
         "composite": True,
     },
-    # Yeh's loss with the critic f in D's place: the sum of M |G - y|, minus f(G).
-    "cooper_yeh": {**configs.COMPLETION, "weights": "equal", "prior": 1.0},
+    # Yeh's loss with a Wasserstein critic f: the sum of M |G - y|, minus f(G).
+    "cooper_yeh": {**defaults.COMPLETION, "weights": "equal", "prior": 1.0},
     "ballester": {
-        **configs.COMPLETION,
+        **defaults.COMPLETION,
         "context": 0.1,
         "gradient": 0.9,
         "prior": 0.5,

@@ -3,7 +3,7 @@
 Papers:   Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689, section 5; the packed
           critic: arXiv 2002.01281 and Lin et al. 2018, arXiv 1712.04086.
 Prior:    none.
-Data:     as configs/pixelcgan.py.
+Data:     as pixelcgan.py.
 Variants: the data sets; narrow (short runs for a CPU); smoke.
           --config.only=pixelcgan,cgan takes some of the arms.
 Arms:     pixelcgan at every lambda of --config.sweep.over; gan (nothing ties an image
@@ -17,7 +17,7 @@ Expected: fashion_mnist,narrow: pixel_mse falls with lambda, 0.130 at 0.1 to 0.0
 python -m gan_jax.main --config=configs/study_pixelcgan.py:fashion_mnist,narrow --config.seeds=3
 """  # noqa: E501
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 
 _ARMS = {
     "pixelcgan": {},
@@ -33,10 +33,10 @@ _GRID = "0.1,0.4,0.7,1,2,5,10,28,142,701,2030,10000"
 def get_config(variant: str = ""):
     arms = {}
     for name, values in _ARMS.items():
-        arms[name] = configs.sibling(__file__, "pixelcgan", variant)
+        arms[name] = defaults.sibling(__file__, "pixelcgan", variant)
         arms[name].pixel_weight = 10.0
         arms[name].update_from_flattened_dict(values)
     sweep = {"arm": "pixelcgan", "key": "pixel_weight", "over": _GRID}
-    config = configs.study("study_pixelcgan", arms, ("network.kernel",), sweep)
+    config = defaults.study("study_pixelcgan", arms, ("network.kernel",), sweep)
     config.seeds = 10
     return config

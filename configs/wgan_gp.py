@@ -3,9 +3,9 @@
 Papers:   Gulrajani et al. 2017, arXiv 1704.00028; svhn64: the prior of Vitoria, Sintes
           & Ballester 2019, arXiv 1812.01071.
 Prior:    none.
-Data:     digits (default; no download), photos, mnist, fashion_mnist, cifar10, svhn,
-          celeba, gaussians8, gaussians8_imbalanced or gaussians25, each a variant.
-          --config.data.path=PATH reads a TFDS directory, a folder of images or arrays.
+Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS directory,
+          a folder of images, or arrays). Variants choose photos, mnist, fashion_mnist,
+          cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or gaussians25.
 Variants: the data sets; narrow (short runs for a CPU); smoke (one minute). celeba and
           svhn64 use residual networks at 64x64. svhn64 is SVHN resized from 32x32.
 Cost:     digits: about 10 minutes on two CPU cores. svhn64: nine hours on one H100, two
@@ -23,26 +23,26 @@ python -m gan_jax.main --config=configs/wgan_gp.py:svhn64 --workdir=runs/wgan_gp
 python -m gan_jax.main --config=configs/inpaint.py:ballester --config.prior=runs/wgan_gp-svhn64 --config.masks=center,random:0.8
 """  # noqa: E501
 
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.variants import GENERATION, LARGE, POINTS, with_variants
 
 
 def get_config(variant: str = ""):
-    config = configs.generation("wgan_gp")
+    config = defaults.generation("wgan_gp")
     config.objective = "wgan"
     config.critic_steps = 5
     config.gradient_penalty = 10.0
     config.network.critic_normalisation = "layer"
     config.latent.size = 128
     config.optimizer.learning_rate = 1e-4
-    config.optimizer.beta1 = 0.5  # at 28x28
+    config.optimizer.beta1 = 0.5  # for 28x28 images
     config.optimizer.beta2 = 0.9
     config = with_variants(config, variant, "digits", GENERATION, VARIANTS)
     config.log_every = 5  # a fine curve of the estimated distance
     return config
 
 
-# The paper's residual networks where images are 64x64.
+# The paper's residual networks, for 64x64 images.
 _RESIDUAL = {
     "network.generator": "residual",
     "network.critic": "residual",

@@ -118,10 +118,20 @@ def test_bfloat16_computes_and_float32_is_kept(name):
 @pytest.mark.parametrize(
     ("name", "variant", "values", "says"),
     [
-        ("gan", "", {"objective": "ebgan"}, "plays with energies"),
-        ("gan", "", {"network.critic": "autoencoder"}, "plays with energies"),
-        ("gan", "gaussians8", {"objective": "ebgan"}, "plays with energies"),
-        ("gan", "", {"pulling_away": 0.1}, "makes codes"),
+        ("gan", "", {"objective": "ebgan"}, "do not fit: the critics"),
+        (
+            "gan",
+            "",
+            {"network.critic": "autoencoder"},
+            "do not fit: the critics",
+        ),
+        (
+            "gan",
+            "gaussians8",
+            {"objective": "ebgan"},
+            "do not fit: the critics",
+        ),
+        ("gan", "", {"pulling_away": 0.1}, "needs a critic with codes"),
         ("gan", "", {"gradient_penalty": 1.0}, "sees each image alone"),
         ("gan", "", {"data.name": "gaussians8"}, "does not fit the task"),
         ("gan", "gaussians8", {"data.name": "digits"}, "known: gaussians8"),
@@ -171,11 +181,11 @@ def test_a_task_of_another_config_is_refused_in_a_line(name, values, says):
 def test_a_program_of_another_config_is_refused_in_a_line(name, program):
     found = config(name, "", program=program)
     with pytest.raises(InputError, match=f"program {program} needs .*config {name}"):
-        programs.program(found)
+        programs.program_of(found)
 
 
 @pytest.mark.parametrize(
     "path", sorted(CONFIGS_FOLDER.glob("*.py")), ids=lambda path: path.stem
 )
 def test_every_config_has_what_its_program_reads(path):
-    assert callable(programs.program(config(path.stem, "")))
+    assert callable(programs.program_of(config(path.stem, "")))

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import venv
 import zipfile
 from pathlib import Path
@@ -59,8 +58,8 @@ def installed(wheel, tmp_path_factory):
     python = place / "bin" / "python"
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     own = Path(finished(python, "-c", where, cwd=place).strip())
-    lent = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    (own / "lent.pth").write_text("\n".join(sorted(lent)))
+    lent = [path for path in sys.path if path.endswith("-packages")]
+    (own / "lent.pth").write_text("\n".join(lent))
     finished(
         python, "-m", "pip", "install", "--no-deps", "--no-index", wheel, cwd=place
     )

@@ -67,6 +67,9 @@ GENERATORS: Mapping[str, Callable[..., Generator]] = {
 }
 """Also called with `size`, `channels`, `conditional` and `dtype`."""
 
+UNBOUNDED_GENERATORS = ("perceptron",)
+"""Generators of points in the plane; the outputs of all others lie in [-1, 1]."""
+
 TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
     "unet": lambda network, classes, **shape: _unet(network, **shape),
     "chroma": lambda network, **shape: chroma.generator(
@@ -75,6 +78,16 @@ TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
 }
 """Generators that start from a condition, without a latent; also called with `size`,
 `channels`, `classes` and `dtype`."""
+
+UNBOUNDED_GENERATORS = ("perceptron",)
+"""Generators whose values are not bounded to [-1, 1]: they make points of the plane."""
+
+
+CONDITIONAL_GENERATORS = ("latent_unet", *TRANSLATORS)
+"""Generators that cannot do without a condition."""
+
+CLASS_GENERATORS = ("chroma",)
+"""Generators that also predict the class of an image."""
 
 
 def linear_code(network: ConfigDict) -> int:

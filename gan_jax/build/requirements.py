@@ -4,8 +4,14 @@ from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
-from gan_jax.build import networks as architectures
-from gan_jax.build.networks import ENERGY_CRITICS, GENERATORS, TRANSLATORS
+from gan_jax.build.networks import (
+    CLASS_GENERATORS,
+    CONDITIONAL_GENERATORS,
+    ENERGY_CRITICS,
+    GENERATORS,
+    TRANSLATORS,
+    gives_energies,
+)
 from gan_jax.config import schema
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
@@ -52,76 +58,87 @@ def _check_keys(config: ConfigDict, kind: str, missing: Sequence[str]) -> None:
 
 
 def check_combination(config: ConfigDict, task: Task, objective: Objective) -> None:
-    """Refuse a training config that would train and mean nothing.
+    """Refuse a training config whose values do not fit each other.
 
     Args:
-        config: of a training run.
-        task: that it names.
-        objective: that it names.
+        config: The config of a training run.
+        task: The task that it names.
+        objective: The objective that it names.
 
     Raises:
-        InputError: says what does not fit, and what to choose.
+        InputError: Says which values do not fit, and what to choose.
     """
-    network = config.network
+    network, energies = config.network, gives_energies(config)
     if config.gradient_penalty and network.critic_normalisation == "batch":
         raise InputError(
             "a gradient penalty needs a critic that sees each image alone: choose "
             "--config.network.critic_normalisation=layer, spectral or none"
         )
-    energies = architectures.gives_energies(config)
     if energies != objective.energies:
         raise InputError(
             f"objective {config.objective} and network.critic {network.critic} do not "
-            f"fit: ebgan plays with energies, which {' and '.join(ENERGY_CRITICS)} "
-            "give, and no other objective does"
+            f"fit: the critics {' and '.join(ENERGY_CRITICS)} give energies, which the "
+            "objective ebgan needs and no other objective can use"
         )
-    packing = config.get("packing", 1)
-    if packing > 1 and (config.get("condition_critic", False) or energies):
-        raise InputError(
-            f"packing {packing} is of critics of images alone that give scores: choose "
-            "--config.packing=1, or another critic"
-        )
-    if packing > 1 and config.gradient_penalty:
-        raise InputError(
-            f"packing {packing} and gradient_penalty do not fit: the slope would be "
-            "that of single images; choose --config.packing=1, or --config."
-            "critic_penalty"
-        )
-    if config.batch_size % packing:
-        raise InputError(
-            f"batch_size {config.batch_size} is no multiple of packing {packing}: "
-            "choose --config.packing=1, or another batch"
-        )
+    _check_packing(config, energies)
     if config.pulling_away and not energies:
         raise InputError(
-            "pulling_away needs a critic that makes codes: choose "
-            f"--config.network.critic={' or '.join(ENERGY_CRITICS)}, or 0"
+            "pulling_away needs a critic with codes: choose "
+            f"--config.network.critic={' or '.join(ENERGY_CRITICS)}, or "
+            "--config.pulling_away=0"
         )
-    translates = network.generator in TRANSLATORS
-    if translates != (config.latent.prior == "none"):
-        raise InputError(
-            f"network.generator {network.generator} and latent.prior "
-            f"{config.latent.prior} do not fit: {' and '.join(TRANSLATORS)} start from "
-            "a condition, with latent.prior=none; all others start from a latent"
-        )
-    needs_condition = translates or network.generator == "latent_unet"
-    if needs_condition and not task.conditional:
-        raise InputError(
-            f"network.generator {network.generator} makes an image of a condition, and "
-            f"the task {config.task} has none: choose {', '.join(GENERATORS)}"
-        )
-    if config.get("class_weight", 0) and network.generator != "chroma":
-        raise InputError(
-            "class_weight needs a generator that says what an image shows: choose "
-            "--config.network.generator=chroma, or 0"
-        )
+    _check_generator(config, task)
     if (config.data.name in mixtures.MIXTURES) != task.points:
         raise InputError(
             f"data.name {config.data.name} does not fit the task {config.task}: choose "
-            "data by a variant, e.g. configs/gan.py:gaussians8 for points"
+            "the data by a variant, e.g. --config=configs/gan.py:gaussians8 for points"
         )
     if task.points and config.data.path:
         raise InputError(
             f"data.path {config.data.path} is not read: the points of "
-            f"{config.data.name} are drawn"
+            f"{config.data.name} are drawn at random; leave it empty"
+        )
+
+
+def _check_packing(config: ConfigDict, energies: bool) -> None:
+    """Refuse a critic of several images at once where it cannot be trained."""
+    packing = config.get("packing", 1)
+    if packing > 1 and (config.get("condition_critic", False) or energies):
+        raise InputError(
+            f"packing {packing} needs a critic that sees images alone and gives scores:"
+            " choose --config.packing=1, or another critic"
+        )
+    if packing > 1 and config.gradient_penalty:
+        raise InputError(
+            f"packing {packing} and gradient_penalty do not fit, because the penalty "
+            "is of single images: choose --config.packing=1, or "
+            "--config.critic_penalty in its place"
+        )
+    if config.batch_size % packing:
+        raise InputError(
+            f"batch_size {config.batch_size} is not a multiple of packing {packing}: "
+            "choose --config.packing=1, or another batch size"
+        )
+
+
+def _check_generator(config: ConfigDict, task: Task) -> None:
+    """Refuse a generator whose input is not what the config provides."""
+    name = config.network.generator
+    if (name in TRANSLATORS) != (config.latent.prior == "none"):
+        raise InputError(
+            f"network.generator {name} and latent.prior {config.latent.prior} do not "
+            f"fit: {' and '.join(TRANSLATORS)} start from a condition and need "
+            "latent.prior=none; all others start from a latent"
+        )
+    if name in CONDITIONAL_GENERATORS and not task.conditional:
+        plain = [other for other in GENERATORS if other not in CONDITIONAL_GENERATORS]
+        raise InputError(
+            f"network.generator {name} needs a condition, and the task {config.task} "
+            f"has none: choose {', '.join(plain)}"
+        )
+    if config.get("class_weight", 0) and name not in CLASS_GENERATORS:
+        raise InputError(
+            "class_weight needs a generator that predicts classes: choose "
+            f"--config.network.generator={' or '.join(CLASS_GENERATORS)}, or "
+            "--config.class_weight=0"
         )

@@ -1,1 +1,1 @@
-"""Configs: keys with defaults and bounds, variants, flags, errors."""
+"""Configs: keys with default, limits and meaning; variants; flags; errors."""

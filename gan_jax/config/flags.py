@@ -131,7 +131,7 @@ def _located(arguments: list[str]) -> list[str]:
             if not Path(path).is_file():
                 known = experiments.paths()
                 raise InputError(
-                    f"config file {path} cannot be loaded: it does not exist"
+                    f"config file {path} cannot be loaded: there is no such file"
                     f"{closest(Path(path).stem, known)}; known experiments: "
                     f"{', '.join(known)}"
                 )

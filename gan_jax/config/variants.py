@@ -182,7 +182,7 @@ def with_variants(
     return _applied(config, order, *tables)
 
 
-def with_choice(
+def with_losses(
     config: ConfigDict,
     names: str,
     default: str,
