@@ -41,6 +41,8 @@ def test_a_good_command_needs_no_jax():
     ("arguments", "says"),
     [
         ([], "which experiment? e.g. --config=pixelcgan"),
+        (["--config="], "which experiment? e.g. --config=pixelcgan"),
+        (["--config"], "which experiment? e.g. --config=pixelcgan"),
         (["pixelcgan"], "what is 'pixelcgan'? Every argument is a --flag=value"),
         (["--cfg=x"], "cfg"),
         (["--config=configs/nothing.py"], "cannot be loaded"),
