@@ -3,9 +3,9 @@
 Papers:   Liu, Kothari & Alahi 2019, arXiv 1902.00633; inpainting: Mortiniera 2020;
           acceptance: Azadi et al. 2018, arXiv 1810.06758, Turner et al. 2018, arXiv
           1811.11357.
-Prior:    a trained GAN: --config.prior=WORKDIR, a run of gan.py or similar.
-Data:     the prior's own. inpainting takes unseen test images, or --config.images=DIR
-          with --config.masks=DIR and --config.shaping.masks=center (a hole by name).
+Prior:    a trained GAN: --config.prior=WORKDIR of gan.py or similar.
+Data:     the prior's. inpainting also takes your own: --config.images=DIR with
+          --config.masks=DIR and --config.shaping.masks=center (a hole by name).
 Variants: sampling (default); inpainting; published (the code of Liu et al.: all 50
           steps, the best one kept); published64 (Mortiniera's code, for a prior of
           gan.py:fashion64); points (for a prior of Gaussians in the plane); narrow

@@ -2,11 +2,11 @@
 
 Papers:   Isola et al. 2016, arXiv 1611.07004 (networks); Fabbri 2017 (the objectives
           compared); Vitoria, Raad & Ballester 2020, arXiv 1907.09837 (ChromaGAN).
-Prior:    none to train; to colorize a folder of images of any size,
-          --config.prior=WORKDIR of such a run and --config.images=DIR.
-Data:     colour images: photos (default; no download), cifar10, svhn or celeba, each a
-          variant. --config.data.path=PATH reads a TFDS directory, a folder of images or
-          arrays. Grey data are refused.
+Prior:    none. To colorize a folder of images of any size: --config.prior=WORKDIR of
+          such a run and --config.images=DIR.
+Data:     photos in colour (no download), or your own: --config.data.path=PATH (a TFDS
+          directory, a folder of images, or arrays). Variants choose cifar10, svhn or
+          celeba. Grey data are refused.
 Variants: the methods, the data sets; narrow (short runs for a CPU); smoke; published
           (the papers' sizes and rates: Fabbri's 256x256 U-Net with batches of 32, or
           with a ChromaGAN method its 224x224 with batches of 10).

@@ -4,7 +4,7 @@ Papers:   Fabbri 2017 compares the first six. Its sections of results are empty;
           claims are those of the report in its author's repository. Vitoria, Raad &
           Ballester 2020, arXiv 1907.09837, table 2.
 Prior:    none.
-Data:     as configs/colorize.py. ChromaGAN's teacher needs labels (cifar10, svhn, or
+Data:     as colorize.py. ChromaGAN's teacher needs labels (cifar10, svhn, or
           --config.shared.data.path with labels) or
           --config.shared.teacher.path=RUN/teacher.msgpack. Without either, the three
           arms with a teacher are left out.

@@ -3,7 +3,7 @@
 Papers:   those of the compared configs; a public study of such comparisons is Lucic et
           al. 2017, arXiv 1711.10337.
 Prior:    none.
-Data:     as configs/gan.py, images or points; digits by default.
+Data:     as gan.py, images or points; digits by default.
 Variants: the data sets; narrow (short runs for a CPU); smoke. --config.only=lsgan,wgan
           takes some of the arms.
 Cost:     two seeds on two CPU cores: digits and fashion_mnist,narrow about an hour

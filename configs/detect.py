@@ -2,11 +2,11 @@
 
 Paper:    Chatillon & Ballester 2019, arXiv 1912.11843. The variant `published` follows
           the paper in all that it states. The defaults differ.
-Prior:    none to train; to score a folder, --config.prior=WORKDIR of such a run and
+Prior:    none. To score a folder of images: --config.prior=WORKDIR of such a run and
           --config.images=DIR.
-Data:     digits (default; no download), photos, mnist, fashion_mnist, cifar10, svhn or
-          celeba, each a variant. --config.data.path=PATH reads a TFDS directory, a
-          folder of images or arrays.
+Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS directory,
+          a folder of images, or arrays). Variants choose photos, mnist, fashion_mnist,
+          cifar10, svhn or celeba.
 Variants: the protocols standard (default), holdout and other; the data sets; published
           and wasserstein (the paper's critic); narrow (short runs for a CPU); smoke.
           adam, momentum or exact chooses how the baseline searches latents

@@ -2,9 +2,9 @@
 
 Papers:   Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689 and 2002.01281.
 Prior:    none.
-Data:     digits (default; no download), photos, mnist, fashion_mnist, cifar10, svhn or
-          celeba, each a variant. --config.data.path=PATH reads a TFDS directory, a
-          folder of images or arrays.
+Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS directory,
+          a folder of images, or arrays). Variants choose photos, mnist, fashion_mnist,
+          cifar10, svhn or celeba.
 Variants: the data sets; cgan (the paper's baseline: the critic sees the known pixels,
           lambda is 0); packed (the follow-up's critic of two images at once); narrow
           (short runs for a CPU); smoke (one minute).

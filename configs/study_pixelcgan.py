@@ -3,7 +3,7 @@
 Papers:   Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689, section 5; the packed
           critic: arXiv 2002.01281 and Lin et al. 2018, arXiv 1712.04086.
 Prior:    none.
-Data:     as configs/pixelcgan.py.
+Data:     as pixelcgan.py.
 Variants: the data sets; narrow (short runs for a CPU); smoke.
           --config.only=pixelcgan,cgan takes some of the arms.
 Arms:     pixelcgan at every lambda of --config.sweep.over; gan (nothing ties an image

@@ -3,7 +3,9 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
+from pathlib import Path
 
 # What is computed once for all runs is neither taken from the user's caches nor left;
 # runs of one test session, and the processes that share it, share what they compile.
@@ -14,8 +16,12 @@ else:
     atexit.register(shutil.rmtree, CACHE, ignore_errors=True)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{CACHE}/compiled"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# Half of the tests' time is compilation, and half of that is LLVM's optimisation of
+# programs that run once. XLA_FLAGS="" compiles as users do, as .ci/run's slow tests do.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
+import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_num_cpu_devices", 4)
@@ -23,9 +29,66 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 install_import_hook("gan_jax", "beartype.beartype")
 
 
-def pytest_collection_modifyitems(items):
-    """Programs come first: none of them is left to one worker when the other is done.
+STARTS = Path(CACHE) / "starts"
+MOST = 60
+"""Processes that the default test command may start. `git` is not counted: every
+summary asks it for the commit, which takes milliseconds."""
 
-    A module whose tests start programs has, or imports, a `run`.
+
+def _count_starts(event, arguments):
+    if event == "subprocess.Popen" and Path(str(arguments[0])).name != "git":
+        with STARTS.open("a") as file:
+            file.write(f"{os.environ.get('PYTEST_CURRENT_TEST')}\n")
+
+
+def _starts():
+    return STARTS.read_text().splitlines() if STARTS.exists() else []
+
+
+def pytest_configure(config):
+    if config.option.numprocesses is None or "PYTEST_XDIST_WORKER" in os.environ:
+        sys.addaudithook(_count_starts)
+
+
+def pytest_sessionfinish(session):
+    default = session.config.option.markexpr == "not slow and not endurance"
+    if "PYTEST_XDIST_WORKER" not in os.environ and default and len(_starts()) > MOST:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.line(f"{len(_starts())} processes started; at most {MOST} may be")
+
+
+LONGEST = (
+    "test_processes",
+    "test_colorize",
+    "test_main",
+    "test_batch",
+    "test_collaborate",
+    "test_inpaint",
+    "test_detect",
+    "test_study",
+    "test_colors",
+    "test_score_losses",
+    "test_export",
+    "test_launch_scripts",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest modules come first, lest one worker is left with one of them.
+
+    The benchmark forgets all that is compiled: it comes last.
     """
-    items.sort(key=lambda item: not hasattr(item.module, "run"))
+    places = {f"tests.{name}": place for place, name in enumerate(LONGEST)}
+    places["tests.test_benchmark"] = len(LONGEST) + 1
+    items.sort(key=lambda item: places.get(item.module.__name__, len(LONGEST)))
+
+
+@pytest.fixture(scope="session")
+def gan(tmp_path_factory):
+    """Return the `Prior` of a run of configs/gan.py; tests leave its workdir alone."""
+    from tests.runs import kept, smoke
+
+    return kept(tmp_path_factory.mktemp("gan"), smoke("gan"))

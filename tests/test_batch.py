@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +14,30 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-import configs.collaborate as configs_of_collaborate
-import configs.inpaint as configs_of_inpaint
 from gan_jax.apps.batch import run as batch
 from gan_jax.apps.batch.local import Engine, local
 from gan_jax.apps.batch.table import Parts
 from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.runs.signals import Signals
-from tests.test_collaborate import train
-from tests.test_inpaint import results
-from tests.test_main import ROOT, environment, summary
+from tests.jobs import parts, rows
+from tests.programs import (
+    KILLED,
+    ROOT,
+    STOPPED,
+    environment,
+    run,
+    run_batch,
+    summary,
+    wait_for,
+)
+from tests.runs import smoke
 
 CONFIG = "--config=configs/inpaint.py:yeh,smoke"
 
 
 @pytest.fixture(scope="module")
-def prior(tmp_path_factory):
-    return train(tmp_path_factory.mktemp("prior"), "--config=configs/gan.py:smoke")
+def prior(gan):
+    return gan.workdir
 
 
 def draw(folder, count):
@@ -44,12 +50,11 @@ def draw(folder, count):
 
 
 def started(images, out, *flags, **variables):
-    """Start a job, of inpainting if `images` are given."""
+    """Start a job of inpainting in a process of its own."""
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "launch.batch", f"--out={out}"),
-            *((CONFIG, f"--images={images}") if images else ()),
-            *flags,
+            *(CONFIG, f"--images={images}", *flags),
         ],
         cwd=ROOT,
         env=environment() | variables,
@@ -65,29 +70,6 @@ def launch(images, out, *flags, **variables):
     return process.returncode, output, errors
 
 
-def rows(out):
-    """Read all rows, by the name of the input; each is there once."""
-    paths = sorted((out / "results").glob("part-*.parquet"))
-    found = [row for path in paths for row in pq.read_table(path).to_pylist()]
-    by_name = {Path(row["input"]).name: row for row in found}
-    assert len(by_name) == len(found)
-    return by_name
-
-
-def assert_a_batch_job_does_the_same(run, out, *flags):
-    """Do as a job what a run of the program has done."""
-    code, _, errors = launch(None, out, *flags)
-    assert code == 0, errors
-    found = rows(out)
-    assert len(found) == len(results(run))
-    for line in results(run):
-        row = found[Path(line["input"]).name]
-        assert {key: row[key] for key in line} == line
-        if line["done"]:
-            one, two = ((each / line["output"]).read_bytes() for each in (run, out))
-            assert one == two
-
-
 def stamps(out):
     return {path.name: path.stat().st_mtime_ns for path in (out / "images").iterdir()}
 
@@ -101,9 +83,10 @@ def job(prior, tmp_path_factory):
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(images / "colour.png")
     shutil.copy(images / "003.png", images / "003.webp")
     flags = (f"--config.prior={prior}", "--block=4")
-    code, output, errors = launch(images, place / "out", *flags)
-    assert code == 0, errors
-    assert "14 images done, 3 failed" in output and "image 17/17" in errors
+    finished = run_batch(images, place / "out", *flags, config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    assert "14 images done, 3 failed" in finished.stdout
+    assert "image 17/17" in finished.stderr
     return images, place / "out", flags
 
 
@@ -140,17 +123,9 @@ def test_every_image_has_one_row_and_its_output(job):
 def test_it_finds_what_the_program_does(job, prior, tmp_path):
     """The outputs are those of gan_jax.main, to the bit."""
     images, out, _ = job
-    finished = subprocess.run(
-        [
-            *(sys.executable, "-m", "gan_jax.main", CONFIG, f"--workdir={tmp_path}"),
-            *(f"--config.prior={prior}", f"--config.images={images}"),
-        ],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        timeout=300,
-    )
-    assert finished.returncode == 0
+    flags = (f"--config.prior={prior}", f"--config.images={images}")
+    finished = run(tmp_path, *flags, config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
     for path in (out / "images").iterdir():
         assert path.read_bytes() == (tmp_path / "images" / path.name).read_bytes()
 
@@ -182,9 +157,10 @@ def test_the_same_command_does_only_what_is_missing(job, tmp_path):
         inputs = [f"{images}/{Path(name).name}" for name in table["input"].to_pylist()]
         pq.write_table(table.set_column(0, "input", [inputs]), path)
     before = stamps(again)
-    code, output, errors = launch(images, again, *flags)
-    assert code == 0, errors
-    assert "17 images were done before" in output and "; 0 now" in output
+    finished = run_batch(images, again, *flags, config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    assert "17 images were done before" in finished.stdout
+    assert "; 0 now" in finished.stdout
     assert stamps(again) == before
     lost, *_ = sorted((again / "results").iterdir())
     missing = [row for row in pq.read_table(lost).to_pylist() if row["done"]]
@@ -193,9 +169,9 @@ def test_the_same_command_does_only_what_is_missing(job, tmp_path):
     made = {Path(row["output"]).name for row in missing}
     twin = Path(min(before.keys() - made)).with_suffix(".jpg")  # of a name that is done
     shutil.copy(images / "000.png", images / twin)
-    code, output, errors = launch(images, again, *flags)
-    assert code == 0, errors
-    assert "part-000000.unreadable" in output
+    finished = run_batch(images, again, *flags, config=CONFIG)
+    assert finished.returncode == 0, finished.stderr
+    assert "part-000000.unreadable" in finished.stdout
     after = stamps(again)
     done_now = {name for name, stamp in after.items() if before.get(name) != stamp}
     assert 0 < len(made) < 14 and done_now == made | {"new.png"}
@@ -209,18 +185,24 @@ def test_the_same_command_does_only_what_is_missing(job, tmp_path):
         assert found[name]["latent"] == old[name]["latent"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_what_was_whole_is_not_done_again(prior, tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGKILL, KILLED),
+        pytest.param(signal.SIGTERM, STOPPED, marks=pytest.mark.slow),
+    ],
+)
+def test_what_was_whole_is_not_done_again(prior, tmp_path, number, code):
     images, out = draw(tmp_path / "images", 24), tmp_path / "out"
     flags = (
         f"--config.prior={prior}",
         *("--block=2", "--config.search.slots=4", "--config.search.iterations=2000"),
     )
     process = started(images, out, *flags)
-    wait_for_rows(out, process)
+    wait_for(lambda: parts(out), process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == (-9 if number == signal.SIGKILL else 143)
+    assert process.returncode == code
     assert number == signal.SIGKILL or "the same command continues" in errors
     before, first = stamps(out), rows(out)
     assert 0 < len(first) < 24 and not (out / "summary.json").exists()
@@ -231,14 +213,6 @@ def test_what_was_whole_is_not_done_again(prior, tmp_path, number):
     for name in first:
         assert before[name] == after[name]
     assert len(rows(out)) == len(after) == 24
-
-
-def wait_for_rows(out, process):
-    deadline = time.monotonic() + 240
-    while not list((out / "results").glob("part-*.parquet")):
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_ray_does_the_same_though_an_actor_dies(prior, tmp_path):
@@ -255,7 +229,7 @@ def test_ray_does_the_same_though_an_actor_dies(prior, tmp_path):
     workers = min(2, os.cpu_count())
     ray = (*flags, "--engine=ray", f"--workers={workers}")
     process = started(images, tmp_path / "ray", *ray, **threads)
-    wait_for_rows(tmp_path / "ray", process)
+    wait_for(lambda: parts(tmp_path / "ray"), process)
     actors = [
         each
         for each in psutil.Process(process.pid).children(recursive=True)
@@ -276,20 +250,15 @@ def test_ray_does_the_same_though_an_actor_dies(prior, tmp_path):
         assert path.read_bytes() == other.read_bytes()
 
 
-def inpainting(prior, images, /, **values):
-    config = configs_of_inpaint.get_config(values.pop("variants", "yeh,smoke"))
-    config.prior, config.images = str(prior), str(images)
-    config.update_from_flattened_dict(values)
-    return config
+def inpainting(prior, images, /, *, variants="yeh,smoke", **values):
+    given = {"prior": str(prior), "images": str(images)}
+    return smoke("inpaint", variants, **given | values)
 
 
 def collaborating(prior, images, /, **values):
-    config = configs_of_collaborate.get_config("inpainting,smoke")
-    config.prior, config.images = str(prior), str(images)
-    config.update_from_flattened_dict(
-        {"shaping.epochs": 0.0, "shaping.snapshots": "", **values}
-    )
-    return config
+    given = {"prior": str(prior), "images": str(images)}
+    unshaped = {"shaping.epochs": 0.0, "shaping.snapshots": ""}
+    return smoke("collaborate", "inpainting,smoke", **given | unshaped | values)
 
 
 def test_completed_images_are_refined_by_the_priors_critic(prior, tmp_path):
@@ -369,8 +338,9 @@ def test_a_prior_that_was_trained_anew_is_noticed(job, prior, tmp_path):
     ],
 )
 def test_flags_that_make_no_sense_are_answered_in_a_line(tmp_path, flags, says):
-    code, _, errors = launch("nowhere", tmp_path / "no", *flags)
-    assert code == 2 and says in errors and "Traceback" not in errors
+    finished = run_batch("nowhere", tmp_path / "no", *flags, config=CONFIG)
+    assert finished.returncode == 2 and says in finished.stderr
+    assert "Traceback" not in finished.stderr
     assert not (tmp_path / "no").exists()
 
 

@@ -9,9 +9,18 @@ from PIL import Image
 
 from gan_jax.apps.collaborate import run as collaborate
 from gan_jax.config.errors import InputError
-from tests.test_export import kept, smoke
-from tests.test_inpaint import results
-from tests.test_main import command, losses, run, signal_once, summary
+from tests.programs import (
+    KILLED,
+    STOPPED,
+    command,
+    losses,
+    results,
+    run,
+    signal_once,
+    start_run,
+    summary,
+)
+from tests.runs import kept, smoke
 
 CONFIG = "--config=configs/collaborate.py:smoke"
 INPAINTING = "--config=configs/collaborate.py:inpainting,smoke"
@@ -25,14 +34,14 @@ def train(workdir, config, steps=20):
 
 
 @pytest.fixture(scope="module")
-def prior(tmp_path_factory):
-    return train(tmp_path_factory.mktemp("prior"), "--config=configs/gan.py:smoke")
+def prior(gan):
+    return gan.workdir
 
 
 @pytest.fixture(scope="module")
 def sampled(prior, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("sampling")
-    finished = run(workdir, f"--config.prior={prior}", config=CONFIG)
+    finished = run(workdir, f"--config.prior={prior}", config=CONFIG, devices=4)
     assert finished.returncode == 0, finished.stderr
     return workdir
 
@@ -58,16 +67,20 @@ def snapshots(workdir):
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+    ("number", "code"),
+    [
+        (signal.SIGKILL, KILLED),
+        pytest.param(signal.SIGTERM, STOPPED, marks=pytest.mark.slow),
+    ],
 )
-def test_shaping_goes_on_where_it_was_stopped(prior, sampled, tmp_path, number):
+def test_shaping_goes_on_where_it_was_stopped(prior, sampled, tmp_path, number, code):
     """It comes to the same critics and figures as without the stop."""
     flags = (f"--config.prior={prior}",)
     first = tmp_path / "checkpoints" / "5"
-    code = signal_once(first, number, command(tmp_path, *flags, config=CONFIG))
-    assert code == (-9 if number == signal.SIGKILL else 143)
+    arguments = command(tmp_path, *flags, config=CONFIG)
+    assert signal_once(first, number, arguments, devices=4) == code
     assert not (tmp_path / "summary.json").exists()
-    finished = run(tmp_path, *flags, config=CONFIG)
+    finished = start_run(tmp_path, *flags, config=CONFIG, devices=4)
     assert finished.returncode == 0, finished.stderr
     assert "continues at step" in finished.stdout
     assert summary(tmp_path)["metrics"] == summary(sampled)["metrics"]
@@ -76,23 +89,13 @@ def test_shaping_goes_on_where_it_was_stopped(prior, sampled, tmp_path, number):
     assert hashes[0] == hashes[1] != summary(prior)["parameters_sha256"]
 
 
-@pytest.mark.slow
 def test_another_prior_in_the_same_place_is_noticed(prior, sampled, tmp_path):
-    shutil.copytree(prior, tmp_path / "prior")
     shutil.copytree(sampled, tmp_path / "run")
     config = tmp_path / "run" / "config.json"
     config.write_text(config.read_text().replace(str(prior), str(tmp_path / "prior")))
-    shutil.rmtree(tmp_path / "prior" / "prior")
-    flags = ("--config.steps=21", "--config.evaluation.every=0")
-    assert (
-        run(
-            tmp_path / "prior", *flags, config="--config=configs/gan.py:smoke"
-        ).returncode
-        == 0
-    )
-    finished = run(
-        tmp_path / "run", f"--config.prior={tmp_path / 'prior'}", config=CONFIG
-    )
+    kept(tmp_path / "prior", smoke("gan"), seed=1)
+    flag = f"--config.prior={tmp_path / 'prior'}"
+    finished = run(tmp_path / "run", flag, config=CONFIG)
     assert finished.returncode == 2 and "another prior" in finished.stderr
 
 
@@ -169,12 +172,12 @@ def test_a_users_images_keep_their_known_pixels(prior, tmp_path):
 
 @pytest.mark.slow
 def test_energies_are_refined_downhill(tmp_path):
-    workdir = train(tmp_path / "prior", "--config=configs/ebgan.py:smoke")
+    workdir = kept(tmp_path / "prior", smoke("ebgan")).workdir
     flags = (f"--config.prior={workdir}", "--config.refinement.unlikely=trained")
     more = ("--config.acceptance.count=0", "--config.shaping.epochs=0.2")
     others = (
         "--config.shaping.snapshots=",
-        # To this short prior all it makes is likelier than real images.
+        # To a critic without training all it makes is likelier than real images.
         "--config.shaping.stopping=probabilistic",
     )
     finished = run(tmp_path / "run", *flags, *more, *others, config=CONFIG)
@@ -185,8 +188,8 @@ def test_energies_are_refined_downhill(tmp_path):
 
 @pytest.mark.slow
 def test_points_and_conditions_are_refined_too(tmp_path):
-    points = "--config=configs/gan.py:gaussians8,smoke"
-    workdir = train(tmp_path / "points", points)
+    points = smoke("gan", "gaussians8,smoke")
+    workdir = kept(tmp_path / "points", points, channels=2).workdir
     finished = run(
         tmp_path / "a",
         f"--config.prior={workdir}",
@@ -197,7 +200,7 @@ def test_points_and_conditions_are_refined_too(tmp_path):
     assert finished.returncode == 0, finished.stderr
     assert "refined/balance" in summary(tmp_path / "a")["metrics"]
     assert (tmp_path / "a" / "samples" / "points.png").exists()
-    workdir = train(tmp_path / "pixels", "--config=configs/pixelcgan.py:smoke")
+    workdir = kept(tmp_path / "pixels", smoke("pixelcgan")).workdir
     finished = run(tmp_path / "b", f"--config.prior={workdir}", config=CONFIG)
     assert finished.returncode == 0, finished.stderr
     assert "refined/pixel_mse" in summary(tmp_path / "b")["metrics"]

@@ -1,6 +1,7 @@
 """Colorization, as a user runs it: training, his own images, the comparison."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,13 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-import configs.colorize as configs_of_colorize
 from gan_jax.apps.colorize import run as colorize
 from gan_jax.config.errors import InputError
 from gan_jax.data.color import split
 from gan_jax.runs.feature_network import read_classifier, write_classifier
-from tests.test_batch import assert_a_batch_job_does_the_same
-from tests.test_inpaint import results
-from tests.test_main import losses, run, summary
+from tests import runs
+from tests.jobs import assert_a_batch_job_does_the_same
+from tests.programs import losses, results, run, start_run, summary
 
 CONFIG = "--config=configs/colorize.py:smoke"
 PHOTO = load_sample_images().images[0]  # 427 x 640
@@ -24,7 +24,7 @@ PHOTO = load_sample_images().images[0]  # 427 x 640
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("colorize")
-    finished = run(workdir, config=CONFIG)
+    finished = start_run(workdir, config=CONFIG)
     assert finished.returncode == 0, finished.stderr
     return workdir
 
@@ -137,10 +137,7 @@ def test_what_colours_an_image_had_does_not_matter(colorized):
     assert summary(colorized)["metrics"]["psnr"] > 5
 
 
-def smoke(**values):
-    config = configs_of_colorize.get_config("smoke")
-    config.update_from_flattened_dict({k: str(v) for k, v in values.items()})
-    return config
+smoke = partial(runs.smoke, "colorize", "smoke")
 
 
 def test_the_same_picture_at_two_sizes_gets_the_same_colours(trained, tmp_path):
@@ -169,7 +166,7 @@ def test_what_a_user_may_get_wrong(trained, colorized, tmp_path):
         ({"prior": trained}, "images is empty"),
         ({"prior": trained, "images": tmp_path / "none"}, "is not a folder"),
         ({"prior": trained, "images": empty}, "holds no image files"),
-        ({"prior": colorized, "images": empty}, "made of images: name that"),
+        ({"prior": colorized, "images": empty}, "to images: name that run"),
         # Results would lie over the images, or be taken for some.
         ({"prior": trained, "images": tmp_path}, "lie in each other"),
         ({"prior": trained, "images": tmp_path / "out" / "images"}, "in each other"),

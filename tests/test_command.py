@@ -1,40 +1,43 @@
 """Flags: whatever is wrong with them is one line that says what would be right."""
 
-import subprocess
 import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from gan_jax.config import flags as command
+from tests.programs import called, start
+
 REAL = "--config=configs/pixelcgan.py:smoke"
 # The parser alone: neither JAX nor a data set is touched.
 PARSE = """
 import sys
 from gan_jax.config import flags
-from gan_jax.config.errors import InputError
-try:
-    print("parsed", flags.parse(sys.argv).name, "jax" in sys.modules)
-except InputError as error:
-    print(error)
+print("parsed", flags.parse(sys.argv).name, "jax" in sys.modules)
 """
 
 
-def parse(*arguments, cwd=ROOT):
-    finished = subprocess.run(
-        [sys.executable, "-c", PARSE, *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stderr == ""
-    return finished.stdout.strip()
+def parse(*arguments):
+    """Return the line in which the command line says what is wrong."""
+    program = partial(command.run_program, program=lambda config: None)
+    finished = called(program, "gan_jax", *arguments)
+    assert finished.returncode == 2 and finished.stdout == ""
+    assert finished.stderr.startswith("gan_jax: ")
+    return finished.stderr.strip()
 
 
 def test_a_good_command_needs_no_jax():
-    assert parse(REAL, "--config.steps=7") == "parsed pixelcgan False"
+    finished = start([sys.executable, "-c", PARSE, REAL, "--config.steps=7"])
+    assert finished.stdout.strip() == "parsed pixelcgan False", finished.stderr
+
+
+def test_a_mistake_is_one_line_of_a_program_that_fails(tmp_path):
+    program = [sys.executable, "-m", "gan_jax.main"]
+    finished = start([*program, REAL, "--config.stepz=3", f"--workdir={tmp_path}/no"])
+    assert finished.returncode == 2 and finished.stdout == ""
+    (said,) = finished.stderr.splitlines()
+    assert said.startswith("gan_jax: ") and "did you mean steps?" in said
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize(
@@ -71,13 +74,7 @@ def test_what_is_wrong_is_one_line(arguments, says):
 
 
 def test_help_shows_the_flags_that_matter():
-    finished = subprocess.run(
-        [sys.executable, "-m", "gan_jax.main", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    finished = start([sys.executable, "-m", "gan_jax.main", "--help"])
     for flag in ("--config", "--workdir", "--verbose"):
         assert flag in finished.stdout
 

@@ -1,37 +1,29 @@
 """The comparison of the conditional generator with latent search, as it is run."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 from PIL import Image
 
-from tests.test_main import LENGTHS, ROOT, environment, run
+from tests.programs import start
+from tests.runs import kept, smoke
 
 
 @pytest.mark.slow
 def test_both_ways_answer_for_the_same_pixels(tmp_path):
     for name in ("pixelcgan", "gan"):
-        finished = run(
-            tmp_path / name, *LENGTHS, config=f"--config=configs/{name}.py:smoke"
-        )
-        assert finished.returncode == 0, finished.stderr
+        kept(tmp_path / name, smoke(name))
 
     def compare(conditional, prior):
-        return subprocess.run(
+        return start(
             [
                 *(sys.executable, "-m", "launch.benchmark.constraints"),
                 f"--conditional={tmp_path / conditional}",
                 f"--prior={tmp_path / prior}",
                 *("--count=40", "--iterations=25", "--slots=16"),
                 *(f"--json={tmp_path}/rows.json", f"--plot={tmp_path}/plate.png"),
-            ],
-            cwd=ROOT,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
+            ]
         )
 
     finished = compare("pixelcgan", "gan")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gan_jax.search.latent import Search, minimise
 from gan_jax.search.streaming import StreamingSearch
-from tests.test_latent import SIZE, bowl, counting, network_search, problems, starts
+from tests.problems import SIZE, bowl, counting, network_search, problems, starts
 
 COUNT, RESTARTS, SLOTS = 10, 2, 8
 

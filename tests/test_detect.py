@@ -3,15 +3,13 @@
 import json
 import shutil
 import signal
-from pathlib import Path
+from functools import partial
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-import configs.detect as configs_of_detect
-import configs.pixelcgan as configs_of_pixelcgan
 from gan_jax.apps.detect import run as detect
 from gan_jax.apps.detect.detector import open_detector_run
 from gan_jax.apps.detect.history import open_snapshots
@@ -22,25 +20,29 @@ from gan_jax.report.formats import format_number
 from gan_jax.runs.prior import open_prior
 from gan_jax.runs.signals import Signals
 from launch.anomalies import figures, table
-from tests.test_batch import assert_a_batch_job_does_the_same
-from tests.test_inpaint import results
-from tests.test_main import command, losses, run, signal_once, summary
+from tests import runs
+from tests.jobs import assert_a_batch_job_does_the_same
+from tests.programs import (
+    KILLED,
+    command,
+    losses,
+    results,
+    run,
+    signal_once,
+    start_run,
+    summary,
+)
 
 CONFIG = "--config=configs/detect.py:smoke"
 
 
-def smoke(**values):
-    config = configs_of_detect.get_config("smoke")
-    config.update_from_flattened_dict(
-        {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
-    )
-    return config
+smoke = partial(runs.smoke, "detect", "smoke")
 
 
 @pytest.fixture(scope="module")
 def detected(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("detect")
-    finished = run(workdir, config=CONFIG)
+    finished = start_run(workdir, config=CONFIG)
     assert finished.returncode == 0, finished.stderr
     assert "snapshots of both networks" in finished.stdout
     return workdir
@@ -87,12 +89,10 @@ def test_it_goes_on_where_it_was_killed(detected, tmp_path):
     """It comes to the same detector and figures as without."""
     flags = (f"--config.history_run={detected / 'gan'}",)
     first = tmp_path / "checkpoints" / "20"
-    killed = signal_once(
-        first, signal.SIGKILL, command(tmp_path, *flags, config=CONFIG)
-    )
-    assert killed == -9
+    arguments = command(tmp_path, *flags, config=CONFIG)
+    assert signal_once(first, signal.SIGKILL, arguments) == KILLED
     assert not (tmp_path / "summary.json").exists()
-    finished = run(tmp_path, *flags, config=CONFIG)
+    finished = start_run(tmp_path, *flags, config=CONFIG)
     assert finished.returncode == 0, finished.stderr
     assert not (tmp_path / "gan").exists()
     assert summary(tmp_path)["metrics"] == summary(detected)["metrics"]
@@ -301,8 +301,7 @@ def test_the_papers_critic_starts_as_the_mean_of_all_from_the_first_epoch_on(tmp
         "baselines.searched": 0,
         "baselines.shallow": False,
     }
-    config = configs_of_detect.get_config("published,smoke").unlock()
-    config.update_from_flattened_dict(values)
+    config = runs.smoke("detect", "published,smoke", **values)
     run = detect.run(config, tmp_path / "run")
     (look,) = (
         row["validation/total_variation"]
@@ -329,7 +328,7 @@ def test_the_papers_critic_starts_as_the_mean_of_all_from_the_first_epoch_on(tmp
 
 
 def test_a_history_under_conditions_is_refused(tmp_path):
-    config = configs_of_pixelcgan.get_config("smoke")
+    config = runs.smoke("pixelcgan")
     place = tmp_path / "pixels"
     place.mkdir()
     (place / "config.json").write_text(json.dumps(flatten(config)))

@@ -1,9 +1,7 @@
 """A value that is not finite stops a run, is named, and spoils no checkpoint."""
 
 import hashlib
-import runpy
 import shutil
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +11,8 @@ import pytest
 from gan_jax.apps.train import run as train
 from gan_jax.build import methods
 from gan_jax.config.errors import DivergedError
+from tests.runs import smoke
 
-ROOT = Path(__file__).parents[1]
 GOOD = 10
 """Steps trained before something breaks; the last of them leaves a checkpoint."""
 
@@ -29,11 +27,21 @@ steep.defvjp(lambda values: (values, None), lambda _, slope: (slope * jnp.nan,))
 
 
 def small(steps):
-    config = runpy.run_path(str(ROOT / "configs/pixelcgan.py"))["get_config"]("smoke")
-    config.steps, config.checkpoint_every, config.fused_steps = steps, 5, 4
-    config.evaluation.every = config.sample_every = 0
-    config.network.width = config.network.critic_width = 2
-    config.evaluation.classifier.epochs = 1
+    config = smoke(
+        "pixelcgan",
+        **{
+            "steps": steps,
+            "checkpoint_every": 5,
+            "fused_steps": 4,
+            "sample_every": 0,
+            "evaluation.every": 0,
+            "evaluation.final_count": 100,
+            "evaluation.classifier.epochs": 0,
+            "network.width": 2,
+            "network.critic_width": 2,
+            "network.depth": 1,
+        },
+    )
     return config
 
 

@@ -166,7 +166,7 @@ def whole(machine, tmp_path_factory):
     return workdir
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_twenty_kills_change_nothing(machine, whole, tmp_path):
     draw = random.Random(0)
     phases = [*PHASES * (KILLS // len(PHASES))]
@@ -184,7 +184,7 @@ def test_twenty_kills_change_nothing(machine, whole, tmp_path):
     check_like(tmp_path, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_truncated_newest_checkpoint_is_set_aside(machine, whole, tmp_path):
     kill(machine, tmp_path, "evaluation", random.Random(1))
     newest = tmp_path / "checkpoints" / str(STEPS)

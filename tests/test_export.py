@@ -2,9 +2,7 @@
 
 import json
 import re
-import subprocess
 import sys
-from importlib import import_module
 
 import jax
 import jax.numpy as jnp
@@ -13,15 +11,8 @@ import pytest
 from jax import export as jax_export
 
 from gan_jax.apps.colorize.colorizer import Colorizer
-from gan_jax.apps.detect.detector import (
-    QUANTILES,
-    CriticScorer,
-    Detector,
-    open_detector_run,
-    save_detector,
-)
-from gan_jax.apps.detect.total_variation import Scale
-from gan_jax.build import methods, tasks
+from gan_jax.apps.detect.detector import CriticScorer, open_detector_run
+from gan_jax.build import tasks
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.data import color
@@ -32,79 +23,10 @@ from gan_jax.export.functions import open_function
 from gan_jax.networks.stages import image_of
 from gan_jax.report import files
 from gan_jax.runs.inference import make_model
-from gan_jax.runs.prior import Prior, blank_state, open_prior
-from gan_jax.training.checkpoint import Checkpoints
-from gan_jax.training.state import digest, trained
-from tests.test_main import run
+from gan_jax.runs.prior import open_prior
+from tests.programs import start, start_run, strict
+from tests.runs import kept, kept_detector, smoke
 
-
-def smoke(name, variant="smoke", **values):
-    config = import_module(f"configs.{name}").get_config(variant)
-    config.update_from_flattened_dict(values)
-    return config
-
-
-def drawn(tree):
-    """Give arrays for shapes: as after some training, when nothing is 0 or 1 any more.
-
-    Drawn by NumPy, because a network's own start takes seconds to compile.
-    """
-    draw = np.random.default_rng(0)
-
-    def leaf(place, like):
-        if not jnp.issubdtype(like.dtype, jnp.floating):
-            return jnp.zeros(like.shape, like.dtype)
-        about = 1.0 if place[-1].key in ("var", "scale") else 0.0
-        values = about + draw.uniform(-0.1, 0.1, like.shape)
-        return jnp.asarray(values, jnp.float32)
-
-    return jax.tree_util.tree_map_with_path(leaf, tree)
-
-
-def kept(workdir, config, channels=1, classes=0):
-    """Leave what a run leaves for use, without training."""
-    method = methods.method(config, tasks.task(config), channels, classes)
-    shapes = jax.eval_shape(lambda: trained(blank_state(config, method, channels)))
-    networks = shapes._replace(
-        step=jnp.int32(0),
-        generator=drawn(shapes.generator),
-        critic=drawn(shapes.critic),
-        critic_optimizer=jax.tree.map(
-            lambda like: jnp.zeros(like.shape, like.dtype), shapes.critic_optimizer
-        ),
-    )
-    with Checkpoints(workdir / "prior", keep=None) as found:
-        found.save(0, networks._asdict())
-    weights = {"generator": networks.generator, "critic": networks.critic}
-    written(workdir, config, channels, classes)
-    return Prior(workdir, config, method, networks, channels, digest(weights))
-
-
-def written(workdir, config, channels, classes=0):
-    size = config.data.size
-    summary = {
-        "config_name": config.name,
-        "dataset": {"name": "digits", "shape": [size, size, channels]},
-        "teacher": {"classes": classes},
-        "timing": {},
-        "parameters_sha256": "0" * 64,
-    }
-    files.write_json(workdir / "config.json", flatten(config))
-    files.write_json(workdir / "summary.json", summary)
-
-
-def kept_detector(workdir, **values):
-    config = smoke("detect", **values)
-    gan = smoke("gan", **{k: v for k, v in flatten(config).items() if k in GAN})
-    prior = kept(workdir / "gan", gan)
-    quantiles = np.linspace(-1, 1, QUANTILES, dtype=np.float32)
-    detector = Detector(prior.networks.critic, Scale(0.3, -0.7), quantiles)
-    workdir.mkdir(exist_ok=True)
-    save_detector(detector, prior, workdir)
-    written(workdir, config, 1)
-
-
-GAN = flatten(smoke("gan")).keys() - {"name", "program"}
 BATCHES = (3, 7)
 
 
@@ -163,75 +85,76 @@ def expected(kind, workdir, count):
 
 
 ALONE = """
-import json, sys
+import json, os, sys
 sys.modules["gan_jax"] = sys.modules["flax"] = None  # neither can be imported
-lines = json.load(open("metadata.json"))["use"]
-assert len(lines) == 5
-exec("\\n".join(lines))
-asked = np.load(sys.argv[1])
-call = jax.jit(program.call)
+path, folders, counts = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
 made = {}
-for count in json.loads(sys.argv[2]):
-    names = sorted(name for name in asked if name.startswith(f"{count}_"))
-    made[str(count)] = call(weights, *(asked[name] for name in names))
-np.savez(sys.argv[1], **made)
-assert len(inputs[0]) == 4
+for folder in folders:
+    os.chdir(folder)
+    lines = json.load(open("metadata.json"))["use"]
+    assert len(lines) == 5
+    exec("\\n".join(lines))
+    asked = np.load(path)
+    call = jax.jit(program.call)
+    for count in counts:
+        start = f"{folder}:{count}:"
+        names = sorted(name for name in asked if name.startswith(start))
+        made[f"{folder}:{count}"] = call(weights, *(asked[name] for name in names))
+    assert len(inputs[0]) == 4
+np.savez(path, **made)
 """
 
 
-def run_alone(folder, asked, path):
-    """Run an artefact as its metadata says, in a process that has no gan_jax.
+def run_alone(inputs, path):
+    """Run artefacts as their metadata say, in a process that has no gan_jax.
 
     Args:
-        folder: the artefact's.
-        asked: inputs, by number of examples.
+        inputs: by the artefact's folder and the number of examples.
         path: where inputs and outputs are exchanged.
     """
+    folders, counts = ([*dict.fromkeys(keys)] for keys in zip(*inputs, strict=True))
     arrays = {
-        f"{count}_{place}": array
-        for count, inputs in asked.items()
-        for place, array in enumerate(inputs)
+        f"{folder}:{count}:{place}": array
+        for (folder, count), given in inputs.items()
+        for place, array in enumerate(given)
     }
     np.savez(path, **arrays)
     # -I: neither the working directory nor PYTHONPATH is looked at.
-    finished = subprocess.run(
-        [sys.executable, "-I", "-c", ALONE, str(path), json.dumps(list(asked))],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    given = (json.dumps([*map(str, folders)]), json.dumps(counts))
+    finished = start([sys.executable, "-I", "-c", ALONE, str(path), *given])
     assert finished.returncode == 0, finished.stderr
     with np.load(path) as found:
-        return {int(count): found[count] for count in found}
+        return {key: found[f"{key[0]}:{key[1]}"] for key in inputs}
 
 
 TOLERANCE = {"colorizer": 1e-4}  # the edge of what sRGB has is found by halving
 
 
+@pytest.fixture(scope="module")
+def alone(runs, artefacts, tmp_path_factory):
+    """Return what artefacts give without the package, beside what it gives."""
+    keys = [(artefacts / kind, count) for kind in KINDS for count in BATCHES]
+    pairs = {key: expected(key[0].name, runs / key[0].name, key[1]) for key in keys}
+    inputs = {key: given for key, (given, _) in pairs.items()}
+    found = run_alone(inputs, tmp_path_factory.mktemp("alone") / "arrays.npz")
+    return {
+        (folder.name, count): (output, found[folder, count])
+        for (folder, count), (_, output) in pairs.items()
+    }
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_artefact_gives_the_same_numbers_without_the_package(
-    runs, artefacts, kind, tmp_path
-):
-    pairs = {count: expected(kind, runs / kind, count) for count in BATCHES}
-    asked = {count: inputs for count, (inputs, _) in pairs.items()}
-    found = run_alone(artefacts / kind, asked, tmp_path / "arrays.npz")
-    for count, (_, output) in pairs.items():
-        assert output.std() > 1e-3  # it says something
+def test_an_artefact_gives_the_same_numbers_without_the_package(alone, kind):
+    for count in BATCHES:
+        wanted, found = alone[kind, count]
+        assert wanted.std() > 1e-3  # it says something
         tolerance = TOLERANCE.get(kind, 1e-5)
-        np.testing.assert_allclose(found[count], output, rtol=1e-5, atol=tolerance)
-
-
-def strict(path):
-    def refuse(text):
-        raise AssertionError(f"{text} is not strict JSON")
-
-    return json.loads(path.read_text(), parse_constant=refuse)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=tolerance)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_metadata_say_what_goes_in_and_comes_out(artefacts, kind):
-    found = strict(artefacts / kind / "metadata.json")
+    found = strict((artefacts / kind / "metadata.json").read_text())
     assert found["kind"] == {"conditional": "generator"}.get(kind, kind)
     program = load(artefacts / kind)
     ports = [*found["inputs"], found["output"]]
@@ -252,7 +175,9 @@ def test_metadata_say_what_goes_in_and_comes_out(artefacts, kind):
 
 
 def test_metadata_tell_what_a_kind_needs(artefacts):
-    by_kind = {kind: strict(artefacts / kind / "metadata.json") for kind in KINDS}
+    by_kind = {
+        kind: strict((artefacts / kind / "metadata.json").read_text()) for kind in KINDS
+    }
     plain, told = by_kind["generator"], by_kind["conditional"]
     assert plain["latent"] == {"size": 100, "prior": "normal"}
     assert "known_in_training" not in plain
@@ -499,7 +424,7 @@ def test_an_artefact_is_written_over_by_another(runs, tmp_path):
     export.export(runs / "detector", out, ["cpu"])
     (out / ".weights.npz.0123abcd.tmp").write_bytes(b"left by a kill")
     export.export(runs / "generator", out, ["cpu"])
-    assert strict(out / "metadata.json")["kind"] == "generator"
+    assert strict((out / "metadata.json").read_text())["kind"] == "generator"
     assert {path.name for path in out.iterdir()} == {
         "program.jax",
         "weights.npz",
@@ -529,10 +454,10 @@ TRAINED = {
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_runs_are_exported(name, tmp_path):
     workdir, out, kind = tmp_path / name, tmp_path / "out", TRAINED[name]
-    trained = run(workdir, config=f"--config=configs/{name}.py:smoke")
+    trained = start_run(workdir, config=f"--config=configs/{name}.py:smoke")
     assert trained.returncode == 0, trained.stderr
     export.export(workdir, out)
     inputs, output = expected(kind, workdir, 5)
-    found = run_alone(out, {5: inputs}, tmp_path / "arrays.npz")
+    found = run_alone({(out, 5): inputs}, tmp_path / "arrays.npz")
     tolerance = TOLERANCE.get(kind, 1e-5)
-    np.testing.assert_allclose(found[5], output, rtol=1e-5, atol=tolerance)
+    np.testing.assert_allclose(found[out, 5], output, rtol=1e-5, atol=tolerance)

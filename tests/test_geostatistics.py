@@ -17,7 +17,7 @@ from gan_jax.data.datasets.training_images import read_crops, read_training_imag
 from gan_jax.data.masks import random_pixels
 from gan_jax.evaluation.image import honoured
 from gan_jax.evaluation.variogram import variogram_error, variograms
-from tests.test_main import run, summary
+from tests.programs import run, summary
 
 
 def write_grid(path, values, head="2", layers=""):

@@ -1,13 +1,13 @@
 """The house rules: who may import whom, and what importing costs."""
 
 import ast
-import subprocess
+import json
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.programs import ROOT, start
+
 PACKAGE = ROOT / "gan_jax"
 FLOORS = [
     {"config"},
@@ -94,23 +94,47 @@ def test_there_is_no_drawer_for_everything():
     assert not names & {"utils.py", "common.py", "helpers.py", "misc.py"}
 
 
-@pytest.mark.parametrize(
-    ("module", "absent"),
-    [
-        ("gan_jax", {"jax", "tensorflow", "matplotlib"}),
-        ("gan_jax.main", {"jax", "tensorflow", "matplotlib"}),
-        ("gan_jax.build.methods", {"tensorflow", "matplotlib"}),
-    ],
+HEAVY = {"jax", "jinja2", "matplotlib", "PIL", "rich", "sklearn", "tensorboardX"} | {
+    "tensorflow",
+    "tensorflow_datasets",
+}
+CHEAP = (
+    ("gan_jax", HEAVY),
+    ("gan_jax.main", HEAVY),
+    ("gan_jax.report.files", HEAVY),
+    ("gan_jax.report.formats", HEAVY),
+    ("gan_jax.report.grids", HEAVY),
+    ("gan_jax.report.journal", HEAVY),
+    ("gan_jax.report.page", HEAVY),
+    ("gan_jax.report.plots", HEAVY),
+    ("gan_jax.report.progress", HEAVY),
+    ("gan_jax.tasks.plates.constraints", HEAVY),
+    ("gan_jax.data.datasets.embedded", HEAVY),
+    ("gan_jax.data.datasets.formats", HEAVY),
+    ("gan_jax.build.methods", {"matplotlib", "tensorflow"}),
 )
-def test_importing_is_cheap(module, absent):
-    code = f"import sys, {module}; print(sorted(sys.modules))"
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert not {f"'{name}'" for name in absent} & set(
-        found.stdout.strip("[]\n").split(", ")
-    )
+"""Modules, and what none of them may import, in the order in which one process does."""
+
+
+def test_importing_is_cheap():
+    code = """
+import importlib, json, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    print(json.dumps([*sys.modules]))
+"""
+    names = [name for name, _ in CHEAP]
+    finished = start([sys.executable, "-c", code, *names])
+    assert finished.returncode == 0, finished.stderr
+    for (name, absent), line in zip(CHEAP, finished.stdout.splitlines(), strict=True):
+        assert not absent & {*json.loads(line)}, name
+
+
+def test_another_package_named_tests_is_in_nobodys_way(tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "__init__.py").write_text("raise AssertionError('another')")
+    some = ["tests/test_house.py", "tests/test_terms.py"]
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", *some]
+    finished = start(collect, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert finished.returncode == 0, finished.stdout
+    assert "test_another_package_named_tests" in finished.stdout

@@ -1,7 +1,5 @@
 """Completing images, as a user runs it."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,18 +10,14 @@ from gan_jax.apps.inpaint.results import Completion
 from gan_jax.search.latent import Found, Restarts
 from gan_jax.search.observation import Observation
 from gan_jax.search.trace import Trace
-from tests.test_main import run, summary
+from tests.programs import results, run, start_run, summary
 
 CONFIG = "--config=configs/inpaint.py:yeh,ballester,smoke"
 
 
 @pytest.fixture(scope="module")
-def prior(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("prior")
-    flags = ("--config.steps=20", "--config.evaluation.every=0")
-    finished = run(workdir, *flags, config="--config=configs/gan.py:smoke")
-    assert finished.returncode == 0, finished.stderr
-    return workdir
+def prior(gan):
+    return gan.workdir
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +34,6 @@ def completed(prior, tmp_path_factory):
     finished = run(workdir, *flags, config=CONFIG)
     assert finished.returncode == 0, finished.stderr
     return workdir, flags
-
-
-def results(workdir):
-    lines = (workdir / "results.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def test_every_loss_completes_every_image_under_every_hole(completed):
@@ -134,7 +123,7 @@ def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, ble
             Image.fromarray(array).save(tmp_path / folder / f"{name}.png")
         given[name] = image, mask
     (tmp_path / "images" / "broken.png").write_bytes(b"no image")
-    finished = run(
+    finished = start_run(
         tmp_path / "run",
         f"--config.prior={prior}",
         f"--config.images={tmp_path / 'images'}",
@@ -280,9 +269,7 @@ def completion(loss, iterations):
     restarts = Restarts(np.zeros((3, 1, 2)), np.zeros((3, 1)), np.zeros((3, 1)), three)
     found = Found(np.zeros((3, 2)), three, three, three, three, history, restarts)
     observed = ObservedImages("center", [None] * 3, images, masks, known)
-    return Completion(
-        observed, loss, found, images[:, None], images, images, None, seconds=1.0
-    )
+    return Completion(observed, loss, found, images[:, None], images, images, None)
 
 
 def page_of(*completions):

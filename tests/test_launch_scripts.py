@@ -15,9 +15,8 @@ from absl import flags
 from jsonschema import Draft202012Validator
 
 import gan_jax.main  # noqa: F401 - for its flags
-from tests.test_main import summary
+from tests.programs import ROOT, summary
 
-ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "launch").glob("*.sh"))
 PROCESSES = {"coordinator", "processes", "process", "distributed"}
 """Flags of a run of many processes."""
@@ -87,7 +86,7 @@ def test_a_run_that_was_stopped_goes_on_and_is_used(tmp_path):
     photos = tmp_path / "photos"
     finished = local(tmp_path, python, "detect:narrow", photos, "--config.steps=9")
     assert finished.returncode == 0, finished.stderr
-    assert finished.stderr.count("goes on") == 2
+    assert finished.stderr.count("continues in") == 2
     *trained, exported, used = notes()
     run = tmp_path / "runs" / "detect-narrow"
     assert trained == 3 * [

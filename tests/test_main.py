@@ -4,9 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,8 +11,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
-SMOKE = "--config=configs/pixelcgan.py:smoke"
+from tests.programs import (
+    KILLED,
+    STOPPED,
+    command,
+    losses,
+    results,
+    run,
+    signal_once,
+    start,
+    start_run,
+    summary,
+)
+
 STEPS = 30
 LENGTHS = (
     f"--config.steps={STEPS}",
@@ -25,80 +33,25 @@ LENGTHS = (
 )
 
 
-def command(workdir, *flags, config=SMOKE):
-    return [
-        sys.executable,
-        "-m",
-        "gan_jax.main",
-        config,
-        f"--workdir={workdir}",
-        *flags,
-    ]
-
-
-def environment(devices=1):
-    return {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
-
-
-def run(workdir, *flags, config=SMOKE, devices=1, timeout=300):
-    return subprocess.run(
-        command(workdir, *flags, config=config),
-        cwd=ROOT,
-        env=environment(devices),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-
-
-def train(workdir, *flags, devices=1):
-    finished = run(workdir, *LENGTHS, *flags, devices=devices)
+def train(workdir, *flags, how=run, **changes):
+    finished = how(workdir, *LENGTHS, *flags, **changes)
     assert finished.returncode == 0, finished.stderr
     return finished, summary(workdir)
 
 
-def summary(workdir):
-    def refuse(text):
-        raise AssertionError(f"{text} is not strict JSON")
-
-    return json.loads((workdir / "summary.json").read_text(), parse_constant=refuse)
-
-
-def losses(workdir):
-    lines = (workdir / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def start_and_signal(workdir, number, after_step):
-    """Start the run and send a signal once a checkpoint of `after_step` is whole."""
-    return signal_once(
-        workdir / "checkpoints" / str(after_step), number, command(workdir, *LENGTHS)
-    )
-
-
-def signal_once(folder, number, command):
-    """Start a command and send a signal once a folder is there; gives the exit code."""
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 240
-    while not folder.is_dir():
-        assert process.poll() is None, "it ended before it could be signalled"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(number)
-    return process.wait(timeout=120)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return an uninterrupted run, in a process of its own."""
+    workdir = tmp_path_factory.mktemp("whole")
+    train(workdir, how=start_run)
+    return workdir
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """Give an uninterrupted run."""
-    workdir = tmp_path_factory.mktemp("whole")
-    train(workdir)
+def four(tmp_path_factory):
+    """Return the same run on four devices."""
+    workdir = tmp_path_factory.mktemp("four")
+    train(workdir, devices=4)
     return workdir
 
 
@@ -171,9 +124,9 @@ def test_draws_pictures_and_a_page_that_needs_nothing_else(whole):
     assert not re.search(r"(src|href)=.https?:", text)
 
 
-def test_a_complete_run_is_evaluated_again_without_training(whole):
-    before = summary(whole)
-    finished, after = train(whole)
+def test_a_complete_run_is_evaluated_again_without_training(four):
+    before = summary(four)
+    finished, after = train(four, devices=4)
     assert f"trained to step {STEPS}" in finished.stdout
     assert after["metrics"] == before["metrics"]
     assert after["parameters_sha256"] == before["parameters_sha256"]
@@ -183,14 +136,15 @@ def test_a_complete_run_is_evaluated_again_without_training(whole):
 @pytest.mark.parametrize(
     ("number", "code"),
     [
-        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
-        (signal.SIGKILL, -signal.SIGKILL),
+        pytest.param(signal.SIGTERM, STOPPED, marks=pytest.mark.slow),
+        (signal.SIGKILL, KILLED),
     ],
 )
 def test_a_stopped_run_continues_to_identical_parameters(whole, tmp_path, number, code):
-    assert start_and_signal(tmp_path, number, 10) == code
+    first = tmp_path / "checkpoints" / "10"
+    assert signal_once(first, number, command(tmp_path, *LENGTHS)) == code
     assert not (tmp_path / "summary.json").exists()
-    finished, found = train(tmp_path)
+    finished, found = train(tmp_path, how=start_run)
     assert "continues at step" in finished.stdout
     assert found["parameters_sha256"] == summary(whole)["parameters_sha256"]
     steps = [row["step"] for row in losses(tmp_path)]
@@ -198,50 +152,43 @@ def test_a_stopped_run_continues_to_identical_parameters(whole, tmp_path, number
 
 
 @pytest.mark.slow
-def test_an_unreadable_checkpoint_is_set_aside(whole, tmp_path):
+def test_an_unreadable_checkpoint_is_set_aside(four, tmp_path):
     # Two whole checkpoints, 20 and 30; the newest loses half of every file.
-    train(tmp_path)
+    train(tmp_path, devices=4)
     for file in (tmp_path / "checkpoints" / str(STEPS)).rglob("*"):
         if file.is_file():
             os.truncate(file, file.stat().st_size // 2)
-    finished, found = train(tmp_path)
+    finished, found = train(tmp_path, devices=4)
     assert f"checkpoint {STEPS} cannot be read" in finished.stdout
     assert "continues at step 20" in finished.stdout
-    assert found["parameters_sha256"] == summary(whole)["parameters_sha256"]
+    assert found["parameters_sha256"] == summary(four)["parameters_sha256"]
     assert any((tmp_path / "unreadable").iterdir())
 
 
-def test_streamed_and_resident_training_are_the_same(whole, tmp_path):
-    _, found = train(tmp_path, "--config.data.feed=streamed")
-    assert found["parameters_sha256"] == summary(whole)["parameters_sha256"]
+def test_streamed_and_resident_training_are_the_same(four, tmp_path):
+    _, found = train(tmp_path, "--config.data.feed=streamed", devices=4)
+    assert found["parameters_sha256"] == summary(four)["parameters_sha256"]
 
 
-def test_four_devices_train_as_one(whole, tmp_path):
-    _, found = train(tmp_path, devices=4)
-    assert found["environment"]["count"] == 4
-    for one, four in zip(losses(whole)[:20], losses(tmp_path)[:20], strict=True):
+def test_four_devices_train_as_one(whole, four):
+    counts = [summary(workdir)["environment"]["count"] for workdir in (whole, four)]
+    assert counts == [1, 4]
+    for one, other in zip(losses(whole)[:20], losses(four)[:20], strict=True):
         for name, value in one.items():
             if name.startswith(("critic/", "generator/")):
-                assert four[name] == pytest.approx(value, rel=1e-4, abs=1e-4), name
+                assert other[name] == pytest.approx(value, rel=1e-4, abs=1e-4), name
 
 
 @pytest.mark.slow
 def test_a_disk_that_fails_is_one_line_and_the_run_continues(whole, tmp_path):
     limited = ["bash", "-c", 'ulimit -f 64 && exec "$@"', "-"]  # KiB of any one file
-    failed = subprocess.run(
-        [*limited, *command(tmp_path, *LENGTHS)],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    failed = start([*limited, *command(tmp_path, *LENGTHS)])
     assert failed.returncode == 2
     # Orbax's threads may still be failing, each with a word of its own.
     (said,) = re.findall("^gan_jax: .*", failed.stderr, re.MULTILINE)
     assert "File too large: raise the limit on the size of files" in said
     assert not (tmp_path / "summary.json").exists()
-    _, found = train(tmp_path)
+    _, found = train(tmp_path, how=start_run)
     assert found["parameters_sha256"] == summary(whole)["parameters_sha256"]
 
 
@@ -267,10 +214,7 @@ def test_a_folder_of_the_users_own_images(tmp_path):
         "--config.evaluation.classifier.epochs=1",
     )
     assert "broken.png" in finished.stdout
-    listed = [
-        json.loads(line)
-        for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()
-    ]
+    listed = results(tmp_path / "run")
     assert [Path(line["input"]).name for line in listed] == ["broken.png"]
     assert listed[0]["done"] is False and listed[0]["reason"]
     assert found["metrics"]["fid"] is None  # 22 test images for 32 features

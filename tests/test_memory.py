@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_main import ROOT, command
+from tests.programs import ROOT, command
 
 CELEBA = ROOT.parent / "shared" / "data" / "celeba_sample"
 LIMIT = 2**31 + 2**29  # bytes that a process may ask for
@@ -43,7 +43,7 @@ print(*plain, faults(), faults())
     assert second < 0.1 * first
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.skipif(not CELEBA.is_dir(), reason="no shared data")
 def test_streams_more_than_its_memory(tmp_path):
     """5 GB of images in a process that may have half as much: its memory is flat."""

@@ -11,7 +11,7 @@ from gan_jax.data.feed import LabelledImages
 from gan_jax.losses.penalties import zero_centred_penalty
 from gan_jax.networks import dcgan
 from gan_jax.networks.packing import Packed
-from tests.test_recipe import config
+from tests.runs import smoke
 from tests.weights import first_weights
 
 SIZE = 8
@@ -46,9 +46,9 @@ def test_a_slope_of_a_pack_is_that_in_all_of_its_images():
 
 
 def test_the_images_of_a_pack_are_made_under_one_condition():
-    made = config("pixelcgan", "digits", packing=2)
+    made = smoke("pixelcgan", "digits", packing=2)
     task = tasks.task(made)
-    plain = methods.method(config("pixelcgan", "digits"), task, channels=1)
+    plain = methods.method(smoke("pixelcgan", "digits"), task, channels=1)
     packed = methods.method(made, task, channels=1)
     images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), np.uint8)
     batch = {
@@ -74,6 +74,6 @@ def test_the_images_of_a_pack_are_made_under_one_condition():
     ],
 )
 def test_packs_that_mean_nothing_are_refused(values, reason):
-    made = config("pixelcgan", "digits", packing=2, **values)
+    made = smoke("pixelcgan", "digits", packing=2, **values)
     with pytest.raises(InputError, match=reason):
         methods.method(made, tasks.task(made), channels=1)

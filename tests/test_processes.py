@@ -5,14 +5,23 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from gan_jax.config.errors import InputError
-from gan_jax.training import distributed
-from tests.test_main import ROOT, losses, run, summary
+from gan_jax.training import distributed, mesh
+from tests.programs import (
+    KILLED,
+    ROOT,
+    STOPPED,
+    environment,
+    losses,
+    run,
+    start,
+    summary,
+    wait_for,
+)
 
 STEPS = 40
 TINY = (
@@ -41,40 +50,29 @@ def command(workdir, *flags, layout, config):
     ]
 
 
-def launch(workdir, *flags, layout=(2, 2), config="wgan_gp"):
-    return subprocess.run(
-        command(workdir, *flags, layout=layout, config=config),
-        cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
-
-
-def trained(workdir, *flags, **how):
-    finished = launch(workdir, *flags, **how)
+def trained(workdir, *flags, layout=(2, 2), config="gan"):
+    finished = start(command(workdir, *flags, layout=layout, config=config))
     assert finished.returncode == 0, finished.stderr
     return finished
 
 
-def started(workdir, layout=(2, 2), config="wgan_gp"):
+def trained_alone(workdir, *flags):
+    """Train the same in this process, on its four devices."""
+    config = "--config=configs/gan.py:smoke"
+    finished = run(workdir, *TINY, *flags, config=config, devices=4)
+    assert finished.returncode == 0, finished.stderr
+    return finished
+
+
+def started(workdir, layout=(2, 2), config="gan"):
     return subprocess.Popen(
         command(workdir, layout=layout, config=config),
         cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def wait_for(folder, process):
-    deadline = time.monotonic() + 240
-    while not folder.is_dir():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def children(process):
@@ -105,13 +103,7 @@ def whole(tmp_path_factory):
 
 
 def test_two_processes_train_as_one(whole, tmp_path):
-    alone = run(
-        tmp_path / "alone",
-        *TINY,
-        config="--config=configs/wgan_gp.py:smoke",
-        devices=4,
-    )
-    assert alone.returncode == 0, alone.stderr
+    trained_alone(tmp_path / "alone")
     assert_same(whole, tmp_path / "alone")
     ours, theirs = summary(whole), summary(tmp_path / "alone")
     assert ours["environment"]["count"] == theirs["environment"]["count"] == 4
@@ -127,15 +119,17 @@ def test_two_processes_train_as_one(whole, tmp_path):
 def test_a_killed_process_ends_the_run_and_the_same_command_continues(whole, tmp_path):
     workdir = tmp_path / "killed"
     process = started(workdir)
-    wait_for(workdir / "checkpoints" / "20", process)
+    checkpoints = workdir / "checkpoints"
+    wait_for((checkpoints / "20").is_dir, process)
     os.kill(children(process)[1], signal.SIGKILL)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGKILL
+    assert process.returncode == 128 - KILLED
     assert "process 1 of 2 has ended (SIGKILL)" in said
     assert "the same command continues at the last checkpoint" in said
     assert not (workdir / "summary.json").exists()
     # What one process cannot read none of them takes.
-    for file in (workdir / "checkpoints" / "20").rglob("*"):
+    newest = [path for path in checkpoints.iterdir() if path.name in ("20", "30")]
+    for file in (file for path in newest for file in path.rglob("*")):
         if file.is_file():
             file.write_bytes(b"")
     # On one process with the devices of both it continues too, to rounding.
@@ -143,24 +137,18 @@ def test_a_killed_process_ends_the_run_and_the_same_command_continues(whole, tmp
     assert "set aside" in trained(workdir).stdout
     assert summary(workdir)["parameters_sha256"] == summary(whole)["parameters_sha256"]
     assert losses(workdir) == losses(whole)
-    alone = run(
-        tmp_path / "elsewhere",
-        *TINY,
-        config="--config=configs/wgan_gp.py:smoke",
-        devices=4,
-    )
-    assert alone.returncode == 0, alone.stderr
-    assert "continues at step" in alone.stdout
+    assert "continues at step" in trained_alone(tmp_path / "elsewhere").stdout
     assert_same(whole, tmp_path / "elsewhere")
 
 
+@pytest.mark.slow
 def test_a_signal_ends_all_processes_at_one_step(tmp_path):
     workdir = tmp_path / "stopped"
     process = started(workdir)
-    wait_for(workdir / "checkpoints" / "10", process)
+    wait_for((workdir / "checkpoints" / "10").is_dir, process)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == STOPPED
     assert "stopped at step" in said
     steps = [int(path.name) for path in (workdir / "checkpoints").iterdir()]
     assert 10 <= max(steps) < STEPS
@@ -178,10 +166,12 @@ def test_any_layout_gives_the_same_losses(config, tmp_path):
         assert_same(places[0], place)
 
 
-def test_refuses_what_processes_cannot_share(tmp_path):
-    finished = launch(tmp_path, "--config.batch_size=15", layout=(2, 1))
-    assert finished.returncode == 2
-    assert "batch_size 15 cannot be laid over 2 devices" in finished.stderr
+def test_refuses_what_processes_cannot_share(monkeypatch):
+    assert mesh.make_mesh(15).size == 3  # one process may leave a device idle
+    monkeypatch.setattr(mesh, "is_multiprocess", lambda: True)
+    with pytest.raises(InputError, match="batch_size 15 cannot be laid over 4 devices"):
+        mesh.make_mesh(15)
+    assert mesh.make_mesh(16).size == 4
 
 
 @pytest.mark.parametrize(

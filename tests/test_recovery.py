@@ -1,7 +1,5 @@
 """Images that a generator made are found again: the search's end-to-end figure."""
 
-import json
-
 import jax
 import numpy as np
 import pytest
@@ -9,13 +7,15 @@ from PIL import Image
 
 from gan_jax.report.grids import to_uint8
 from gan_jax.runs.prior import open_prior
-from tests.test_main import run, summary
+from tests.programs import results, start_run, summary
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_images_in_the_range_of_a_prior_are_recovered(tmp_path):
     """64 images under a half of their pixels: 30 dB over the other half."""
-    finished = run(tmp_path / "prior", config="--config=configs/gan.py", timeout=1500)
+    finished = start_run(
+        tmp_path / "prior", config="--config=configs/gan.py", seconds=1500
+    )
     assert finished.returncode == 0, finished.stderr
     prior = open_prior(str(tmp_path / "prior"), "")
     latent = prior.method.latent(jax.random.key(5), 64)
@@ -23,17 +23,16 @@ def test_images_in_the_range_of_a_prior_are_recovered(tmp_path):
     (tmp_path / "made").mkdir()
     for name, image in enumerate(to_uint8(np.asarray(made))):
         Image.fromarray(image[..., 0]).save(tmp_path / "made" / f"{name}.png")
-    finished = run(
+    finished = start_run(
         tmp_path / "found",
         f"--config.prior={tmp_path / 'prior'}",
         f"--config.images={tmp_path / 'made'}",
         "--config.masks=random:0.5",
         "--config.losses.yeh.prior=0",
         config="--config=configs/inpaint.py:yeh,exact",
-        timeout=1500,
+        seconds=1500,
     )
     assert finished.returncode == 0, finished.stderr
     assert summary(tmp_path / "found")["inputs"] == {"done": 64, "failed": 0}
-    lines = (tmp_path / "found" / "results.jsonl").read_text().splitlines()
-    decibels = [json.loads(line)["psnr_hole"] for line in lines]
+    decibels = [line["psnr_hole"] for line in results(tmp_path / "found")]
     assert np.mean([value is None or value > 30 for value in decibels]) >= 0.9

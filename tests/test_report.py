@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import struct
-import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,24 +21,7 @@ from PIL import Image
 from gan_jax.config import errors
 from gan_jax.report import files, formats, grids, journal, page, plots, progress
 from gan_jax.tasks.plates import constraints
-
-
-def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_importing_is_cheap():
-    code = """
-import sys
-from gan_jax.config import errors
-from gan_jax.report import files, formats, grids, journal, page, plots, progress
-heavy = {"jax", "jinja2", "matplotlib", "PIL", "tensorboardX", "rich", "tensorflow"}
-print(heavy & set(sys.modules))
-"""
-    result = run_python(code)
-    assert result.stdout.strip() == "set()", result.stderr
-
+from tests.programs import start
 
 # Files
 
@@ -53,7 +35,7 @@ from gan_jax.report import files
 os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
 files.write_text(sys.argv[1], "new " * 100_000)
 """
-    result = run_python(code, str(target))
+    result = start([sys.executable, "-c", code, str(target)])
     assert result.returncode == -signal.SIGKILL, result.stderr
     assert target.read_text() == "old"
     assert list(tmp_path.glob("*.json")) == [target]

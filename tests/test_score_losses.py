@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from gan_jax.apps.inpaint.search import prepare_search
+from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.build import datasets, methods, searches
 from gan_jax.config import defaults as configs
 from gan_jax.config.errors import InputError
@@ -20,7 +20,7 @@ from gan_jax.runs.prior import open_prior
 from gan_jax.search.collaboration import standard
 from gan_jax.search.completion import completion_loss
 from gan_jax.search.observation import Observation
-from tests.test_main import run, summary
+from tests.programs import run, summary
 
 LOSSES = runpy.run_path("configs/inpaint.py")["LOSSES"]
 SHAPE = (12, 12, 3)
@@ -165,8 +165,14 @@ def test_a_paired_critic_is_compared_with_real_images():
 
 @pytest.fixture(scope="module")
 def paired(tmp_path_factory):
+    """Return a run that has kept its real score: a trained one."""
     workdir = tmp_path_factory.mktemp("paired")
-    flags = ("--config.steps=10", "--config.evaluation.every=0")
+    flags = (
+        "--config.steps=3",
+        "--config.evaluation.every=0",
+        "--config.evaluation.final_count=100",
+        "--config.evaluation.classifier.epochs=0",
+    )
     finished = run(workdir, *flags, config="--config=configs/r3gan.py:smoke")
     assert finished.returncode == 0, finished.stderr
     return workdir
@@ -201,7 +207,7 @@ def test_a_paired_prior_without_its_data_is_opened_and_not_searched(paired, tmp_
     config = configs.inpainting("inpaint")
     settings = ConfigDict(dict(LOSSES["yeh"]))
     with pytest.raises(InputError, match="has not kept the median score"):
-        prepare_search(config, opened, settings, "losses.yeh")
+        LatentSearch(config, opened, settings, "losses.yeh")
 
 
 def test_a_paired_prior_completes_images(paired, tmp_path):

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import struct
-import subprocess
 import sys
 import threading
 import warnings
@@ -886,19 +885,6 @@ def test_a_path_is_recognised(tmp_path):
 )
 def test_real_paths_are_recognised(place, kind):
     assert recognise(str(DATA / place)) == kind
-
-
-def test_importing_is_cheap():
-    code = (
-        "import sys; from gan_jax.data.datasets import embedded, formats; "
-        "print([name for name in ('jax', 'PIL', 'sklearn', 'tensorflow_datasets')"
-        " if name in sys.modules])"
-    )
-    root = Path(__file__).parents[1]
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True
-    )
-    assert found.stdout.strip() == "[]", found.stderr
 
 
 def test_threads_decode_side_by_side(tmp_path):

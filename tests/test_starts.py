@@ -8,16 +8,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.apps.inpaint.masked_images import key_of, keys_of, name_hashes
+from gan_jax.apps.inpaint.masked_images import keys_of, name_hashes
 from gan_jax.apps.inpaint.search import make_starts
 from gan_jax.build.methods import LATENT_DISTRIBUTIONS
 
 NAMES = ["00000", "00001", "a", "\udce9", "with space", *map(str, range(300))]
 
 
+def key_of(name, seed):
+    """The key of one image, made eagerly."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(os.fsencode(name)))
+
+
 def one_by_one(latent, seed, restarts, spread, name):
     """The starts of one image, drawn eagerly."""
-    key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(os.fsencode(name)))
+    key = key_of(name, seed)
     drawn = latent(jax.random.fold_in(key, 2), restarts)
     return jnp.clip(drawn, -spread, spread)
 

@@ -11,7 +11,7 @@ from gan_jax.apps.study.arms import study_arms
 from gan_jax.apps.study.named_lines import comparison
 from gan_jax.apps.study.sweep_report import Sweep, blocks, table
 from gan_jax.config.errors import InputError
-from tests.test_main import run, summary
+from tests.programs import run, start_run, summary
 
 ARMS = ("ebgan", "hinge")
 TINY = ("--config.shared.steps=20", "--config.shared.batch_size=16")
@@ -23,9 +23,9 @@ def study(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("study")
     config = "--config=configs/compare_objectives.py:gaussians8,smoke"
     flags = (*TINY, "--config.seeds=2", f"--config.only={','.join(ARMS)}")
-    finished = run(workdir, *flags, config=config)
+    finished = start_run(workdir, *flags, config=config)
     assert finished.returncode == 0, finished.stderr
-    return workdir, config, flags, finished
+    return workdir, config, flags
 
 
 def test_a_study_compares_its_arms(study):
@@ -47,7 +47,7 @@ def test_a_study_compares_its_arms(study):
 
 
 def test_a_study_goes_on_where_it_stopped(study):
-    workdir, config, flags, _ = study
+    workdir, config, flags = study
     before = summary(workdir)
     lost = workdir / "runs" / "hinge" / "1" / "summary.json"
     lost.unlink()
@@ -100,7 +100,7 @@ def test_a_plain_gan_trains_and_reports(tmp_path, config, metric):
 
 
 def test_a_study_does_not_grow_shorter(study):
-    workdir, config, given, _ = study
+    workdir, config, given = study
     before = (workdir / "summary.json").read_text()
     finished = run(workdir, *given, "--config.shared.steps=10", config=config)
     assert finished.returncode == 2

@@ -8,7 +8,7 @@ import pytest
 
 from gan_jax.search.latent import Search, compile_turns, run
 from gan_jax.search.trace import marks, trace
-from tests.test_latent import bowl, network_search, problems, starts
+from tests.problems import bowl, network_search, problems, starts
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ Optimizer: TypeAlias = Callable[
 OPTIMIZERS: Mapping[str, Optimizer] = {
     "adam": lambda rate, settings: optax.adam(rate, settings.beta1, settings.beta2),
     "momentum": lambda rate, settings: optax.sgd(rate, settings.beta1, nesterov=True),
-    # The epsilon outside the root, as in the code of Arjovsky et al.: inside, it damps
-    # the gradients that a critic in a small box gives, some 1e-5.
+    # The epsilon is outside the root, as in the code of Arjovsky et al.: inside, it
+    # would damp the gradients of a critic in a small box, which are about 1e-5.
     "rmsprop": lambda rate, settings: optax.rmsprop(
         rate, settings.beta2, eps_in_sqrt=False
     ),

@@ -76,6 +76,9 @@ TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
 """Generators that start from a condition, without a latent; also called with `size`,
 `channels`, `classes` and `dtype`."""
 
+UNBOUNDED_GENERATORS = ("perceptron",)
+"""Generators whose values are not bounded to [-1, 1]: they make points of the plane."""
+
 
 CONDITIONAL_GENERATORS = ("latent_unet", *TRANSLATORS)
 """Generators that cannot do without a condition."""

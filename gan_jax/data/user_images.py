@@ -42,7 +42,7 @@ def decoded(
 
     Args:
         found: The files.
-        prepare: Function of an image; it may raise `BrokenImageError`.
+        prepare: Function of a file and its image; it may raise `BrokenImageError`.
         together: Files in a chunk.
         read: Function that returns the content of a file.
     """

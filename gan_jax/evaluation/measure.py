@@ -13,6 +13,11 @@ class Measured(NamedTuple):
     failed: dict[str, str]
     """Reasons of failure by the metric's name."""
 
+    def add(self, other: "Measured", prefix: str = "") -> None:
+        """Add other metrics, under their names behind a prefix."""
+        for into, some in zip(self, other, strict=True):
+            into |= {f"{prefix}{name}": value for name, value in some.items()}
+
 
 def measure(
     functions: Mapping[str, Callable[[], float | int | bool]],

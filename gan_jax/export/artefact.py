@@ -14,6 +14,7 @@ from jax import lax
 from jaxtyping import Array, PyTree
 
 import gan_jax
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.export.functions import NetworkFunction, open_function
 from gan_jax.networks.compilation import CPU_OPTIONS
@@ -26,11 +27,6 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 KNOWN_PLATFORMS = (*PLATFORMS, "rocm")
 _FORMAT = "gan_jax.export/1"
 _PROGRAM, _WEIGHTS, _METADATA = "program.jax", "weights.npz", "metadata.json"
-_COMMANDS = (
-    "Train one, then export it: python -m gan_jax.main --config=configs/pixelcgan.py "
-    "--workdir=runs/pixelcgan; python -m gan_jax.export --prior=runs/pixelcgan "
-    "--out=exported/pixelcgan"
-)
 
 
 def export(
@@ -58,7 +54,7 @@ def export(
             )
     folder = Path(out).expanduser()
     _check_free(folder)
-    function = open_function(str(prior), _COMMANDS)
+    function = open_function(str(prior), FIRST_COMMANDS["export"])
     weights: dict[str, Any] = _by_path(function.variables)
     with _without_source_locations():
         program = trace(function, platforms)

@@ -14,6 +14,7 @@ from gan_jax.apps.detect.detector import (
     open_detector_run,
 )
 from gan_jax.build import tasks
+from gan_jax.build.networks import UNBOUNDED_GENERATORS
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
 from gan_jax.runs.inference import images_of
@@ -118,8 +119,7 @@ def _generator(path: str, commands: str) -> NetworkFunction:
         _condition(told, leaf.shape[1:])
         for told, leaf in zip(task.condition, maps, strict=True)
     ]
-    # All generators but perceptrons, which make points of the plane, end with tanh.
-    bounded = config.network.generator != "perceptron"
+    bounded = config.network.generator not in UNBOUNDED_GENERATORS
     sides = (config.data.size, config.data.size, prior.channels)
     return NetworkFunction(
         "generator",

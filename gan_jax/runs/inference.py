@@ -44,14 +44,14 @@ def in_chunks(
         The arrays of all indices, with a leading axis of `count`.
     """
     pieces = [*chunks(count, size)]
-    # Processes take turns, and all make as many: what is too much is cut.
+    # Processes take turns and compute equally many chunks; the surplus is cut.
     turns = -(-len(pieces) // jax.process_count())
     places = np.arange(turns) * jax.process_count() + jax.process_index()
     own = [pieces[place % len(pieces)] for place in places]
     failure: Exception | None = None
     try:
         made = [jax.tree.map(np.asarray, make(at)) for at in own]
-    except Exception as error:  # the others must not wait for what never comes
+    except Exception as error:  # the others are told, so that they do not wait
         failure = error
     if all_max(failure is not None):
         raise failure or RuntimeError("another process has failed at this")
@@ -123,7 +123,9 @@ def make_model(
             return in_chunks(piece, count, _CHUNK)
 
         def generate(
-            latents: PyTree[Array], conditions: Condition = None, chunk: int = _CHUNK
+            latents: PyTree[Array | np.ndarray],
+            conditions: Condition = None,
+            chunk: int = _CHUNK,
         ) -> Samples:
             count = len(jax.tree.leaves((latents, conditions))[0])
             return in_chunks(
@@ -133,7 +135,7 @@ def make_model(
             )
 
         def score(
-            images: Samples, conditions: Condition = None
+            images: Samples | Images, conditions: Condition = None
         ) -> Float[np.ndarray, "count ..."]:
             return in_chunks(
                 lambda at: run_critic(critic, *taken((images, conditions), at)),

@@ -75,7 +75,7 @@ def iterate(
         count, arrays = read(step)
         start = time.monotonic()
         advance = prepare(state, arrays)
-        all_max(0)  # devices that are still compiling are not waited for long
+        all_max(0)  # a step would time out on processes that still compile
         compiled = idle = time.monotonic()  # idle: since when the device waits
         while step < end and not ended(state):
             host += time.monotonic() - idle

@@ -20,7 +20,7 @@ def complete_summary(
     *,
     dataset: Mapping[str, Any] | None,
     measured: Measured,
-    timing: Mapping[str, float],
+    timing: Mapping[str, float | int],
     environment: Mapping[str, Any] | None,
     **more: Any,
 ) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def calibrated(
 def rejection(
     logits: Float[np.ndarray, " count"],
     largest: float,
-    lots: Float[np.ndarray, " count"],
+    uniform: Float[np.ndarray, " count"],
     kept: float = 0.2,
 ) -> Bool[np.ndarray, " count"]:
     """Accept samples in proportion to p / q (Azadi 2018, section 3.2, eq. 8).
@@ -66,7 +66,7 @@ def rejection(
     Args:
         logits: Calibrated logits of the samples.
         largest: The largest logit of many samples.
-        lots: Uniform numbers in [0, 1), one for each sample.
+        uniform: Uniform numbers in [0, 1), one for each sample.
         kept: Smallest share of the samples that have a chance above one half, in
             [0, 1). Without it hardly any sample is accepted where ratios differ widely.
             More is faster and less faithful (the paper's gamma is a quantile too); 0 is
@@ -75,14 +75,14 @@ def rejection(
     exponent = np.minimum(logits - largest, 0.0)
     raised = exponent - np.log1p(-np.exp(exponent - 1e-6))
     shifted = raised - min(0.0, float(np.quantile(raised, 1 - kept)))
-    accepted: np.ndarray = lots < 1 / (1 + np.exp(-shifted.clip(-50, 50)))
+    accepted: np.ndarray = uniform < 1 / (1 + np.exp(-shifted.clip(-50, 50)))
     return accepted
 
 
 def metropolis_hastings(
     logits: Float[np.ndarray, "chains length"],
     start: Float[np.ndarray, " chains"],
-    lots: Float[np.ndarray, "chains length"],
+    uniform: Float[np.ndarray, "chains length"],
 ) -> Int[np.ndarray, " chains"]:
     """Run chains over independent samples (Turner 2018, algorithm 1).
 
@@ -92,7 +92,7 @@ def metropolis_hastings(
     Args:
         logits: Calibrated logits of the proposals of each chain.
         start: Logits of the chains' starts: real images, which need no burn-in.
-        lots: Uniform numbers in [0, 1), one for each proposal.
+        uniform: Uniform numbers in [0, 1), one for each proposal.
 
     Returns:
         The index of the proposal at which each chain ends; -1 where it never moved from
@@ -101,7 +101,7 @@ def metropolis_hastings(
     now, place = start.astype(np.float64), np.full(len(start), -1)
     for turn in range(logits.shape[1]):
         offered = logits[:, turn]
-        moves = lots[:, turn] < np.exp(np.minimum(offered - now, 0.0))
+        moves = uniform[:, turn] < np.exp(np.minimum(offered - now, 0.0))
         now = np.where(moves, offered, now)
         place = np.where(moves, turn, place)
     return place

@@ -64,7 +64,7 @@ def task(mixture: Mixture) -> Task:
             ),
         },
         feature_network=MixtureFeatures(mixture),
-        criterion=(),  # the moments that FID compares say little of modes
+        criterion=(),  # FID compares moments, which say little about modes
     )
     report = TaskReport(
         plate=_plate,

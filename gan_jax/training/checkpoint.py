@@ -71,8 +71,8 @@ class Checkpoints:
             OSError: This state, or the one before it, cannot be written.
         """
         if step not in self.steps:
-            # Orbax writes in many threads at once: they fail one after the other, with
-            # a traceback each, and twice the size is what it needs for a moment.
+            # Orbax needs twice the size for a moment. On a full disk its many threads
+            # would each fail with a traceback.
             size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
             if shutil.disk_usage(self._directory).free < 2 * size:
                 reason = os.strerror(errno.ENOSPC)

@@ -1,8 +1,8 @@
-"""Discriminator shaping: train a critic further, on samples that it has refined.
+"""Discriminator shaping: training a critic further, on samples that it has refined.
 
-Liu, Kothari & Alahi 2019 (arXiv 1902.00633), section 3.3: the critic's update of
-training with refined samples as the fakes. Its gradient then leads from samples to real
-images. The generator does not train.
+Liu, Kothari & Alahi 2019 (arXiv 1902.00633), section 3.3: the critic's update with its
+own refined samples as fakes, so that its gradients at samples lead to real images. The
+generator is fixed.
 """
 
 from typing import NamedTuple
@@ -33,13 +33,13 @@ class Lesson(NamedTuple):
     """Real images."""
     latents: PyTree[Array]
     """Latents of the proposals: drawn, or searched for images with holes."""
-    problems: Observation
-    """The observations that the proposals belong to."""
+    known: Observation
+    """Conditions and known pixels of the proposals."""
 
 
 def shape(
     method: Method,
-    who: Collaboration,
+    how: Collaboration,
     generator: Variables,
     critic: Player,
     weights: dict[str, Float[Array, ""]],
@@ -50,35 +50,36 @@ def shape(
     """Update a critic once on real images and on samples that it has refined.
 
     Args:
-        method: The critic's method of training, with the optimiser of shaping.
-        who: How samples are refined.
-        generator: Variables of the generator, which stay.
+        method: The method by which the critic was trained, with the optimiser that is
+            used now.
+        how: The refinement.
+        generator: Variables of the generator.
         critic: The critic.
-        weights: Weights of the critic's terms, by name.
-        lesson: The real images, and latents and observations of the proposals.
-        key: Key of the step.
-        refiner: Another critic that refines in place of `critic`.
+        weights: Weights of the method's critic terms.
+        lesson: A batch.
+        key: Random key of this step.
+        refiner: Variables of the critic that refines; None = the critic itself.
 
     Returns:
-        The critic after the update, and its log.
+        The updated critic, and the values to be logged.
     """
     by = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)
-    batch, latents, problems = lesson
-    proposals = propose(who, generator, latents, problems.condition)
-    real_scores = scores(who, by, batch.real, batch.real_condition)
-    real = standard(who.score_loss, real_scores)
+    batch, latents, known = lesson
+    proposals = propose(how, generator, latents, known.condition)
+    real_scores = scores(how, by, batch.real, batch.real_condition)
+    real = standard(how.score_loss, real_scores)
     refined = improve(
-        who,
+        how,
         generator,
         by,
         proposals,
-        problems,
-        stops(who, stop_key, len(proposals), real),
+        known,
+        stops(how, stop_key, len(proposals), real),
         real.score,
     )
-    fake = paint(who, generator, refined.activation, problems)
-    batch = batch._replace(condition=problems.condition)
+    fake = paint(how, generator, refined.activation, known)
+    batch = batch._replace(condition=known.condition)
     critic, log = critic_update(method, critic, weights, batch, fake, term_key)
     course = {
         "refinement/proposed": refined.proposed,

@@ -227,7 +227,7 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
     latent = method.latent(jax.random.key(0), len(given))
     starts = jnp.clip(latent, -1.0, 1.0)[None]
     parts = [slice(first, first + slots) for first in range(0, len(given), slots)]
-    run(turns, starts, problems, slots)  # compiled for both numbers of images
+    run(turns, starts, problems, slots)  # compile for both numbers of images
     run(turns, *_slice(starts, problems, parts[0]), slots)
 
     began = time.perf_counter()

@@ -1,6 +1,5 @@
 """The work of a batch job on one block of files, for every engine."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -21,7 +20,7 @@ from gan_jax.apps.inpaint.observations import (
     named_holes,
 )
 from gan_jax.apps.inpaint.results import Completion, complete, finite, write_images
-from gan_jax.apps.inpaint.search import prepare_search, search_inputs
+from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.build import datasets, searches
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
@@ -130,10 +129,8 @@ def _completing(config: ConfigDict, out: Path) -> Work:
     text = config.degradation
     degradation = searches.degradation(text) if text else None
 
-    def finish(
-        images: ObservedImages, loss: str, found: Found, seconds: float
-    ) -> list[Row]:
-        completion = complete(model, images, loss, found, seconds, config.blend)
+    def finish(images: ObservedImages, loss: str, found: Found) -> list[Row]:
+        completion = complete(model, images, loss, found, config.blend)
         return _written(completion, out)
 
     return _searching(config, prior, degradation, {}, finish)
@@ -150,18 +147,17 @@ def _refining(config: ConfigDict, out: Path) -> Work:
     how = collaboration(config, prior, "refinement")
     if how.stopping.drawn:
         raise InputError(
-            "lots are drawn for all images at once, and a batch job has some at a "
-            "time: give --config.refinement.stopping=deterministic or best"
+            "a batch job refines blocks of images, and numbers of steps are drawn for "
+            "all images at once: give --config.refinement.stopping=deterministic or "
+            "best"
         )
     part = datasets.parts(prior.config)["validation"]
     refiner = Refiner(prior, how, part, config.refinement.slack, together=_BLOCK)
     critic = prior.networks.critic
     real, unused_key = refiner.standard(critic), jax.random.key(config.seed)
 
-    def finish(
-        images: ObservedImages, loss: str, found: Found, seconds: float
-    ) -> list[Row]:
-        proposals = complete(model, images, loss, found, seconds)
+    def finish(images: ObservedImages, loss: str, found: Found) -> list[Row]:
+        proposals = complete(model, images, loss, found)
         after = refiner.refine(critic, found.latent, images.known, unused_key, real)
         rows = _written(kept_where_trusted(proposals, after), out)
         for index, row in enumerate(rows):
@@ -193,7 +189,7 @@ def _searching(
     prior: Prior,
     degradation: Degradation | None,
     columns: Columns,
-    finish: Callable[[ObservedImages, str, Found, float], list[Row]],
+    finish: Callable[[ObservedImages, str, Found], list[Row]],
 ) -> Work:
     """Open a latent search that is kept full by all blocks that are under way.
 
@@ -202,7 +198,7 @@ def _searching(
         prior: The prior whose latents are searched.
         degradation: The degradation of the images; None = only pixels are missing.
         columns: Columns of the rows that `finish` adds.
-        finish: `finish(images, loss, found, seconds)` writes images and returns a row
+        finish: `finish(images, loss, found)` writes images and returns a row
             for each.
     """
     (name, hole), *more = named_holes(config.masks).items()
@@ -213,11 +209,11 @@ def _searching(
             "and one variant of losses with one setting in config.sweep, and give each "
             "other one an --out of its own"
         )
-    prepared = prepare_search(config, prior, settings, key, degradation)
+    search = LatentSearch(config, prior, settings, key, degradation)
     observer = Observer(config, prior, name, hole, degradation)
     mask = observer.masker()
     slots, length = config.search.slots, config.search.length
-    streaming = StreamingSearch(prepared.turns.search, slots, length, compiled)
+    streaming = StreamingSearch(search.turns.search, slots, length, compiled)
 
     def apply(block: Sequence[Path], read: Read) -> list[Row]:
         given, skipped = read_files(block, mask, read)
@@ -225,10 +221,8 @@ def _searching(
         rows = failed([*skipped, *blank])
         if images is None:
             return rows
-        began = time.monotonic()
-        found = streaming.minimise(*search_inputs(prepared, images))
-        seconds = time.monotonic() - began
-        for index, row in enumerate(finish(images, loss, found, seconds)):
+        found = streaming.minimise(*search.inputs(images))
+        for index, row in enumerate(finish(images, loss, found)):
             row["loss_value"] = finite(found.loss[index])
             row["iterations"] = int(found.restarts.steps[index].sum())
             row["latent"] = found.latent[index].tolist()

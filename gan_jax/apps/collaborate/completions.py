@@ -40,7 +40,6 @@ def refine_completions(
     snapshots: Sequence[Snapshot],
     images: ObservedImages,
     found: Found,
-    seconds: float,
 ) -> tuple[Outcome, list[dict[str, Any]]]:
     """Refine completed images with every snapshot of a critic; write the trusted ones.
 
@@ -52,14 +51,13 @@ def refine_completions(
         snapshots: The critic as it was trained, then during shaping.
         images: The images.
         found: Their latents.
-        seconds: Duration of the search.
 
     Returns:
         The metrics, tables and pictures, and a line of `results.jsonl` for each image.
     """
     feature_network = None if config.images else feature_network_of(prior.config)
     model = make_model(prior.method)(prior.networks)
-    proposals = complete(model, images, "proposals", found, seconds)
+    proposals = complete(model, images, "proposals", found)
     key = jax.random.fold_in(jax.random.key(config.seed), 1_000_013)
     stages: dict[str, Completion] = {"proposals": proposals}
     extra: dict[str, dict[str, float]] = {"proposals": {}}
@@ -86,10 +84,7 @@ def refine_completions(
         elif images.truth is not None:
             values["worse"] = _share_worse(before, each)
         rows.append({"images": name, **measures(values)})
-        for into, some in zip(
-            measured, (values, of_images.failed | more.failed), strict=True
-        ):
-            into |= {f"{name}/{key}": value for key, value in some.items()}
+        measured.add(Measured(values, of_images.failed | more.failed), f"{name}/")
     last = list(stages.values())[-1]
     lines = write_images(last, each, workdir / "images", workdir)
     for line, own, is_kept in zip(lines, before, kept.tolist(), strict=True):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.observations import ObservedImages, observe, required
-from gan_jax.apps.inpaint.search import PreparedSearch, search_latents
+from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run
 from gan_jax.data.datasets.dataset import ArraySource, in_memory, select
 from gan_jax.data.feed import Feed, resident
@@ -22,7 +23,6 @@ from gan_jax.report.terminal import say
 from gan_jax.runs.prior import Prior
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.startup import cache_folder
-from gan_jax.search.latent import Found
 from gan_jax.search.observation import Observation
 from gan_jax.training.mesh import placement_over
 from gan_jax.training.shaping import Lesson
@@ -60,15 +60,15 @@ def drawn_lessons(training: Run, count: int, seed: int) -> Lessons:
             for role, source in part.items()
         }
         feed, part = _resident(training, some, seed), some
-    batch = training.config.batch_size
+    batch_size = training.config.batch_size
 
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
         keys = _keys(key, step)
-        example = training.method.present(keys[0], feed.batch(arrays, step))
-        latents = training.method.latent(keys[1], batch)
-        return Lesson(example, latents, Observation(condition=example.condition))
+        batch = training.method.present(keys[0], feed.batch(arrays, step))
+        latents = training.method.latent(keys[1], batch_size)
+        return Lesson(batch, latents, Observation(condition=batch.condition))
 
-    epoch = max(1, len(part["real"]) // batch)
+    epoch = max(1, len(part["real"]) // batch_size)
     return Lessons(lambda step: feed.load(step, 1, 1), lesson, epoch, key)
 
 
@@ -77,7 +77,7 @@ def searched_lessons(
     prior: Prior,
     training: Run,
     hole: Hole,
-    prepared: PreparedSearch,
+    search: LatentSearch,
     signals: Signals,
 ) -> Lessons:
     """Return lessons with proposals from latents searched for images with holes.
@@ -87,7 +87,7 @@ def searched_lessons(
         prior: The prior whose latents are searched.
         training: The prior's data and method.
         hole: The hole that is cut into training images.
-        prepared: The search.
+        search: The search.
         signals: Signals that interrupt the search.
 
     Raises:
@@ -100,7 +100,8 @@ def searched_lessons(
     observed = required(observed, blank)
     if blank:
         say(f"{len(blank)} training images are left out: {blank[0].reason}")
-    found, _ = search_shared(config, prior, observed, prepared, observed.hole, signals)
+    path = latents_path(config, prior, observed)
+    found, _ = search.run(observed, path, observed.hole, signals)
     images = np.stack([source.image for source in observed.sources])
     # What goes with an image is found by its label, which is its number here.
     source = ArraySource("searched", images, np.arange(len(images)), ())
@@ -111,27 +112,19 @@ def searched_lessons(
 
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
         given, (masks, latents) = arrays
-        batch = feed.batch(given, step)
-        example = training.method.present(_keys(key, step)[0], batch)
-        at = batch["real"].label
-        return Lesson(example, latents[at], Observation(example.real, masks[at]))
+        images = feed.batch(given, step)
+        batch = training.method.present(_keys(key, step)[0], images)
+        at = images["real"].label
+        return Lesson(batch, latents[at], Observation(batch.real, masks[at]))
 
     epoch = max(1, len(images) // training.config.batch_size)
     return Lessons(lambda step: (feed.load(step, 1, 1), beside), lesson, epoch, key)
 
 
-def search_shared(
-    config: ConfigDict,
-    prior: Prior,
-    images: ObservedImages,
-    prepared: PreparedSearch,
-    title: str,
-    signals: Signals,
-) -> tuple[Found, float]:
-    """Search latents, or read those found before by any collaboration.
+def latents_path(config: ConfigDict, prior: Prior, images: ObservedImages) -> Path:
+    """Return the file of latents that all collaborations with the same search share.
 
-    Takes and returns what `search_latents` does. Latents are kept in the cache folder,
-    by a hash of all that they depend on.
+    It lies in the cache folder, named by a hash of all that the latents depend on.
     """
     (name,) = config.losses
     identity = {
@@ -143,8 +136,7 @@ def search_shared(
     }
     text = json.dumps(identity, sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()
-    path = cache_folder() / "latents" / f"{key}.npz"
-    return search_latents(config, prior, images, prepared, path, title, signals)
+    return cache_folder() / "latents" / f"{key}.npz"
 
 
 def _resident(training: Run, sources: dict[str, Any], seed: int) -> Feed:

@@ -158,7 +158,7 @@ class Refiner:
         Args:
             critic: The critic that refines.
             latents: The latents, `[count, latent]`.
-            known: What is known of each example.
+            known: What is known of each batch.
             key: Key of the numbers of steps, where they are drawn.
             real: Medians of real images by the critic; None = they are measured.
 

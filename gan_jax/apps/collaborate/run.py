@@ -11,7 +11,7 @@ from gan_jax.apps.collaborate import report as pages
 from gan_jax.apps.collaborate.completions import refine_completions
 from gan_jax.apps.collaborate.lessons import (
     drawn_lessons,
-    search_shared,
+    latents_path,
     searched_lessons,
 )
 from gan_jax.apps.collaborate.refinement import Refiner
@@ -24,12 +24,13 @@ from gan_jax.apps.collaborate.shaping import (
 )
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.observations import (
+    ObservedImages,
     Observer,
     check_fits,
     check_prior,
     named_holes,
 )
-from gan_jax.apps.inpaint.search import prepare_search
+from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run, prepare
 from gan_jax.build import searches, tasks
 from gan_jax.config.command_line import FIRST_COMMANDS, full_command
@@ -74,86 +75,61 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     how = collaboration(config, prior, "refinement")
     shaper = collaboration(config, prior, "shaping")
     training = prepare(_training_config(config, prior), workdir)
-    conclude = _complete if config.masks else _sample
-    return conclude(config, prior, training, how, shaper, began)
-
-
-def _sample(
-    config: ConfigDict,
-    prior: Prior,
-    training: Run,
-    how: Collaboration,
-    shaper: Collaboration,
-    began: float,
-) -> dict[str, Any]:
-    """Refine samples with the critic that is shaped on others."""
-    lessons = drawn_lessons(training, config.shaping.images, config.seed)
-    with claimed(config, training.workdir, ()), Signals() as signals:
-        start = time.monotonic()
-        snapshots = shape_critic(
-            training, prior, config.shaping, shaper, lessons, signals
-        )
-        critics: Mapping[str, Variables] = {}
-        if config.acceptance.count:
-            critics = acceptance_critics(
-                config, training, prior, how, lessons, signals, snapshots[-1].critic
-            )
-        shaped = time.monotonic()
-        refiner = _refiner(config, prior, training, how, signals)
-        outcome = refine_samples(config, training, refiner, snapshots, critics)
-        timing = {
-            "search_seconds": 0.0,
-            "shaping_seconds": shaped - start,
-            "refinement_seconds": time.monotonic() - shaped,
-            "total_seconds": time.monotonic() - began,
-        }
-        critic, data = snapshots[-1].critic, training.digest
-        return _conclude(
-            config, prior, training, critic, outcome, config.count, (), timing, data
-        )
-
-
-def _complete(
-    config: ConfigDict,
-    prior: Prior,
-    training: Run,
-    how: Collaboration,
-    shaper: Collaboration,
-    began: float,
-) -> dict[str, Any]:
-    """Complete images, and refine them with the critic that is shaped on others."""
-    check_prior(prior, FIRST_COMMANDS["collaborate"])
-    name, hole, training_hole = _holes(config, prior)
-    (loss,) = config.losses
-    search = prepare_search(config, prior, config.losses[loss], f"losses.{loss}")
-    images, skipped = Observer(config, prior, name, hole).gather()
+    images: ObservedImages | None = None
+    skipped: Sequence[Skipped] = ()
+    if config.masks:
+        images, skipped, training_hole = _gather(config, prior)
+        (loss,) = config.losses
+        search = LatentSearch(config, prior, config.losses[loss], f"losses.{loss}")
+    else:
+        lessons = drawn_lessons(training, config.shaping.images, config.seed)
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
-    with claimed(config, training.workdir, skipped), Signals() as signals:
-        found, seconds = search_shared(config, prior, images, search, "images", signals)
-        lessons = searched_lessons(
-            config, prior, training, training_hole, search, signals
-        )
+    with claimed(config, workdir, skipped), Signals() as signals:
+        search_seconds = 0.0
+        if images is not None:
+            latents = latents_path(config, prior, images)
+            found, search_seconds = search.run(images, latents, "images", signals)
+            lessons = searched_lessons(
+                config, prior, training, training_hole, search, signals
+            )
         start = time.monotonic()
         snapshots = shape_critic(
             training, prior, config.shaping, shaper, lessons, signals
         )
+        last = snapshots[-1].critic
+        critics: dict[str, Variables] = {}
+        if images is None and config.acceptance.count:
+            critics = acceptance_critics(
+                config, training, prior, how, lessons, signals, last
+            )
         shaped = time.monotonic()
-        refiner = _refiner(config, prior, training, how, signals)
-        outcome, lines = refine_completions(
-            config, prior, training.workdir, refiner, snapshots, images, found, seconds
-        )
-        write_results(training.workdir, skipped, lines)
+        part, slack = training.parts["validation"], config.refinement.slack
+        refiner = Refiner(prior, how, part, slack, signals)
+        if images is None:
+            outcome = refine_samples(config, training, refiner, snapshots, critics)
+            count, data_digest = config.count, training.digest
+        else:
+            outcome, lines = refine_completions(
+                config, prior, workdir, refiner, snapshots, images, found
+            )
+            write_results(workdir, skipped, lines)
+            count = len(images.sources)
+            data_digest = masked_images.digest(images.sources)
         timing = {
-            "search_seconds": seconds,
+            "search_seconds": search_seconds,
             "shaping_seconds": shaped - start,
             "refinement_seconds": time.monotonic() - shaped,
             "total_seconds": time.monotonic() - began,
         }
-        critic, data = snapshots[-1].critic, masked_images.digest(images.sources)
-        count = len(images.sources)
+        dataset = {
+            "name": config.images or prior.config.data.name,
+            "split": "images" if config.images else "test",
+            "count": count,
+            "sha256": data_digest,
+        }
         return _conclude(
-            config, prior, training, critic, outcome, count, skipped, timing, data
+            config, prior, training, last, outcome, dataset, len(skipped), timing
         )
 
 
@@ -218,17 +194,6 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
     )
 
 
-def _refiner(
-    config: ConfigDict,
-    prior: Prior,
-    training: Run,
-    how: Collaboration,
-    signals: Signals,
-) -> Refiner:
-    part = training.parts["validation"]
-    return Refiner(prior, how, part, config.refinement.slack, signals)
-
-
 def _training_config(config: ConfigDict, prior: Prior) -> ConfigDict:
     """Return the prior's config with the batch size of shaping."""
     own = prior.config.copy_and_resolve_references()
@@ -237,32 +202,35 @@ def _training_config(config: ConfigDict, prior: Prior) -> ConfigDict:
     return own
 
 
-def _holes(config: ConfigDict, prior: Prior) -> tuple[str, Hole | None, Hole]:
-    """Return the hole of the images, its name first, and that of training images.
+def _gather(
+    config: ConfigDict, prior: Prior
+) -> tuple[ObservedImages, list[Skipped], Hole]:
+    """Return the images to be completed, those skipped, and training images' hole.
 
     Raises:
-        InputError: there are several, or the training images have none.
+        InputError: the prior, the holes or the images cannot be used.
     """
-    (given, given_hole), *more = named_holes(config.masks).items()
+    check_prior(prior, FIRST_COMMANDS["collaborate"])
+    (name, hole), *more = named_holes(config.masks).items()
     masks = config.shaping.masks or config.masks
-    (name, hole), *others = named_holes(masks).items()
+    (training_name, training_hole), *others = named_holes(masks).items()
     if more or others:
         raise InputError(
             "masks and shaping.masks name one kind of hole each: shape a critic for "
             "each kind in a --workdir of its own"
         )
-    if hole is None:
+    if training_hole is None:
         raise InputError(
             f"{masks} is a folder: name the holes of the training images with "
             "--config.shaping.masks, e.g. center"
         )
-    check_fits(name, hole, prior.config.data.size)
+    check_fits(training_name, training_hole, prior.config.data.size)
     if 0 < config.shaping.images < config.shaping.batch_size:
         raise InputError(
             f"shaping.images {config.shaping.images} are fewer than shaping.batch_size "
             f"{config.shaping.batch_size}: give more"
         )
-    return given, given_hole, hole
+    return *Observer(config, prior, name, hole).gather(), training_hole
 
 
 def _conclude(
@@ -271,10 +239,9 @@ def _conclude(
     training: Run,
     critic: Variables,
     outcome: Outcome,
-    count: int,
-    skipped: Sequence[Skipped],
+    dataset: Mapping[str, Any],
+    failed: int,
     timing: Mapping[str, float],
-    data_digest: str,
 ) -> dict[str, Any]:
     """Write the pictures, the report and the summary; return the summary."""
     workdir = training.workdir
@@ -284,7 +251,7 @@ def _conclude(
     kind = "completed images" if config.masks else "samples"
     facts = {
         "prior": f"{prior.config.name} on {prior.config.data.name}",
-        "refined": f"{count:,} {kind}",
+        "refined": f"{dataset['count']:,} {kind}",
         "layer": f"{config.refinement.layer} of {len(prior.method.generator.stages)}",
         "shaping": f"{config.shaping.epochs:g} epochs",
     }
@@ -299,12 +266,7 @@ def _conclude(
     files.write_text(workdir / "report.html", page)
     summary = complete_summary(
         config,
-        dataset={
-            "name": config.images or prior.config.data.name,
-            "split": "images" if config.images else "test",
-            "count": count,
-            "sha256": data_digest,
-        },
+        dataset=dataset,
         measured=outcome.measured,
         timing=timing,
         environment=environment(training.mesh),
@@ -312,7 +274,7 @@ def _conclude(
             {"generator": prior.networks.generator, "critic": critic}
         ),
         prior=describe(prior),
-        inputs={"done": count, "failed": len(skipped)},
+        inputs={"done": dataset["count"], "failed": failed},
     )
     files.write_json(workdir / "summary.json", summary)
     return summary

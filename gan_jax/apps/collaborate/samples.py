@@ -87,7 +87,7 @@ def refine_samples(
             "of images, so it compares within a table."
         )
         tables.append(pages.table(measurement.rows, "Acceptance", caption))
-    if training.config.task == "points":
+    if training.task.points:
         pictures = [_points(training, refiner, snapshots, stages)]
     else:
         caption = (
@@ -150,8 +150,7 @@ class _Measurement:
         found = self._evaluation.compare(images, asked, "test", self._count)
         values = measures(found.metrics)
         self.rows.append({"samples of": stage, "count": len(images), **values, **more})
-        for into, some in zip(self.measured, found, strict=True):
-            into |= {f"{stage}/{name}": value for name, value in some.items()}
+        self.measured.add(found, f"{stage}/")
 
 
 def _accepted(
@@ -193,11 +192,11 @@ def _choose(
     settings = config.acceptance
     logits_of = calibrated(real, fake)
     logits = logits_of(pool)
-    lots, others = np.random.default_rng(config.seed).random((2, len(logits)))
-    kept = rejection(logits, float(logits.max()), lots, settings.share)
+    uniform, others = np.random.default_rng(config.seed).random((2, len(logits)))
+    kept = rejection(logits, float(logits.max()), uniform, settings.share)
     chains = logits.reshape(settings.count, settings.proposals)
     starts = logits_of(np.resize(real, settings.count))
-    ends = metropolis_hastings(chains, starts, lots.reshape(chains.shape))
+    ends = metropolis_hastings(chains, starts, uniform.reshape(chains.shape))
     # A chain that never left its real image begins again, at a sample, and is offered
     # those of the next one: its own have just been found worse than most.
     stuck, own = ends < 0, np.arange(settings.count)

@@ -7,14 +7,8 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.colorize.apply import open_colorizing
 from gan_jax.apps.train import run as train
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.runs.apply import applied_to_images
-
-COMMANDS = (
-    "Train one: python -m gan_jax.main --config=configs/colorize.py "
-    "--workdir=runs/colorize; then colorize: python -m gan_jax.main "
-    "--config=configs/colorize.py --config.prior=runs/colorize --config.images=DIR "
-    "--workdir=runs/colorized"
-)
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -30,5 +24,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Interrupted: By SIGINT or SIGTERM; the same call continues training.
     """
     if config.prior or config.images:
-        return applied_to_images(config, workdir, "colorize", open_colorizing, COMMANDS)
+        return applied_to_images(
+            config, workdir, "colorize", open_colorizing, FIRST_COMMANDS["colorize"]
+        )
     return train.run(config, workdir)

@@ -17,7 +17,7 @@ from gan_jax.apps.detect.detector import CriticScorer, Scorer, critic_scale
 from gan_jax.apps.detect.history import Snapshots
 from gan_jax.apps.inpaint.masked_images import MaskedImage
 from gan_jax.apps.inpaint.observations import observe, required
-from gan_jax.apps.inpaint.search import prepare_search, search_latents
+from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run
 from gan_jax.evaluation.detection import Detection, Scores, detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
@@ -140,7 +140,7 @@ def evaluate_searches(
         signals: Signals that interrupt the search.
     """
     normal = normal_images(run, "test")
-    prepared = prepare_search(config, prior, config.reconstruction, "reconstruction")
+    search = LatentSearch(config, prior, config.reconstruction, "reconstruction")
     results: list[DetectionResult] = []
     for name, (images, base_rate) in kinds.items():
         both = np.concatenate([normal, images])
@@ -153,9 +153,7 @@ def evaluate_searches(
         observed = required(*observe(prior, "none", given))
         plain = re.sub(r"[^\w.-]", "_", name)
         path = run.workdir / "searches" / f"{plain}.npz"
-        found, _ = search_latents(
-            config, prior, observed, prepared, path, name, signals
-        )
+        found, _ = search.run(observed, path, name, signals)
         is_normal = some < len(normal)
         by_detector = np.concatenate([scores[NORMAL], scores[name]])[some]
         for method, values in (

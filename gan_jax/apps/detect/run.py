@@ -34,7 +34,7 @@ from gan_jax.apps.train import run as train
 from gan_jax.apps.train.setup import prepare
 from gan_jax.build import searches, tasks
 from gan_jax.config.checks import difference
-from gan_jax.config.command_line import full_command
+from gan_jax.config.command_line import FIRST_COMMANDS, full_command
 from gan_jax.config.defaults import training
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
@@ -52,12 +52,6 @@ from gan_jax.training.state import digest
 
 _GAN = "gan"
 _PLACES = ("path", "download", "feed")  # keys of data that name only where images lie
-COMMANDS = (
-    "Train one, then score images with it: python -m gan_jax.main "
-    "--config=configs/detect.py --workdir=runs/detect; python -m gan_jax.main "
-    "--config=configs/detect.py --config.prior=runs/detect --config.images=DIR "
-    "--workdir=runs/scored"
-)
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -75,7 +69,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Interrupted: By SIGINT or SIGTERM, after saving; the same call continues.
     """
     if config.prior or config.images:
-        return applied_to_images(config, workdir, "score", open_scoring, COMMANDS)
+        return applied_to_images(
+            config, workdir, "score", open_scoring, FIRST_COMMANDS["detect"]
+        )
     began = time.monotonic()
     check_workdir(config, workdir)
     check_anomalies(config)
@@ -97,7 +93,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             train.run(gan, gan_workdir)
             signals.obey()
         gan_trained = time.monotonic()
-        prior = open_prior(str(gan_workdir), COMMANDS)
+        prior = open_prior(str(gan_workdir), FIRST_COMMANDS["detect"])
         snapshots = open_snapshots(prior, len(normal.parts["train"]["real"]))
         say(
             f"history: {len(snapshots.steps)} snapshots of both networks, "
@@ -239,7 +235,7 @@ def _history_run(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
     Raises:
         InputError: The run's data differ, or its generator is conditional.
     """
-    workdir, own, _ = read_run(path, "history_run", "train", COMMANDS)
+    workdir, own, _ = read_run(path, "history_run", "train", FIRST_COMMANDS["detect"])
     if tasks.task(own).conditional:
         raise InputError(
             f"history_run {path} generates under conditions: name a run of a plain GAN"

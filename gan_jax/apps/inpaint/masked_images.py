@@ -82,8 +82,9 @@ def of_data(
     source = datasets.parts(prior.config)[part]["real"]
     images = np.asarray(read(source, np.arange(min(count, len(source)))).image)
     names = [f"{index:05d}" for index in range(len(images))]
+    draw = _drawn(hole, images.shape[1], seed)
     return [
-        MaskedImage(name, name, image, _cover(hole, name, seed, image, len(image)))
+        MaskedImage(name, name, image, _cover(draw(name), image))
         for name, image in zip(names, images, strict=True)
     ]
 
@@ -101,18 +102,21 @@ def masker(masks: str | Hole, size: int, channels: int, seed: int = 0) -> Masker
         InputError: the folder of masks may not be read.
     """
     by_stem: dict[str, list[Path]] = {}
+    draw = None
     if isinstance(masks, str):
         for file in image_files(Path(masks).expanduser()):
             by_stem.setdefault(file.stem, []).append(file)
+    else:
+        draw = _drawn(masks, size, seed)
 
     def mask(file: Path, image: Image8) -> MaskedImage:
         if image.shape[-1] > channels:
             raise BrokenImageError("in colour, and grey images are searched")
         image = with_channels(image, channels)
         known = (
-            _read_mask(by_stem.get(file.stem, []), image)
-            if isinstance(masks, str)
-            else _cover(masks, file.stem, seed, image, size)
+            _cover(draw(file.stem), image)
+            if draw
+            else _read_mask(by_stem.get(file.stem, []), image)
         )
         _check(known)
         return MaskedImage(file.stem, str(file), image, known)
@@ -159,12 +163,27 @@ def _read_mask(masks: Sequence[Path], image: Image8) -> Known:
     return known
 
 
-def _cover(hole: Hole, name: str, seed: int, image: Image8, size: int) -> Known:
-    """Cut a hole, drawn at a size, into the square of an image that the prior sees."""
+def _drawn(
+    hole: Hole, size: int, seed: int
+) -> Callable[[str], Bool[np.ndarray, "size size"]]:
+    """Return the function that draws a hole for an image by its name.
+
+    An image's hole does not depend on the other images. True = known.
+    """
+
+    @compiled
+    def draw(name_hash: Array) -> Array:
+        key = jax.random.fold_in(jax.random.key(seed), name_hash)
+        return hole(key, size, size)[..., 0] > 0
+
+    return lambda name: np.asarray(draw(name_hashes([name])[0]))
+
+
+def _cover(inside: Bool[np.ndarray, "size size"], image: Image8) -> Known:
+    """Return the known pixels of an image, given those of its central square."""
     place = _square(*image.shape[:2])
     known = np.ones(image.shape[:2], bool)
-    inside = np.asarray(hole(key_of(name, seed), size, size))[..., 0] > 0
-    at = _cells(min(known.shape), size)
+    at = _cells(min(known.shape), len(inside))
     known[place] = inside[at][:, at]
     return known
 
@@ -202,23 +221,20 @@ def with_holes(
     )
 
 
-def key_of(name: str, seed: int = 0) -> PRNGKeyArray:
-    """Return the random key of an image; it does not depend on any other image."""
-    return jax.random.fold_in(jax.random.key(seed), name_hashes([name])[0])
-
-
 def name_hashes(names: Sequence[str]) -> UInt32[np.ndarray, " count"]:
-    """Return the number that is folded into a key for each name (CRC-32)."""
+    """Return a hash of each name that can be folded into a key (CRC-32)."""
     return np.array([zlib.crc32(os.fsencode(name)) for name in names], np.uint32)
 
 
 def keys_of(
     hashes: UInt32[Array | np.ndarray, " count"], seed: PRNGKeyArray, use: int
 ) -> Key[Array, " count"]:
-    """Return a random key of each image for one use; otherwise as `key_of`.
+    """Return a random key of each image for one use.
+
+    An image's key does not depend on the other images.
 
     Args:
-        hashes: As `name_hashes` returns them.
+        hashes: Hashes of the images' names, as `name_hashes` returns them.
         seed: Key of the run's seed.
         use: Number that is folded into each image's own key.
     """

@@ -41,8 +41,6 @@ class Completion(NamedTuple):
     """The best restart's image, generated everywhere."""
     blended: Images | None
     """The best restart's image, blended into its hole; None where it is not wanted."""
-    seconds: float
-    """Of the search, compilation included."""
     trace: Trace | None = None
     """Latents of the first images on the way; None where they are not drawn."""
     traced: Float[np.ndarray, "some marks height width channels"] | None = None
@@ -85,7 +83,6 @@ def complete(
     images: ObservedImages,
     loss: str,
     found: Found,
-    seconds: float,
     blend: bool = False,
 ) -> Completion:
     """Return the images of the latents that a search has found.
@@ -95,7 +92,6 @@ def complete(
         images: The images that were searched.
         loss: Name of the loss.
         found: The latents found.
-        seconds: Duration of the search.
         blend: Whether blended images are made too.
     """
     generated = images_of(model, found.restarts.latent)
@@ -106,7 +102,7 @@ def complete(
         every = np.where(images.masks[:, None] > 0, values[:, None], generated)
         if blend:
             blended = _blend(pasted, values, images.masks)
-    return Completion(images, loss, found, every, every[best], pasted, blended, seconds)
+    return Completion(images, loss, found, every, every[best], pasted, blended)
 
 
 def _blend(generated: Images, known: Images, masks: Images) -> Images:

@@ -23,12 +23,7 @@ from gan_jax.apps.inpaint.results import (
     search_metrics,
     write_images,
 )
-from gan_jax.apps.inpaint.search import (
-    PreparedSearch,
-    prepare_search,
-    search_latents,
-    trace_latents,
-)
+from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.build import searches
 from gan_jax.config.command_line import FIRST_COMMANDS, full_command
 from gan_jax.config.keys import flatten
@@ -69,8 +64,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     check_prior(prior, FIRST_COMMANDS["inpaint"])
     text = config.degradation
     degradation = searches.degradation(text) if text else None
-    prepared = {
-        name: prepare_search(config, prior, settings, key, degradation)
+    by_loss = {
+        name: LatentSearch(config, prior, settings, key, degradation)
         for name, (key, settings) in losses.items()
     }
     gathered = [
@@ -82,36 +77,38 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         say(f"skipped {path}: {reason}")
     with claimed(config, workdir, skipped), Signals() as signals:
         model = make_model(prior.method)(prior.networks)
-        completions = [
-            _complete(config, prior, model, images, name, search, workdir, signals)
-            for images, _ in gathered
-            for name, search in prepared.items()
-        ]
-        return conclude(config, prior, completions, skipped, workdir, began)
+        completions: list[Completion] = []
+        seconds = 0.0
+        for images, _ in gathered:
+            for name, search in by_loss.items():
+                one, took = _complete(
+                    config, model, images, name, search, workdir, signals
+                )
+                completions.append(one)
+                seconds += took
+        return _conclude(config, prior, completions, seconds, skipped, workdir, began)
 
 
 def _complete(
     config: ConfigDict,
-    prior: Prior,
     model: Model,
     images: ObservedImages,
     loss: str,
-    prepared: PreparedSearch,
+    search: LatentSearch,
     workdir: Path,
     signals: Signals,
-) -> Completion:
-    """Search the latents of images, or read those found before; make the images."""
+) -> tuple[Completion, float]:
+    """Return the completions of images by one loss, and the seconds of its search."""
     title = _title(images.hole, loss)
     path = workdir / "searches" / f"{title}.npz"
-    found, seconds = search_latents(
-        config, prior, images, prepared, path, title, signals
-    )
-    completion = complete(model, images, loss, found, seconds, config.blend)
+    found, seconds = search.run(images, path, title, signals)
+    completion = complete(model, images, loss, found, config.blend)
     if not config.along:
-        return completion
+        return completion, seconds
     path = workdir / "searches" / "along" / f"{title}.npz"
-    trace = trace_latents(config, prior, images, prepared, found, path, title, signals)
-    return completion._replace(trace=trace, traced=images_of(model, trace.latent))
+    trace = search.trace(images, found, config.along, path, title, signals)
+    traced = images_of(model, trace.latent)
+    return completion._replace(trace=trace, traced=traced), seconds
 
 
 def _title(*parts: str) -> str:
@@ -120,10 +117,11 @@ def _title(*parts: str) -> str:
     return "-".join(name.replace(":", "_") for name in names)
 
 
-def conclude(
+def _conclude(
     config: ConfigDict,
     prior: Prior,
     completions: Sequence[Completion],
+    search_seconds: float,
     skipped: Sequence[Skipped],
     workdir: Path,
     began: float,
@@ -144,10 +142,8 @@ def conclude(
         others = config.completions if config.images else 0
         lines += write_images(completion, each, place, workdir, others)
         by_completion.append(of_images.metrics | of_search.metrics)
-        prefix = "" if alone else f"{hole}/{loss}/"
         for values in (of_images, of_search):
-            for into, some in zip(measured, values, strict=True):
-                into |= {f"{prefix}{key}": value for key, value in some.items()}
+            measured.add(values, "" if alone else f"{hole}/{loss}/")
     write_results(workdir, skipped, lines)
     sources = completions[0].images.sources
     facts = {
@@ -173,7 +169,7 @@ def conclude(
         },
         measured=measured,
         timing={
-            "search_seconds": sum(one.seconds for one in completions),
+            "search_seconds": search_seconds,
             "total_seconds": time.monotonic() - began,
         },
         environment=environment(make_mesh(1)),

@@ -167,7 +167,7 @@ class Evaluation:
         def probabilities() -> Float[np.ndarray, "count classes"]:
             found = fake().probabilities
             if found is None:
-                raise ValueError("the data set has no labels")
+                raise ValueError("the dataset has no labels")
             return found
 
         def compared(
@@ -210,5 +210,5 @@ def _images(
 def _collapsed(found: Measured) -> bool:
     diverse, real = (found.metrics[name] for name in ("diversity", "diversity_real"))
     if not isinstance(diverse, float) or not isinstance(real, float):
-        raise ValueError("the diversity is not known")
+        raise ValueError("the diversity is unknown")
     return diverse < COLLAPSED * real

@@ -92,7 +92,7 @@ class Outputs:
             measured = self.evaluation.measure(
                 trained(state), "validation", config.evaluation.count
             )
-            # Of one process alone: by these all decide which epochs are kept.
+            # The main process's values decide in all processes which epochs are kept.
             row = broadcast(lambda: epoch_row(measured.metrics))
             self.journal.write(step, row)
             self.epochs.keep(self.journal.rows, state)

@@ -92,7 +92,7 @@ def run_together(
             ended, timing = train(
                 [outputs[at] for at in group], [states[at] for at in group], signals
             )
-            # At once: what stops the next group must not cost this one its summaries.
+            # Now, so that an error in the next group costs no summary of this one.
             for at, state in zip(group, ended, strict=True):
                 summary = earlier[at] or {}
                 outcomes[at] = outputs[at].failure or conclude(
@@ -126,7 +126,7 @@ def initialise(run: Run) -> TrainState:
         key = jax.random.wrap_key_data(words)
         return initial_state(run.method, key, run.feed.batch(arrays, jnp.int32(0)))
 
-    # A key as such cannot be given to several processes.
+    # Several processes cannot pass a typed key, only its words.
     words = np.asarray(jax.random.key_data(jax.random.key(run.config.seed)))
     state: TrainState = run_once(init, words, arrays, out_shardings=everywhere)
     return state
@@ -146,8 +146,7 @@ def train(
     run, alone = outputs[0].run, len(outputs) == 1
     config, begun = run.config, int(states[0].step)
     load = load_together([each.run.feed for each in outputs])
-    # Batches in the arrays of one call: a single step's must fit, a boosted one's too,
-    # and more than that need not.
+    # Batches that one call has room for: at least those of a single, boosted step.
     room = max(config.fused_steps * config.critic_steps, config.critic_boost.steps)
     updates = np.asarray(run.method.critic_steps(np.arange(config.steps)))
     turns = np.append(0, np.cumsum(updates))  # critic updates before each step
@@ -228,7 +227,7 @@ def train(
     )
     if timing is None:
         return list(states), None
-    # Each run's share of the time: together they are as many.
+    # The runs have shared this time, and each is credited with its part.
     speed = timing["steps_per_second"] * len(outputs)
     return members(state), {
         **timing,

@@ -1,0 +1,113 @@
+"""A trained run applied to a folder of images: here one that inverts them."""
+
+import signal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax.config.errors import InputError, Interrupted
+from gan_jax.data.decode import BrokenImageError
+from gan_jax.evaluation.measure import Measured
+from gan_jax.report import files
+from gan_jax.runs.apply import Application, Conclusion, applied_to_images
+from tests.programs import results, summary
+from tests.runs import smoke
+
+PRIOR = {"workdir": "runs/any", "parameters_sha256": "0" * 64}
+
+
+def prepare(image):
+    if image.shape[-1] != 1:
+        raise BrokenImageError("it is a colour image, and only grey ones are inverted")
+    return image
+
+
+def invert(outputs, images):
+    for path, image in zip(outputs, images, strict=True):
+        files.write_image(path, 255 - image)
+    return [float(image.mean()) for image in images]
+
+
+def conclude(done):
+    measured = Measured({"mean": float(np.mean([mean for _, mean in done]))}, {})
+    return Conclusion(measured, "Inverted images.", (), (), ())
+
+
+def application(apply=invert):
+    return Application(
+        PRIOR, prepare, 2, apply, lambda mean: {"mean": mean}, {"mean": float}, conclude
+    )
+
+
+def apply_to(folder, workdir, apply=invert):
+    config = smoke("colorize", images=folder)
+    return applied_to_images(
+        config, workdir, "invert", lambda *_: application(apply), "commands"
+    )
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for level in (10, 20, 30):
+        grey = np.full((5, 4), level, np.uint8)
+        Image.fromarray(grey).save(folder / f"{level}.png")
+    return folder
+
+
+def test_every_image_has_an_output_and_a_line(images, tmp_path):
+    found = apply_to(images, tmp_path / "out")
+    assert found == summary(tmp_path / "out")
+    assert found["complete"] and found["inputs"] == {"done": 3, "failed": 0}
+    assert found["metrics"] == {"mean": 20.0} and found["prior"] == PRIOR
+    lines = results(tmp_path / "out")
+    assert [line["mean"] for line in lines] == [10.0, 20.0, 30.0]
+    for line in lines:
+        made = np.asarray(Image.open(tmp_path / "out" / line["output"]))
+        np.testing.assert_array_equal(made, 255 - np.asarray(Image.open(line["input"])))
+
+
+def test_what_cannot_be_used_has_a_line_with_the_reason(images, tmp_path):
+    (images / "broken.png").write_bytes(b"no image")
+    Image.fromarray(np.zeros((5, 4, 3), np.uint8)).save(images / "colour.png")
+    Image.fromarray(np.zeros((5, 4), np.uint8)).save(images / "10.webp")
+    found = apply_to(images, tmp_path / "out")
+    assert found["inputs"] == {"done": 3, "failed": 3}
+    listed = results(tmp_path / "out")
+    lines = {line["input"].rpartition("/")[2]: line for line in listed}
+    assert "only grey ones" in lines["colour.png"]["reason"]
+    assert not lines["broken.png"]["done"]
+    # The first of two files of a name is used.
+    assert [lines[name]["done"] for name in ("10.png", "10.webp")] == [True, False]
+
+
+def test_the_hash_is_that_of_the_files_that_were_used(images, tmp_path):
+    hashes = [apply_to(images, tmp_path / "a")["dataset"]["sha256"]]
+    (images / "broken.png").write_bytes(b"no image")
+    hashes += [apply_to(images, tmp_path / "b")["dataset"]["sha256"]]
+    Image.fromarray(np.zeros((5, 4), np.uint8)).save(images / "10.png")
+    hashes += [apply_to(images, tmp_path / "c")["dataset"]["sha256"]]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_where_nothing_can_be_used_there_is_no_summary(images, tmp_path):
+    apply_to(images, tmp_path / "out")
+    for path in images.iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(InputError, match="there is no image to invert in"):
+        apply_to(images, tmp_path / "out")
+    assert not (tmp_path / "out" / "summary.json").exists()
+    assert [line["done"] for line in results(tmp_path / "out")] == 3 * [False]
+
+
+def test_a_signal_ends_it_after_some_images(images, tmp_path):
+    def stopping(outputs, given):
+        signal.raise_signal(signal.SIGTERM)
+        return invert(outputs, given)
+
+    with pytest.raises(Interrupted, match="the same command begins anew"):
+        apply_to(images, tmp_path / "out", stopping)
+    assert len([*(tmp_path / "out" / "images").iterdir()]) == 2
+    assert not (tmp_path / "out" / "summary.json").exists()
