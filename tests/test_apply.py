@@ -10,7 +10,7 @@ from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.data.decode import BrokenImageError
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
-from gan_jax.runs.apply import Application, Conclusion, applied_to_images
+from gan_jax.runs.apply import Application, Conclusion, apply_to_folder
 from tests.programs import results, summary
 from tests.runs import smoke
 
@@ -42,9 +42,7 @@ def application(apply=invert):
 
 def apply_to(folder, workdir, apply=invert):
     config = smoke("colorize", images=folder)
-    return applied_to_images(
-        config, workdir, "invert", lambda *_: application(apply), "commands"
-    )
+    return apply_to_folder(config, workdir, "invert", lambda *_: application(apply))
 
 
 @pytest.fixture

@@ -224,7 +224,7 @@ def test_an_artefact_can_be_differentiated(runs, artefacts):
 
 
 def test_cpus_alone_get_the_forms_that_are_fast_there(runs, artefacts):
-    function = open_function(str(runs / "generator"), "")
+    function = open_function(str(runs / "generator"))
     dilated = "lhs_dilate = [2, 2]"  # of a transposed convolution as it stands
     texts = {
         platforms: artefact.trace(function, platforms).mlir_module()
@@ -258,7 +258,7 @@ NETWORKS = {
 def test_a_generator_that_names_classes_is_exported(tmp_path):
     config = smoke("colorize", "chromagan,smoke", **{"network.width": 4})
     kept(tmp_path / "run", config, channels=3, classes=2)
-    program = artefact.trace(open_function(str(tmp_path / "run"), ""), ["cpu"])
+    program = artefact.trace(open_function(str(tmp_path / "run")), ["cpu"])
     assert str(program.out_avals[0].shape) == "(batch, height, width, 3)"
 
 

@@ -67,6 +67,9 @@ GENERATORS: Mapping[str, Callable[..., Generator]] = {
 }
 """Also called with `size`, `channels`, `conditional` and `dtype`."""
 
+UNBOUNDED_GENERATORS = ("perceptron",)
+"""Generators of points in the plane; the outputs of all others lie in [-1, 1]."""
+
 TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
     "unet": lambda network, classes, **shape: _unet(network, **shape),
     "chroma": lambda network, **shape: chroma.generator(

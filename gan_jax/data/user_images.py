@@ -19,7 +19,7 @@ Read = Callable[[Path], bytes]
 """Returns the content of a file, or raises `BrokenImageError`."""
 
 
-class Given(NamedTuple, Generic[Prepared]):
+class DecodedFiles(NamedTuple, Generic[Prepared]):
     """A chunk of the files: the prepared images, and the files that were skipped."""
 
     files: list[Path]
@@ -29,12 +29,12 @@ class Given(NamedTuple, Generic[Prepared]):
     skipped: list[Skipped]
 
 
-def decoded(
+def decode_files(
     found: Sequence[Path],
     prepare: Callable[[Path, Image8], Prepared],
     together: int,
     read: Read = read_file,
-) -> Iterator[Given[Prepared]]:
+) -> Iterator[DecodedFiles[Prepared]]:
     """Yield files decoded in threads, a chunk at a time.
 
     Files that cannot be used are skipped with the reason. Files whose stem was already
@@ -58,7 +58,7 @@ def decoded(
     with threads() as pool:
         for first in range(0, len(found), together):
             chunk = found[first : first + together]
-            given: Given[Prepared] = Given([], [], [], [])
+            given: DecodedFiles[Prepared] = DecodedFiles([], [], [], [])
             for file, result in zip(chunk, pool.map(attempt, chunk), strict=True):
                 if isinstance(result, BrokenImageError):
                     given.skipped.append(Skipped(str(file), str(result)))

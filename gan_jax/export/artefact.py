@@ -14,7 +14,6 @@ from jax import lax
 from jaxtyping import Array, PyTree
 
 import gan_jax
-from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.export.functions import NetworkFunction, open_function
 from gan_jax.networks.compilation import CPU_OPTIONS
@@ -54,7 +53,7 @@ def export(
             )
     folder = Path(out).expanduser()
     _check_free(folder)
-    function = open_function(str(prior), FIRST_COMMANDS["export"])
+    function = open_function(str(prior))
     weights: dict[str, Any] = _by_path(function.variables)
     with _without_source_locations():
         program = trace(function, platforms)

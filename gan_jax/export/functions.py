@@ -15,6 +15,7 @@ from gan_jax.apps.detect.detector import (
 )
 from gan_jax.build import tasks
 from gan_jax.build.networks import UNBOUNDED_GENERATORS
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
 from gan_jax.runs.inference import images_of
@@ -23,6 +24,7 @@ from gan_jax.runs.workdir import read_summary
 from gan_jax.tasks.task import ConditionArray
 from gan_jax.training.state import Variables
 
+_COMMANDS = FIRST_COMMANDS["export"]
 _BATCH = "batch"
 _SIGNED = (-1.0, 1.0)
 _EXAMPLES = 4  # batch size of the example call
@@ -67,12 +69,11 @@ class NetworkFunction(NamedTuple):
     """Further metadata of this kind; entries that are None are left out."""
 
 
-def open_function(path: str, commands: str) -> NetworkFunction:
+def open_function(path: str) -> NetworkFunction:
     """Open the generator, colorizer or detector of a run.
 
     Args:
         path: Workdir of the run.
-        commands: Commands that train a run, for the error's advice.
 
     Raises:
         InputError: There is no such run, it is incomplete, or its program trains no
@@ -83,9 +84,9 @@ def open_function(path: str, commands: str) -> NetworkFunction:
         raise InputError(
             f"prior {path} is a run of '{program}', which is not one network: name a "
             f"run of {', '.join(_PROGRAMS)} (those of a study lie in its runs/). "
-            f"{commands}"
+            f"{_COMMANDS}"
         )
-    return _PROGRAMS[program](path, commands)
+    return _PROGRAMS[program](path)
 
 
 def _program(path: str) -> str:
@@ -97,8 +98,8 @@ def _program(path: str) -> str:
         return "train"
 
 
-def _generator(path: str, commands: str) -> NetworkFunction:
-    prior = open_prior(path, commands)
+def _generator(path: str) -> NetworkFunction:
+    prior = open_prior(path, _COMMANDS)
     config, method = prior.config, prior.method
     task = tasks.task(config)
     drawn = method.has_latent
@@ -168,8 +169,8 @@ def _condition(told: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
     return ArraySpec(told.name, (_BATCH, *shape), told.interval, told.meaning, example)
 
 
-def _colorizer(path: str, commands: str) -> NetworkFunction:
-    prior = open_colorizer(path, commands)
+def _colorizer(path: str) -> NetworkFunction:
+    prior = open_colorizer(path, _COMMANDS)
     size = prior.config.data.size
     task, paint = tasks.task(prior.config), images_of(prior.method)
 
@@ -212,8 +213,8 @@ def _resized(
     return jax.image.resize(planes, shape, "lanczos3")
 
 
-def _detector(path: str, commands: str) -> NetworkFunction:
-    opened = open_detector_run(path, commands)
+def _detector(path: str) -> NetworkFunction:
+    opened = open_detector_run(path, _COMMANDS)
     detector, size = opened.detector, opened.gan.data.size
 
     def score(
@@ -265,7 +266,7 @@ def _of_prior(prior: Prior) -> dict[str, Any]:
     }
 
 
-_PROGRAMS: Mapping[str, Callable[[str, str], NetworkFunction]] = {
+_PROGRAMS: Mapping[str, Callable[[str], NetworkFunction]] = {
     "train": _generator,
     "colorize": _colorizer,
     "detect": _detector,

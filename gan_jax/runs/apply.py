@@ -15,7 +15,7 @@ from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
 from gan_jax.data.decode import read_file
-from gan_jax.data.user_images import Given, Image8, Prepared, Read, decoded
+from gan_jax.data.user_images import DecodedFiles, Image8, Prepared, Read, decode_files
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
 from gan_jax.report.page import Block, Card, Command, Section, page
@@ -61,12 +61,11 @@ class Application(Generic[Prepared, Outcome]):
     """Returns the conclusion from all files and their outcomes."""
 
 
-def applied_to_images(
+def apply_to_folder(
     config: ConfigDict,
     workdir: Path,
     purpose: str,
-    open_application: Callable[[ConfigDict, Path, str], Application[Prepared, Outcome]],
-    commands: str,
+    open_application: Callable[[ConfigDict, Path], Application[Prepared, Outcome]],
 ) -> dict[str, Any]:
     """Apply a trained run to the images of a folder.
 
@@ -77,8 +76,7 @@ def applied_to_images(
         config: Config of the program; `prior` and `images` are read.
         workdir: Folder of the results.
         purpose: Verb for messages, e.g. "colorize".
-        open_application: Opens the run: `open_application(config, workdir, commands)`.
-        commands: Commands that train a run, for the error's advice.
+        open_application: Opens the run: `open_application(config, workdir)`.
 
     Returns:
         The summary, as written to `summary.json`.
@@ -95,7 +93,7 @@ def applied_to_images(
             f"{another(workdir)}"
         )
     check_workdir(config, workdir)
-    application = open_application(config, workdir, commands)
+    application = open_application(config, workdir)
     if not config.images:
         raise InputError(
             f"--config.images is empty: name a folder of images to {purpose}"
@@ -110,7 +108,7 @@ def applied_to_images(
         seconds = time.monotonic() - start
         for path, reason in skipped:
             say(f"skipped {path}: {reason}")
-        lines = [said(application, workdir, *one) for one in done]
+        lines = [result_line(application, workdir, *one) for one in done]
         write_results(workdir, skipped, lines)
         if not done:
             raise InputError(
@@ -160,7 +158,7 @@ def _apply(
     done: list[tuple[Path, Outcome]] = []
     skipped: list[Skipped] = []
     with Progress(len(found), 0, purpose, "image") as progress:
-        for given, outcomes in applied(application, found, workdir):
+        for given, outcomes in apply_to_files(application, found, workdir):
             skipped += given.skipped
             done += zip(given.files, outcomes, strict=True)
             digest.update("".join(given.digests).encode())
@@ -170,12 +168,12 @@ def _apply(
     return done, skipped
 
 
-def applied(
+def apply_to_files(
     application: Application[Prepared, Outcome],
     found: Sequence[Path],
     workdir: Path,
     read: Read = read_file,
-) -> Iterator[tuple[Given[Prepared], Sequence[Outcome]]]:
+) -> Iterator[tuple[DecodedFiles[Prepared], Sequence[Outcome]]]:
     """Apply a run to files, a chunk at a time, and write an image for each.
 
     Args:
@@ -187,13 +185,13 @@ def applied(
     Yields:
         The decoded chunk, and the outcomes of its images.
     """
-    for given in decoded(
+    for given in decode_files(
         found,
         lambda file, image: application.prepare(image),
         application.together,
         read,
     ):
-        outputs = [output_of(workdir, file) for file in given.files]
+        outputs = [output_path(workdir, file) for file in given.files]
         yield given, application.apply(outputs, given.images) if outputs else ()
 
 
@@ -214,12 +212,12 @@ def _report(
     )
 
 
-def output_of(workdir: Path, file: Path) -> Path:
+def output_path(workdir: Path, file: Path) -> Path:
     """Return the path of an input's output."""
     return workdir / "images" / f"{file.stem}.png"
 
 
-def said(
+def result_line(
     application: Application[Prepared, Outcome],
     workdir: Path,
     file: Path,
@@ -229,6 +227,6 @@ def said(
     return {
         "input": str(file),
         "done": True,
-        "output": str(output_of(workdir, file).relative_to(workdir)),
+        "output": str(output_path(workdir, file).relative_to(workdir)),
         **application.line(outcome),
     }

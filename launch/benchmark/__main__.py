@@ -102,9 +102,9 @@ def time_refinement(name: str) -> Timer:
     ) -> Row:
         slots = batch or _SLOTS
         _, method, networks, real = refinements.random_networks(name)
-        who = Collaboration(*method[:2], steps=refinements.STEPS, slots=slots)
+        settings = Collaboration(*method[:2], steps=refinements.STEPS, slots=slots)
         found = refinements.time_refinement(
-            who, method, networks, real, refinements.NEVER, 4 * slots, repeats
+            settings, method, networks, real, refinements.NEVER, 4 * slots, repeats
         )
         return {"batch": slots, "milliseconds": found.pop("ms_per_image"), **found}
 

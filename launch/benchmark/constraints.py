@@ -62,26 +62,26 @@ def main() -> None:
     conditional = open_prior(options.conditional, "")
     prior = open_prior(options.prior, "")
     this = assemble(conditional.config, conditional.workdir)
-    told = [each.name for each in this.task.condition]
-    if told != ["values", "mask"] or prior.config.task != "samples":
+    names = [each.name for each in this.task.condition]
+    if names != ["values", "mask"] or prior.config.task != "samples":
         parser.error("--conditional must be a pixelcgan run, --prior a plain GAN's")
     if prior.config.data != conditional.config.data:
         parser.error("the two runs have different data: train both on the same data")
     evaluation = Evaluation(this)
-    asked = this.task.ask(this.parts["test"], jax.random.key(_KEY), options.count)
+    request = this.task.ask(this.parts["test"], jax.random.key(_KEY), options.count)
     model = make_model(this.method, this.task.render)(conditional.networks)
     key = jax.random.key(_KEY + 1)
     search = options.iterations, options.restarts, options.slots
     falling = optax.cosine_decay_schedule(0.03, options.iterations)
     ways: Mapping[str, Callable[[], Samples]] = {
         "conditional generator": lambda: model.sample(
-            key, asked.condition, options.count
+            key, request.condition, options.count
         ),
         "latent search, Adam": latent_search(
-            prior, asked, optax.adam(falling), *search
+            prior, request, optax.adam(falling), *search
         ),
         "latent search, natural": latent_search(
-            prior, asked, natural_gradient(falling), *search
+            prior, request, natural_gradient(falling), *search
         ),
     }
     rows: list[dict[str, object]] = []
@@ -91,7 +91,7 @@ def main() -> None:
         began = time.perf_counter()
         made[name] = make()
         seconds = time.perf_counter() - began
-        found = evaluation.compare(made[name], asked, "test", options.count).metrics
+        found = evaluation.compare(made[name], request, "test", options.count).metrics
         rows.append(
             {
                 "name": name,
@@ -104,9 +104,9 @@ def main() -> None:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
     if options.plot:
         plate = constraint_grid(
-            *(np.asarray(maps)[:_ROWS] for maps in asked.condition),
+            *(np.asarray(maps)[:_ROWS] for maps in request.condition),
             np.stack([images[:_ROWS] for images in made.values()], axis=1),
-            original=asked.truth[:_ROWS],
+            original=request.truth[:_ROWS],
             titles=list(made),
         )
         Image.fromarray(plate).save(options.plot)
@@ -114,7 +114,7 @@ def main() -> None:
 
 def latent_search(
     prior: Prior,
-    asked: Request,
+    request: Request,
     optimizer: optax.GradientTransformation,
     iterations: int,
     restarts: int,
@@ -124,15 +124,15 @@ def latent_search(
 
     Args:
         prior: Unconditional prior.
-        asked: Conditions: the known pixels.
+        request: Conditions: the known pixels.
         optimizer: Optimiser of latents.
         iterations: Largest number of iterations per search.
         restarts: Searches per image, of which the best one counts.
         slots: Searches at once.
     """
     networks, method = prior.networks, prior.method
-    values, mask = asked.condition
-    problems = Observation(values, mask, mask)
+    values, mask = request.condition
+    observations = Observation(values, mask, mask)
     search = Search(
         completion_loss(
             for_one(method.generator, networks.generator),
@@ -160,7 +160,7 @@ def latent_search(
         return images
 
     def searched() -> Samples:
-        found = run(turns, starts, problems, min(slots, restarts * count))
+        found = run(turns, starts, observations, min(slots, restarts * count))
         return np.asarray(paint(networks.generator, found.latent))
 
     return searched

@@ -44,8 +44,8 @@ def main() -> None:
     this = prepare(prior.config, prior.workdir)
     evaluation = Evaluation(this)
     latents = np.asarray(prior.method.latent(jax.random.key(1), options.count))
-    asked = this.task.ask(this.parts["test"], jax.random.key(2), options.count)
-    problems = Observation(condition=asked.condition)
+    request = this.task.ask(this.parts["test"], jax.random.key(2), options.count)
+    observations = Observation(condition=request.condition)
     critic = prior.networks.critic
     rows: list[dict[str, object]] = []
     for layer in range(len(prior.method.generator.stages) + 1):
@@ -54,10 +54,10 @@ def main() -> None:
             config.refinement.layer = layer
             config.refinement.rate = rate
             config.refinement.stopping = options.stopping
-            who = collaboration(config, prior, "refinement")
-            refiner = Refiner(prior, who, this.parts["validation"])
-            found = refiner.refine(critic, latents, problems, jax.random.key(3))
-            images, condition = found.images, problems.condition
+            settings = collaboration(config, prior, "refinement")
+            refiner = Refiner(prior, settings, this.parts["validation"])
+            found = refiner.refine(critic, latents, observations, jax.random.key(3))
+            images, condition = found.images, observations.condition
             metrics = evaluation.compare(images, condition, "test", 10_000).metrics
             rows.append(
                 {
@@ -69,8 +69,8 @@ def main() -> None:
                 }
             )
             print(line(rows[-1]), flush=True)
-    images = refiner.propose(latents, problems)
-    plain = evaluation.compare(images, problems.condition, "test", 10_000).metrics
+    images = refiner.propose(latents, observations)
+    plain = evaluation.compare(images, observations.condition, "test", 10_000).metrics
     print(f"proposals: {plain['fid']}", flush=True)
     if options.json:
         text = json.dumps({"proposals": plain["fid"], "rows": rows}, indent=2)

@@ -69,17 +69,25 @@ def main() -> None:
         validation = datasets.parts(prior.config)["validation"]["real"]
         real = read(validation, np.arange(1000)).image
         networks = prior.networks.generator, prior.networks.critic
-        given = [(options.prior, prior.method, networks, to_float(real))]
+        cases = [(options.prior, prior.method, networks, to_float(real))]
     else:
-        given = [random_networks(name) for name in options.rows.split(",")]
-    for name, method, networks, real in given:
+        cases = [random_networks(name) for name in options.rows.split(",")]
+    for name, method, networks, real in cases:
         for number in slots:
-            who = Collaboration(*method[:2], steps=STEPS, slots=number)
-            good = NEVER
+            collaboration = Collaboration(*method[:2], steps=STEPS, slots=number)
+            standard_score = NEVER
             if options.prior:
-                good = standard(who.score_loss, scores(who, networks[1], real))
+                standard_score = standard(
+                    collaboration.score_loss, scores(collaboration, networks[1], real)
+                )
             row = time_refinement(
-                who, method, networks, real, good, options.images, options.repeats
+                collaboration,
+                method,
+                networks,
+                real,
+                standard_score,
+                options.images,
+                options.repeats,
             )
             rows.append({"name": name, "slots": number, **row})
             print(line(rows[-1]), flush=True)
@@ -102,22 +110,22 @@ def random_networks(
 
 
 def time_refinement(
-    who: Collaboration,
+    collaboration: Collaboration,
     method: Method,
     networks: Networks,
     real: Float[Array, "real height width channels"],
-    good: Standard,
+    standard_score: Standard,
     images: int,
     repeats: int,
 ) -> dict[str, float]:
     """Time the refinement of samples at stage 1, and a step of shaping.
 
     Args:
-        who: Networks and settings of the refinement.
+        collaboration: Networks and settings of the refinement.
         method: Method of the prior.
         networks: Variables of the prior's generator and critic.
         real: Real images for shaping.
-        good: Score of real images at which the refinement of a sample stops.
+        standard_score: Score of real images at which the refinement of a sample stops.
         images: Number of samples per call.
         repeats: Rounds per median.
 
@@ -127,13 +135,19 @@ def time_refinement(
     """
     generator, critic = networks
     latents = method.latent(jax.random.key(5), images)
-    by_lot = who._replace(stopping=STOPPINGS["probabilistic"])
+    probabilistic = collaboration._replace(stopping=STOPPINGS["probabilistic"])
 
     def refined(generator: Variables, critic: Variables, latents: Array) -> Refined:
-        ends = stops(who, jax.random.key(0), len(latents), good)
-        proposals = propose(who, generator, latents)
+        ends = stops(collaboration, jax.random.key(0), len(latents), standard_score)
+        proposals = propose(collaboration, generator, latents)
         return improve(
-            who, generator, critic, proposals, Observation(), ends, good.score
+            collaboration,
+            generator,
+            critic,
+            proposals,
+            Observation(),
+            ends,
+            standard_score.score,
         )
 
     statistics = {name: v for name, v in critic.items() if name != "params"}
@@ -144,23 +158,26 @@ def time_refinement(
     }
     some = real[:BATCH]
     drawn = method.latent(jax.random.key(6), len(some))
-    lesson = Lesson(Batch(some, None, None), drawn, Observation())
+    batch = Lesson(Batch(some, None, None), drawn, Observation())
 
-    def shaped(generator: Variables, player: Player, lesson: Lesson) -> Any:
+    def shaped(generator: Variables, player: Player, batch: Lesson) -> Any:
         key = jax.random.key(7)
-        return shape(method, by_lot, generator, player, weights, lesson, key)
+        return shape(method, probabilistic, generator, player, weights, batch, key)
 
     run = compiled(refined).lower(generator, critic, latents).compile()
     part = compiled(refined)  # for one batch, which waits for its last image
     step = compiled(shaped)
-    batches = [latents[at : at + who.slots] for at in range(0, images, who.slots)]
+    batches = [
+        latents[at : at + collaboration.slots]
+        for at in range(0, images, collaboration.slots)
+    ]
     times = time_in_turns(
         {
             "refined": lambda: jax.block_until_ready(run(generator, critic, latents)),
             "waiting": lambda: [
                 jax.block_until_ready(part(generator, critic, some)) for some in batches
             ],
-            "shaped": lambda: jax.block_until_ready(step(generator, player, lesson)),
+            "shaped": lambda: jax.block_until_ready(step(generator, player, batch)),
         },
         repeats,
     )

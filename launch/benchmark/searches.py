@@ -122,7 +122,7 @@ def time_search(
     keys = jax.random.split(jax.random.key(0), 5)
     images = jnp.tanh(jax.random.normal(keys[0], (slots, size, size, 1)))
     mask = jnp.broadcast_to(centre(keys[1], size, size), images.shape)
-    problems = Observation(images * mask, mask, jax.vmap(near_weights)(mask))
+    observations = Observation(images * mask, mask, jax.vmap(near_weights)(mask))
     starts = jnp.clip(method.latent(keys[2], slots), -1.0, 1.0)[None]
     loss = completion_loss(
         for_one(method.generator, method.generator.init(keys[3], starts[0])),
@@ -135,20 +135,20 @@ def time_search(
     natural = adam._replace(optimizer=natural_gradient(RATE))
     looped = min(slots, 4)  # images of the loop, whose rate is independent of them
     one_by_one = [
-        _slice(starts, problems, slice(image, image + 1)) for image in range(looped)
+        _slice(starts, observations, slice(image, image + 1)) for image in range(looped)
     ]
     with_adam, alone, with_natural = (
         compile_turns(which, iterations, compiled) for which in (adam, adam, natural)
     )
     calls: dict[str, Callable[[], object]] = {
-        "ours": lambda: run(with_adam, starts, problems, slots),
+        "ours": lambda: run(with_adam, starts, observations, slots),
         "loop": lambda: [run(alone, *image, 1) for image in one_by_one],
-        "natural": lambda: run(with_natural, starts, problems, slots),
+        "natural": lambda: run(with_natural, starts, observations, slots),
     }
     done = {"ours": slots, "loop": looped, "natural": slots, "torch": slots}
     if peers is not None:
         calls["torch"] = peers.make_search(
-            config, *map(np.asarray, problems[:3]), RATE, PRIOR, iterations
+            config, *map(np.asarray, observations[:3]), RATE, PRIOR, iterations
         )
     times = time_in_turns(calls, repeats)
     rates = {
@@ -160,19 +160,21 @@ def time_search(
         for name in ("loop", "torch")
         if name in rates
     }
-    return row | {"mebibytes": _mebibytes(adam, starts, problems, slots, iterations)}
+    return row | {
+        "mebibytes": _mebibytes(adam, starts, observations, slots, iterations)
+    }
 
 
 def _slice(
-    starts: Float[Array, "restarts images latent"], problems: Observation, at: slice
+    starts: Float[Array, "restarts images latent"], observations: Observation, at: slice
 ) -> tuple[Array, Observation]:
-    return starts[:, at], jax.tree.map(lambda leaf: leaf[at], problems)
+    return starts[:, at], jax.tree.map(lambda leaf: leaf[at], observations)
 
 
 def _mebibytes(
     search: Search,
     starts: Float[Array, "restarts images latent"],
-    problems: Observation,
+    observations: Observation,
     slots: int,
     length: int,
 ) -> float:
@@ -180,7 +182,7 @@ def _mebibytes(
     state = jax.vmap(functools.partial(begin, search))(starts[0])
     jobs, fresh = jnp.arange(slots, dtype=jnp.int32), jnp.ones(slots, bool)
     turn = compiled(make_turn(search, length)).lower(
-        as_tree(search.loss), state, starts[0], problems, jobs, fresh
+        as_tree(search.loss), state, starts[0], observations, jobs, fresh
     )
     return turn.compile().memory_analysis().temp_size_in_bytes / 2**20
 
@@ -204,7 +206,7 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
     given = of_data(prior, "test", images, centre, seed=0)
     pairs = [reduced(target, size) for target in given]
     values, mask, _ = (jnp.asarray(np.stack(side)) for side in zip(*pairs, strict=True))
-    problems = Observation(values * mask, mask, jax.vmap(near_weights)(mask))
+    observations = Observation(values * mask, mask, jax.vmap(near_weights)(mask))
     networks, method = prior.networks, prior.method
     search = Search(
         completion_loss(
@@ -227,14 +229,14 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
     latent = method.latent(jax.random.key(0), len(given))
     starts = jnp.clip(latent, -1.0, 1.0)[None]
     parts = [slice(first, first + slots) for first in range(0, len(given), slots)]
-    run(turns, starts, problems, slots)  # compile for both numbers of images
-    run(turns, *_slice(starts, problems, parts[0]), slots)
+    run(turns, starts, observations, slots)  # compile for both numbers of images
+    run(turns, *_slice(starts, observations, parts[0]), slots)
 
     began = time.perf_counter()
-    queued = run(turns, starts, problems, slots)
+    queued = run(turns, starts, observations, slots)
     seconds = time.perf_counter() - began
     began = time.perf_counter()
-    whole = [run(turns, *_slice(starts, problems, at), slots) for at in parts]
+    whole = [run(turns, *_slice(starts, observations, at), slots) for at in parts]
     in_batches = time.perf_counter() - began
     steps = queued.restarts.steps
     residual = np.concatenate([found.residual for found in whole])

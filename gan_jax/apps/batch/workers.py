@@ -30,7 +30,7 @@ from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation
 from gan_jax.data.user_images import Read
 from gan_jax.networks.compilation import compiled
-from gan_jax.runs.apply import Application, applied, said
+from gan_jax.runs.apply import Application, apply_to_files, result_line
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import Prior, describe, open_prior
 from gan_jax.search.latent import Found
@@ -95,19 +95,19 @@ def failed(skipped: Sequence[Skipped]) -> list[Row]:
 
 
 def _applying(
-    program: str, open_application: Callable[..., Application[Any, Any]]
+    open_application: Callable[[ConfigDict, Path], Application[Any, Any]],
 ) -> Callable[[ConfigDict, Path], Work]:
     """Return what opens the work of an application to images one by one."""
 
     def open_applying(config: ConfigDict, out: Path) -> Work:
-        application = open_application(config, out, FIRST_COMMANDS[program])
+        application = open_application(config, out)
 
         def apply(block: Sequence[Path], read: Read) -> list[Row]:
             rows: list[Row] = []
-            for given, outcomes in applied(application, block, out, read):
+            for given, outcomes in apply_to_files(application, block, out, read):
                 rows += failed(given.skipped)
                 rows += [
-                    said(application, out, file, outcome)
+                    result_line(application, out, file, outcome)
                     for file, outcome in zip(given.files, outcomes, strict=True)
                 ]
             return rows
@@ -241,7 +241,7 @@ def _searching(
 _WORKS: Mapping[str, Callable[[ConfigDict, Path], Work]] = {
     "inpaint": _completing,
     "collaborate": _refining,
-    "detect": _applying("detect", open_scoring),
-    "colorize": _applying("colorize", open_colorizing),
+    "detect": _applying(open_scoring),
+    "colorize": _applying(open_colorizing),
 }
 """By program."""

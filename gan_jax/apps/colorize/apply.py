@@ -8,6 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax.apps.colorize.colorizer import Colored, Colorizer
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.data import color
 from gan_jax.data.decode import crop_and_resize, to_float_numpy, with_channels
 from gan_jax.data.user_images import Image8
@@ -46,7 +47,7 @@ class Colorized(NamedTuple):
 
 
 def open_colorizing(
-    config: ConfigDict, workdir: Path, commands: str
+    config: ConfigDict, workdir: Path
 ) -> Application[Image8, Colorized]:
     """Open a trained colorizer for photographs.
 
@@ -56,12 +57,11 @@ def open_colorizing(
     Args:
         config: Config of the program; `prior` is read.
         workdir: Folder of the plate.
-        commands: Commands that train a colorizer, for the error's advice.
 
     Raises:
         InputError: There is no colorizer.
     """
-    prior = open_colorizer(config.prior, commands)
+    prior = open_colorizer(config.prior, FIRST_COMMANDS["colorize"])
     colorizer = Colorizer(prior)
     shown: list[dict[str, Image8]] = []
 
@@ -77,13 +77,13 @@ def open_colorizing(
         return done
 
     return Application(
-        describe(prior),
-        lambda image: image,
-        _TOGETHER,
-        apply,
-        _line,
-        _COLUMNS,
-        lambda done: _conclude(done, shown, workdir),
+        prior=describe(prior),
+        prepare=lambda image: image,
+        together=_TOGETHER,
+        apply=apply,
+        line=_line,
+        columns=_COLUMNS,
+        conclude=lambda done: _conclude(done, shown, workdir),
     )
 
 

@@ -7,8 +7,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.colorize.apply import open_colorizing
 from gan_jax.apps.train import run as train
-from gan_jax.config.command_line import FIRST_COMMANDS
-from gan_jax.runs.apply import applied_to_images
+from gan_jax.runs.apply import apply_to_folder
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -24,7 +23,5 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Interrupted: By SIGINT or SIGTERM; the same call continues training.
     """
     if config.prior or config.images:
-        return applied_to_images(
-            config, workdir, "colorize", open_colorizing, FIRST_COMMANDS["colorize"]
-        )
+        return apply_to_folder(config, workdir, "colorize", open_colorizing)
     return train.run(config, workdir)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from gan_jax.apps.detect.detector import (
     describe_detector,
     open_detector_run,
 )
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.data.decode import crop_and_resize, with_channels
 from gan_jax.data.feed import to_float
 from gan_jax.data.user_images import Image8
@@ -30,6 +31,7 @@ from gan_jax.runs.inference import in_chunks
 from gan_jax.training.state import Variables
 
 _CHUNK = 250  # images decoded and scored at once
+_COLUMNS = {"score": float, "percentile": float, "anomalous": bool}
 _LISTED = 50  # images with the highest scores, in the report
 
 
@@ -45,9 +47,7 @@ class Scored(NamedTuple):
     """Whether the score lies above the threshold."""
 
 
-def open_scoring(
-    config: ConfigDict, workdir: Path, commands: str
-) -> Application[Image8, Scored]:
+def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Scored]:
     """Open a trained detector for the images of a folder.
 
     The output of an image shows it as the detector sees it, beside a map of the pixels
@@ -57,12 +57,11 @@ def open_scoring(
         config: Config of the program; `prior` and `anomaly.false_positive_rate` are
             read.
         workdir: Folder of the sheet of sorted images.
-        commands: Commands that train a detector, for the error's advice.
 
     Raises:
         InputError: There is no detector.
     """
-    opened = open_detector_run(config.prior, commands)
+    opened = open_detector_run(config.prior, FIRST_COMMANDS["detect"])
     detector, data = opened.detector, opened.gan.data
     threshold = detector.threshold(config.anomaly.false_positive_rate)
     score_all = _scores_and_slopes(opened)
@@ -81,15 +80,15 @@ def open_scoring(
         ]
 
     return Application(
-        describe_detector(opened),
-        lambda image: crop_and_resize(
+        prior=describe_detector(opened),
+        prepare=lambda image: crop_and_resize(
             with_channels(image, opened.channels), data.size, data.crop
         ),
-        _CHUNK,
-        apply,
-        _line,
-        {"score": float, "percentile": float, "anomalous": bool},
-        lambda done: _conclude(done, config, workdir, detector),
+        together=_CHUNK,
+        apply=apply,
+        line=lambda one: {name: getattr(one, name) for name in _COLUMNS},
+        columns=_COLUMNS,
+        conclude=lambda done: _conclude(done, config, workdir, detector),
     )
 
 
@@ -115,14 +114,6 @@ def _scores_and_slopes(
     return lambda images: in_chunks(
         lambda at: run(detector.critic, images[at]), len(images), _CHUNK
     )
-
-
-def _line(one: Scored) -> dict[str, Any]:
-    return {
-        "score": one.score,
-        "percentile": one.percentile,
-        "anomalous": one.anomalous,
-    }
 
 
 def _conclude(

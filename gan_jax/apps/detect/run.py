@@ -43,7 +43,7 @@ from gan_jax.report import files
 from gan_jax.report.journal import read_rows
 from gan_jax.report.page import Figure
 from gan_jax.report.terminal import say
-from gan_jax.runs.apply import applied_to_images
+from gan_jax.runs.apply import apply_to_folder
 from gan_jax.runs.prior import describe, open_prior, read_run
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
@@ -69,9 +69,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Interrupted: By SIGINT or SIGTERM, after saving; the same call continues.
     """
     if config.prior or config.images:
-        return applied_to_images(
-            config, workdir, "score", open_scoring, FIRST_COMMANDS["detect"]
-        )
+        return apply_to_folder(config, workdir, "score", open_scoring)
     began = time.monotonic()
     check_workdir(config, workdir)
     check_anomalies(config)

@@ -30,7 +30,7 @@ from gan_jax.data.decode import (
 )
 from gan_jax.data.feed import read
 from gan_jax.data.holes import Hole
-from gan_jax.data.user_images import Read, decoded
+from gan_jax.data.user_images import Read, decode_files
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.grids import to_uint8
 from gan_jax.runs.prior import Prior
@@ -141,7 +141,7 @@ def read_files(
     Returns:
         The masked images, and the skipped files with their reasons.
     """
-    chunks = list(decoded(files, mask, _CHUNK, read))
+    chunks = list(decode_files(files, mask, _CHUNK, read))
     return (
         [image for chunk in chunks for image in chunk.images],
         [skipped for chunk in chunks for skipped in chunk.skipped],
