@@ -8,6 +8,7 @@ from gan_jax.apps.study import run as study
 from gan_jax.apps.train import run as train
 from gan_jax.build import methods, tasks
 from gan_jax.config import defaults
+from gan_jax.config.errors import InputError
 from gan_jax.data.feed import to_float
 from gan_jax.export.__main__ import export
 from gan_jax.losses.adversarial import Objective
@@ -59,6 +60,16 @@ def test_it_trains_and_is_exported(tmp_path):
     assert [each["name"] for each in found["inputs"]] == ["latent", "upper_half"]
     assert found["inputs"][1]["shape"][1:] == [8, 8, 1]
     assert (tmp_path / "exported" / "program.jax").stat().st_size > 0
+
+
+def test_a_condition_that_is_not_described_is_refused(monkeypatch, tmp_path):
+    (described,) = UPPER_HALVES.condition_arrays
+    for arrays, count in (((), 0), (described, 3), ((described, described), 2)):
+        task = UPPER_HALVES._replace(condition_arrays=arrays)
+        monkeypatch.setitem(tasks.TASKS, "upper_halves", lambda config, task=task: task)
+        with pytest.raises(InputError, match=f"returns 1 arrays .* describes {count}"):
+            train.run(config("absolute"), tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_it_is_compared_in_a_study(tmp_path):

@@ -1,6 +1,7 @@
 """Training methods from a config: explicit tables, nothing else.
 
-A new objective is a function in `losses.adversarial` and a row here.
+A new objective is a function in `losses.adversarial` and a row of `OBJECTIVES` here,
+`lambda config: ...`, because an objective may read keys of the config.
 """
 
 from collections.abc import Callable, Mapping
@@ -159,11 +160,11 @@ def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:
     """
     weight: float = config.get("adversarial_weight", 1.0)
     name = config.get("adversarial_map", "mean")  # older runs have none
-    own = look_up(MAPS, "adversarial_map", name)
-    if own is of_map or not config.gradient_penalty:
+    meant = look_up(MAPS, "adversarial_map", name)
+    if meant is of_map or not config.gradient_penalty:
         return weight
     ones = jnp.ones((1, architectures.map_scores(config)))
-    return weight * float((of_map(ones, axis=1) / own(ones, axis=1))[0])
+    return weight * float((of_map(ones, axis=1) / meant(ones, axis=1))[0])
 
 
 def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, ImagesByRole], Batch]:

@@ -26,8 +26,8 @@ def check_program(config: ConfigDict) -> None:
     Raises:
         InputError: Names the missing keys.
     """
-    rooms = {key.partition(".")[0] for key in schema.KEYS[config.program]}
-    _check_keys(config, "program", sorted(rooms - {*config}))
+    groups = {key.partition(".")[0] for key in schema.KEYS[config.program]}
+    _check_keys(config, "program", sorted(groups - {*config}))
 
 
 def check_task(config: ConfigDict) -> None:

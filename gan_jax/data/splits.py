@@ -15,7 +15,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import Dataset, Source, select
 
 Part = Mapping[str, Source]
-"""Sources of a part by role, e.g. `real` images and images for the `condition`."""
+"""Sources of a part by role, e.g. `real` and `constraint`."""
 
 
 def partition(

@@ -20,6 +20,7 @@ from gan_jax.networks.packing import Packed
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.workdir import read_summary
+from gan_jax.tasks.task import Task
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Trained, TrainState, digest, trained
@@ -34,9 +35,11 @@ class Prior(NamedTuple):
 
     workdir: Path
     config: ConfigDict
+    task: Task
     method: Method
     networks: Trained
     channels: int
+    """Channels of the data's images."""
     digest: str
     """SHA-256 of the networks."""
     real_score: float = math.nan
@@ -124,17 +127,19 @@ def read_run(
     return workdir, config, summary
 
 
-def blank_state(config: ConfigDict, method: Method, channels: int) -> TrainState:
+def blank_state(
+    config: ConfigDict, task: Task, method: Method, channels: int
+) -> TrainState:
     """Return a state of a run, made without its data, for its structure."""
-    return initial_state(method, jax.random.key(0), blank_images(config, channels))
+    images = blank_images(config, task, channels)
+    return initial_state(method, jax.random.key(0), images)
 
 
-def blank_images(config: ConfigDict, channels: int) -> ImagesByRole:
+def blank_images(config: ConfigDict, task: Task, channels: int) -> ImagesByRole:
     """Return images like a run's, made without its data, for their structure."""
     size, count = config.data.size, config.get("packing", 1)
     image = np.zeros((count, size, size, channels), np.uint8)
-    roles = tasks.task(config).roles
-    return dict.fromkeys(roles, LabelledImages(image, np.zeros(count, np.int32)))
+    return dict.fromkeys(task.roles, LabelledImages(image, np.zeros(count, np.int32)))
 
 
 def open_prior(path: str, commands: str, program: str = "train") -> Prior:
@@ -154,8 +159,9 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
         raise InputError(f"prior {workdir} holds no networks. {commands}")
     channels = int(summary["dataset"]["shape"][-1])
     classes = summary.get("teacher", {}).get("classes", 0)
-    method = methods.method(config, tasks.task(config), channels, classes)
-    like = jax.eval_shape(lambda: trained(blank_state(config, method, channels)))
+    task = tasks.task(config)
+    method = methods.method(config, task, channels, classes)
+    like = jax.eval_shape(lambda: trained(blank_state(config, task, method, channels)))
     with Checkpoints(workdir / PRIOR_FOLDER, keep=None) as kept:
         try:
             restored = kept.restore(like._asdict(), say)
@@ -176,7 +182,7 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
         except InputError:  # only some applications need it, and they say so
             real_score = math.nan
     return Prior(
-        workdir, config, method, networks, channels, digest(weights), real_score
+        workdir, config, task, method, networks, channels, digest(weights), real_score
     )
 
 

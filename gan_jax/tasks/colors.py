@@ -66,7 +66,7 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
     if class_weight:
         terms["class_distribution"] = Term(class_weight, _class_distribution)
     evaluation = TaskEvaluation(
-        scores={
+        measures={
             "psnr": lambda images, request: _mean(psnr, images, request.truth),
             "psnr_pooled": lambda images, request: pooled_psnr(images, request.truth),
             "ssim": lambda images, request: _mean(ssim, images, request.truth),
@@ -88,7 +88,7 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
     )
     return Task(
         present,
-        condition=(_LIGHTNESS,),
+        condition_arrays=(_LIGHTNESS,),
         generator_terms=terms,
         channels=_channels,
         render=lambda ab, lightness: color.merge(lightness, ab),
@@ -100,7 +100,7 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
 
 def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
     """Return the colours of images with their lightness, half of them mirrored."""
-    real = to_float(jnp.asarray(images["real"].image))
+    real = to_float(images["real"].image)
     mirrored = jax.random.bernoulli(key, shape=(len(real), 1, 1, 1))
     real = jnp.where(mirrored, real[:, :, ::-1], real)
     lightness, ab = color.split(real)
@@ -119,12 +119,12 @@ def comparison(models: Mapping[str, Model], part: Part, key: PRNGKeyArray) -> Pi
     """Draw images in grey, as colorized by each model, and in their true colours."""
     request = requests(part, key, 4 * _ROWS)
     truth = request.truth
-    made = {
-        name: each.sample(key, request.condition, len(truth))
-        for name, each in models.items()
+    colorized = {
+        name: model.sample(key, request.condition, len(truth))
+        for name, model in models.items()
     }
     return plate(
-        {"grey": _grey(request, part), **made, "true colours": truth},
+        {"grey": _grey(request, part), **colorized, "true colours": truth},
         min(_ROWS, len(truth)),
     )
 

@@ -37,33 +37,32 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
     def plate(model: Model, part: Part, key: PRNGKeyArray) -> Picture:
         keys = jax.random.split(key)
         request = plain.ask(part, keys[0], _ROWS)
-        made = _realisations(model, request, keys[1])
         return realisation_grid(
             np.asarray(request.condition.values),
             np.asarray(request.condition.mask),
             request.truth,
-            made,
+            _realisations(model, request, keys[1]),
         )
 
     def figures(model: Model, part: Part, key: PRNGKeyArray) -> Sequence[Figure]:
         keys = jax.random.split(key)
         request = plain.ask(part, keys[0], _COMPARED)
-        made = model.sample(keys[1], request.condition, _COMPARED)
-        lags = _lags(made)
+        generated = model.sample(keys[1], request.condition, _COMPARED)
+        lags = _lags(generated)
         source = part["real"]
         first = np.arange(min(_COMPARED, len(source)))
         real = np.asarray(to_float(read(source, first).image))
         return [
             lags_figure(
                 {"training image": variograms(real, lags)},
-                {"generated": variograms(made, lags)},
+                {"generated": variograms(generated, lags)},
             )
         ]
 
-    scores = {
-        **plain.evaluation.scores,
-        "variogram_error": lambda made, request: variogram_error(
-            made, request.truth, _lags(made)
+    measures = {
+        **plain.evaluation.measures,
+        "variogram_error": lambda images, request: variogram_error(
+            images, request.truth, _lags(images)
         ),
     }
     report = TaskReport(
@@ -78,7 +77,7 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
             "a thick orange one is missed."
         ),
     )
-    evaluation = plain.evaluation._replace(scores=scores)
+    evaluation = plain.evaluation._replace(measures=measures)
     return plain._replace(channels=_grey, evaluation=evaluation, report=report)
 
 
@@ -98,8 +97,8 @@ def _realisations(
         lambda maps: jnp.repeat(maps, _REALISATIONS, axis=0), request.condition
     )
     rows = len(request.truth)
-    made = model.sample(key, repeated, rows * _REALISATIONS)
-    return made.reshape(rows, _REALISATIONS, *made.shape[1:])
+    generated = model.sample(key, repeated, rows * _REALISATIONS)
+    return generated.reshape(rows, _REALISATIONS, *generated.shape[1:])
 
 
 def _lags(images: Samples | Float[Array, "count height width 1"]) -> int:

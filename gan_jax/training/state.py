@@ -34,7 +34,7 @@ class TrainState(NamedTuple):
     critic_step: Int[Array, ""]
     """Critic updates done; also the number of the feed's next batch."""
     key: PRNGKeyArray
-    """Constant; the randomness of a step comes from `fold_in(key, step)`."""
+    """Constant; every update folds in its kind and its own number."""
     generator: Player
     critic: Player
     average: Variables
@@ -80,9 +80,9 @@ def moving_average(
 
 def digest(tree: PyTree[Array | np.ndarray]) -> str:
     """Return the SHA-256 of the names, shapes and values of all arrays of a tree."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.asarray(leaf)
-        found.update(f"{jax.tree_util.keystr(path)}{array.shape}".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
+        sha256.update(f"{jax.tree_util.keystr(path)}{array.shape}".encode())
+        sha256.update(array.tobytes())
+    return sha256.hexdigest()

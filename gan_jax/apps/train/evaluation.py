@@ -125,8 +125,8 @@ class Evaluation:
         source = self._run.parts[part]["real"]
         found = measure(
             {
-                name: functools.partial(score, generated, request)
-                for name, score in self._run.task.evaluation.scores.items()
+                name: functools.partial(measured, generated, request)
+                for name, measured in self._run.task.evaluation.measures.items()
             }
             | {
                 "diversity": lambda: diversity(generated[:_PAIRED]),

@@ -74,14 +74,14 @@ def constraint_grid(
         # At least 2 pixels, so that there is an inside for the ring to leave free.
         scale = max(2, math.ceil(140 / max(1, *generated.shape[2:4])))
     gap = max(8, scale + 3)
-    kept = np.where(known[..., None], values, 0).astype(np.float64)
-    if np.isnan(kept).any():
+    known_values = np.where(known[..., None], values, 0).astype(np.float64)
+    if np.isnan(known_values).any():
         raise ValueError("a known pixel is NaN")
-    deviation = np.abs(generated - kept[:, None]).max(axis=-1)
+    deviation = np.abs(generated - known_values[:, None]).max(axis=-1)
     # The last term forgives the rounding of the float32 subtraction, nothing visible.
     honoured = deviation <= tolerance * _VALUE_RANGE + 1e-6
 
-    ground = np.full((*kept.shape[:3], 3), GROUND, np.uint8)
+    ground = np.full((*known_values.shape[:3], 3), GROUND, np.uint8)
     shown = [rgb(to_uint8(generated))]
     columns = generated.shape[1]
     together = f"{columns} generated" if columns > 1 else "generated"
@@ -95,7 +95,7 @@ def constraint_grid(
     breaks = [*range(1, first + 1), *[first + columns] * bool(maps)]
     canvas, corners = mount(enlarge(images, scale), gap, heads, None, breaks=breaks)
 
-    colours = _known_colours(kept)
+    colours = _known_colours(known_values)
     for row in range(len(images)):
         _mark_known(canvas, corners[row][0], known[row], colours[row], scale)
         for column in range(generated.shape[1]):

@@ -35,8 +35,8 @@ def planes(
     places = np.stack([across.reshape(-1), up.reshape(-1)], axis=1)
 
     figure, panels = draw_panels(1 + len(stages), columns, height=4.8)
-    everyone = {"real": (real, score), **stages}
-    for panel, (title, (points, critic)) in zip(panels, everyone.items(), strict=True):
+    contents = {"real": (real, score), **stages}
+    for panel, (title, (points, critic)) in zip(panels, contents.items(), strict=True):
         landscape = critic(places.astype(np.float32)).reshape(_GRID, _GRID)
         panel.contourf(across, up, landscape, levels=24, cmap="bone", alpha=0.75)
         colour = PALETTE[4 if title == "real" else 1]
