@@ -159,11 +159,8 @@ def generator(
 ) -> Generator:
     """Return the generator of a config.
 
-    Args:
-        config: A training config.
-        channels: Channels of generated images.
-        conditional: Whether it has a condition beside the latent.
-        classes: Classes that a translator predicts.
+    It makes images of `channels`, with a condition beside the latent if `conditional`;
+    a translator predicts `classes`.
 
     Raises:
         InputError: A name is unknown, or the network cannot make images of the size.
@@ -183,11 +180,7 @@ def generator(
 
 
 def critic(config: ConfigDict, precision: str = "") -> nn.Module:
-    """Return the critic of a config.
-
-    Args:
-        config: A training config.
-        precision: Precision of its computations; the config's where empty.
+    """Return the critic of a config, in its precision or another.
 
     Raises:
         InputError: A name is unknown, or the network cannot see images of the size.

@@ -199,15 +199,8 @@ def streamed(
 ) -> Feed:
     """Return a feed that reads the batches of `resident` from the sources, with Grain.
 
-    For datasets that do not fit on the device. Grain reads batches ahead; memory holds
-    the batches of a few calls of `load` only.
-
-    Args:
-        sources: Images by role; a batch draws from each independently.
-        batch_size: Number of images per role and step.
-        seed: Seed of the order of the images.
-        placement: Placement of batches on devices, and the share that is read here.
-        threads: Number of threads that read batches, and of batches read ahead.
+    For datasets that do not fit on the device. Grain reads as many batches ahead as
+    there are threads; memory holds the batches of a few calls of `load` only.
 
     Raises:
         InputError: If a source has fewer images than a batch.
@@ -273,14 +266,7 @@ class _Batches:
 
 
 def read(source: Source, indices: Int[np.ndarray, " count"]) -> LabelledImages:
-    """Read images of a source with their labels.
-
-    Args:
-        source: Source of images.
-        indices: Indices of the images to read.
-
-    Returns:
-        The images as they are stored: 8-bit levels, or unscaled floats.
+    """Return the images at some indices of a source, as they are stored, and labels.
 
     Raises:
         InputError: If an image can no longer be read.

@@ -26,8 +26,7 @@ def partition(
     Args:
         dataset: Dataset with its official parts.
         seed: Seed of the split.
-        roles: Share of every part for each role; the shares sum to 1. The first role
-            also gets the images that remain after rounding.
+        roles: Share of every part for each role; the first gets what rounding leaves.
         test_share: Share of the images for the test, if there is no official test part.
 
     Raises:

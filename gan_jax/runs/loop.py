@@ -129,17 +129,14 @@ def steps_left(step: int, every: int) -> int:
 def write_logs(
     journal: Rows, logs: Log, first: int, count: int, every: int
 ) -> dict[str, Any]:
-    """Check a call's steps and write them into a journal: the first ones, then some.
+    """Check a call's steps, write some of them, and return the values of the last.
 
     Args:
         journal: The journal of the run.
         logs: Values of each step, with a leading axis of at least `count`.
         first: The step before the call.
         count: Steps of the call.
-        every: Steps from one row to the next, after the first 20.
-
-    Returns:
-        The values of the last step.
+        every: Steps from one row to the next; 0 = none after the first 20.
 
     Raises:
         DivergedError: A value is not finite.

@@ -52,14 +52,8 @@ def measure_real_score(
 ) -> float:
     """Return a critic's median score of validation images, if anything is to read it.
 
-    Args:
-        method: The method of the run.
-        networks: The networks of the run.
-        parts: Opens the data of the run; not called where the objective is not paired.
-
-    Returns:
-        The score; NaN where the objective is not paired, or the critic sees several
-        images at once.
+    It is NaN where the objective is not paired, or the critic sees several images at
+    once; `parts`, which opens the data of the run, is not called then.
     """
     if not method.objective.paired or isinstance(method.critic, Packed):
         return math.nan
@@ -89,16 +83,13 @@ def describe(prior: Prior) -> dict[str, Any]:
 def read_run(
     path: str, key: str, program: str, commands: str
 ) -> tuple[Path, ConfigDict, dict[str, Any]]:
-    """Read the config and the summary of a complete run.
+    """Return the workdir, the config and the summary of a complete run.
 
     Args:
         path: The workdir.
         key: The config key that names it, for messages.
         program: The program that must have written it.
         commands: Commands that make such a run, for messages.
-
-    Returns:
-        The workdir, the config and the summary.
 
     Raises:
         InputError: There is no such run, or it is not complete.
@@ -143,16 +134,11 @@ def blank_images(config: ConfigDict, task: Task, channels: int) -> ImagesByRole:
 
 
 def open_prior(path: str, commands: str, program: str = "train") -> Prior:
-    """Open a trained run for use.
-
-    Args:
-        path: The workdir of the run.
-        commands: Commands that train one, for messages.
-        program: The program that must have written it.
+    """Open a trained run for use; messages name the `commands` that train one.
 
     Raises:
-        InputError: There is no such run, it is not complete, or its networks cannot be
-            read.
+        InputError: There is no such run of the program, it is not complete, or its
+            networks cannot be read.
     """
     workdir, config, summary = read_run(path, "prior", program, commands)
     if not (workdir / PRIOR_FOLDER).is_dir():
@@ -162,9 +148,9 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
     task = tasks.task(config)
     method = methods.method(config, task, channels, classes)
     like = jax.eval_shape(lambda: trained(blank_state(config, task, method, channels)))
-    with Checkpoints(workdir / PRIOR_FOLDER, keep=None) as kept:
+    with Checkpoints(workdir / PRIOR_FOLDER, keep=None) as checkpoints:
         try:
-            restored = kept.restore(like._asdict(), say)
+            restored = checkpoints.restore(like._asdict(), say)
         except InputError as error:
             raise InputError(
                 f"prior {workdir} is damaged, or of another version ({error}): "
@@ -188,10 +174,6 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
 
 def open_colorizer(path: str, commands: str) -> Prior:
     """Open a run of `colorize` whose generator starts from lightness alone.
-
-    Args:
-        path: The workdir of the run.
-        commands: Commands that train one, for messages.
 
     Raises:
         InputError: There is no such run, it is not complete, or its generator starts

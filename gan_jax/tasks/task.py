@@ -146,13 +146,7 @@ class Task(NamedTuple):
         return bool(self.condition_arrays)
 
     def ask(self, part: Part, key: PRNGKeyArray, count: int) -> Request:
-        """Return conditions from a part of the data.
-
-        Args:
-            part: The part.
-            key: Random key of the conditions.
-            count: Number of conditions at most.
-        """
+        """Return conditions from a part of the data, `count` at most."""
         if self.requests is not None:
             return self.requests(part, key, count)
         if not self.conditional:

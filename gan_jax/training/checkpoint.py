@@ -30,12 +30,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, keep: int | None = 2):
-        """Open the checkpoints in a directory, made if missing.
-
-        Args:
-            directory: The directory, with one folder for each step.
-            keep: Number of latest checkpoints that are kept; None = all.
-        """
+        """Open the checkpoints in a directory, and keep the latest ones; None = all."""
         latest = checkpoint_managers.preservation_policy.LatestN
         # Orbax needs an absolute path: a relative one fails late, while saving.
         self._directory = directory.absolute()

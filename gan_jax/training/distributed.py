@@ -52,10 +52,7 @@ def all_max(number: int) -> int:
 
 
 def broadcast(make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Call a function in the main process and return its result in all.
-
-    Args:
-        make: Returns a mapping of arrays, strings and numbers; it may take long.
+    """Call a function in the main process and return its mapping in all.
 
     Raises:
         InputError: `make` raised an error that a user can mend.
@@ -102,14 +99,10 @@ def all_succeeded() -> Iterator[None]:
 
 
 def check_same(digest: str, what: str) -> None:
-    """Refuse processes whose files differ.
-
-    Args:
-        digest: Hash of the files, in hexadecimal digits.
-        what: Name of the files, for the message.
+    """Refuse processes whose files, `what`, have different hashes.
 
     Raises:
-        InputError: The hashes of the processes differ.
+        InputError: The hashes differ.
     """
     if not is_multiprocess():
         return

@@ -15,9 +15,6 @@ from gan_jax.training.distributed import is_multiprocess
 def make_mesh(batch_size: int) -> jax.sharding.Mesh:
     """Return the mesh of the most devices that divide a batch evenly.
 
-    Args:
-        batch_size: Images in a batch.
-
     Raises:
         InputError: There are several processes, whose devices do not divide the batch.
     """

@@ -50,8 +50,7 @@ def shape(
     """Update a critic once on real images and on samples that it has refined.
 
     Args:
-        method: The method by which the critic was trained, with the optimiser that is
-            used now.
+        method: The method of the critic, with the optimiser that is used now.
         how: The refinement.
         generator: Variables of the generator.
         critic: The critic.
@@ -59,9 +58,6 @@ def shape(
         lesson: A batch.
         key: Random key of this step.
         refiner: Variables of the critic that refines; None = the critic itself.
-
-    Returns:
-        The updated critic, and the values to be logged.
     """
     by = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)

@@ -42,11 +42,7 @@ def initial_state(
 ) -> TrainState:
     """Return the state of a run before its first step.
 
-    Args:
-        method: The method of training.
-        key: Key of the parameters and of the run's randomness.
-        images: Images of one step, of which only the shapes matter.
-        step: Number of steps that count as done.
+    Of `images` only the shapes matter; `step` is the number of steps taken as done.
     """
     keys = jax.random.split(key, 4)
     batch = method.present(keys[0], images)

@@ -57,17 +57,7 @@ def critic_update(
     key: PRNGKeyArray,
     frozen: PyTree[Array] = None,
 ) -> tuple[Player, Log]:
-    """Update a critic once; return it with its log.
-
-    Args:
-        method: The method of training.
-        critic: The critic.
-        weights: Weights of the critic's terms, by name.
-        batch: Real images and conditions.
-        fake: Fakes, of any origin, under the conditions of the batch.
-        key: Key of the terms.
-        frozen: Arrays that terms use and that do not train.
-    """
+    """Update a critic once on real images and fakes; return it with its log."""
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
         inputs, statistics = _loss_inputs(
@@ -99,17 +89,7 @@ def generator_update(
     key: PRNGKeyArray,
     frozen: PyTree[Array] = None,
 ) -> tuple[Player, Log]:
-    """Update a generator once; return it with its log.
-
-    Args:
-        method: The method of training.
-        generator: The generator.
-        critic: The critic, which stays.
-        weights: Weights of the generator's terms, by name.
-        batch: Real images and conditions.
-        key: Key of latents, dropout and terms.
-        frozen: Arrays that terms use and that do not train.
-    """
+    """Update a generator once under the batch's conditions; return it with its log."""
     latent_key, term_key = jax.random.split(key)
     dropout_key = jax.random.fold_in(key, 1)
     latent = method.latent(latent_key, len(jax.tree.leaves(batch.real)[0]))

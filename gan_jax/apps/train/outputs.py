@@ -48,11 +48,7 @@ class Outputs:
         self._stack = stack
 
     def restore(self, initial: TrainState) -> TrainState:
-        """Return the state of the last checkpoint, and open the journal at its step.
-
-        Args:
-            initial: The state of step 0, returned where there is no checkpoint.
-        """
+        """Return the last checkpoint's state, or `initial`; open the journal there."""
         steps = self.run.config.steps
         state = self._checkpoints.restore(initial, warn=say) or initial
         step = int(state.step)

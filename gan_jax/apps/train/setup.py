@@ -67,11 +67,7 @@ def _check_condition(config: ConfigDict, task: Task, channels: int) -> None:
 
 
 def prepare(config: ConfigDict, workdir: Path) -> Run:
-    """Return the run of a config, with its data on the devices.
-
-    Args:
-        config: A training config.
-        workdir: The workdir of the run.
+    """Return the run of a training config, with its data on the devices.
 
     Raises:
         InputError: A name is unknown, settings exclude each other, or the dataset is
