@@ -47,19 +47,14 @@ def gather(states: Sequence[TrainState]) -> Population:
     )
 
 
-def member(population: Population, index: int) -> TrainState:
-    """Return one run of a population."""
-    step, critic_step, runs = population
-    fields = jax.tree.map(lambda leaf: leaf[index], runs)
-    return TrainState(step=step, critic_step=critic_step, **fields)
-
-
 def members(state: TrainState | Population) -> list[TrainState]:
     """Return the runs of a population, or a single run by itself."""
     if isinstance(state, TrainState):
         return [state]
-    count = len(jax.tree.leaves(state.runs)[0])
-    return [member(state, index) for index in range(count)]
+    step, critic_step, runs = state
+    count = len(jax.tree.leaves(runs)[0])
+    fields = [jax.tree.map(lambda leaf, at=at: leaf[at], runs) for at in range(count)]
+    return [TrainState(step=step, critic_step=critic_step, **run) for run in fields]
 
 
 def load_together(feeds: Sequence[Feed]) -> Callable[[int, int, int], PyTree]:
@@ -100,7 +95,7 @@ def make_population(
         logs have a leading axis of runs.
     """
 
-    def together(
+    def advance(
         population: Population,
         arrays: PyTree,
         count: Int[Array, ""],
@@ -124,7 +119,7 @@ def make_population(
         after, logs = results
         return Population(step, critic_step, after), logs
 
-    return together
+    return advance
 
 
 def _run_fields(state: TrainState) -> dict[str, Any]:

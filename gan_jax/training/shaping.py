@@ -39,7 +39,7 @@ class Lesson(NamedTuple):
 
 def shape(
     method: Method,
-    how: Collaboration,
+    collaboration: Collaboration,
     generator: Variables,
     critic: Player,
     weights: dict[str, Float[Array, ""]],
@@ -51,7 +51,7 @@ def shape(
 
     Args:
         method: The method of the critic, with the optimiser that is used now.
-        how: The refinement.
+        collaboration: The refinement.
         generator: Variables of the generator.
         critic: The critic.
         weights: Weights of the method's critic terms.
@@ -59,22 +59,22 @@ def shape(
         key: Random key of this step.
         refiner: Variables of the critic that refines; None = the critic itself.
     """
-    by = critic.variables if refiner is None else refiner
+    refining = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)
     batch, latents, known = lesson
-    proposals = propose(how, generator, latents, known.condition)
-    real_scores = scores(how, by, batch.real, batch.real_condition)
-    real = standard(how.score_loss, real_scores)
+    proposals = propose(collaboration, generator, latents, known.condition)
+    real_scores = scores(collaboration, refining, batch.real, batch.real_condition)
+    real = standard(collaboration.score_loss, real_scores)
     refined = improve(
-        how,
+        collaboration,
         generator,
-        by,
+        refining,
         proposals,
         known,
-        stops(how, stop_key, len(proposals), real),
+        stops(collaboration, stop_key, len(proposals), real),
         real.score,
     )
-    fake = paint(how, generator, refined.activation, known)
+    fake = paint(collaboration, generator, refined.activation, known)
     batch = batch._replace(condition=known.condition)
     critic, log = critic_update(method, critic, weights, batch, fake, term_key)
     course = {

@@ -36,7 +36,7 @@ def conclude(
     """
     run, evaluation = outputs.run, outputs.evaluation
     epochs, journal = outputs.epochs, outputs.journal
-    timing = timing or no_timing()
+    timing = {**no_timing(), **(timing or {})}
     rows = journal.rows
     last = int(state.step)
     chosen = epochs.best(rows, state, say) or trained(state)
@@ -72,7 +72,6 @@ def conclude(
         },
         measured=measured[step],
         timing={
-            **no_timing(),
             **timing,
             "total_seconds": timing.get("total_seconds", time.monotonic() - began),
         },
