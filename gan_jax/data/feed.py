@@ -282,3 +282,10 @@ def to_float(images: Pixels) -> Float[Array, "*batch height width channels"]:
     """Return 8-bit images scaled to [-1, 1]; floats are returned as they are."""
     scaled = jnp.asarray(images, jnp.float32)
     return scaled / 127.5 - 1.0 if images.dtype == jnp.uint8 else scaled
+
+
+def first_images(
+    source: Source, count: int
+) -> Float[Array, "count height width channels"]:
+    """Return the first images of a source, `count` at most, as `to_float` does."""
+    return to_float(read(source, np.arange(min(count, len(source)))).image)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
-from gan_jax.data.feed import ImagesByRole, read, to_float
+from gan_jax.data.feed import ImagesByRole, first_images, to_float
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.color import ab_error, colourfulness
 from gan_jax.evaluation.restoration import pooled_psnr, psnr, ssim
@@ -109,8 +109,7 @@ def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
 
 def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
     """Return the lightness of the first images of a part."""
-    source = part["real"]
-    images = to_float(read(source, np.arange(min(count, len(source)))).image)
+    images = first_images(part["real"], count)
     lightness, _ = color.split(images)
     return Request(lightness, np.asarray(images))
 
@@ -156,9 +155,7 @@ def _grey(request: Request, part: Part) -> Samples:
 
 
 def _mean_colour(request: Request, part: Part) -> Samples:
-    source = part["real"]
-    images = read(source, np.arange(min(_MEAN_OF, len(source)))).image
-    _, ab = color.split(to_float(images))
+    _, ab = color.split(first_images(part["real"], _MEAN_OF))
     return _uniform(request, np.asarray(ab).mean(axis=(0, 1, 2)))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan_jax.config.errors import InputError
-from gan_jax.data.feed import read, to_float
+from gan_jax.data.feed import first_images
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.variogram import variogram_error, variograms
 from gan_jax.report.page import Figure
@@ -49,9 +49,7 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
         request = plain.ask(part, keys[0], _COMPARED)
         generated = model.sample(keys[1], request.condition, _COMPARED)
         lags = _lags(generated)
-        source = part["real"]
-        first = np.arange(min(_COMPARED, len(source)))
-        real = np.asarray(to_float(read(source, first).image))
+        real = np.asarray(first_images(part["real"], _COMPARED))
         return [
             lags_figure(
                 {"training image": variograms(real, lags)},

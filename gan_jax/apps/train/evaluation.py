@@ -10,8 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped, UInt8
 
 from gan_jax.apps.train.setup import Run
 from gan_jax.config.errors import InputError
-from gan_jax.data.datasets.dataset import Source
-from gan_jax.data.feed import read, to_float
+from gan_jax.data.feed import first_images
 from gan_jax.evaluation import classes, features
 from gan_jax.evaluation.features import Embedding, FeatureNetwork
 from gan_jax.evaluation.image import diversity
@@ -124,7 +123,9 @@ class Evaluation:
             }
             | {
                 "diversity": lambda: diversity(generated[:_PAIRED]),
-                "diversity_real": lambda: diversity(_images(source, _PAIRED)),
+                "diversity_real": lambda: diversity(
+                    np.asarray(first_images(source, _PAIRED))
+                ),
             }
             | dict(more)
             | self._feature_measures(generated, part, count)
@@ -188,17 +189,9 @@ class Evaluation:
     def _real_features(self, part: str, count: int) -> Embedding:
         if (part, count) not in self._real:
             with all_succeeded():
-                images = _images(self._run.parts[part]["real"], count)
-            self._real[part, count] = self._features()(images)
+                images = first_images(self._run.parts[part]["real"], count)
+            self._real[part, count] = self._features()(np.asarray(images))
         return self._real[part, count]
-
-
-def _images(
-    source: Source, count: int
-) -> Float[np.ndarray, "count height width channels"]:
-    """Return the first images of a source, in [-1, 1]."""
-    first = np.arange(min(count, len(source)))
-    return np.asarray(to_float(read(source, first).image))
 
 
 def _collapsed(measured: Measured) -> bool:
