@@ -81,11 +81,6 @@ def shuffled(
     a Feistel network on the smallest grid of a x b >= `count` cells. An index on a
     surplus cell passes through the network again (Black & Rogaway 2002, "Ciphers with
     arbitrary finite domains", section 3).
-
-    Args:
-        position: Positions, from 0 on.
-        count: Number of images.
-        keys: Round keys of the seed.
     """
     rows = int(np.ceil(np.sqrt(count)))
     columns = -(-count // rows)

@@ -30,7 +30,7 @@ def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
 def in_chunks(
     make: Callable[[Int[np.ndarray, " size"]], PyTree[Array]], count: int, size: int
 ) -> PyTree[np.ndarray]:
-    """Compute a function of the indices 0 to `count` - 1 in chunks.
+    """Return a function of the indices 0 to `count` - 1, computed `size` at a time.
 
     Several processes share the chunks out, and all of them return all results.
 
@@ -39,9 +39,6 @@ def in_chunks(
             `size`. It may use the devices of this process alone.
         count: Number of indices.
         size: Indices in a chunk.
-
-    Returns:
-        The arrays of all indices, with a leading axis of `count`.
     """
     pieces = [*chunks(count, size)]
     # Each process computes equally many chunks, every n-th one; the surplus is cut.

@@ -131,12 +131,8 @@ def write_logs(
 ) -> dict[str, Any]:
     """Check a call's steps, write some of them, and return the values of the last.
 
-    Args:
-        journal: The journal of the run.
-        logs: Values of each step, with a leading axis of at least `count`.
-        first: The step before the call.
-        count: Steps of the call.
-        every: Steps from one row to the next; 0 = none after the first 20.
+    The first 20 steps of a run are written, then every so many; 0 = no more. `first` is
+    the step before the call, and `logs` have a leading axis of at least `count`.
 
     Raises:
         DivergedError: A value is not finite.

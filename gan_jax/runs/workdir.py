@@ -124,13 +124,7 @@ def claimed(
 
     Removes half-written files of a killed run, and lists unusable inputs in
     `results.jsonl`. A second run in the same workdir is refused. Of several processes
-    the main one holds the lock.
-
-    Args:
-        config: Config of the run, written to `config.json`.
-        workdir: Folder of the run, created if missing.
-        skipped: Inputs that cannot be used.
-        flag: Flag by which the user has named the workdir.
+    the main one holds the lock. Messages name the workdir's `flag`.
 
     Raises:
         InputError: Another run is at work there.

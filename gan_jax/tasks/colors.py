@@ -50,13 +50,10 @@ Distance = Callable[[Array, Array], Float[Array, "batch"]]
 
 
 def task(distance: Distance, weight: float, class_weight: float) -> Task:
-    """Return the task.
+    """Return the task: the distance of generated from true colours has the weight.
 
-    Args:
-        distance: Distance of generated from true colours.
-        weight: Weight of the distance.
-        class_weight: Weight of the divergence of the generator's class probabilities
-            from the teacher's; 0 = there is no teacher.
+    `class_weight` is that of the divergence of the generator's class probabilities from
+    the teacher's; 0 = there is no teacher.
     """
 
     def reconstruction(inputs: LossInputs) -> Float[Array, "batch"]:

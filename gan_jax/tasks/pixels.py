@@ -91,10 +91,8 @@ def _fidelity(inputs: LossInputs) -> Float[Array, "batch"]:
 def task(draw_mask: DrawMask, weight: float) -> Task:
     """Return the task.
 
-    Args:
-        draw_mask: Draws which pixels are known.
-        weight: Weight lambda of the mean squared error over known pixels; 0 with a
-            critic that does not see the condition is the plain GAN.
+    `weight` is lambda, that of the mean squared error over known pixels; 0 with a
+    critic that does not see the condition is the plain GAN.
     """
 
     def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:

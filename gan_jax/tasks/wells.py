@@ -26,12 +26,7 @@ _COMPARED = 500  # images whose variograms are averaged
 
 
 def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
-    """Return the task; known pixels are wells, drawn for every image.
-
-    Args:
-        draw_mask: Draws the places of the wells.
-        weight: Weight of the mean squared error at wells.
-    """
+    """Return the task; known pixels are wells, whose squared error has the weight."""
     plain = pixels.task(draw_mask, weight)
 
     def plate(model: Model, part: Part, key: PRNGKeyArray) -> Picture:

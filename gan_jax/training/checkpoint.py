@@ -97,18 +97,15 @@ class Checkpoints:
         warn: Callable[[str], None] = warnings.warn,
         order: Sequence[int] | None = None,
     ) -> State | None:
-        """Return the newest state that can be read.
+        """Return the newest state that can be read; None where there is none.
 
         Newer ones that cannot be read are moved to the folder `unreadable` beside the
-        checkpoints, with a warning. Where none can be read, none is moved.
+        checkpoints. Where none can be read, none is moved.
 
         Args:
             like: A state of the same structure, shapes and placement.
             warn: Called with one line for every state that is moved.
             order: The steps to try, first to last, in place of the newest first.
-
-        Returns:
-            The state, or None where there is none.
 
         Raises:
             InputError: There are states, and none of them can be read.

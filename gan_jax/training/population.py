@@ -84,15 +84,9 @@ def side_by_side(trees: Sequence[Tree]) -> Tree:
 def make_population(
     stretch: Callable[..., tuple[TrainState, Log]], form: Form
 ) -> Callable[..., tuple[Population, Log]]:
-    """Return the stretch of a population.
+    """Return the stretch of a population, from that of one run (`step.make_stretch`).
 
-    Args:
-        stretch: The stretch of one run, from `step.make_stretch`.
-        form: All runs at once, or one after the other.
-
-    Returns:
-        `stretch(population, arrays, count, frozen) -> (population, logs)`; arrays and
-        logs have a leading axis of runs.
+    Its population, arrays and logs have a leading axis of runs.
     """
 
     def advance(

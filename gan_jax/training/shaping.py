@@ -49,15 +49,8 @@ def shape(
 ) -> tuple[Player, Log]:
     """Update a critic once on real images and on samples that it has refined.
 
-    Args:
-        method: The method of the critic, with the optimiser that is used now.
-        collaboration: The refinement.
-        generator: Variables of the generator.
-        critic: The critic.
-        weights: Weights of the method's critic terms.
-        lesson: A batch.
-        key: Random key of this step.
-        refiner: Variables of the critic that refines; None = the critic itself.
+    `method` is the critic's, with the optimiser that is used now, and `weights` are
+    those of its critic terms. A `refiner` refines in place of the critic itself.
     """
     refining = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)

@@ -66,12 +66,8 @@ def moving_average(
 ) -> PyTree[Array]:
     """Return an exponential moving average after one more update.
 
-    Args:
-        average: The average before.
-        current: The current values.
-        step: Updates before this one, t.
-        decay: Decay at most; it is min(decay, (1 + t) / (10 + t)), so that random
-            initial values are soon forgotten.
+    `step` is the number of updates before this one, t. The decay is
+    min(`decay`, (1 + t) / (10 + t)), so that random initial values are soon forgotten.
     """
     count = step.astype(jnp.float32)
     rate = 1.0 - jnp.minimum(decay, (1.0 + count) / (10.0 + count))

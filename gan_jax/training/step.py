@@ -92,8 +92,8 @@ def make_step(
         shard: Constrains the arrays of a batch to their place on a mesh of devices.
 
     Returns:
-        `step(state, arrays, frozen) -> (state, log)`, pure and compilable. `arrays` are
-        those of the feed. Logged values are those of each network's last update;
+        `step(state, arrays, frozen) -> (state, log)`, pure and compilable, with the
+        `arrays` of the feed. Values logged are those of each network's last update;
         tensors are finite where they are so in all updates.
     """
 
@@ -202,15 +202,9 @@ def _repeated(
     first: Array,
     times: Array | int,
 ) -> tuple[Updated, Log]:
-    """Return a value after several updates, and their log.
+    """Return a value after `times` updates, numbered from `first`, and their log.
 
     The log has the values of the last update; a tensor is finite where it is so in all.
-
-    Args:
-        update: `update(value, number) -> (value, log)`.
-        value: The value before.
-        first: Number of the first update; the others follow it.
-        times: Number of updates, at least 1.
     """
 
     def again(index: Array, carry: tuple[Updated, Log]) -> tuple[Updated, Log]:
@@ -229,15 +223,9 @@ def make_stretch(
 ) -> Callable[..., tuple[State, Log]]:
     """Return a function that makes several steps, to be compiled as one program.
 
-    Args:
-        step: The step, `step(state, arrays, frozen) -> (state, log)`.
-        longest: Number of steps at most.
-
-    Returns:
-        `stretch(state, arrays, count, frozen) -> (state, logs)`, where `logs` has a
-        leading axis of `longest`, filled up to `count`. The number of steps is traced:
-        one program serves every `count`, and results do not depend on how a run is
-        divided into calls.
+    It is `stretch(state, arrays, count, frozen) -> (state, logs)`, where `logs` has a
+    leading axis of `longest`, filled up to `count`. The number of steps is traced: one
+    program serves every `count`, and results do not depend on how a run is divided.
     """
     step = _traced_once(step)
 

@@ -106,14 +106,9 @@ class Evaluation:
         count: int,
         more: Mapping[str, Callable[[], float]] = {},
     ) -> Measured:
-        """Measure generated images against a part of the data.
+        """Measure generated images against `count` real ones, at most, of a part.
 
-        Args:
-            generated: The images.
-            request: Their conditions.
-            part: `validation` or `test`.
-            count: Number of real images at most.
-            more: Further measures.
+        `request` holds their conditions; `more` are measures beside all others.
         """
         source = self._run.parts[part]["real"]
         measured = measure(

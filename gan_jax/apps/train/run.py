@@ -189,11 +189,7 @@ def _read(
 ) -> tuple[int, PyTree]:
     """Return the number of steps in the next call, and the arrays of its batches.
 
-    Args:
-        config: The config of the runs.
-        load: `load` of their feeds.
-        updates_before: Critic updates before each step, each of which takes a batch.
-        step: Steps done already.
+    `updates_before` each step, the critic has had so many updates and batches.
     """
     periods = (
         config.fused_steps,

@@ -22,11 +22,7 @@ def planes(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Draw real points and those of several stages, each on the scores of a critic.
 
-    Args:
-        real: Points of the dataset.
-        stages: Points and the critic's scores, by the name of the stage.
-        score: The critic's scores behind the real points.
-        columns: Number of panels in a row.
+    `score` is that behind the real points; panels stand in so many `columns`.
     """
     low, high = real.min(axis=0), real.max(axis=0)
     middle, reach = (low + high) / 2, 0.65 * float((high - low).max())
