@@ -68,7 +68,7 @@ RoundKeys = UInt32[Array | np.ndarray, f"{_ROUNDS}"]
 
 def round_keys(seed: int) -> UInt32[np.ndarray, f"{_ROUNDS}"]:
     """Return the round keys of a seed, an array that may be traced."""
-    words = [zlib.crc32(f"{seed}/{turn}".encode()) for turn in range(_ROUNDS)]
+    words = [zlib.crc32(f"{seed}/{index}".encode()) for index in range(_ROUNDS)]
     return np.array(words, np.uint32)
 
 
@@ -88,9 +88,9 @@ def shuffled(
 
     def network(cell: Array) -> Array:
         row, column = cell // columns, cell % columns
-        for turn in range(0, _ROUNDS, 2):
-            row = (row + _hash(column, epoch, keys[turn]) % rows) % rows
-            column = (column + _hash(row, epoch, keys[turn + 1]) % columns) % columns
+        for index in range(0, _ROUNDS, 2):
+            row = (row + _hash(column, epoch, keys[index]) % rows) % rows
+            column = (column + _hash(row, epoch, keys[index + 1]) % columns) % columns
         return row * columns + column
 
     cell = jax.lax.while_loop(
