@@ -95,7 +95,10 @@ def constraint_grid(
     breaks = [*range(1, first + 1), *[first + columns] * bool(maps)]
     canvas, corners = mount(enlarge(images, scale), gap, heads, None, breaks=breaks)
 
-    colours = _known_colours(known_values)
+    is_grey = values.shape[-1] == 1
+    colours = (
+        _value_colours(known_values[..., 0]) if is_grey else to_uint8(known_values)
+    )
     for row in range(len(images)):
         _mark_known(canvas, corners[row][0], known[row], colours[row], scale)
         for column in range(generated.shape[1]):
@@ -113,18 +116,9 @@ def constraint_grid(
         ),
         (_ring_sample(MISSED, missed=True), f"missed: {total - count}"),
     ]
-    if values.shape[-1] == 1:
+    if is_grey:
         entries.append((_value_bar(), "known value, -1 to 1"))
     return _with_legend(np.asarray(canvas), entries, gap)
-
-
-def _known_colours(
-    values: Float[np.ndarray, "rows height width channels"],
-) -> UInt8[np.ndarray, "rows height width 3"]:
-    """Return the colour of each known pixel where it is shown alone."""
-    if values.shape[-1] > 1:
-        return to_uint8(values)
-    return _value_colours(values[..., 0])
 
 
 def _value_colours(

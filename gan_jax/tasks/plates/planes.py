@@ -24,6 +24,8 @@ def planes(
 
     `score` is that behind the real points; panels stand in so many `columns`.
     """
+    from PIL import Image
+
     low, high = real.min(axis=0), real.max(axis=0)
     middle, reach = (low + high) / 2, 0.65 * float((high - low).max())
     line = np.linspace(-reach, reach, _GRID)
@@ -44,10 +46,5 @@ def planes(
             title=title,
         )
         panel.grid(visible=False)
-    return _pixels(encode_figure(figure, "png"))
-
-
-def _pixels(image: bytes) -> UInt8[np.ndarray, "height width 3"]:
-    from PIL import Image
-
-    return np.array(Image.open(io.BytesIO(image)).convert("RGB"))
+    image = Image.open(io.BytesIO(encode_figure(figure, "png")))
+    return np.array(image.convert("RGB"))
