@@ -118,6 +118,12 @@ class Refiner:
         )
         return found
 
+    def _moved(self, critic: Variables) -> Variables:
+        """Return a critic on the generator's device: shaping leaves it on all."""
+        place = jax.tree.leaves(self._generator)[0].sharding
+        moved: Variables = jax.device_put(critic, place)
+        return moved
+
     def visits(
         self,
         critic: Variables,
@@ -141,7 +147,7 @@ class Refiner:
         ends = ends._replace(limits=ends.limits[first])
         some = taken((latents, known), first)
         images: np.ndarray = jax.device_get(
-            self._visits(critic, self._generator, *some, ends, real.score)
+            self._visits(self._moved(critic), self._generator, *some, ends, real.score)
         )
         return images
 
@@ -169,6 +175,7 @@ class Refiner:
             real = self.standard(critic)
         limits, threshold = stops(self._how, key, len(latents), real)
         jobs = latents, known, np.asarray(limits)
+        moved = self._moved(critic)
 
         def piece(at: Int[np.ndarray, " size"]) -> Refinements:
             if self._signals:
@@ -176,7 +183,7 @@ class Refiner:
             latents, known, limits = taken(jobs, at)
             ends = Stops(jnp.asarray(limits), threshold)
             return Refinements(
-                *self._refine(critic, self._generator, latents, known, ends, real.score)
+                *self._refine(moved, self._generator, latents, known, ends, real.score)
             )
 
         refined: Refinements = in_chunks(piece, len(latents), self._together)

@@ -56,7 +56,7 @@ def completions(
     proposals: Images,
     refined: Images,
     truth: Images | None,
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "rows columns 3"]:
     """Draw masked images, proposals, their change, refined and original images."""
     rows = {
         "masked": rgb(to_uint8(chequered(known, masks))),
@@ -71,7 +71,7 @@ def completions(
 
 def strip(
     stages: Mapping[str, Images], reference: str
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "rows columns 3"]:
     """Draw the same examples at every stage, and the change up to the last one.
 
     Args:
@@ -85,7 +85,7 @@ def strip(
 
 def steps(
     visits: Float[np.ndarray, "visits count height width channels"],
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "rows columns 3"]:
     """Draw each example in a row, from its proposal through every step.
 
     Args:
@@ -114,7 +114,7 @@ def every_step(
 
 def _plate(
     rows: Mapping[str, UInt8[np.ndarray, "count height width 3"]],
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "rows columns 3"]:
     cells = np.stack([images[:_SHOWN] for images in rows.values()])
     return tile(cells, row_titles=list(rows), gap=3)
 

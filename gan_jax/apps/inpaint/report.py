@@ -112,7 +112,7 @@ def chequered(
 
 def diverse_plate(
     completion: Completion, diverse: Float[np.ndarray, "images some height width _"]
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "rows columns 3"]:
     """Draw different completions of each image beside its known pixels."""
     cells = np.concatenate([_known(completion)[:, None], diverse], axis=1)[:_SHOWN]
     titles = ["known", *(f"completion {n + 1}" for n in range(diverse.shape[1]))]

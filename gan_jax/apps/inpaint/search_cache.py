@@ -71,7 +71,8 @@ def _read(
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # NumPy leaves a file open that it cannot read, if it has opened it itself.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if str(arrays["identity"]) != identity:
                 raise ValueError("it is of another prior or of other images")
             return {name: arrays[name] for name in names}
