@@ -84,7 +84,7 @@ def test_a_run_that_diverges_is_reported_and_ends_nothing_else(tmp_path):
 @pytest.mark.parametrize(
     ("config", "metric"),
     [
-        ("gan.py:smoke", "fid"),
+        pytest.param("gan.py:smoke", "fid", marks=pytest.mark.slow),
         pytest.param("wgan_gp.py:smoke", "fid", marks=pytest.mark.slow),
         ("r3gan.py:gaussians25,smoke", "modes"),
     ],
