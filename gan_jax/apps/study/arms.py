@@ -1,15 +1,14 @@
 """The arms of a study: whole training configs with shared values."""
 
-import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
 from gan_jax.apps.train.teacher import teachable
-from gan_jax.build import datasets, methods, tasks
+from gan_jax.build import methods, tasks
 from gan_jax.config.checks import check_numbers
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
@@ -97,55 +96,58 @@ def _check_sweep(config: ConfigDict) -> None:
         )
 
 
-def check_arm(config: ConfigDict, arm: Arm, first: Arm) -> None:
+def check_arm(
+    config: ConfigDict, arm: Arm, first: Arm, open_data: Callable[[], Dataset]
+) -> None:
     """Raise if an arm cannot be trained; the message names the study's keys.
 
     Args:
         config: Config of the study.
         arm: The arm.
         first: First arm of the study, whose data all arms share.
+        open_data: Opens the dataset of the arms; called after all other checks.
 
     Raises:
-        InputError: The arm cannot be trained, or its data differ from the first arm's.
+        InputError: If the arm cannot be trained, or its data are not the first arm's.
     """
 
-    def own(found: re.Match[str]) -> str:
-        if arm.value is not None and found[1] == config.sweep.key:
+    def key_of_study(match: re.Match[str]) -> str:
+        if arm.value is not None and match[1] == config.sweep.key:
             return "--config.sweep.over"
-        shared = found[1] in flatten(config.shared)
-        return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{found[1]}"
+        shared = match[1] in flatten(config.shared)
+        return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{match[1]}"
 
     try:
         check_numbers(arm.config)
-        methods.method(arm.config, tasks.task(arm.config), channels=3)
+        if arm.config.data != first.config.data:
+            raise InputError(
+                f"its data are not those of arm {first.name}: a study compares arms on "
+                "the same data"
+            )
+        channels = open_data().train.shape[-1]
+        methods.method(arm.config, tasks.task(arm.config), channels)
     except InputError as error:
-        told = re.sub(r"--config\.([\w.]*\w)", own, str(error))
-        raise InputError(f"arm {arm.name}: {told}") from None
-    if arm.config.data != first.config.data:
-        raise InputError(
-            f"arm {arm.name} has other data than arm {first.name}: a study compares "
-            "arms on the same data"
-        )
+        message = re.sub(r"--config\.([\w.]*\w)", key_of_study, str(error))
+        raise InputError(f"arm {arm.name}: {message}") from None
 
 
-def with_teachers(arms: Sequence[Arm]) -> list[Arm]:
-    """Return the arms without those that need a teacher which cannot be trained.
+def trainable(arms: Sequence[Arm], open_data: Callable[[], Dataset]) -> list[Arm]:
+    """Drop the arms whose teacher cannot be trained.
+
+    Args:
+        arms: Arms of a study.
+        open_data: Opens the dataset of the arms; called if an arm needs a teacher.
 
     Raises:
-        InputError: No arm is left.
+        InputError: If no arm is left.
     """
-
-    @functools.cache
-    def dataset() -> Dataset:
-        return datasets.source(arms[0].config.data)
-
     kept: list[Arm] = []
     for arm in arms:
-        if not arm.config.get("class_weight", 0) or teachable(arm.config, dataset()):
+        if not arm.config.get("class_weight", 0) or teachable(arm.config, open_data()):
             kept.append(arm)
             continue
         say(
-            f"without {arm.name}: {dataset().train.name} has no labels to train a "
+            f"without {arm.name}: {open_data().train.name} has no labels to train a "
             "teacher on; give --config.shared.teacher.path=<run>/teacher.msgpack"
         )
     if not kept:

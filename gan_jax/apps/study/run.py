@@ -1,5 +1,6 @@
 """Train several configs under several seeds on the same data and compare them."""
 
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.study import report as pages
 from gan_jax.apps.study import sweep_report as sweeps
-from gan_jax.apps.study.arms import Arm, check_arm, study_arms, with_teachers
+from gan_jax.apps.study.arms import Arm, check_arm, study_arms, trainable
 from gan_jax.apps.study.sweep_report import Sweep
 from gan_jax.apps.train import run as train
 from gan_jax.build import datasets, tasks
@@ -48,11 +49,14 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.monotonic()
     check_workdir(config, workdir)
     arms = study_arms(config)
+    open_data = functools.cache(lambda: datasets.source(arms[0].config.data))
     for arm in arms:
-        check_arm(config, arm, arms[0])
-        for seed in range(config.seeds):
+        if None in [
             _finished(arm.seeded(seed), arm.folder(workdir, seed), workdir)
-    arms = with_teachers(arms)
+            for seed in range(config.seeds)
+        ]:
+            check_arm(config, arm, arms[0], open_data)
+    arms = trainable(arms, open_data)
     with claimed(config, workdir, ()):
         runs = [run for arm in arms for run in _run_arm(arm, config.seeds, workdir)]
         return _conclude(config, workdir, arms, runs, time.monotonic() - began)
