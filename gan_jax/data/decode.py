@@ -222,12 +222,7 @@ def crop_and_resize(
 def undo_resize(
     image: UInt8[np.ndarray, "size size channels"], side: int
 ) -> UInt8[np.ndarray, "side side channels"]:
-    """Return an image at the size of the square that `crop_and_resize` took.
-
-    Args:
-        image: Image of the size that `crop_and_resize` returned.
-        side: Side of the square before resizing.
-    """
+    """Return the square of `side` that `crop_and_resize` took, from its result."""
     size = len(image)
     if (side, size) == PADDED_SIZES:
         return image[PADDING:-PADDING, PADDING:-PADDING]

@@ -71,11 +71,8 @@ def downsample(factor: int) -> Degradation:
 def blur(deviation: float) -> Degradation:
     """Return a Gaussian blur; the image's border is repeated beyond it.
 
-    Args:
-        deviation: Standard deviation in pixels.
-
     Raises:
-        ValueError: If the deviation is not in (0, `WIDEST_BLUR`].
+        ValueError: If the standard deviation in pixels is not in (0, `WIDEST_BLUR`].
     """
     if not 0 < deviation <= WIDEST_BLUR:
         raise ValueError(
@@ -102,13 +99,10 @@ def blur(deviation: float) -> Degradation:
 
 
 def noise(deviation: float) -> Degradation:
-    """Return additive Gaussian noise.
-
-    Args:
-        deviation: Standard deviation, for images in [-1, 1].
+    """Return additive Gaussian noise; images are in [-1, 1].
 
     Raises:
-        ValueError: If the deviation is negative or not finite.
+        ValueError: If the standard deviation is negative or not finite.
     """
     if not 0 <= deviation < math.inf:
         raise ValueError(f"noise of {deviation} must be finite and not negative")
@@ -136,15 +130,12 @@ def chain(*parts: Degradation) -> Degradation:
 def known_values(
     degradation: Degradation, mask: Float[Array, "height width 1"], channels: int
 ) -> Float[Array, "rows columns 1"]:
-    """Return the mask of the measured values that depend on known pixels alone.
+    """Return 1 where a measured value depends on no missing pixel, else 0.
 
     Args:
         degradation: Linear degradation.
         mask: Mask of the image: 1 where a pixel is known, 0 where it is missing.
         channels: Channels of the image.
-
-    Returns:
-        1 where a measured value depends on no missing pixel, else 0.
     """
     missing = jnp.broadcast_to(1 - mask, (*mask.shape[:2], channels))
     touched = jnp.abs(degradation.apply(missing)).max(axis=-1, keepdims=True) > 0

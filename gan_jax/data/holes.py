@@ -35,11 +35,8 @@ def central_square(side: int) -> Hole:
 
     If it cannot be centred exactly, it lies half a pixel towards the top or the left.
 
-    Args:
-        side: Side of the square in pixels.
-
     Raises:
-        ValueError: If the side is not positive.
+        ValueError: If the side in pixels is not positive.
     """
     _check_positive(side)
 
@@ -53,10 +50,7 @@ def central_square(side: int) -> Hole:
 
 
 def random(missing: float = 0.8) -> Hole:
-    """Return a hole: pixels at random places.
-
-    Args:
-        missing: Share of the pixels that are missing.
+    """Return a hole: pixels at random places, the share `missing` of all.
 
     Raises:
         ValueError: If the share is not in [0, 1].
@@ -83,11 +77,7 @@ def half(side: Side) -> Hole:
 
 
 def border(side: Side, pixels: int) -> Hole:
-    """Return a hole: columns or rows at one side of the image.
-
-    Args:
-        side: Side of the image.
-        pixels: Number of columns or rows.
+    """Return a hole: so many columns or rows at one side of the image.
 
     Raises:
         ValueError: If the number is not positive.

@@ -95,14 +95,11 @@ def fixed_pixels(
 
 
 def pattern(path: str, size: int) -> Float[Array, "size size"]:
-    """Read a fixed mask from an image file, in which white means known.
+    """Return a fixed mask, read from an image file in which white means known.
 
     Args:
         path: Path of the image file (`mask.pattern` of a config).
         size: Height and width that the mask must have.
-
-    Returns:
-        1 where a pixel is known, 0 where it is missing.
 
     Raises:
         InputError: If the file cannot be read, has another size, or is black.

@@ -138,13 +138,8 @@ def precision(real: Features, fake: Features) -> float:
 def recall(real: Features, fake: Features) -> float:
     """Return the share of real images that lie on the manifold of the fake images.
 
-    The improved recall of Kynkaanniemi et al. 2019, eq. 2 (arXiv 1904.06991).
-
-    Returns:
-        A number in [0, 1].
-
-    Raises:
-        ValueError: If `fake` has no more than three images.
+    The improved recall of Kynkaanniemi et al. 2019, eq. 2: `precision` with the sets
+    exchanged.
     """
     return precision(fake, real)
 

@@ -37,11 +37,11 @@ class Restoration(NamedTuple):
 def restoration(
     completed: Image, truth: Image, mask: Float[np.ndarray, "height width 1"]
 ) -> Restoration:
-    """Return the metrics of a completed image against the truth.
+    """Return the metrics of a completed image against the truth, both in [-1, 1].
 
     Args:
-        completed: Composite of known pixels and a completed hole, in [-1, 1].
-        truth: Image before it was masked or degraded, in [-1, 1].
+        completed: Composite of known pixels and a completed hole.
+        truth: Image before it was masked or degraded.
         mask: 1 where a pixel was known, 0 in the hole.
     """
     one, other = _levels(completed), _levels(truth)

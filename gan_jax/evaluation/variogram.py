@@ -43,12 +43,9 @@ def variogram_error(
     truth: Float[np.ndarray, "others height width 1"],
     lags: int,
 ) -> float:
-    """Return the relative distance of the mean variograms of two sets of images.
+    """Return the relative distance of the mean variograms of two sets of grey images.
 
-    Args:
-        images: Generated grey images.
-        truth: Real grey images, in the same unit.
-        lags: Largest distance in pixels.
+    The largest distance is `lags` pixels. Both sets have the same unit.
 
     Returns:
         The mean absolute difference of the two mean variograms, divided by the mean of

@@ -42,8 +42,8 @@ def export(
         The metadata, as written.
 
     Raises:
-        InputError: There is no such run or platform, or the folder holds other files.
-        OSError: The disk failed.
+        InputError: If there is no such run or platform, or `out` holds other files.
+        OSError: If the disk failed.
     """
     for name in platforms:
         if name not in KNOWN_PLATFORMS:
@@ -84,11 +84,7 @@ def _without_source_locations() -> Iterator[None]:
 
 
 def _check_free(folder: Path) -> None:
-    """Raise if a folder holds anything but an artefact.
-
-    Raises:
-        InputError: Names the other file.
-    """
+    """Raise an `InputError` if a folder holds anything but an artefact."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder} is a file: name a folder")
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()

@@ -70,13 +70,10 @@ class NetworkFunction(NamedTuple):
 
 
 def open_function(path: str) -> NetworkFunction:
-    """Open the generator, colorizer or detector of a run.
-
-    Args:
-        path: Workdir of the run.
+    """Open the generator, colorizer or detector of a run, by its workdir.
 
     Raises:
-        InputError: There is no such run, it is incomplete, or its program trains no
+        InputError: If there is no such run, it is incomplete, or its program trains no
             network.
     """
     program = _program(path)

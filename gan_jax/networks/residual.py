@@ -112,10 +112,7 @@ class ToImage(nn.Module):
 
 
 class Reduce(nn.Module):
-    """Residual block that halves the size by averaging.
-
-    Two 3x3 convolutions, each after normalisation and ReLU.
-    """
+    """Residual block that halves the size by averaging; otherwise as `Enlarge`."""
 
     features: int
     normalisation: str = "layer"
@@ -182,17 +179,8 @@ def generator(
 ) -> Generator:
     """Build a generator of square images.
 
-    Args:
-        size: Height and width of the images, base * 2^depth.
-        channels: Channels of the images: 1 for grey, 3 for RGB.
-        width: Filters at full resolution, doubled at every halving, up to 8 times.
-        depth: Number of times that the size doubles.
-        conditional: Whether a condition joins at full resolution.
-        normalisation: `batch` or `none`.
-        dtype: Type of the computations.
-
-    Raises:
-        InputError: If `size` is not base * 2^depth with a base of 2 or more.
+    Arguments and errors are those of `dcgan.generator`, but the filters grow up to 8
+    times `width` only.
     """
     first, *others = reversed(_filters(width, depth))
     return Generator(
@@ -213,18 +201,10 @@ def critic(
     normalisation: str = "layer",
     dtype: DTypeLike = jnp.float32,
 ) -> Critic:
-    """Build the critic that mirrors `generator`.
+    """Build the critic that mirrors `generator`; each of its blocks halves the size.
 
-    Args:
-        size: Height and width of the images, base * 2^depth.
-        width: Filters of the first layer, doubled in every block, up to 8 times.
-        depth: Number of residual blocks; each halves the size.
-        conditional: Whether the critic takes the condition's maps as channels.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
-
-    Raises:
-        InputError: If `size` is not base * 2^depth with a base of 2 or more.
+    Arguments and errors are those of `dcgan.critic`, but the filters grow up to 8 times
+    `width` only.
     """
     base_size(size, depth)
     return Critic(width, depth, conditional, normalisation, dtype)

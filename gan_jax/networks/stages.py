@@ -61,11 +61,7 @@ def _cast(tree: PyTree[Array], dtype: DTypeLike) -> PyTree[Array]:
 
 
 def image_of(generated: Any) -> Float[Array, "batch height width channels"]:
-    """Return the images of a generator's output.
-
-    Args:
-        generated: Images, or a NamedTuple with a field `image`.
-    """
+    """Return the images of a generator's output, which may be a field `image` of it."""
     image: Array = getattr(generated, "image", generated)
     return image
 

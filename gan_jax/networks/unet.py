@@ -124,17 +124,8 @@ def generator(
 ) -> Generator:
     """Build a generator of square images from square conditions.
 
-    Args:
-        size: Height and width of images and conditions, base * 2^depth.
-        channels: Channels of the generated images.
-        width: Filters at half the size, doubled at every halving, up to 8 times.
-        depth: Number of times that the size is halved, and then doubled.
-        kernel: Height and width of the kernels.
-        normalisation: `batch` or `none`.
-        dtype: Type of the computations.
-
-    Raises:
-        InputError: If `size` is not base * 2^depth with a base of 2 or more.
+    Arguments and errors are those of `dcgan.generator`; `width` is that at half the
+    size, doubled at every halving, up to 8 times.
     """
     base = base_size(size, depth)
     first, *deeper = [width * min(_MOST, 2**level) for level in range(depth)]

@@ -14,7 +14,7 @@ from gan_jax.report.files import named
 
 
 class Events:
-    """An event file in a folder."""
+    """An event file; all methods raise `OSError` if it cannot be written."""
 
     def __init__(self, folder: Path, first_step: int | None = None) -> None:
         """Open a new file.
@@ -22,9 +22,6 @@ class Events:
         Args:
             folder: Folder of the file, created if missing. It may hold earlier files.
             first_step: Step from which TensorBoard hides the events of earlier files.
-
-        Raises:
-            OSError: The folder cannot be written.
         """
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -41,11 +38,7 @@ class Events:
             )
 
     def scalar(self, step: int, name: str, value: float | int) -> None:
-        """Add a value to a curve.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+        """Add a value to a curve."""
         from tensorboardX import summary
 
         self._write(step, summary.scalar(name, value))
@@ -53,11 +46,7 @@ class Events:
     def image(
         self, step: int, name: str, image: UInt8[np.ndarray, "height width 3"]
     ) -> None:
-        """Add an image.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+        """Add an image."""
         from tensorboardX import summary
 
         self._write(step, summary.image(name, image, dataformats="HWC"))
@@ -71,19 +60,11 @@ class Events:
             )
 
     def flush(self) -> None:
-        """Write everything added so far to the disk.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+        """Write everything added so far to the disk."""
         with named(self._folder):
             self._file.flush()
 
     def close(self) -> None:
-        """Flush and close the file.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+        """Flush and close the file."""
         with named(self._folder):
             self._file.close()

@@ -21,7 +21,7 @@ def to_uint8(
     """Return images in [-1, 1] as rounded levels 0 to 255; values outside are clipped.
 
     Raises:
-        ValueError: A value is NaN.
+        ValueError: If a value is NaN.
     """
     if np.isnan(images).any():
         raise ValueError("an image with NaN cannot be shown")
@@ -43,12 +43,11 @@ def tile(
         scale: Screen pixels per image pixel; None makes the longer side of an image
             about 104.
         gap: Screen pixels between images.
-        column_titles: Titles above the columns, wrapped to their width; one per
-            column.
-        row_titles: Titles left of the rows; one per row.
+        column_titles: Titles above the columns, wrapped to their width.
+        row_titles: Titles left of the rows.
 
     Raises:
-        ValueError: There are no images, or the number of channels or of titles is
+        ValueError: If there are no images, or the number of channels or of titles is
             wrong.
     """
     if scale is None:
@@ -79,7 +78,7 @@ def rgb(
     """Return grey images with three equal channels, and RGB images unchanged.
 
     Raises:
-        ValueError: The images have another number of channels.
+        ValueError: If the images have another number of channels.
     """
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"images have 1 or 3 channels, not {images.shape[-1]}")

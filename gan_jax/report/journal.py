@@ -24,11 +24,8 @@ _FLUSH_SHARE = 0.02
 def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return the rows of a `metrics.jsonl` in order; none if the file is missing.
 
-    Lines that are not one strict JSON object with an integer `step` (a half-written
-    last line, say) are left out.
-
-    Raises:
-        OSError: The file cannot be read.
+    Lines that are not one strict JSON object with an integer `step`, such as a
+    half-written last line, are left out.
     """
     try:
         text = Path(path).read_text("utf-8", errors="replace")
@@ -69,9 +66,6 @@ class Rows:
             workdir: Folder of the run.
             resume_step: Step of the checkpoint from which the run continues; later
                 rows are dropped. None, for a new run, drops all.
-
-        Raises:
-            OSError: The folder cannot be read.
         """
         self._path = Path(workdir) / "metrics.jsonl"
         self._kept = -1 if resume_step is None else resume_step
@@ -102,8 +96,7 @@ class Rows:
                 numbers, and arrays without dimensions.
 
         Raises:
-            ValueError: The step lies before the last one written, or a value is named
-                `step`.
+            ValueError: If the step is before the last one, or a value is named `step`.
         """
         if "step" in values:
             raise ValueError('"step" is the journal\'s own: name the value otherwise')
@@ -132,17 +125,14 @@ class Journal(Rows):
 
     Opening drops every row after `resume_step` (the run will write those steps again)
     and every half-written line. The file on disk is whole at any moment. It gets new
-    rows at `flush`, at closing, and from `write` once every few seconds.
+    rows at `flush`, at closing, and from `write` once every few seconds. All methods
+    raise `OSError` if it cannot be written.
     """
 
     def __init__(
         self, workdir: str | os.PathLike[str], resume_step: int | None = None
     ) -> None:
-        """Open the journal as `Rows` does; the folder is created if missing.
-
-        Raises:
-            OSError: The folder cannot be read or written.
-        """
+        """Open the journal as `Rows` does; the folder is created if missing."""
         super().__init__(workdir, resume_step)
         self._lines = [encode_json(row) for row in self._rows]
         self._changed = True
@@ -153,11 +143,7 @@ class Journal(Rows):
         self.flush()
 
     def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
-        """Add the values of one step, as `Rows` does.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+        """Add the values of one step, as `Rows` does."""
         super().write(step, values)
         row = self._rows[-1]
         self._lines[len(self._rows) - 1 :] = [encode_json(row)]
@@ -178,11 +164,7 @@ class Journal(Rows):
     def flush(self) -> None:
         """Write everything added so far to the disk.
 
-        Call it before a checkpoint is saved, so that no checkpoint is ahead of the
-        journal.
-
-        Raises:
-            OSError: The file cannot be written.
+        Call it before a checkpoint is saved, so that no checkpoint is ahead of it.
         """
         began = time.monotonic()
         if self._changed:
@@ -194,11 +176,7 @@ class Journal(Rows):
         self._flush_after = ended + wait
 
     def close(self) -> None:
-        """Flush and close; the journal cannot be written any more.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+        """Flush and close; the journal cannot be written any more."""
         try:
             self.flush()
         finally:

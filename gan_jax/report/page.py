@@ -25,36 +25,26 @@ Value = str | bool | int | float | np.generic | None
 
 
 class Card(NamedTuple):
-    """A key figure at the top of the page.
-
-    Attributes:
-        label: Name of the figure, in a word or two.
-        value: The figure; numbers are rounded to four digits.
-        note: Line below, e.g. a value to compare with.
-        good: Whether the figure is as hoped; None draws no mark.
-    """
+    """A key figure at the top of the page."""
 
     label: str
     value: Value
     note: str = ""
+    """Line below, e.g. a value to compare with."""
     good: bool | None = None
+    """Whether the figure is as hoped; None draws no mark."""
 
 
 class Figure(NamedTuple):
-    """An image with a caption.
-
-    Attributes:
-        title: Beginning of the caption, and the image's alternative text.
-        image: Content of a PNG, JPEG or SVG file.
-        caption: What the image shows.
-        half: Whether the figure takes half the width. Two such figures in succession
-            stand side by side, on a phone one below the other.
-    """
+    """An image with a caption."""
 
     title: str
+    """Beginning of the caption, and the image's alternative text."""
     image: bytes
+    """Content of a PNG, JPEG or SVG file."""
     caption: str = ""
     half: bool = False
+    """Whether it takes half the width; two such figures stand side by side."""
 
 
 def picture(
@@ -65,14 +55,7 @@ def picture(
 
 
 class Table(NamedTuple):
-    """A table with a caption.
-
-    Attributes:
-        title: Beginning of the caption.
-        header: One name per column.
-        rows: Rows with one value per column.
-        caption: What the numbers are, and their units.
-    """
+    """A table with a caption; every row has one value per column."""
 
     title: str
     header: Sequence[str]
@@ -122,7 +105,7 @@ def page(
         cards: Key figures, shown above the facts.
 
     Raises:
-        ValueError: A table's row and its header differ in length, or an image is
+        ValueError: If a table's row and its header differ in length, or an image is
             neither PNG, JPEG nor SVG.
     """
     text: str = _template().render(

@@ -45,7 +45,7 @@ def curves(
         An SVG file.
 
     Raises:
-        ValueError: There are no groups.
+        ValueError: If there are no groups.
     """
     figure, panels = draw_panels(len(groups))
     for panel, (title, names) in zip(panels, groups.items(), strict=True):
@@ -113,18 +113,15 @@ def trade_off(
 def draw_panels(
     count: int, columns: int = 2, height: float | int = 2.7
 ) -> tuple[Any, list[Any]]:
-    """Return an empty figure in the shared style.
+    """Return an empty figure in the shared style, and its panels row by row.
 
     Args:
         count: Number of panels.
         columns: Panels side by side; each is 4.8 inches wide.
         height: Height of a panel in inches.
 
-    Returns:
-        matplotlib's figure and its panels (axes), row by row.
-
     Raises:
-        ValueError: There are no panels.
+        ValueError: If there are no panels.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -271,12 +268,10 @@ def running_median(
 ) -> Float[np.ndarray, " points"]:
     """Return the median of the `window` values around each value, fewer at both ends.
 
-    Args:
-        values: Values in order.
-        window: Number of values; an even number is increased by one.
+    An even window is increased by one.
 
     Raises:
-        ValueError: The window is not positive.
+        ValueError: If the window is not positive.
     """
     if window < 1:
         raise ValueError(f"a window holds at least one value, not {window}")

@@ -59,13 +59,13 @@ def open_colorizing(
         workdir: Folder of the plate.
 
     Raises:
-        InputError: There is no colorizer.
+        InputError: If there is no colorizer.
     """
     prior = open_colorizer(config.prior, FIRST_COMMANDS["colorize"])
     colorizer = Colorizer(prior)
     shown: list[dict[str, Image8]] = []
 
-    def apply(outputs: Sequence[Path], images: Sequence[Image8]) -> list[Colorized]:
+    def process(outputs: Sequence[Path], images: Sequence[Image8]) -> list[Colorized]:
         done = []
         # One by one: they may be large.
         for path, image in zip(outputs, images, strict=True):
@@ -77,10 +77,10 @@ def open_colorizing(
         return done
 
     return Application(
-        prior=describe(prior),
-        prepare=lambda image: image,
-        together=_TOGETHER,
-        apply=apply,
+        description=describe(prior),
+        preprocess=lambda image: image,
+        chunk_size=_TOGETHER,
+        process=process,
         line=_line,
         columns=_COLUMNS,
         conclude=lambda done: _conclude(done, shown, workdir),

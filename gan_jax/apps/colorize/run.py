@@ -17,10 +17,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: The user can mend it; nothing was overwritten.
-        OSError: The disk failed.
-        DivergedError: A value was not finite; the last good checkpoint is kept.
-        Interrupted: By SIGINT or SIGTERM; the same call continues training.
+        InputError: If the user can mend it; nothing was overwritten.
+        OSError: If the disk failed.
+        DivergedError: If a value is not finite; the last good checkpoint is kept.
+        Interrupted: If SIGINT or SIGTERM was received; the same call continues.
     """
     if config.prior or config.images:
         return apply_to_folder(config, workdir, "colorize", open_colorizing)

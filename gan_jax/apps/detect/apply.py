@@ -59,14 +59,14 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
         workdir: Folder of the sheet of sorted images.
 
     Raises:
-        InputError: There is no detector.
+        InputError: If there is no detector.
     """
     opened = open_detector_run(config.prior, FIRST_COMMANDS["detect"])
     detector, data = opened.detector, opened.gan.data
     threshold = detector.threshold(config.anomaly.false_positive_rate)
     score_all = _scores_and_slopes(opened)
 
-    def apply(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
+    def process(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
         images = np.stack(fitted)
         scores, slopes = score_all(images)
         for path, drawn in zip(outputs, pages.beside(images, slopes), strict=True):
@@ -80,12 +80,12 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
         ]
 
     return Application(
-        prior=describe_detector(opened),
-        prepare=lambda image: crop_and_resize(
+        description=describe_detector(opened),
+        preprocess=lambda image: crop_and_resize(
             with_channels(image, opened.channels), data.size, data.crop
         ),
-        together=_CHUNK,
-        apply=apply,
+        chunk_size=_CHUNK,
+        process=process,
         line=lambda one: {name: getattr(one, name) for name in _COLUMNS},
         columns=_COLUMNS,
         conclude=lambda done: _conclude(done, config, workdir, detector),

@@ -37,7 +37,7 @@ def check_anomalies(config: ConfigDict) -> None:
     """Raise for a config that names no anomalies, or an impossible base rate.
 
     Raises:
-        InputError: Says what to name.
+        InputError: If it is one; the message says what to name.
     """
     anomaly = config.anomaly
     if not anomaly.label and not anomaly.others:
@@ -61,7 +61,7 @@ def read_anomalies(
         run: Data of normal images.
 
     Raises:
-        InputError: A dataset or class is unknown, or two have the same name.
+        InputError: If a dataset or class is unknown, or two have the same name.
     """
     data, anomaly = run.config.data, config.anomaly
     found: dict[str, Anomalies] = {}
@@ -102,7 +102,7 @@ def _others(config: ConfigDict) -> list[tuple[str, float]]:
     """Return the names in `anomaly.others`, each with the base rate behind its colon.
 
     Raises:
-        InputError: A base rate is not between 0 and 1.
+        InputError: If a base rate is not between 0 and 1.
     """
     found = []
     for text in filter(None, config.anomaly.others.split(",")):

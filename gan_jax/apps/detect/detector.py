@@ -140,7 +140,7 @@ def open_detector_run(path: str, commands: str) -> DetectorRun:
         commands: Commands that train a detector, for the error's advice.
 
     Raises:
-        InputError: There is no such run, or it is incomplete or damaged.
+        InputError: If there is no such run, or it is incomplete or damaged.
     """
     workdir, config, summary = read_run(path, "prior", "detect", commands)
     channels = int(summary["dataset"]["shape"][-1])
@@ -163,7 +163,7 @@ def open_detector(workdir: Path, like: Variables) -> Detector:
         like: Variables of a critic of the same architecture; only shapes are read.
 
     Raises:
-        InputError: There is no detector, or it cannot be read.
+        InputError: If there is no detector, or it cannot be read.
     """
     blank = Detector(like, Scale(), np.zeros(QUANTILES, np.float32))
     try:

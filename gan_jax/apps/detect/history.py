@@ -53,7 +53,7 @@ def snapshot_weights(
             value at the beginning. 0 weighs all alike.
 
     Raises:
-        ValueError: No snapshot was taken at `alpha` or later.
+        ValueError: If no snapshot was taken at `alpha` or later.
     """
     times = np.asarray(steps, np.float64) / end
     if not (times >= alpha).any():
@@ -101,7 +101,7 @@ def sample_history(
             is faster on CPUs.
 
     Raises:
-        ValueError: The groups do not divide the images.
+        ValueError: If the groups do not divide the images.
     """
     count = len(latents)
     if count % groups:
@@ -161,7 +161,7 @@ class Snapshots(NamedTuple):
         """Return the generators with their probabilities: c exp(-beta t) on [alpha, 1].
 
         Raises:
-            InputError: No snapshot is late enough.
+            InputError: If no snapshot is late enough.
         """
         try:
             weights = snapshot_weights(self.steps, self.end, alpha, beta)
@@ -207,7 +207,7 @@ def open_snapshots(prior: Prior, count: int) -> Snapshots:
         count: Number of images that it was trained on.
 
     Raises:
-        InputError: It has kept none, or one cannot be read.
+        InputError: If it has kept none, or one cannot be read.
     """
     folder = prior.workdir / HISTORY
     every, end = int(prior.config.history.every), int(prior.config.steps)

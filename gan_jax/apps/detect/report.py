@@ -57,10 +57,8 @@ _DETECTION = (
 def table(results: Sequence[DetectionResult], total_variation: float) -> Table:
     """Return a table with a row for each method and kind of anomalies.
 
-    Args:
-        results: Measures of all methods.
-        total_variation: Total variation between normal images and the history's, in
-            [0, 1]; it stands beside the detector's measures.
+    The total variation between normal images and the history's, in [0, 1], stands
+    beside the detector's measures.
     """
     names = [name.replace("_", " ") for name in Detection._fields]
     return Table(
@@ -196,11 +194,7 @@ def pictures(
 ) -> list[Figure]:
     """Return the figures of a detector's scores of test images, and its diagnostics.
 
-    Args:
-        scores: Anomaly scores by kind of images, of which one is `normal`.
-        images: Images by kind.
-        threshold: Threshold of scores.
-        diagnostics: Scores along lines.
+    The scores and the images are by kind of images, of which one is `normal`.
     """
     kinds = {name: (images[name], values) for name, values in scores.items()}
     noise, path, history = diagnostics

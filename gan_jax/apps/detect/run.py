@@ -63,10 +63,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: The user can mend it; nothing was overwritten.
-        OSError: The disk failed; the same call continues once it is mended.
-        DivergedError: A value was not finite; the last good checkpoint is kept.
-        Interrupted: By SIGINT or SIGTERM, after saving; the same call continues.
+        InputError: If the user can mend it; nothing was overwritten.
+        OSError: If the disk failed; the same call continues once it is mended.
+        DivergedError: If a value is not finite; the last good checkpoint is kept.
+        Interrupted: If SIGINT or SIGTERM was received; the same call continues.
     """
     if config.prior or config.images:
         return apply_to_folder(config, workdir, "score", open_scoring)
@@ -205,7 +205,7 @@ def _check_history(config: ConfigDict, workdir: Path) -> None:
     """Raise for a GAN that keeps no history, or would train on after its detector.
 
     Raises:
-        InputError: Names the key.
+        InputError: If there are any; the message names the key.
     """
     every, steps = config.history.every, config.steps
     if not 0 < every <= steps:
@@ -231,7 +231,7 @@ def _history_run(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
         path: Workdir of the run.
 
     Raises:
-        InputError: The run's data differ, or its generator is conditional.
+        InputError: If the run's data differ, or its generator is conditional.
     """
     workdir, own, _ = read_run(path, "history_run", "train", FIRST_COMMANDS["detect"])
     if tasks.task(own).conditional:

@@ -127,7 +127,7 @@ def check_detector(config: ConfigDict, run: Run) -> None:
         run: Data of normal images, with the config of the GAN.
 
     Raises:
-        InputError: Names the key.
+        InputError: If there are any; the message names the key.
     """
     settings, groups = config.detector, config.detector.groups
     start: Start = look_up(STARTS, "detector.start", settings.start)

@@ -44,7 +44,7 @@ def study_arms(config: ConfigDict) -> list[Arm]:
     """Return the arms of a study, each with its own config.
 
     Raises:
-        InputError: There is no such arm, or the sweep is impossible.
+        InputError: If there is no such arm, or the sweep is impossible.
     """
     _check_sweep(config)
     arms: list[Arm] = []
@@ -67,7 +67,7 @@ def swept(config: ConfigDict) -> list[float]:
     """Return the values of a study's sweep in ascending order.
 
     Raises:
-        InputError: One is no number, or there is none.
+        InputError: If one is no number, or there is none.
     """
     values = [number(text) for text in config.sweep.over.split(",") if text]
     if not values:

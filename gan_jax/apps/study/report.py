@@ -90,13 +90,9 @@ def _costs(runs: Sequence[StudyRun]) -> dict[str, list[float]]:
 def gather_sweep(
     runs: Sequence[StudyRun], key: str, criterion: Sequence[str], published: Published
 ) -> Sweep:
-    """Return the measures of the arms of a sweep, and of the others.
+    """Return the measures of the arms of a sweep along its key, and of the others.
 
-    Args:
-        runs: All runs.
-        key: Key that was swept.
-        criterion: Measures that the study is about.
-        published: Published figures by value.
+    `criterion` names the measures that the study is about.
     """
     along: dict[float, Mapping[str, Sequence[float]]] = {}
     levels: dict[str, Mapping[str, Sequence[float]]] = {}
@@ -139,7 +135,7 @@ def report(
     plate: UInt8[np.ndarray, "height width 3"] | None = None,
     sweep: Sweep | None = None,
 ) -> str:
-    """Return the page.
+    """Return the page of a study.
 
     Args:
         title: Title of the study.

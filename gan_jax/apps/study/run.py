@@ -14,7 +14,6 @@ from ml_collections import ConfigDict
 from gan_jax.apps.study import report as pages
 from gan_jax.apps.study import sweep_report as sweeps
 from gan_jax.apps.study.arms import Arm, check_arm, study_arms, trainable
-from gan_jax.apps.study.sweep_report import Sweep
 from gan_jax.apps.train import run as train
 from gan_jax.build import datasets, tasks
 from gan_jax.config.command_line import full_command
@@ -42,9 +41,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: The user can mend it; nothing was overwritten.
-        OSError: The disk failed; the same call continues once it is mended.
-        Interrupted: By SIGINT or SIGTERM, after saving; the same call continues.
+        InputError: If the user can mend it; nothing was overwritten.
+        OSError: If the disk failed; the same call continues once it is mended.
+        Interrupted: If SIGINT or SIGTERM was received; the same call continues.
     """
     began = time.monotonic()
     check_workdir(config, workdir)
@@ -113,7 +112,7 @@ def _finished(arm: ConfigDict, workdir: Path, named: Path) -> dict[str, Any] | N
         named: Workdir of the study.
 
     Raises:
-        InputError: The run is trained further than its config says.
+        InputError: If the run is trained further than its config says.
     """
     summary = check_workdir(arm, workdir, named=named)
     steps = arm.steps if summary is None else summary.get("steps", 0)
@@ -172,9 +171,12 @@ def _conclude(
     if plate is not None:
         files.write_image(workdir / "samples" / "comparison.png", plate)
     sweep = None
-    if finished:
-        sweep = _sweep(config, arms, runs, finished[0]["dataset"]["name"])
-    if sweep is not None:
+    swept = next((arm for arm in arms if arm.value is not None), None)
+    if finished and swept is not None:
+        task = tasks.task(swept.config)
+        published = task.report.published_along(finished[0]["dataset"]["name"])
+        criterion = task.evaluation.criterion
+        sweep = pages.gather_sweep(runs, config.sweep.key, criterion, published)
         terminal.show(sweeps.table(sweep))
     terminal.show(pages.tables(runs)[0])
     facts = {"arms": ", ".join(figures), "seeds": str(config.seeds)}
@@ -183,29 +185,17 @@ def _conclude(
         facts["steps"] = f"{finished[0]['steps']:,}"
         facts["device"] = finished[0]["environment"]["device"]
     title = config.name.replace("_", " ")
+    # Without the values of the arms, which the named variants determine.
+    values = {
+        key: value for key, value in flatten(config).items() if "arms." not in key
+    }
+    command = full_command(config.name, values)
     files.write_text(
         workdir / "report.html",
-        pages.report(title, facts, runs, _command(config), plate, sweep),
+        pages.report(title, facts, runs, command, plate, sweep),
     )
     files.write_json(workdir / "summary.json", summary)
     return summary
-
-
-def _sweep(
-    config: ConfigDict,
-    arms: Sequence[Arm],
-    runs: Sequence[pages.StudyRun],
-    dataset: str,
-) -> Sweep | None:
-    """Return the measures along the sweep; None if there is no sweep."""
-    first = next((arm for arm in arms if arm.value is not None), None)
-    if first is None:
-        return None
-    task = tasks.task(first.config)
-    published = task.report.published_along(dataset)
-    return pages.gather_sweep(
-        runs, config.sweep.key, task.evaluation.criterion, published
-    )
 
 
 def _plate(
@@ -231,11 +221,3 @@ def _plate(
     return task.report.comparison(
         models, datasets.parts(first)["test"], jax.random.key(first.seed)
     )
-
-
-def _command(config: ConfigDict) -> str:
-    """Return the command that runs the study, without the values of its arms."""
-    values = {
-        key: value for key, value in flatten(config).items() if "arms." not in key
-    }
-    return full_command(config.name, values)

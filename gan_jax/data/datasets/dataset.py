@@ -120,11 +120,7 @@ class LazySource:
         return len(self._positions)
 
     def __getitem__(self, index: int) -> LabelledImage:
-        """Read one image.
-
-        Raises:
-            InputError: If the image can no longer be read.
-        """
+        """Read one image; errors are those of `take`."""
         return self.take([index])[0]
 
     def take(self, indices: Sequence[int]) -> list[LabelledImage]:

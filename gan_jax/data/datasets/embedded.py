@@ -17,11 +17,8 @@ def digits(size: int) -> Dataset:
     as gives the brightness and sharpness of MNIST, and centred on 28x28 as in MNIST. At
     size 32 these images are padded; at other sizes the proportions are the same.
 
-    Args:
-        size: Height and width of the images, at least 8.
-
     Raises:
-        InputError: If the size is too small.
+        InputError: If the size is less than 8.
     """
     from PIL import Image
     from sklearn.datasets import load_digits

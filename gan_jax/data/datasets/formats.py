@@ -11,10 +11,7 @@ from gan_jax.data.datasets.tfds import prepared_sets
 
 
 def recognise(path: str) -> Literal["tfds", "arrays", "training_image", "folder"]:
-    """Return the kind of data at a path.
-
-    Args:
-        path: Path of a file or directory (`data.path` of a config).
+    """Return the kind of data at a path (`data.path` of a config).
 
     Raises:
         InputError: If the path does not exist or holds no images.

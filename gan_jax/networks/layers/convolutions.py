@@ -72,14 +72,7 @@ def convolve(
     stride: int = 1,
     padding: Padding = "SAME",
 ) -> Float[Array, "batch new_height new_width outputs"]:
-    """Return a strided convolution, equal to `jax.lax.conv_general_dilated`.
-
-    Args:
-        image: Images or activations.
-        kernel: Kernel.
-        stride: Stride along height and width.
-        padding: Padding of the image.
-    """
+    """Return a strided convolution, equal to `jax.lax.conv_general_dilated`."""
     pads = _pads(padding, image.shape[1:3], kernel.shape[:2], stride)
     form = _convolve if use_cpu_forms() else cpu.convolve_directly
     return form(image, kernel, stride, pads)
@@ -93,11 +86,7 @@ def convolve_transposed(
 ) -> Float[Array, "batch new_height new_width outputs"]:
     """Return a transposed convolution, equal to `jax.lax.conv_transpose`.
 
-    Args:
-        image: Images or activations.
-        kernel: Kernel.
-        stride: Factor by which height and width are enlarged.
-        padding: Padding of the dilated image.
+    The stride enlarges height and width; the padding is that of the dilated image.
     """
     pads = _transposed_pads(padding, kernel.shape[:2], stride)
     form = _convolve_transposed if use_cpu_forms() else cpu.convolve_dilated
@@ -207,16 +196,7 @@ def _transposed_pads(padding: Padding, taps: Sequence[int], stride: int) -> Pads
 
 
 class _Convolution(nn.Module):
-    """Base of both modules; its parameters are named as those of flax's `Conv`.
-
-    Attributes:
-        features: Number of output channels.
-        kernel: Height and width of the kernel.
-        stride: Stride along height and width.
-        padding: Padding of the image.
-        use_bias: Whether to add a bias.
-        kernel_init: Initialiser of the kernel.
-    """
+    """Base of both modules; its parameters are named as those of flax's `Conv`."""
 
     features: int
     kernel: int = 3
