@@ -2,12 +2,11 @@
 
 import importlib
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from gan_jax import main
 from gan_jax.build import methods, networks, searches, tasks
 from gan_jax.config import experiments, schema
 from gan_jax.config.defaults import inpainting
@@ -15,29 +14,27 @@ from gan_jax.data import degradations, holes
 from gan_jax.losses import inpainting as losses
 from gan_jax.networks.layers import normalisation
 from gan_jax.search.collaboration import STOPPINGS
+from launch import batch
+from tests.programs import called
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 
 
-def program(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "gan_jax.main", *arguments],
-        cwd=cwd,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def test_without_arguments_the_experiments_are_listed(tmp_path):
-    listed = program("--help", cwd=tmp_path)
+def test_without_arguments_the_experiments_are_listed():
+    listed = called(main.main, "gan_jax.main", "--help")
     assert listed.returncode == 0 and listed.stderr == ""
-    refused = program(cwd=tmp_path)
+    refused = called(main.main, "gan_jax.main")
     assert refused.returncode == 2 and refused.stdout == ""
     assert refused.stderr.startswith(listed.stdout)
     assert "gan_jax: which experiment?" in refused.stderr.splitlines()[-1]
+
+
+def test_help_with_a_config_lists_its_keys_and_runs_nothing(tmp_path):
+    given = ("--config=gan:smoke", "--config.steps=7", f"--workdir={tmp_path}/run")
+    listed = called(main.main, "gan_jax.main", *given, "--help")
+    assert listed.returncode == 0 and listed.stderr == ""
+    assert "\n  steps=7 " in listed.stdout and not (tmp_path / "run").exists()
 
 
 def test_every_experiment_is_listed_with_its_first_line_and_its_needs():
@@ -53,7 +50,6 @@ def test_every_experiment_is_listed_with_its_first_line_and_its_needs():
 
 
 def test_the_flags_of_a_program_are_listed():
-    importlib.import_module("gan_jax.main")
     text = experiments.overview("gan_jax.main")
     for flag in (
         "--config=",
@@ -64,8 +60,7 @@ def test_the_flags_of_a_program_are_listed():
     ):
         assert f"\n  {flag}" in text
     assert "--out=" not in text
-    importlib.import_module("launch.batch")
-    assert "--out=" in experiments.overview("launch.batch")
+    assert "--out=" in experiments.overview(batch.__name__)
 
 
 def described(name, variant=""):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gan_jax.build import tasks
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.training_images import read_crops, read_training_image
 from gan_jax.data.masks import random_pixels
@@ -129,7 +129,7 @@ def test_a_share_of_the_wells_is_honoured():
 def wells(**changes):
     """Give the example's config with changes by dotted key, `_` for dots."""
     path = Path(__file__).parents[1] / "configs" / "geostatistics.py"
-    config = configs.sibling(str(path), "geostatistics", "")
+    config = defaults.sibling(str(path), "geostatistics", "")
     for key, value in changes.items():
         config.update_from_flattened_dict({key.replace("_", "."): value})
     return config

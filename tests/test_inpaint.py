@@ -174,7 +174,10 @@ def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, ble
         (["--config.prior={}", "--config.images=nowhere"], "is not a folder"),
         (["--config.prior={}", "--config.masks="], "masks is empty"),
         (["--config.prior={}", "--config.masks=tests"], "--config.images"),
-        (["--config.prior={}", "--config.degradation=downsample:3"], "reduced 3 times"),
+        (
+            ["--config.prior={}", "--config.degradation=downsample:3"],
+            "downsampled by 3",
+        ),
         (
             [
                 "--config.prior={}",

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.build import datasets, methods, searches
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
 from gan_jax.data.feed import read, to_float
 from gan_jax.losses import inpainting
@@ -28,7 +28,7 @@ NONE = np.nan  # what real images score is read by paired objectives alone
 
 
 def prior(objective, critic="dcgan"):
-    config = configs.generation("prior")
+    config = defaults.generation("prior")
     config.objective, config.network.critic = objective, critic
     return config
 
@@ -135,10 +135,10 @@ def test_a_loss_of_nothing_is_refused():
 
 
 def test_a_search_is_checked_before_anything_is_trained():
-    config = configs.detection("detect")
+    config = defaults.detection("detect")
     config.objective, config.network.critic = "ebgan", "autoencoder"
     for key, value in (("unlikely", "saturating"), ("weights", "so")):
-        settings = ConfigDict({**configs.COMPLETION, key: value})
+        settings = ConfigDict({**defaults.COMPLETION, key: value})
         with pytest.raises(InputError, match=f"reconstruction.{key}"):
             searches.check(config.search, settings, config, "reconstruction")
     searches.check(config.search, config.reconstruction, config, "reconstruction")
@@ -204,7 +204,7 @@ def test_a_paired_prior_without_its_data_is_opened_and_not_searched(paired, tmp_
         path.write_text(json.dumps(change(json.loads(path.read_text()))))
     opened = open_prior(str(moved), "")
     assert np.isnan(opened.real_score)
-    config = configs.inpainting("inpaint")
+    config = defaults.inpainting("inpaint")
     settings = ConfigDict(dict(LOSSES["yeh"]))
     with pytest.raises(InputError, match="has not kept the median score"):
         LatentSearch(config, opened, settings, "losses.yeh")

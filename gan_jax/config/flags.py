@@ -23,7 +23,7 @@ _CONFIG = config_flags.DEFINE_config_file(
     lock_config=True,
 )
 _VERBOSE = flags.DEFINE_bool("verbose", False, "Show the traceback of an error.")
-_CONFIG_FLAG = re.compile(r"--?config(=|$)")
+_CONFIG_FLAG = re.compile(r"^(--?config=)(.*)", re.DOTALL)
 _OVERRIDE = re.compile(r"--?config\.([\w.]+)")
 _HELP = {"--help", "-help", "-h", "-?", "--helpshort"}
 _LIST = "--help lists the experiments"
@@ -50,7 +50,7 @@ def run_program(arguments: list[str], program: Callable[[ConfigDict], None]) -> 
     try:
         config = parse(rest)
         if rest != arguments:
-            print(experiments.describe(config, _path()))
+            print(experiments.describe(config, _path(_located(rest))))
             return 0
         # What Orbax and Grain log as errors, tracebacks in all, they also raise.
         logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
@@ -84,7 +84,9 @@ def parse(arguments: list[str]) -> ConfigDict:
     except Exception as error:  # a config file is a program: it may raise anything
         raise InputError(_explain(arguments, error)) from error
     if not isinstance(config, ConfigDict):
-        raise InputError(f"config file {_path()} returns no ConfigDict; {_LIST}")
+        raise InputError(
+            f"config file {_path(arguments)} returns no ConfigDict; {_LIST}"
+        )
     check_numbers(config)
     return config
 
@@ -95,20 +97,11 @@ def default_workdir(config: ConfigDict) -> Path:
     Args:
         config: As `parse` returned it; its variants are read from the flag.
     """
-    _, _, variants = _given().partition(":")
+    given = config_flags.get_config_filename(flags.FLAGS[_CONFIG.name])
+    _, _, variants = given.partition(":")
     names = [config.name, *filter(None, variants.split(","))]
     # A variant of a user's config may be any text: it must not make folders.
     return Path("runs") / re.sub(r"[/\\]", "_", "-".join(names))
-
-
-def _given() -> str:
-    """Return the config flag as it was parsed, `PATH[:VARIANTS]`."""
-    given: str = config_flags.get_config_filename(flags.FLAGS[_CONFIG.name])
-    return given
-
-
-def _path() -> Path:
-    return Path(_given().partition(":")[0])
 
 
 def _located(arguments: list[str]) -> list[str]:
@@ -117,25 +110,27 @@ def _located(arguments: list[str]) -> list[str]:
     Raises:
         InputError: There is no such file.
     """
-    found = list(arguments)
-    for place, argument in enumerate(found):
-        if _CONFIG_FLAG.match(argument):
-            flag, equals, text = argument.partition("=")
-            if not equals and place + 1 < len(found):  # --config NAME
-                found[place + 1] = experiments.located(found[place + 1])
-                text = found[place + 1]
-            elif equals:
-                text = experiments.located(text)
-                found[place] = f"{flag}={text}"
-            path = text.partition(":")[0]
-            if not Path(path).is_file():
-                known = experiments.paths()
-                raise InputError(
-                    f"config file {path} cannot be loaded: there is no such file"
-                    f"{closest(Path(path).stem, known)}; known experiments: "
-                    f"{', '.join(known)}"
-                )
+    # `--config NAME` becomes `--config=NAME`; no argument holds the character 0.
+    joined = re.sub("(\0--?config)\0", r"\1=", "\0".join(arguments)).split("\0")
+    found = [
+        _CONFIG_FLAG.sub(lambda flag: flag[1] + experiments.located(flag[2]), argument)
+        for argument in joined
+        if argument.strip("-") not in ("config", "config=")  # nothing is named
+    ]
+    path = _path(found)
+    if path != Path() and not path.is_file():
+        known = experiments.paths()
+        raise InputError(
+            f"config file {path} cannot be loaded: there is no such file"
+            f"{closest(path.stem, known)}; known experiments: {', '.join(known)}"
+        )
     return found
+
+
+def _path(arguments: list[str]) -> Path:
+    """Return the path of the config file in located arguments; empty without one."""
+    found = filter(None, map(_CONFIG_FLAG.match, arguments))
+    return next((Path(flag[2].partition(":")[0]) for flag in found), Path())
 
 
 def _load(arguments: list[str]) -> ConfigDict:
@@ -166,7 +161,9 @@ def _explain(arguments: list[str], error: Exception) -> str:
     except InputError:
         raise
     except Exception as cause:
-        return f"config file {_path()} cannot be loaded ({_line(cause)}); {_LIST}"
+        return (
+            f"config file {_path(arguments)} cannot be loaded ({_line(cause)}); {_LIST}"
+        )
     for key in (found[1] for found in keys if found):
         if key not in known:
             return unknown_key(config, key)

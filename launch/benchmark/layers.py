@@ -18,7 +18,7 @@ from gan_jax.apps.collaborate.run import collaboration
 from gan_jax.apps.study.named_lines import comparison
 from gan_jax.apps.train.evaluation import Evaluation
 from gan_jax.apps.train.setup import prepare
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.runs.prior import open_prior
 from gan_jax.search.observation import Observation
 from launch.benchmark.timing import line
@@ -50,7 +50,7 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     for layer in range(len(prior.method.generator.stages) + 1):
         for rate in map(float, options.rates.split(",")):
-            config = configs.collaboration("layers")
+            config = defaults.collaboration("layers")
             config.refinement.layer = layer
             config.refinement.rate = rate
             config.refinement.stopping = options.stopping

@@ -30,7 +30,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint.masked_images import of_data, reduced
 from gan_jax.build import methods, searches, tasks
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.data.holes import centre
 from gan_jax.losses.inpainting import near_weights
 from gan_jax.networks.compilation import compiled
@@ -92,7 +92,7 @@ def main() -> None:
 
 def row_config(changes: dict[str, int]) -> ConfigDict:
     """Return the config of a row: DCGAN with changed values."""
-    config = configs.generation("searches")
+    config = defaults.generation("searches")
     config.update_from_flattened_dict(changes)
     return config
 

@@ -21,7 +21,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax.build import methods, tasks
-from gan_jax.config import defaults as configs
+from gan_jax.config import defaults
 from gan_jax.data.datasets.dataset import ArraySource
 from gan_jax.data.feed import Feed, resident, streamed
 from gan_jax.networks.classifier import Classifier
@@ -84,7 +84,7 @@ SLOW = ("chroma_224",)  # takes a minute per step on two CPU cores
 def row_config(row: Row) -> ConfigDict:
     """Return the config of a row."""
     file = str(CONFIGS / f"{row.config}.py")
-    config = configs.sibling(file, row.config, row.variant)
+    config = defaults.sibling(file, row.config, row.variant)
     config.update_from_flattened_dict(row.changes)
     return config
 
