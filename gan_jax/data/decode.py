@@ -199,8 +199,8 @@ def crop_and_resize(
     """
     if size < 1 or crop < 0:
         raise InputError(
-            f"data.size is {size} and must be above 0; data.crop is {crop} and must "
-            "not be negative"
+            f"--config.data.size is {size} and must be above 0; --config.data.crop is "
+            f"{crop} and must not be negative"
         )
     height, width = image.shape[:2]
     if crop > min(height, width):

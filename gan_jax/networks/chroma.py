@@ -174,8 +174,8 @@ def generator(
     multiple = 2 ** (_HALVINGS + _BRANCH_HALVINGS)
     if size % multiple:
         raise InputError(
-            f"images of {size}x{size} do not fit the chroma generator: data.size must "
-            f"be a multiple of {multiple}"
+            f"images of {size}x{size} do not fit the chroma generator: "
+            f"--config.data.size must be a multiple of {multiple}"
         )
     stages: list[nn.Module] = [
         Trunk(width, normalisation, dtype),

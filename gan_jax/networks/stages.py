@@ -92,6 +92,6 @@ def base_size(size: int, depth: int) -> int:
         raise InputError(
             f"images of {size}x{size} do not fit networks of depth {depth}: the size "
             f"must be base * 2^depth with a base of 2 or more, e.g. {sizes}; change "
-            "data.size or network.depth"
+            "--config.data.size or --config.network.depth"
         )
     return base

@@ -74,8 +74,8 @@ def read_anomalies(
         short = Path(name).resolve().name
         if short in (*found, NORMAL):
             raise InputError(
-                f"anomaly.others: '{name}' would be called {short}, as other images "
-                "are: rename it"
+                f"--config.anomaly.others: '{name}' would be called {short}, as other "
+                "images are: rename it"
             )
         images, broken = _read_other(name, run)
         skipped += broken
@@ -117,7 +117,7 @@ def _others(config: ConfigDict) -> list[tuple[str, float]]:
             found.append((name, share))
         else:
             raise InputError(
-                f"anomaly.others '{text}': a base rate lies between 0 and 1"
+                f"--config.anomaly.others '{text}': a base rate lies between 0 and 1"
             )
     return found
 

@@ -166,7 +166,7 @@ class Snapshots(NamedTuple):
         try:
             weights = snapshot_weights(self.steps, self.end, alpha, beta)
         except ValueError as error:
-            raise InputError(f"detector.alpha: {error}") from None
+            raise InputError(f"--config.detector.alpha: {error}") from None
         # Snapshots that are never drawn need no place on the device.
         drawn = np.flatnonzero(weights)
         generators = jax.tree.map(
@@ -214,7 +214,7 @@ def open_snapshots(prior: Prior, count: int) -> Snapshots:
     wanted = list(range(every, end + 1, every)) if every else []
     if not folder.is_dir() or not wanted:
         raise InputError(
-            f"history_run {prior.workdir} has kept no history: train it with "
+            f"--config.history_run {prior.workdir} has kept no history: train it with "
             "--config.history.every, at most its --config.steps"
         )
     like = jax.eval_shape(

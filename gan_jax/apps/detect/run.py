@@ -210,8 +210,8 @@ def _check_history(config: ConfigDict, workdir: Path) -> None:
     every, steps = config.history.every, config.steps
     if not 0 < every <= steps:
         raise InputError(
-            f"history.every {every} keeps no snapshot of {steps} steps: a detector "
-            "needs some"
+            f"--config.history.every {every} keeps no snapshot of {steps} steps: a "
+            "detector needs some"
         )
     written = workdir / _GAN / "config.json"
     if (workdir / "checkpoints").exists() and written.exists():
@@ -236,7 +236,8 @@ def _history_run(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
     workdir, own, _ = read_run(path, "history_run", "train", FIRST_COMMANDS["detect"])
     if tasks.task(own).conditional:
         raise InputError(
-            f"history_run {path} generates under conditions: name a run of a plain GAN"
+            f"--config.history_run {path} generates under conditions: name a run of a "
+            "plain GAN"
         )
     sides = [
         {key: value for key, value in flatten(one.data).items() if key not in _PLACES}
@@ -245,8 +246,8 @@ def _history_run(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
     changed = [f"data.{text}" for text in difference(*sides)]
     if changed:
         raise InputError(
-            f"history_run {path} was trained on other data ({'; '.join(changed)}): "
-            "give the same --config.data values, and the class left out as "
-            "--config.anomaly.label"
+            f"--config.history_run {path} was trained on other data "
+            f"({'; '.join(changed)}): give the same --config.data values, and the "
+            "class left out as --config.anomaly.label"
         )
     return own, workdir

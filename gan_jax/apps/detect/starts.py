@@ -59,15 +59,15 @@ def _components(run: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Va
 def _check_components(critic: str, network: ConfigDict, run: Run) -> None:
     if critic != "linear_autoencoder":
         raise InputError(
-            f"detector.start components makes no {critic}: give "
+            f"--config.detector.start components makes no {critic}: give "
             "--config.detector.critic=linear_autoencoder"
         )
     source = run.parts["train"]["real"]
     most = min(len(source), int(np.prod(source.shape)))
     if architectures.linear_code(network) > most:
         raise InputError(
-            f"detector.start components: {len(source)} images of {source.shape} have "
-            f"{most} at most; give a smaller --config.network.code"
+            f"--config.detector.start components: {len(source)} images of "
+            f"{source.shape} have {most} at most; give a smaller --config.network.code"
         )
 
 
@@ -136,20 +136,21 @@ def check_detector(config: ConfigDict, run: Run) -> None:
     if settings.critic and not start.new:
         new = " or ".join(name for name, one in STARTS.items() if one.new)
         raise InputError(
-            f"detector.critic {critic} is a new network, and detector.start "
-            f"{settings.start} one that was trained: start from {new}"
+            f"--config.detector.critic {critic} is a new network, and "
+            f"--config.detector.start {settings.start} one that was trained: start "
+            f"from {new}"
         )
     kind = critic if start.new else run.config.network.critic
     if not settings.rescale and kind in architectures.ENERGY_CRITICS:
         raise InputError(
-            f"detector.rescale False leaves scores as they are, and a {kind} has "
-            "energies, which become scores by detector.margin: leave it True, or "
-            "train a critic of scores (variant published)"
+            f"--config.detector.rescale False leaves scores as they are, and a {kind} "
+            "has energies, which become scores by --config.detector.margin: leave it "
+            "True, or train a critic of scores (variant published)"
         )
     start.check(critic, config.network, run)
     batch = run.config.batch_size
     if batch % groups:
         raise InputError(
-            f"detector.groups {groups} do not divide batch_size {batch}: "
+            f"--config.detector.groups {groups} do not divide batch_size {batch}: "
             "give as many times t as share its images evenly"
         )

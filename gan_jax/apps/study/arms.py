@@ -71,7 +71,7 @@ def swept(config: ConfigDict) -> list[float]:
     """
     values = [number(text) for text in config.sweep.over.split(",") if text]
     if not values:
-        raise InputError("sweep.over is empty: give numbers joined by commas")
+        raise InputError("--config.sweep.over is empty: give numbers joined by commas")
     return sorted(set(values))
 
 
@@ -82,7 +82,8 @@ def _check_sweep(config: ConfigDict) -> None:
         return
     if arm not in config.arms:
         raise InputError(
-            f"sweep.arm: the study has no arm '{arm}'; known: {', '.join(config.arms)}"
+            f"--config.sweep.arm: the study has no arm '{arm}'; known: "
+            f"{', '.join(config.arms)}"
         )
     numbers = [
         name
@@ -91,8 +92,8 @@ def _check_sweep(config: ConfigDict) -> None:
     ]
     if key not in numbers:
         raise InputError(
-            f"sweep.key: '{key}' is no number of arm {arm} that may be any; known: "
-            f"{', '.join(numbers)}"
+            f"--config.sweep.key: '{key}' is no number of arm {arm} that may be any; "
+            f"known: {', '.join(numbers)}"
         )
 
 
@@ -160,6 +161,7 @@ def _chosen(config: ConfigDict) -> list[str]:
     for name in names:
         if name not in config.arms:
             raise InputError(
-                f"only: the study has no arm '{name}'; known: {', '.join(config.arms)}"
+                f"--config.only: the study has no arm '{name}'; known: "
+                f"{', '.join(config.arms)}"
             )
     return names

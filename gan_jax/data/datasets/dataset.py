@@ -186,7 +186,7 @@ def in_memory(source: Source) -> ArraySource:
     except MemoryError:
         raise InputError(
             f"{source.name}: {len(source)} images of {source.shape} do not fit into "
-            "memory: lower data.size"
+            "memory: lower --config.data.size"
         ) from None
     labels = np.empty(len(source), np.int32)
     index = 0

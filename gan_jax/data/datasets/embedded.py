@@ -24,7 +24,9 @@ def digits(size: int) -> Dataset:
     from sklearn.datasets import load_digits
 
     if size < 8:
-        raise InputError(f"data.size {size} is too small for digits: take 8 or more")
+        raise InputError(
+            f"--config.data.size {size} is too small for digits: take 8 or more"
+        )
     data = load_digits()
     # The image shows a window of 28/20 of the digit's 8 pixels. The padding lets the
     # ends of strokes fade as their sides do.

@@ -124,10 +124,14 @@ def list_images(folder: str) -> list[Path]:
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise InputError(f"images {folder!r} is not a folder: check its spelling")
+        raise InputError(
+            f"--config.images {folder!r} is not a folder: check its spelling"
+        )
     found = list(image_files(root))
     if not found:
-        raise InputError(f"images {folder} holds no image files: give another folder")
+        raise InputError(
+            f"--config.images {folder} holds no image files: give another folder"
+        )
     return found
 
 
