@@ -79,10 +79,10 @@ def random_pixels(
     rows = jnp.arange(batch).reshape(-1, 1)
     numbers = jnp.full((batch, 1), count)
     if most:
-        own = jax.random.fold_in(key, 1)
-        numbers = jax.random.randint(own, (batch, 1), count, most + 1)
-    kept = (jnp.arange(chosen.shape[1]).reshape(1, -1) < numbers).astype(jnp.float32)
-    mask = jnp.zeros((batch, size * size)).at[rows, chosen].set(kept)
+        count_key = jax.random.fold_in(key, 1)
+        numbers = jax.random.randint(count_key, (batch, 1), count, most + 1)
+    values = (jnp.arange(chosen.shape[1]).reshape(1, -1) < numbers).astype(jnp.float32)
+    mask = jnp.zeros((batch, size * size)).at[rows, chosen].set(values)
     return mask.reshape(batch, size, size, 1)
 
 

@@ -54,7 +54,9 @@ def variogram_error(
     Raises:
         ValueError: If all real images are flat.
     """
-    generated, real = (variograms(each, lags).mean(axis=0) for each in (images, truth))
+    generated, real = (
+        variograms(pixels, lags).mean(axis=0) for pixels in (images, truth)
+    )
     level = real.mean()
     if level == 0:
         raise ValueError("the real images are flat: their variogram is 0")

@@ -114,8 +114,8 @@ def trace(function: NetworkFunction, platforms: Sequence[str]) -> jax_export.Exp
 
     Weights are an argument: XLA would fold convolutions of constants for minutes.
     """
-    every = [size for array in function.inputs for size in array.shape]
-    names = list(dict.fromkeys(size for size in every if isinstance(size, str)))
+    lengths = [size for array in function.inputs for size in array.shape]
+    names = list(dict.fromkeys(size for size in lengths if isinstance(size, str)))
     # One call, because sizes of two calls cannot be compared with each other.
     sizes: dict[int | str, Any] = dict(
         zip(names, jax_export.symbolic_shape(", ".join(names)), strict=True)

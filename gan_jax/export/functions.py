@@ -109,13 +109,13 @@ def _generator(path: str) -> NetworkFunction:
 
     def generate(variables: Variables, *inputs: Array) -> Array:
         latent = inputs[0] if drawn else None
-        told = jax.tree.unflatten(structure, inputs[1:] if drawn else inputs)
-        return images(variables, latent, told)
+        condition = jax.tree.unflatten(structure, inputs[1:] if drawn else inputs)
+        return images(variables, latent, condition)
 
     latents = [_latent(config.latent.prior, config.latent.size)] if drawn else []
     conditions = [
-        _condition(told, leaf.shape[1:])
-        for told, leaf in zip(task.condition, maps, strict=True)
+        _condition(description, leaf.shape[1:])
+        for description, leaf in zip(task.condition, maps, strict=True)
     ]
     bounded = config.network.generator not in UNBOUNDED_GENERATORS
     sides = (config.data.size, config.data.size, prior.channels)
@@ -161,9 +161,15 @@ def _latent(prior: str, size: int) -> ArraySpec:
     return ArraySpec("latent", (_BATCH, size), interval, meaning, shown)
 
 
-def _condition(told: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
+def _condition(description: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
     example = f"np.zeros({(_EXAMPLES, *shape)}, np.float32)"
-    return ArraySpec(told.name, (_BATCH, *shape), told.interval, told.meaning, example)
+    return ArraySpec(
+        description.name,
+        (_BATCH, *shape),
+        description.interval,
+        description.meaning,
+        example,
+    )
 
 
 def _colorizer(path: str) -> NetworkFunction:
@@ -244,7 +250,7 @@ def _detector(path: str) -> NetworkFunction:
         {
             "false_positive_rate": rate,
             "threshold": detector.threshold(rate),
-            "quantiles": [float(f"{one:.7g}") for one in detector.quantiles],
+            "quantiles": [float(f"{quantile:.7g}") for quantile in detector.quantiles],
         },
     )
 

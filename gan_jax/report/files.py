@@ -142,7 +142,7 @@ def _nonfinite_place(value: Any, place: str = "") -> str | None:
     else:
         return None if math.isfinite(value) else place or "the value"
     places = (_nonfinite_place(part, name) for name, part in parts)
-    return next((found for found in places if found is not None), None)
+    return next((path for path in places if path is not None), None)
 
 
 def write_image(

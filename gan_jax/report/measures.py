@@ -65,9 +65,9 @@ def of_real_images(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Return the distinct names in the order of a table's columns."""
-    found = dict.fromkeys(names)
-    return [name for name in ORDER if name in found] + [
-        name for name in found if name not in ORDER
+    distinct = dict.fromkeys(names)
+    return [name for name in ORDER if name in distinct] + [
+        name for name in distinct if name not in ORDER
     ]
 
 

@@ -163,7 +163,7 @@ def _column_kinds(table: Table) -> list[Any]:
                 f'table "{table.title}": a row has {len(row)} values, not {width}'
             )
     columns = list(zip(*table.rows, strict=True)) or [()] * width
-    return [Markup(' class="number"' if _numeric(each) else "") for each in columns]
+    return [Markup(' class="number"' if _numeric(column) else "") for column in columns]
 
 
 def _numeric(column: Sequence[Value]) -> bool:

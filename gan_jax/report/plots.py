@@ -257,10 +257,10 @@ def _series(
     rows: Sequence[Mapping[str, Any]], name: str
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
     """Return the steps and values of one name; missing and non-finite ones left out."""
-    found = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
-    points = np.array(found, np.float64).reshape(-1, 2)
-    kept = np.isfinite(points[:, 1])
-    return points[kept, 0], points[kept, 1]
+    pairs = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+    points = np.array(pairs, np.float64).reshape(-1, 2)
+    finite = np.isfinite(points[:, 1])
+    return points[finite, 0], points[finite, 1]
 
 
 def running_median(
@@ -290,8 +290,11 @@ def _envelope(
     if len(steps) <= _POINTS:
         return steps, values
     stretches = np.array_split(np.arange(len(steps)), _POINTS // 2)
-    kept = {0, len(steps) - 1}
+    indices = {0, len(steps) - 1}
     for stretch in stretches:
-        kept |= {stretch[values[stretch].argmin()], stretch[values[stretch].argmax()]}
-    places = np.array(sorted(int(place) for place in kept))
+        indices |= {
+            stretch[values[stretch].argmin()],
+            stretch[values[stretch].argmax()],
+        }
+    places = np.array(sorted(int(place) for place in indices))
     return steps[places], values[places]

@@ -86,7 +86,7 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
         ),
         chunk_size=_CHUNK,
         process=process,
-        line=lambda one: {name: getattr(one, name) for name in _COLUMNS},
+        line=lambda scored: {name: getattr(scored, name) for name in _COLUMNS},
         columns=_COLUMNS,
         conclude=lambda done: _conclude(done, config, workdir, detector),
     )
@@ -125,17 +125,17 @@ def _conclude(
     """Return the report of all images; draw the sheet of sorted images."""
     rate = config.anomaly.false_positive_rate
     threshold = detector.threshold(rate)
-    scores = np.array([one.score for _, one in done])
-    share = float(np.mean([one.anomalous for _, one in done]))
-    sheet = pages.ranking(np.stack([one.seen for _, one in done]), scores)
+    scores = np.array([scored.score for _, scored in done])
+    share = float(np.mean([scored.anomalous for _, scored in done]))
+    sheet = pages.ranking(np.stack([scored.seen for _, scored in done]), scores)
     files.write_image(workdir / "samples" / "sorted.png", sheet)
     highest = [done[at] for at in np.argsort(-scores, kind="stable")[:_LISTED]]
     table = Table(
         "Highest scores",
         ["image", "score", "percentile", "above the threshold"],
         [
-            [str(file), one.score, one.percentile, one.anomalous]
-            for file, one in highest
+            [str(file), scored.score, scored.percentile, scored.anomalous]
+            for file, scored in highest
         ],
         "Percentile: the percentage of the detector's validation images with a lower "
         "score.",

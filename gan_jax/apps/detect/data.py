@@ -64,33 +64,33 @@ def read_anomalies(
         InputError: If a dataset or class is unknown, or two have the same name.
     """
     data, anomaly = run.config.data, config.anomaly
-    found: dict[str, Anomalies] = {}
+    kinds: dict[str, Anomalies] = {}
     skipped: list[Skipped] = []
     if anomaly.label:
         source = _test_source(data, without="")
         images = in_memory(select_classes(source, anomaly.label)).images
-        found[f"class {anomaly.label}"] = Anomalies(images, 0.0)
+        kinds[f"class {anomaly.label}"] = Anomalies(images, 0.0)
     for name, base_rate in _others(config):
         short = Path(name).resolve().name
-        if short in (*found, NORMAL):
+        if short in (*kinds, NORMAL):
             raise InputError(
                 f"--config.anomaly.others: '{name}' would be called {short}, as other "
                 "images are: rename it"
             )
         images, broken = _read_other(name, run)
         skipped += broken
-        found[short] = Anomalies(images, base_rate)
-    for name, (images, _) in found.items():
+        kinds[short] = Anomalies(images, base_rate)
+    for name, (images, _) in kinds.items():
         if not len(images):
             raise InputError(f"anomalies '{name}': there are no such test images")
-    return found, skipped
+    return kinds, skipped
 
 
 def normal_images(run: Run, part: str, count: int | None = None) -> Images8:
     """Return normal images of a part of the data, the first `count` or all."""
     source = run.parts[part]["real"]
-    some = np.arange(len(source) if count is None else min(count, len(source)))
-    return np.asarray(read(source, some).image)
+    indices = np.arange(len(source) if count is None else min(count, len(source)))
+    return np.asarray(read(source, indices).image)
 
 
 def validation_images(run: Run) -> Images8:
@@ -104,7 +104,7 @@ def _others(config: ConfigDict) -> list[tuple[str, float]]:
     Raises:
         InputError: If a base rate is not between 0 and 1.
     """
-    found = []
+    others = []
     for text in filter(None, config.anomaly.others.split(",")):
         name, colon, rate = text.rpartition(":")
         try:
@@ -112,14 +112,14 @@ def _others(config: ConfigDict) -> list[tuple[str, float]]:
         except ValueError:
             colon = ""
         if not colon:
-            found.append((text, 0.0))
+            others.append((text, 0.0))
         elif 0 < share < 1:
-            found.append((name, share))
+            others.append((name, share))
         else:
             raise InputError(
                 f"--config.anomaly.others '{text}': a base rate lies between 0 and 1"
             )
-    return found
+    return others
 
 
 def _test_source(data: ConfigDict, **values: object) -> Source:

@@ -119,7 +119,7 @@ def history_scores(
     scale = critic_scale(prior)
     normal = normal_images(run, "test", _TRACED)
     both = np.concatenate([normal, anomalous[:_TRACED]])
-    every = np.stack(
+    scores_of_all = np.stack(
         [
             critics.anomaly_scorer(taken(snapshots.critics, at), scale)(both)
             for at in range(len(snapshots.steps))
@@ -128,14 +128,14 @@ def history_scores(
     beta = config.detector.beta
     return HistoryScores(
         snapshots.steps,
-        every[:, : len(normal)],
-        every[:, len(normal) :],
-        snapshots.critic_weights(beta) @ every,
+        scores_of_all[:, : len(normal)],
+        scores_of_all[:, len(normal) :],
+        snapshots.critic_weights(beta) @ scores_of_all,
         critics.anomaly_scorer(snapshots.mean_critic(beta), scale)(both),
     )
 
 
-def diagnostic_metrics(found: Diagnostics) -> dict[str, float]:
+def diagnostic_metrics(diagnostics: Diagnostics) -> dict[str, float]:
     """Return the metrics of the diagnostics by name.
 
     `noise_rank_correlation` is Spearman's correlation of mean score and noise,
@@ -145,7 +145,7 @@ def diagnostic_metrics(found: Diagnostics) -> dict[str, float]:
     """
     from scipy.stats import spearmanr
 
-    noise, path, history = found
+    noise, path, history = diagnostics
     rising = spearmanr(noise.at, noise.scores.mean(axis=1)).statistic
     agreeing = np.corrcoef(history.mean_of_scores, history.score_of_mean)[0, 1]
     return {

@@ -61,8 +61,8 @@ def snapshot_weights(
     # Counted from the first snapshot with weight: a large beta must not round all to 0.
     since = times - times[times >= alpha].min()
     density = np.where(times >= alpha, np.exp(-beta * since.clip(0)), 0.0)
-    found: np.ndarray = density / density.sum()
-    return found
+    weights: np.ndarray = density / density.sum()
+    return weights
 
 
 def weighted_mean(
@@ -210,8 +210,8 @@ def open_snapshots(prior: Prior, count: int) -> Snapshots:
         InputError: If it has kept none, or one cannot be read.
     """
     folder = prior.workdir / HISTORY
-    every, end = int(prior.config.history.every), int(prior.config.steps)
-    wanted = list(range(every, end + 1, every)) if every else []
+    interval, end = int(prior.config.history.every), int(prior.config.steps)
+    wanted = list(range(interval, end + 1, interval)) if interval else []
     if not folder.is_dir() or not wanted:
         raise InputError(
             f"--config.history_run {prior.workdir} has kept no history: train it with "
@@ -223,16 +223,18 @@ def open_snapshots(prior: Prior, count: int) -> Snapshots:
     unusable = (
         f"the history of {prior.workdir} {{}}: remove that folder, and run it again"
     )
-    with Checkpoints(folder, keep=None) as kept:
-        missing = sorted(set(wanted) - set(kept.steps))
+    with Checkpoints(folder, keep=None) as checkpoints:
+        missing = sorted(set(wanted) - set(checkpoints.steps))
         if missing:
             steps = ", ".join(map(str, missing))
             raise InputError(unusable.format(f"lacks steps {steps}"))
         try:
-            found = [jax.device_get(kept.restore(like, say, [at])) for at in wanted]
+            snapshots = [
+                jax.device_get(checkpoints.restore(like, say, [at])) for at in wanted
+            ]
         except InputError as error:
             raise InputError(unusable.format(f"cannot be read ({error})")) from None
-    both = jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+    both = jax.tree.map(lambda *leaves: np.stack(leaves), *snapshots)
     batches = -(-count // prior.config.batch_size)
     epoch = steps_until(batches, prior.method.critic_steps, end)
     return Snapshots(wanted, both["generator"], both["critic"], end, epoch)

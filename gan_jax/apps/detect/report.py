@@ -95,8 +95,8 @@ def histograms(scores: Mapping[str, Scores], threshold: float) -> bytes:
     """Draw the distribution of each kind of images' scores, and the threshold."""
     figure, (panel,) = plots.draw_panels(1, height=3.4)
     figure.set_figwidth(7.2)
-    every = np.concatenate(list(scores.values()))
-    low, high = map(float, np.percentile(every, (0.2, 99.8)))
+    all_scores = np.concatenate(list(scores.values()))
+    low, high = map(float, np.percentile(all_scores, (0.2, 99.8)))
     if low == high:
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, 61)
@@ -178,9 +178,9 @@ def extremes(
     rows: dict[str, np.ndarray] = {}
     for name, (images, scores) in kinds.items():
         order = np.argsort(scores, kind="stable")
-        some = min(_SHOWN, len(order))
-        rows[f"{name}, lowest"] = images[order[:some]]
-        rows[f"{name}, highest"] = images[order[::-1][:some]]
+        count = min(_SHOWN, len(order))
+        rows[f"{name}, lowest"] = images[order[:count]]
+        rows[f"{name}, highest"] = images[order[::-1][:count]]
     width = min(map(len, rows.values()))
     cells = np.stack([rgb(row[:width]) for row in rows.values()])
     return tile(cells, row_titles=list(rows), gap=3)

@@ -93,22 +93,22 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         gan_trained = time.monotonic()
         prior = open_prior(str(gan_workdir), FIRST_COMMANDS["detect"])
         snapshots = open_snapshots(prior, len(normal.parts["train"]["real"]))
-        say(
-            f"history: {len(snapshots.steps)} snapshots of both networks, "
-            f"{snapshots.size / 2**20:.0f} MiB"
-        )
-        own = detector_prior(config.detector, prior, _gan_config(config))
+        memory = f"{snapshots.size / 2**20:.0f} MiB"
+        say(f"history: {len(snapshots.steps)} snapshots of both networks, {memory}")
+        detector_gan = detector_prior(config.detector, prior, _gan_config(config))
         gan_critics = CriticScorer(prior.method)
-        critics = gan_critics if own is prior else CriticScorer(own.method)
-        detector, total_variation = train_detector(
-            normal, own, snapshots, critics, config, signals
+        critics = (
+            gan_critics if detector_gan is prior else CriticScorer(detector_gan.method)
         )
-        save_detector(detector, own, workdir)
+        detector, total_variation = train_detector(
+            normal, detector_gan, snapshots, critics, config, signals
+        )
+        save_detector(detector, detector_gan, workdir)
         detector_trained = time.monotonic()
         scorer = critics.anomaly_scorer(detector.critic, detector.scale)
         scorers = method_scorers(config, normal, prior, snapshots, gan_critics, scorer)
-        results, every = evaluate(config, normal, scorers, kinds, signals)
-        scores = every[DETECTOR]
+        results, all_scores = evaluate(config, normal, scorers, kinds, signals)
+        scores = all_scores[DETECTOR]
         if config.baselines.searched:
             results += evaluate_searches(config, normal, prior, kinds, scores, signals)
         now = time.monotonic()
@@ -118,7 +118,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "evaluation_seconds": now - detector_trained,
             "total_seconds": now - began,
         }
-        first = next(iter(kinds.values())).images
+        images = {name: kind.images for name, kind in kinds.items()}
+        first = next(iter(images.values()))
         diagnostics = diagnose(
             config, normal, prior, snapshots, scorer, gan_critics, first
         )
@@ -126,17 +127,17 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         for row in results:
             metrics |= row.metrics("" if len(kinds) == 1 else f"{row.anomalies}/")
         metrics |= diagnostic_metrics(diagnostics)
-        images = {name: kind.images for name, kind in kinds.items()}
         images = {NORMAL: normal_images(normal, "test"), **images}
         threshold = detector.threshold(config.anomaly.false_positive_rate)
         pictures = pages.pictures(scores, images, threshold, diagnostics)
         source, settings = normal.parts["train"]["real"], config.detector
-        validated, memory = len(validation_images(normal)), snapshots.size / 2**20
+        validated = len(validation_images(normal))
+        critic = detector_gan.config.network.critic
         facts = {
             "normal images": f"{prior.config.data.name}, {len(source):,}",
-            "detector": f"{own.config.network.critic}, start: {settings.start}",
+            "detector": f"{critic}, start: {settings.start}",
             "anomalies": ", ".join(kinds),
-            "history": f"{len(snapshots.steps)} snapshots, {memory:.0f} MiB",
+            "history": f"{len(snapshots.steps)} snapshots, {memory}",
             "density of t": f"exp(-{settings.beta:g} t) from {settings.alpha:g} to 1",
             "total variation": f"{total_variation:.3f}, on {validated:,} validation "
             "images and as many of the history",
@@ -153,7 +154,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                 "sha256": normal.digest,
             },
             measured=measure(
-                {name: functools.partial(float, one) for name, one in metrics.items()}
+                {
+                    name: functools.partial(float, value)
+                    for name, value in metrics.items()
+                }
             ),
             timing=timing,
             environment=environment(normal.mesh),
@@ -194,11 +198,11 @@ def _report(
 def _gan_config(config: ConfigDict) -> ConfigDict:
     """Return the config of the GAN: a plain training run on normal images."""
     known, copied = training("").keys(), config.copy_and_resolve_references()
-    own = ConfigDict({key: copied[key] for key in known})
-    own.name, own.program = f"{config.name}_gan", "train"
+    gan = ConfigDict({key: copied[key] for key in known})
+    gan.name, gan.program = f"{config.name}_gan", "train"
     classes = [config.data.without, config.anomaly.label]
-    own.data.without = ",".join(filter(None, classes))
-    return own.lock()
+    gan.data.without = ",".join(filter(None, classes))
+    return gan.lock()
 
 
 def _check_history(config: ConfigDict, workdir: Path) -> None:
@@ -207,10 +211,10 @@ def _check_history(config: ConfigDict, workdir: Path) -> None:
     Raises:
         InputError: If there are any; the message names the key.
     """
-    every, steps = config.history.every, config.steps
-    if not 0 < every <= steps:
+    interval, steps = config.history.every, config.steps
+    if not 0 < interval <= steps:
         raise InputError(
-            f"--config.history.every {every} keeps no snapshot of {steps} steps: a "
+            f"--config.history.every {interval} keeps no snapshot of {steps} steps: a "
             "detector needs some"
         )
     written = workdir / _GAN / "config.json"
@@ -233,15 +237,19 @@ def _history_run(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
     Raises:
         InputError: If the run's data differ, or its generator is conditional.
     """
-    workdir, own, _ = read_run(path, "history_run", "train", FIRST_COMMANDS["detect"])
-    if tasks.task(own).conditional:
+    workdir, gan, _ = read_run(path, "history_run", "train", FIRST_COMMANDS["detect"])
+    if tasks.task(gan).conditional:
         raise InputError(
             f"--config.history_run {path} generates under conditions: name a run of a "
             "plain GAN"
         )
     sides = [
-        {key: value for key, value in flatten(one.data).items() if key not in _PLACES}
-        for one in (own, wanted)
+        {
+            key: value
+            for key, value in flatten(config.data).items()
+            if key not in _PLACES
+        }
+        for config in (gan, wanted)
     ]
     changed = [f"data.{text}" for text in difference(*sides)]
     if changed:
@@ -250,4 +258,4 @@ def _history_run(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
             f"({'; '.join(changed)}): give the same --config.data values, and the "
             "class left out as --config.anomaly.label"
         )
-    return own, workdir
+    return gan, workdir

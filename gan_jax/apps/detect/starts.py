@@ -50,10 +50,10 @@ def _components(run: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Va
     code, normal = fresh["params"]["Dense_0"]["bias"].size, normal_images(run, "train")
     fitted = leading_components(code, normal, run.config.seed)
     centre, axes = 2 * fitted.mean_ - 1, fitted.components_  # of values in [-1, 1]
-    found = perceptron.between_components(
-        *(jnp.asarray(one, jnp.float32) for one in (centre, axes))
+    parameters = perceptron.between_components(
+        *(jnp.asarray(array, jnp.float32) for array in (centre, axes))
     )
-    return {**fresh, "params": found}
+    return {**fresh, "params": parameters}
 
 
 def _check_components(critic: str, network: ConfigDict, run: Run) -> None:
@@ -134,7 +134,7 @@ def check_detector(config: ConfigDict, run: Run) -> None:
     critic = settings.critic or config.network.critic
     look_up(architectures.CRITICS, "detector.critic", critic)
     if settings.critic and not start.new:
-        new = " or ".join(name for name, one in STARTS.items() if one.new)
+        new = " or ".join(name for name, choice in STARTS.items() if choice.new)
         raise InputError(
             f"--config.detector.critic {critic} is a new network, and "
             f"--config.detector.start {settings.start} one that was trained: start "

@@ -56,10 +56,10 @@ def study_arms(config: ConfigDict) -> list[Arm]:
             arms.append(Arm(name, name, plain, None))
             continue
         for value in swept(config):
-            own = plain.copy_and_resolve_references()
-            with own.unlocked():
-                own.update_from_flattened_dict({config.sweep.key: value})
-            arms.append(Arm(arm_name(name, value), name, own, value))
+            varied = plain.copy_and_resolve_references()
+            with varied.unlocked():
+                varied.update_from_flattened_dict({config.sweep.key: value})
+            arms.append(Arm(arm_name(name, value), name, varied, value))
     return arms
 
 
@@ -142,18 +142,18 @@ def trainable(arms: Sequence[Arm], open_data: Callable[[], Dataset]) -> list[Arm
     Raises:
         InputError: If no arm is left.
     """
-    kept: list[Arm] = []
+    remaining: list[Arm] = []
     for arm in arms:
         if not arm.config.get("class_weight", 0) or teachable(arm.config, open_data()):
-            kept.append(arm)
+            remaining.append(arm)
             continue
         say(
             f"without {arm.name}: {open_data().train.name} has no labels to train a "
             "teacher on; give --config.shared.teacher.path=<run>/teacher.msgpack"
         )
-    if not kept:
+    if not remaining:
         raise InputError("every arm that was chosen needs a teacher")
-    return kept
+    return remaining
 
 
 def _chosen(config: ConfigDict) -> list[str]:

@@ -67,7 +67,7 @@ def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:
     configs = [arm.seeded(seed) for seed in range(seeds)]
     workdirs = [arm.folder(workdir, seed) for seed in range(seeds)]
     summaries = [
-        _finished(*each, workdir) for each in zip(configs, workdirs, strict=True)
+        _finished(*pair, workdir) for pair in zip(configs, workdirs, strict=True)
     ]
     missing = [seed for seed, summary in enumerate(summaries) if summary is None]
     failures = dict.fromkeys(range(seeds), "")
@@ -138,8 +138,8 @@ def _conclude(
         {f"{arm}/fid": None for arm in figures}
         | {
             f"{arm}/{name}": float(np.mean(values))
-            for arm, own in figures.items()
-            for name, values in {**own.values, **own.costs}.items()
+            for arm, arm_figures in figures.items()
+            for name, values in {**arm_figures.values, **arm_figures.costs}.items()
             if values
         },
         {f"{run.arm}/fid": run.failure for run in runs if run.failure},
@@ -150,12 +150,12 @@ def _conclude(
         measured=measured,
         timing={
             "compile_seconds": sum(
-                one["timing"]["compile_seconds"] for one in finished
+                summary["timing"]["compile_seconds"] for summary in finished
             ),
             "total_seconds": seconds,
         },
         environment=finished[0]["environment"] if finished else None,
-        arms={name: own._asdict() for name, own in figures.items()},
+        arms={name: arm_figures._asdict() for name, arm_figures in figures.items()},
         baselines=pages.baselines(runs),
         runs=[
             {

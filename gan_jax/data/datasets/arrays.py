@@ -89,10 +89,10 @@ def array_files(place: Path) -> dict[str, Path]:
         if files["train"].is_file():
             return {part: file for part, file in files.items() if file.is_file()}
     stems = {"train": "train-images", "test": "t10k-images"}
-    found = {
+    matches = {
         part: sorted(place.glob(f"{stem}?idx3-ubyte*")) for part, stem in stems.items()
     }
-    files = {part: names[0] for part, names in found.items() if names}
+    files = {part: names[0] for part, names in matches.items() if names}
     return {"train": files["test"]} if list(files) == ["test"] else files
 
 

@@ -41,7 +41,7 @@ def _number(source: Source, name: str) -> int:
     if name in source.classes:
         return source.classes.index(name)
     # Where names are numbers, another number is an unknown name, not an index.
-    named = any(one.isdecimal() for one in source.classes)
+    named = any(name_of_class.isdecimal() for name_of_class in source.classes)
     if not named and name.isdecimal() and int(name) < len(source.classes):
         return int(name)
     raise InputError(

@@ -101,15 +101,15 @@ def _bilinear(
     """Return a bilinear map with given gradients.
 
     Args:
-        form: Function that computes the map, `form(one, other, *statics)`.
+        form: Function that computes the map, `form(left, right, *statics)`.
         gradients: Function that computes the gradients with respect to both arrays,
-            `gradients(one, other, cotangent, *statics)`, by maps of the same kind.
+            `gradients(left, right, cotangent, *statics)`, by maps of the same kind.
         statics: Number of static arguments.
     """
     function = jax.custom_vjp(form, nondiff_argnums=tuple(range(2, 2 + statics)))
 
-    def forward(one: Array, other: Array, *rest: Any) -> tuple[Array, Any]:
-        return function(one, other, *rest), (one, other)
+    def forward(left: Array, right: Array, *rest: Any) -> tuple[Array, Any]:
+        return function(left, right, *rest), (left, right)
 
     def backward(*inputs: Any) -> tuple[Array, Array]:
         *rest, saved, cotangent = inputs

@@ -65,8 +65,8 @@ class BatchNorm(nn.Module):
             normed = _standardised(values, mean.value, variance.value)
             return _affine(normed, scale, bias).astype(activation.dtype)
         if not self.is_initializing():
-            own = _moments(jax.lax.stop_gradient(values))
-            for running, new in zip((mean, variance), own, strict=True):
+            batch_moments = _moments(jax.lax.stop_gradient(values))
+            for running, new in zip((mean, variance), batch_moments, strict=True):
                 running.value = MOMENTUM * running.value + (1 - MOMENTUM) * new
         return _by_batch(values, scale, bias).astype(activation.dtype)
 
