@@ -51,15 +51,10 @@ def tile(
             wrong.
     """
     if scale is None:
-        scale = _scale(images.shape, side=104)
+        scale = max(1, round(104 / (max(images.shape[2:4]) or 1)))
     cells = enlarge(images, scale)
     canvas, _ = mount(cells, gap, column_titles, row_titles)
     return np.array(canvas)
-
-
-def _scale(shape: tuple[int, ...], side: int) -> int:
-    longer = max(shape[-3:-1])
-    return max(1, round(side / longer)) if longer else 1
 
 
 def glow(
@@ -113,7 +108,8 @@ def mount(
         if titles is not None and len(titles) != count:
             raise ValueError(f"{len(titles)} titles for {count} rows or columns")
 
-    size = _text_size(height)
+    # In proportion to the images: a page may show the grid reduced.
+    size = min(24, max(13, height // 8))
     font = font_of(size)
     above = [_wrap(title, font, width) for title in column_titles or ()]
     beside = [_wrap(title, font, 12 * size) for title in row_titles or ()]
@@ -149,11 +145,6 @@ def mount(
             cell = Image.fromarray(cells[row, column])
             canvas.paste(cell, (lefts[column], tops[row]))
     return canvas, [[(x, y) for x in lefts] for y in tops]
-
-
-def _text_size(cell_height: int) -> int:
-    """Return a size in proportion to the images: a page may show the grid reduced."""
-    return min(24, max(13, cell_height // 8))
 
 
 @functools.cache

@@ -12,8 +12,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import UInt8
 
-from gan_jax.report.events import Events
-from gan_jax.report.files import encode_json, write_text
+from gan_jax.report.files import encode_json, named, write_text
 
 _FLUSH_SECONDS = 5.0
 # The whole file is rewritten at every flush: where that is slow (a long run on a
@@ -120,6 +119,49 @@ class Rows:
         """Do nothing; a `Journal` closes its files."""
 
 
+class _Events:
+    """A TensorBoard event file, written synchronously.
+
+    tensorboardX's own writer hands events to a thread. When the disk is full that
+    thread ends, and the run waits forever for a place in its queue.
+    """
+
+    def __init__(self, folder: Path, first_step: int | None) -> None:
+        """Open a new file.
+
+        Args:
+            folder: Folder of the file, created if missing. It may hold earlier files.
+            first_step: Step from which TensorBoard hides the events of earlier files.
+        """
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        # Files are named by the second: a run that is stopped and continued within
+        # one second would overwrite its own events.
+        self._file = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
+        if first_step is not None:
+            self.add(first_step, session_log=SessionLog(status=SessionLog.START))
+
+    def add(self, step: int, **content: Any) -> None:
+        """Add an event: a `summary` or a `session_log`."""
+        from tensorboardX.proto.event_pb2 import Event
+
+        with named(self._folder):
+            self._file.write_event(
+                Event(wall_time=time.time(), step=int(step), **content)
+            )
+
+    def flush(self) -> None:
+        with named(self._folder):
+            self._file.flush()
+
+    def close(self) -> None:
+        with named(self._folder):
+            self._file.close()
+
+
 class Journal(Rows):
     """`metrics.jsonl` and the TensorBoard events of one run, as a context manager.
 
@@ -137,20 +179,22 @@ class Journal(Rows):
         self._lines = [encode_json(row) for row in self._rows]
         self._changed = True
         self._flush_after = 0.0
-        events = Path(workdir) / "tensorboard"
-        continued = events.is_dir() and any(events.iterdir())
-        self._events = Events(events, self._kept + 1 if continued else None)
+        folder = Path(workdir) / "tensorboard"
+        continued = folder.is_dir() and any(folder.iterdir())
+        self._events = _Events(folder, self._kept + 1 if continued else None)
         self.flush()
 
     def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
         """Add the values of one step, as `Rows` does."""
+        from tensorboardX import summary
+
         super().write(step, values)
         row = self._rows[-1]
         self._lines[len(self._rows) - 1 :] = [encode_json(row)]
         self._changed = True
         for name in values:
             if row[name] is not None:
-                self._events.scalar(step, name, row[name])
+                self._events.add(step, summary=summary.scalar(name, row[name]))
         if time.monotonic() >= self._flush_after:
             self.flush()
 
@@ -158,8 +202,11 @@ class Journal(Rows):
         self, step: int, name: str, image: UInt8[np.ndarray, "height width channels"]
     ) -> None:
         """Show an image of 1 or 3 channels in TensorBoard."""
+        from tensorboardX import summary
+
         colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
-        self._events.image(step, name, colour)
+        shown = summary.image(name, colour, dataformats="HWC")
+        self._events.add(step, summary=shown)
 
     def flush(self) -> None:
         """Write everything added so far to the disk.

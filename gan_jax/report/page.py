@@ -132,17 +132,15 @@ def _template() -> Any:
 
 
 def _data_url(image: bytes) -> str:
-    return f"data:{_media_type(image)};base64,{base64.b64encode(image).decode()}"
-
-
-def _media_type(image: bytes) -> str:
     if image.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if image.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if b"<svg" in image[:1000]:
-        return "image/svg+xml"
-    raise ValueError("an image of a page is a PNG, JPEG or SVG file")
+        kind = "png"
+    elif image.startswith(b"\xff\xd8\xff"):
+        kind = "jpeg"
+    elif b"<svg" in image[:1000]:
+        kind = "svg+xml"
+    else:
+        raise ValueError("an image of a page is a PNG, JPEG or SVG file")
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
 
 
 def _unbroken_words(text: str) -> Any:

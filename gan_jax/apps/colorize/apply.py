@@ -49,14 +49,10 @@ class Colorized(NamedTuple):
 def open_colorizing(
     config: ConfigDict, workdir: Path
 ) -> Application[Image8, Colorized]:
-    """Open a trained colorizer for photographs.
+    """Open a trained colorizer for photographs; the plate is written to `workdir`.
 
     Every output has the size of its image. The generator does not see the colours of
     the given image; the output is compared with them.
-
-    Args:
-        config: Config of the program; `prior` is read.
-        workdir: Folder of the plate.
 
     Raises:
         InputError: If there is no colorizer.

@@ -13,14 +13,10 @@ from gan_jax.runs.apply import apply_to_folder
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """Train a colorizer and evaluate it; with `prior`, colorize `images` instead.
 
+    Errors are those of `apps.train.run.run`.
+
     Returns:
         The summary, as written to `summary.json`.
-
-    Raises:
-        InputError: If the user can mend it; nothing was overwritten.
-        OSError: If the disk failed.
-        DivergedError: If a value is not finite; the last good checkpoint is kept.
-        Interrupted: If SIGINT or SIGTERM was received; the same call continues.
     """
     if config.prior or config.images:
         return apply_to_folder(config, workdir, "colorize", open_colorizing)

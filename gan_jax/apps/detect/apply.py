@@ -51,12 +51,7 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
     """Open a trained detector for the images of a folder.
 
     The output of an image shows it as the detector sees it, beside a map of the pixels
-    that its score is sensitive to.
-
-    Args:
-        config: Config of the program; `prior` and `anomaly.false_positive_rate` are
-            read.
-        workdir: Folder of the sheet of sorted images.
+    that its score is sensitive to. The sheet of sorted images is written to `workdir`.
 
     Raises:
         InputError: If there is no detector.

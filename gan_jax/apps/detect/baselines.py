@@ -59,13 +59,8 @@ def method_scorers(
 ) -> dict[str, Scorer]:
     """Return the detector and its baselines by name.
 
-    Args:
-        config: Config of the program; `baselines.shallow` adds those of scikit-learn.
-        run: Data of normal images.
-        prior: The GAN.
-        snapshots: Snapshots of the GAN.
-        critics: Scores by the GAN's critics.
-        detector: The detector's scores.
+    The config's `baselines.shallow` adds those of scikit-learn. `critics` scores by the
+    GAN's critics.
     """
     scale = critic_scale(prior)
     mean = snapshots.mean_critic(config.detector.beta)

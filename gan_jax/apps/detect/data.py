@@ -34,11 +34,7 @@ class Anomalies(NamedTuple):
 
 
 def check_anomalies(config: ConfigDict) -> None:
-    """Raise for a config that names no anomalies, or an impossible base rate.
-
-    Raises:
-        InputError: If it is one; the message says what to name.
-    """
+    """Raise an `InputError` for a config without anomalies or a wrong rate."""
     anomaly = config.anomaly
     if not anomaly.label and not anomaly.others:
         raise InputError(
@@ -55,10 +51,6 @@ def read_anomalies(
 
     Of a class that was left out of training: its images in the official test part, or
     all of them if the dataset has none or its test part was drawn from all images.
-
-    Args:
-        config: Config of the program; `anomaly` is read.
-        run: Data of normal images.
 
     Raises:
         InputError: If a dataset or class is unknown, or two have the same name.
@@ -99,11 +91,7 @@ def validation_images(run: Run) -> Images8:
 
 
 def _others(config: ConfigDict) -> list[tuple[str, float]]:
-    """Return the names in `anomaly.others`, each with the base rate behind its colon.
-
-    Raises:
-        InputError: If a base rate is not between 0 and 1.
-    """
+    """Return the names in `anomaly.others` with the base rates behind their colons."""
     others = []
     for text in filter(None, config.anomaly.others.split(",")):
         name, colon, rate = text.rpartition(":")

@@ -60,16 +60,9 @@ def diagnose(
     critics: CriticScorer,
     anomalous: Images8,
 ) -> Diagnostics:
-    """Return the diagnostics of a detector.
+    """Return the diagnostics of a detector, on one kind of anomalies.
 
-    Args:
-        config: Config of the program.
-        run: Data of normal images.
-        prior: The GAN.
-        snapshots: Snapshots of the GAN.
-        detector: The detector's scores.
-        critics: Scores by the GAN's critics.
-        anomalous: Images of one kind of anomalies.
+    `critics` scores by the GAN's critics.
     """
     return Diagnostics(
         noise_scores(detector, run, config.seed),

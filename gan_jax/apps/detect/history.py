@@ -158,7 +158,7 @@ class Snapshots(NamedTuple):
     """Step at which the critic had seen as many images as the training set holds."""
 
     def history(self, alpha: float, beta: float) -> History:
-        """Return the generators with their probabilities: c exp(-beta t) on [alpha, 1].
+        """Return the generators with their probabilities, as `snapshot_weights`.
 
         Raises:
             InputError: If no snapshot is late enough.
@@ -175,7 +175,7 @@ class Snapshots(NamedTuple):
         return History(generators, jnp.asarray(weights[drawn], jnp.float32))
 
     def critic_weights(self, beta: float) -> Float[np.ndarray, "snapshots"]:
-        """Return the weight of each critic in their mean: c exp(-beta t), summing to 1.
+        """Return the weight of each critic in their mean, as `snapshot_weights`.
 
         All times from the first epoch on count, whatever the generators' alpha: the
         integral of the mean in the authors' talk begins at 1. Snapshots of the first
@@ -185,7 +185,7 @@ class Snapshots(NamedTuple):
         return snapshot_weights(self.steps, self.end, since / self.end, beta)
 
     def mean_critic(self, beta: float) -> Variables:
-        """Return the critic whose arrays are the weighted means of the saved critics'.
+        """Return the weighted mean of the saved critics' arrays.
 
         It is the initial D_TV of Chatillon & Ballester 2019.
         """
@@ -200,11 +200,7 @@ class Snapshots(NamedTuple):
 
 
 def open_snapshots(prior: Prior, count: int) -> Snapshots:
-    """Read the snapshots that a run has kept.
-
-    Args:
-        prior: The run.
-        count: Number of images that it was trained on.
+    """Read the snapshots of a run that was trained on `count` images.
 
     Raises:
         InputError: If it has kept none, or one cannot be read.

@@ -58,15 +58,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """Train a detector and evaluate it, or score the user's images with one.
 
     The GAN is an ordinary run in `<workdir>/gan`, unless `history_run` names another.
+    Errors are those of `apps.train.run.run`.
 
     Returns:
         The summary, as written to `summary.json`.
-
-    Raises:
-        InputError: If the user can mend it; nothing was overwritten.
-        OSError: If the disk failed; the same call continues once it is mended.
-        DivergedError: If a value is not finite; the last good checkpoint is kept.
-        Interrupted: If SIGINT or SIGTERM was received; the same call continues.
     """
     if config.prior or config.images:
         return apply_to_folder(config, workdir, "score", open_scoring)
@@ -206,11 +201,7 @@ def _gan_config(config: ConfigDict) -> ConfigDict:
 
 
 def _check_history(config: ConfigDict, workdir: Path) -> None:
-    """Raise for a GAN that keeps no history, or would train on after its detector.
-
-    Raises:
-        InputError: If there are any; the message names the key.
-    """
+    """Raise an `InputError` if a GAN keeps no history, or outgrows its detector."""
     interval, steps = config.history.every, config.steps
     if not 0 < interval <= steps:
         raise InputError(
@@ -230,12 +221,9 @@ def _check_history(config: ConfigDict, workdir: Path) -> None:
 def _history_run(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
     """Return the config and the workdir of a run whose history is used.
 
-    Args:
-        wanted: Config of a GAN on the detector's own data.
-        path: Workdir of the run.
-
     Raises:
-        InputError: If the run's data differ, or its generator is conditional.
+        InputError: If the run's data are not those of the config `wanted`, or its
+            generator is conditional.
     """
     workdir, gan, _ = read_run(path, "history_run", "train", FIRST_COMMANDS["detect"])
     if tasks.task(gan).conditional:

@@ -83,10 +83,7 @@ STARTS: Mapping[str, Start] = {
 def detector_prior(settings: ConfigDict, prior: Prior, gan: ConfigDict) -> Prior:
     """Return the prior with a critic of the detector's kind.
 
-    Args:
-        settings: `detector` of a config.
-        prior: The GAN.
-        gan: Training config whose `network` a new critic is built from.
+    The `network` of the training config `gan` describes a new critic.
     """
     if not STARTS[settings.start].new:
         return prior
@@ -122,12 +119,8 @@ def detector_scale(
 def check_detector(config: ConfigDict, run: Run) -> None:
     """Raise for settings of a detector that contradict each other or the data.
 
-    Args:
-        config: Config of the program.
-        run: Data of normal images, with the config of the GAN.
-
     Raises:
-        InputError: If there are any; the message names the key.
+        InputError: If they do; the message names the key.
     """
     settings, groups = config.detector, config.detector.groups
     start: Start = look_up(STARTS, "detector.start", settings.start)

@@ -35,15 +35,11 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
     An arm is a whole training config. Its runs lie in `<workdir>/runs/<arm>/<seed>` and
     hold the same files as if trained alone. Complete runs are not repeated. A run that
-    diverges is reported, and the others go on.
+    diverges is reported, and the others go on. Other errors are those of
+    `apps.train.run.run`.
 
     Returns:
         The summary, as written to `summary.json`.
-
-    Raises:
-        InputError: If the user can mend it; nothing was overwritten.
-        OSError: If the disk failed; the same call continues once it is mended.
-        Interrupted: If SIGINT or SIGTERM was received; the same call continues.
     """
     began = time.monotonic()
     check_workdir(config, workdir)

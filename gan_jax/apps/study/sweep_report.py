@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from gan_jax.apps.study.named_lines import name_ends
 from gan_jax.report import plots
@@ -113,7 +112,14 @@ def course(sweep: Sweep, measure: str) -> bytes:
             at, middle, "o-", color=plots.PALETTE[0], markersize=4, linewidth=1.7
         )
         for value, values in along.items():
-            _dots(panel, value, values)
+            panel.scatter(
+                np.full(len(values), value),
+                values,
+                s=9,
+                color=plots.PALETTE[0],
+                alpha=0.45,
+                lw=0,
+            )
         plots.set_logarithmic(panel, panel.xaxis, at.min() / 1.4, at.max() * 1.4)
     for place, level in enumerate(levels.values()):
         colour = plots.PALETTE[1 + place % (len(plots.PALETTE) - 1)]
@@ -126,12 +132,6 @@ def course(sweep: Sweep, measure: str) -> bytes:
     ]
     name_ends(panel, ends)
     return plots.encode_figure(figure)
-
-
-def _dots(panel: plots.Panel, at: float, values: Float[np.ndarray, " runs"]) -> None:
-    panel.scatter(
-        np.full(len(values), at), values, s=9, color=plots.PALETTE[0], alpha=0.45, lw=0
-    )
 
 
 def trade_off(sweep: Sweep) -> bytes:
