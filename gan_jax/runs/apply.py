@@ -121,7 +121,14 @@ def apply_to_folder(
             "prior": str(config.prior),
             "images": f"{len(done)} done, {len(skipped)} failed",
         }
-        files.write_text(workdir / "report.html", _report(config, conclusion, facts))
+        command = Command("Command", full_command(config.name, flatten(config)))
+        sections = [
+            Section("Figures", conclusion.figures),
+            Section("Pictures", conclusion.pictures),
+            Section("Reproduce", [command]),
+        ]
+        text = page(config.name, conclusion.subtitle, facts, sections, conclusion.cards)
+        files.write_text(workdir / "report.html", text)
         summary = complete_summary(
             config,
             dataset={
@@ -192,23 +199,6 @@ def apply_to_files(
     ):
         outputs = [output_path(workdir, file) for file in chunk.files]
         yield chunk, application.process(outputs, chunk.images) if outputs else ()
-
-
-def _report(
-    config: ConfigDict, conclusion: Conclusion, facts: Mapping[str, str]
-) -> str:
-    again = Command("Command", full_command(config.name, flatten(config)))
-    return page(
-        config.name,
-        conclusion.subtitle,
-        facts,
-        [
-            Section("Figures", conclusion.figures),
-            Section("Pictures", conclusion.pictures),
-            Section("Reproduce", [again]),
-        ],
-        cards=conclusion.cards,
-    )
 
 
 def output_path(workdir: Path, file: Path) -> Path:

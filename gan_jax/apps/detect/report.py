@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from ml_collections import ConfigDict
 
 from gan_jax.apps.detect.baselines import DETECTOR, DetectionResult
 from gan_jax.apps.detect.data import Images8
 from gan_jax.apps.detect.diagnostics import Diagnostics, ScoreCurve
+from gan_jax.config.command_line import full_command
+from gan_jax.config.keys import flatten
 from gan_jax.evaluation.detection import Detection, Scores
 from gan_jax.report import plots
 from gan_jax.report.formats import format_number
 from gan_jax.report.grids import glow, rgb, tile
 from gan_jax.report.page import (
-    Block,
     Card,
     Command,
     Figure,
@@ -247,24 +249,17 @@ def pictures(
 
 
 def report(
-    title: str,
+    config: ConfigDict,
     facts: Mapping[str, str],
-    cards: Sequence[Card],
-    tables: Sequence[Block],
+    results: Sequence[DetectionResult],
+    total_variation: float,
     figures: Sequence[Figure],
     rows: Sequence[Mapping[str, Any]],
-    command: str,
 ) -> str:
     """Return the page.
 
-    Args:
-        title: Title of the page.
-        facts: What was trained, on what.
-        cards: Key figures.
-        tables: Measures of methods on anomalies.
-        figures: Plots and plates.
-        rows: Journal of the detector's training.
-        command: Command that runs it again.
+    `facts` are what was trained, on what; `figures` the result of `pictures`, and
+    `rows` the journal of the detector's training.
     """
     course = plots.curves(
         rows,
@@ -280,15 +275,16 @@ def report(
         course,
         "The best look at validation images is kept; no anomaly is looked at.",
     )
+    command = full_command(config.name, flatten(config))
     return page(
-        title,
+        config.name,
         "Anomalies detected by the history of a generator's training.",
         facts,
         [
-            Section("Figures", tables),
+            Section("Figures", [table(results, total_variation), PUBLISHED]),
             Section("Pictures", figures),
             Section("Training", [training]),
             Section("Reproduce", [Command("Command", command)]),
         ],
-        cards,
+        cards(results, total_variation),
     )

@@ -3,7 +3,6 @@
 import functools
 import json
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from gan_jax.apps.detect import report as pages
 from gan_jax.apps.detect.apply import open_scoring
 from gan_jax.apps.detect.baselines import (
     DETECTOR,
-    DetectionResult,
     evaluate,
     evaluate_searches,
     method_scorers,
@@ -34,14 +32,13 @@ from gan_jax.apps.train import run as train
 from gan_jax.apps.train.setup import prepare
 from gan_jax.build import searches, tasks
 from gan_jax.config.checks import difference
-from gan_jax.config.command_line import FIRST_COMMANDS, full_command
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.defaults import training
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.evaluation.measure import measure
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
-from gan_jax.report.page import Figure
 from gan_jax.report.terminal import say
 from gan_jax.runs.apply import apply_to_folder
 from gan_jax.runs.prior import describe, open_prior, read_run
@@ -138,7 +135,13 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "images and as many of the history",
             "seed": str(config.seed),
         }
-        _report(config, workdir, facts, results, total_variation, pictures)
+        for picture in pictures:
+            name = picture.title.lower().replace(" ", "_")
+            kind = "svg" if picture.image.lstrip().startswith(b"<") else "png"
+            files.write_bytes(workdir / "samples" / f"{name}.{kind}", picture.image)
+        rows = read_rows(workdir / "metrics.jsonl")
+        page = pages.report(config, facts, results, total_variation, pictures, rows)
+        files.write_text(workdir / "report.html", page)
         summary = complete_summary(
             config,
             dataset={
@@ -163,31 +166,6 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         )
         files.write_json(workdir / "summary.json", summary)
         return summary
-
-
-def _report(
-    config: ConfigDict,
-    workdir: Path,
-    facts: Mapping[str, str],
-    results: Sequence[DetectionResult],
-    total_variation: float,
-    pictures: Sequence[Figure],
-) -> None:
-    """Write the pictures and the report."""
-    for picture in pictures:
-        name = picture.title.lower().replace(" ", "_")
-        kind = "svg" if picture.image.lstrip().startswith(b"<") else "png"
-        files.write_bytes(workdir / "samples" / f"{name}.{kind}", picture.image)
-    page = pages.report(
-        config.name,
-        facts,
-        pages.cards(results, total_variation),
-        [pages.table(results, total_variation), pages.PUBLISHED],
-        pictures,
-        read_rows(workdir / "metrics.jsonl"),
-        full_command(config.name, flatten(config)),
-    )
-    files.write_text(workdir / "report.html", page)
 
 
 def _gan_config(config: ConfigDict) -> ConfigDict:
