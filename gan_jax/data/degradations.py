@@ -19,7 +19,8 @@ Image = Float[Array, "height width channels"]
 Values = Float[Array, "rows columns parts"]
 
 WIDEST_BLUR = 100.0  # largest standard deviation, in pixels
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luma of ITU-R BT.601."""
 
 
 class Degradation(NamedTuple):
@@ -39,7 +40,7 @@ def exact(operator: Callable[[Image], Values]) -> Degradation:
 def _luma(image: Image) -> Values:
     if image.shape[-1] == 1:
         return image
-    return (image * jnp.array(_LUMA).reshape(1, 1, 3)).sum(axis=-1, keepdims=True)
+    return (image * jnp.array(LUMA).reshape(1, 1, 3)).sum(axis=-1, keepdims=True)
 
 
 grey = exact(_luma)

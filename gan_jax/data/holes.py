@@ -102,11 +102,8 @@ def pattern(missing: float = 0.25, grain: float = 0.1) -> Hole:
     """Return a hole: patches of random shape.
 
     The patches are the lowest values of a smooth random field, similar to the random
-    pattern of Pathak et al. 2016 (arXiv 1604.07379).
-
-    Args:
-        missing: Share of the pixels that are missing.
-        grain: Size of the patches as a fraction of the image's size.
+    pattern of Pathak et al. 2016 (arXiv 1604.07379). They miss the share `missing` of
+    the pixels; `grain` is their size as a fraction of the image's size.
 
     Raises:
         ValueError: If the share is not in [0, 1].
@@ -134,8 +131,7 @@ def squares(count: int = 4, missing: float = 0.25, pixels: int | None = None) ->
         pixels: Side of a square in pixels, which replaces `missing`.
 
     Raises:
-        ValueError: If the count or the side is not positive, or the share is not in
-            [0, 1].
+        ValueError: If count or side is not positive, or the share is not in [0, 1].
     """
     _check_share(missing)
     _check_positive(count)

@@ -9,14 +9,14 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.dcgan import contract, filters
+from gan_jax.networks.dcgan import contract
 from gan_jax.networks.layers.convolutions import ConvTranspose
 from gan_jax.networks.layers.normalisation import (
     apply_layer,
     apply_normalised,
     initial_weights,
 )
-from gan_jax.networks.stages import base_size, with_condition
+from gan_jax.networks.stages import base_size, filters, with_condition
 
 
 class Critic(nn.Module):

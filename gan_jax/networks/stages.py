@@ -80,6 +80,22 @@ def with_condition(
     return concatenate_maps((image, condition)).astype(dtype)
 
 
+def enlarge(
+    image: Float[Array, "batch height width channels"], factor: int = 2
+) -> Float[Array, "batch new_height new_width channels"]:
+    """Return images enlarged by the repetition of their pixels."""
+    return image.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def filters(width: int, depth: int, most: int | None = None) -> list[int]:
+    """Return the filters of `depth` layers: `width`, doubled in every further layer.
+
+    They are at most `most` times the width.
+    """
+    factors = [2**level for level in range(depth)]
+    return [width * min(factor, most or factor) for factor in factors]
+
+
 def base_size(size: int, depth: int) -> int:
     """Return the size that gives `size` when doubled `depth` times.
 

@@ -13,7 +13,13 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
 from gan_jax.networks.layers.normalisation import apply_normalised, initial_weights
-from gan_jax.networks.stages import Generator, base_size, concatenate_maps
+from gan_jax.networks.stages import (
+    Generator,
+    base_size,
+    concatenate_maps,
+    enlarge,
+    filters,
+)
 
 _MOST = 8  # largest number of filters of a layer, in multiples of the width
 _LATENT_MAPS = 8  # channels of the maps of a latent
@@ -56,7 +62,7 @@ class EncodeCondition(nn.Module):
         scale = maps.shape[1] // self.base
         drawn = nn.Dense(self.base**2 * _LATENT_MAPS, dtype=self.dtype)(latent)
         coarse = drawn.reshape(-1, self.base, self.base, _LATENT_MAPS)
-        return (layer(maps, coarse.repeat(scale, axis=1).repeat(scale, axis=2)),)
+        return (layer(maps, enlarge(coarse, scale)),)
 
 
 class Encode(nn.Module):
@@ -128,7 +134,7 @@ def generator(
     size, doubled at every halving, up to 8 times.
     """
     base = base_size(size, depth)
-    first, *deeper = [width * min(_MOST, 2**level) for level in range(depth)]
+    first, *deeper = filters(width, depth, _MOST)
     stages: list[nn.Module] = [
         EncodeCondition(first, kernel, base, normalisation, dtype)
     ]

@@ -14,6 +14,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.classes import select_classes
 from gan_jax.data.datasets.dataset import Skipped, Source, in_memory
 from gan_jax.data.datasets.formats import recognise
+from gan_jax.data.degradations import LUMA
 from gan_jax.data.feed import read
 
 Images8 = UInt8[np.ndarray, "count height width channels"]
@@ -22,7 +23,6 @@ NORMAL = "normal"
 """Name of the images that are no anomalies."""
 
 _COMPARED = 2048  # validation images at most: they are scored often
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's
 
 
 class Anomalies(NamedTuple):
@@ -152,7 +152,7 @@ def to_channels(images: np.ndarray, channels: int) -> Images8:
         return images
     if channels == 3:
         return np.repeat(images, 3, axis=-1)
-    grey: np.ndarray = np.rint(images @ _LUMA)[..., None].astype(np.uint8)
+    grey: np.ndarray = np.rint(images @ np.array(LUMA))[..., None].astype(np.uint8)
     return grey
 
 

@@ -13,12 +13,12 @@ from gan_jax.data.datasets.dataset import (
 
 
 def select_classes(source: Source, names: str, inside: bool = True) -> Source:
-    """Return the images of some classes, or of all other classes.
+    """Return the images of some classes, or, unless `inside`, of all other classes.
 
     Args:
         source: Labelled images; they are read into memory.
         names: Names or numbers of the classes, joined by commas.
-        inside: Whether to return the images of these classes or all others.
+        inside: Whether to return the images of these classes.
 
     Raises:
         InputError: If the images are not labelled, or there is no such class.

@@ -48,13 +48,10 @@ def photos(size: int, count: int = 2000) -> Dataset:
 
     Training crops are from the left three quarters of each photograph (427x640 pixels),
     the `count` // 5 test crops from the rest, so that the parts do not overlap. Sides
-    are from max(64, size) to 160 pixels, uniform in the logarithm. Crops of bare sky or
-    blurred background (a standard deviation below 24 of 255) are drawn again. The same
-    size and count always return the same crops. They have no labels.
-
-    Args:
-        size: Height and width of the images; above 160 crops are enlarged.
-        count: Number of training images.
+    are from max(64, size) to 160 pixels, uniform in the logarithm; larger sizes are
+    enlarged. Crops of bare sky or blurred background (a standard deviation below 24 of
+    255) are drawn again. The same size and count always return the same crops. They
+    have no labels.
 
     Raises:
         InputError: If size or count is not positive.

@@ -72,13 +72,9 @@ def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
 def read_crops(path: str, size: int, count: int = _COUNT) -> Dataset:
     """Return random square crops of a training image, in grey with its minimum black.
 
-    Training crops are from the left part of the image, test crops from the right one,
-    so that they do not overlap. The same size and count always return the same crops.
-
-    Args:
-        path: Path of the grid.
-        size: Height and width of the crops in cells.
-        count: Number of training crops; there are a quarter as many test crops.
+    `count` training crops are from the left part of the image, a quarter as many test
+    crops from the right one, so that they do not overlap. The same size and count
+    always return the same crops.
 
     Raises:
         InputError: If the file is not a grid, or too small for the crops.
