@@ -69,24 +69,18 @@ def figures(runs: Sequence[StudyRun]) -> dict[str, ArmFigures]:
             name: [row[name] for row in measured if name in row] for name in names
         }
         collapsed = sum(summary["metrics"].get("collapsed") is True for summary in done)
-        arms[arm] = ArmFigures(
-            len(arm_runs), len(done), collapsed, values, _costs(arm_runs)
-        )
+        speeds = [
+            (summary["steps"], summary["timing"]["steps_per_second"])
+            for summary in done
+            if summary["timing"]["steps_per_second"]
+        ]
+        costs = {
+            "milliseconds": [1000 / speed for _, speed in speeds],
+            "seconds": [steps / speed for steps, speed in speeds],
+            "tracking": [run.tracking for run in arm_runs if run.tracking is not None],
+        }
+        arms[arm] = ArmFigures(len(arm_runs), len(done), collapsed, values, costs)
     return arms
-
-
-def _costs(runs: Sequence[StudyRun]) -> dict[str, list[float]]:
-    done = [run.summary for run in runs if run.summary is not None]
-    speeds = [
-        (summary["steps"], summary["timing"]["steps_per_second"])
-        for summary in done
-        if summary["timing"]["steps_per_second"]
-    ]
-    return {
-        "milliseconds": [1000 / speed for _, speed in speeds],
-        "seconds": [steps / speed for steps, speed in speeds],
-        "tracking": [run.tracking for run in runs if run.tracking is not None],
-    }
 
 
 def gather_sweep(
