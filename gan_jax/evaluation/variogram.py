@@ -7,17 +7,10 @@ from jaxtyping import Float
 def variograms(
     images: Float[np.ndarray, "count height width 1"], lags: int
 ) -> Float[np.ndarray, "count 2 lags"]:
-    """Return the empirical variograms of images along rows and along columns.
+    """Return the empirical variograms of grey images along rows and along columns.
 
     gamma(h) is the mean of (x(u + h) - x(u))^2 / 2 over all pairs of pixels at
-    distance h (Matheron 1963).
-
-    Args:
-        images: Grey images, in any unit.
-        lags: Largest distance h in pixels; the smallest is 1.
-
-    Returns:
-        Variograms along rows and along columns, in the squared unit of the images.
+    distance h = 1 to `lags` (Matheron 1963), in the squared unit of the images.
 
     Raises:
         ValueError: If `lags` is not less than the height and width of the images.

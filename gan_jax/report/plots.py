@@ -111,14 +111,18 @@ def trade_off(
 
 
 def draw_panels(
-    count: int, columns: int = 2, height: float | int = 2.7
+    count: int,
+    columns: int = 2,
+    height: float | int = 2.7,
+    width: float | int = 4.8,
 ) -> tuple[Any, list[Any]]:
     """Return an empty figure in the shared style, and its panels row by row.
 
     Args:
         count: Number of panels.
-        columns: Panels side by side; each is 4.8 inches wide.
+        columns: Panels side by side.
         height: Height of a panel in inches.
+        width: Width of a panel in inches.
 
     Raises:
         ValueError: If there are no panels.
@@ -132,7 +136,7 @@ def draw_panels(
     columns = min(columns, count)
     lines = math.ceil(count / columns)
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, wspace=0.04, hspace=0.06)
-    figure = Figure((4.8 * columns, height * lines), layout=layout)
+    figure = Figure((width * columns, height * lines), layout=layout)
     FigureCanvasAgg(figure)
     figure.set_facecolor(_PAPER)
     panels = [figure.add_subplot(lines, columns, place + 1) for place in range(count)]

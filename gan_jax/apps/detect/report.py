@@ -95,8 +95,7 @@ def cards(results: Sequence[DetectionResult], total_variation: float) -> list[Ca
 
 def histograms(scores: Mapping[str, Scores], threshold: float) -> bytes:
     """Draw the distribution of each kind of images' scores, and the threshold."""
-    figure, (panel,) = plots.draw_panels(1, height=3.4)
-    figure.set_figwidth(7.2)
+    figure, (panel,) = plots.draw_panels(1, height=3.4, width=7.2)
     all_scores = np.concatenate(list(scores.values()))
     low, high = map(float, np.percentile(all_scores, (0.2, 99.8)))
     if low == high:

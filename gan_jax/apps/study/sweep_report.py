@@ -86,8 +86,7 @@ def table(sweep: Sweep) -> Table:
 
 def course(sweep: Sweep, measure: str) -> bytes:
     """Draw a measure along the value, and the other arms as horizontal lines."""
-    figure, (panel,) = plots.draw_panels(1, height=3.6)
-    figure.set_figwidth(7.2)
+    figure, (panel,) = plots.draw_panels(1, height=3.6, width=7.2)
     panel.set(xlabel=sweep.key, ylabel=measure)
     # A logarithmic axis has no place for 0, which becomes a horizontal line.
     zero = {f"{sweep.key} 0": row for value, row in sweep.along.items() if value == 0}
@@ -137,8 +136,7 @@ def course(sweep: Sweep, measure: str) -> bytes:
 def trade_off(sweep: Sweep) -> bytes:
     """Draw the medians of the two measures against each other."""
     across, up = sweep.measures
-    figure, (panel,) = plots.draw_panels(1, height=3.6)
-    figure.set_figwidth(7.2)
+    figure, (panel,) = plots.draw_panels(1, height=3.6, width=7.2)
     panel.set(xlabel=across, ylabel=up)
     panel.grid(axis="both", color=plots.GRID, linewidth=0.8)
 
