@@ -48,8 +48,8 @@ def export(
     for name in platforms:
         if name not in KNOWN_PLATFORMS:
             raise InputError(
-                f"platform '{name}' is unknown; known: {', '.join(KNOWN_PLATFORMS)}, "
-                "joined by commas"
+                f"--platforms '{name}' is unknown; known: "
+                f"{', '.join(KNOWN_PLATFORMS)}, joined by commas"
             )
     folder = Path(out).expanduser()
     _check_free(folder)
