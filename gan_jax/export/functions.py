@@ -161,15 +161,10 @@ def _latent(prior: str, size: int) -> ArraySpec:
     return ArraySpec("latent", (_BATCH, size), interval, meaning, shown)
 
 
-def _condition(description: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
+def _condition(array: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
     example = f"np.zeros({(_EXAMPLES, *shape)}, np.float32)"
-    return ArraySpec(
-        description.name,
-        (_BATCH, *shape),
-        description.interval,
-        description.meaning,
-        example,
-    )
+    shape_of_batch = (_BATCH, *shape)
+    return ArraySpec(array.name, shape_of_batch, array.interval, array.meaning, example)
 
 
 def _colorizer(path: str) -> NetworkFunction:
