@@ -163,8 +163,8 @@ def _latent(prior: str, size: int) -> ArraySpec:
 
 def _condition(array: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
     example = f"np.zeros({(_EXAMPLES, *shape)}, np.float32)"
-    shape_of_batch = (_BATCH, *shape)
-    return ArraySpec(array.name, shape_of_batch, array.interval, array.meaning, example)
+    facts = (array.interval, array.meaning, example)
+    return ArraySpec(array.name, (_BATCH, *shape), *facts)
 
 
 def _colorizer(path: str) -> NetworkFunction:
