@@ -25,9 +25,6 @@ def measure(
     """Compute metrics by name; a metric that fails does not stop the others.
 
     A metric fails if its function raises an exception or returns NaN or infinity.
-
-    Args:
-        functions: Functions that compute each metric, by name.
     """
     metrics: dict[str, Any] = {}
     failed: dict[str, str] = {}

@@ -62,7 +62,7 @@ def main() -> None:
     conditional = open_prior(options.conditional, "")
     prior = open_prior(options.prior, "")
     this = assemble(conditional.config, conditional.workdir)
-    names = [each.name for each in this.task.condition]
+    names = [array.name for array in this.task.condition]
     if names != ["values", "mask"] or prior.config.task != "samples":
         parser.error("--conditional must be a pixelcgan run, --prior a plain GAN's")
     if prior.config.data != conditional.config.data:
@@ -85,18 +85,20 @@ def main() -> None:
         ),
     }
     rows: list[dict[str, object]] = []
-    made: dict[str, Samples] = {}
+    samples: dict[str, Samples] = {}
     for name, make in ways.items():
         make()  # compile
         began = time.perf_counter()
-        made[name] = make()
+        samples[name] = make()
         seconds = time.perf_counter() - began
-        found = evaluation.compare(made[name], request, "test", options.count).metrics
+        metrics = evaluation.compare(
+            samples[name], request, "test", options.count
+        ).metrics
         rows.append(
             {
                 "name": name,
                 "ms_per_image": 1e3 * seconds / options.count,
-                **measures(found),
+                **measures(metrics),
             }
         )
         print(line(rows[-1]), flush=True)
@@ -105,9 +107,9 @@ def main() -> None:
     if options.plot:
         plate = constraint_grid(
             *(np.asarray(maps)[:_ROWS] for maps in request.condition),
-            np.stack([images[:_ROWS] for images in made.values()], axis=1),
+            np.stack([images[:_ROWS] for images in samples.values()], axis=1),
             original=request.truth[:_ROWS],
-            titles=list(made),
+            titles=list(samples),
         )
         Image.fromarray(plate).save(options.plot)
 
@@ -160,8 +162,8 @@ def latent_search(
         return images
 
     def searched() -> Samples:
-        found = run(turns, starts, observations, min(slots, restarts * count))
-        return np.asarray(paint(networks.generator, found.latent))
+        minima = run(turns, starts, observations, min(slots, restarts * count))
+        return np.asarray(paint(networks.generator, minima.latent))
 
     return searched
 

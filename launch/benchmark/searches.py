@@ -203,8 +203,8 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
         iterations, and the largest difference of residuals (0 if results are equal).
     """
     size = prior.config.data.size
-    given = of_data(prior, "test", images, centre, seed=0)
-    pairs = [reduced(target, size) for target in given]
+    masked = of_data(prior, "test", images, centre, seed=0)
+    pairs = [reduced(target, size) for target in masked]
     values, mask, _ = (jnp.asarray(np.stack(side)) for side in zip(*pairs, strict=True))
     observations = Observation(values * mask, mask, jax.vmap(near_weights)(mask))
     networks, method = prior.networks, prior.method
@@ -226,9 +226,9 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
         progress=0.01,
     )
     turns = compile_turns(search, 25, compiled)
-    latent = method.latent(jax.random.key(0), len(given))
+    latent = method.latent(jax.random.key(0), len(masked))
     starts = jnp.clip(latent, -1.0, 1.0)[None]
-    parts = [slice(first, first + slots) for first in range(0, len(given), slots)]
+    parts = [slice(first, first + slots) for first in range(0, len(masked), slots)]
     run(turns, starts, observations, slots)  # compile for both numbers of images
     run(turns, *_slice(starts, observations, parts[0]), slots)
 
@@ -239,9 +239,9 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
     whole = [run(turns, *_slice(starts, observations, at), slots) for at in parts]
     in_batches = time.perf_counter() - began
     steps = queued.restarts.steps
-    residual = np.concatenate([found.residual for found in whole])
+    residual = np.concatenate([minima.residual for minima in whole])
     return {
-        "images": len(given),
+        "images": len(masked),
         "continuous_seconds": seconds,
         "batches_seconds": in_batches,
         "ratio": in_batches / seconds,

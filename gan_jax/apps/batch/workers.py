@@ -113,9 +113,9 @@ def _applying(
             return rows
 
         return Work(
-            application.prior,
+            application.description,
             {**_EVERY, **application.columns},
-            application.together,
+            application.chunk_size,
             apply,
             lambda: None,
         )
