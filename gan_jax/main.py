@@ -52,7 +52,7 @@ def _run(config: ConfigDict) -> None:
         _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _DISTRIBUTED.value
     ):
         program = program_of(config)
-        cluster.check_program(config)
+        cluster.check_processes(config)
         workdir = workdir_of(config)
         summary = program(config, workdir)
         for name, value in summary["metrics"].items():

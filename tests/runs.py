@@ -51,8 +51,11 @@ def drawn(tree, seed=0):
 
 def kept(workdir, config, channels=1, classes=0, seed=0):
     """Leave in a workdir what a run leaves for use."""
-    method = methods.method(config, tasks.task(config), channels, classes)
-    shapes = jax.eval_shape(lambda: trained(blank_state(config, method, channels)))
+    task = tasks.task(config)
+    method = methods.method(config, task, channels, classes)
+    shapes = jax.eval_shape(
+        lambda: trained(blank_state(config, task, method, channels))
+    )
     networks = shapes._replace(
         step=jnp.int32(0),
         generator=drawn(shapes.generator, seed),
@@ -65,7 +68,7 @@ def kept(workdir, config, channels=1, classes=0, seed=0):
         found.save(0, networks._asdict())
     weights = {"generator": networks.generator, "critic": networks.critic}
     written(workdir, config, channels, classes)
-    return Prior(workdir, config, method, networks, channels, digest(weights))
+    return Prior(workdir, config, task, method, networks, channels, digest(weights))
 
 
 def written(workdir, config, channels, classes=0):

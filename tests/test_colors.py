@@ -384,14 +384,16 @@ def test_plain_baselines_have_the_lightness_of_the_truth():
         light, ab = color.split(images)
         assert float(jnp.abs(light - truth).max()) < 1e-2
         scores = {
-            key: score(images, asked) for key, score in task.evaluation.scores.items()
+            key: measure(images, asked)
+            for key, measure in task.evaluation.measures.items()
         }
         assert scores["psnr"] > 10 and 0 < scores["ssim"] <= 1
         if name == "grey":
             assert scores["colourfulness"] < 0.1
             assert float(jnp.abs(ab).max()) < 1e-3
     exact = {
-        key: score(asked.truth, asked) for key, score in task.evaluation.scores.items()
+        key: measure(asked.truth, asked)
+        for key, measure in task.evaluation.measures.items()
     }
     assert exact["ssim"] == pytest.approx(1) and exact["ab_error"] == 0
     assert exact["colourfulness"] == exact["colourfulness_real"]

@@ -10,6 +10,7 @@ from gan_jax.apps.study import run as study
 from gan_jax.apps.train import run as train
 from gan_jax.build import methods, tasks
 from gan_jax.config import defaults
+from gan_jax.config.errors import InputError
 from gan_jax.export.artefact import export
 from tests.programs import ROOT
 
@@ -46,6 +47,20 @@ def test_it_trains_and_is_exported(printed, tmp_path):
     assert [each["name"] for each in found["inputs"]] == ["latent", "upper_half"]
     assert found["inputs"][1]["shape"][1:] == [8, 8, 1]
     assert (tmp_path / "exported" / "program.jax").stat().st_size > 0
+
+
+def test_a_condition_that_is_not_described_is_refused(printed, monkeypatch, tmp_path):
+    config = small(printed())
+    task = tasks.TASKS["upper_halves"](config)
+    (upper_half,) = task.condition_arrays
+    for arrays, count in (((), 0), (upper_half, 3), ((upper_half, upper_half), 2)):
+        wrong = task._replace(condition_arrays=arrays)
+        monkeypatch.setitem(
+            tasks.TASKS, "upper_halves", lambda config, task=wrong: task
+        )
+        with pytest.raises(InputError, match=f"returns 1 arrays .* describes {count}"):
+            train.run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_it_is_compared_in_a_study(printed, tmp_path):

@@ -36,6 +36,8 @@ the longest room that its dotted name begins with.
 ROOMS = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 LARGEST = 12
 """Modules in one folder, without its `__init__`."""
+LONGEST = 360
+"""Lines of a module."""
 
 
 def room(module):
@@ -74,6 +76,12 @@ def test_no_folder_is_crowded():
     for folder in [PACKAGE, *(path.parent for path in PACKAGE.rglob("__init__.py"))]:
         modules = [each for each in folder.glob("*.py") if each.stem != "__init__"]
         assert len(modules) <= LARGEST, f"{folder} has {len(modules)} modules"
+
+
+def test_no_module_is_long():
+    for path in PACKAGE.rglob("*.py"):
+        lines = path.read_text().count("\n")
+        assert lines <= LONGEST, f"{path} has {lines} lines"
 
 
 def test_losses_are_mathematics_alone():

@@ -25,15 +25,15 @@ class Course:
             self.read.append(step)
             return count, step
 
-        def advance(state, arrays, step, count):
-            assert arrays == step == state
-            return state + count, np.arange(4) + step
+        def advance(state, arrays, count):
+            assert arrays == state
+            return state + count, np.arange(4) + state
 
         def log(logs, first, count):
             self.logged += [int(value) for value in logs[:count]]
             return {"last": logs[count - 1]}
 
-        def mark(step, state):
+        def record(step, state):
             if due(step, 6):
                 self.marked.append(step)
                 at_mark(step)
@@ -45,9 +45,9 @@ class Course:
             end,
             title="count",
             read=read,
-            prepare=lambda state, arrays: advance,
+            compile_advance=lambda state, arrays: advance,
             log=log,
-            mark=mark,
+            record=record,
             saves=lambda step: due(step, 10),
             save=lambda step, state, wait: self.saved.append((step, state, wait)),
             signals=self.signals,
@@ -96,7 +96,8 @@ def test_the_first_steps_are_written_and_then_some(tmp_path):
     rows = Rows(tmp_path)
     for first in range(0, 60, 5):
         logs = Log(
-            {"loss": np.arange(first, first + 7) + 0.5}, {"loss": np.ones(7, bool)}
+            {"loss": np.arange(first, first + 7) + 0.5},
+            {("critic term", "loss"): np.ones(7, bool)},
         )
         shown = write_logs(rows, logs, first, 5, every=20)
         assert shown == {"loss": first + 4.5}
@@ -107,8 +108,8 @@ def test_the_first_steps_are_written_and_then_some(tmp_path):
 def test_no_step_of_a_call_that_diverges_is_written(tmp_path):
     rows = Rows(tmp_path)
     sound = np.array([True, False, True])
-    names = ["generator update w", "critic gradient w"]
-    logs = Log({"loss": np.zeros(3)}, dict.fromkeys(names, sound))
+    tensors = [("generator update", "w"), ("critic gradient", "w")]
+    logs = Log({"loss": np.zeros(3)}, dict.fromkeys(tensors, sound))
     with pytest.raises(DivergedError, match=r"step 12: critic gradient w \(and 1 ten"):
         write_logs(rows, logs, 10, 3, every=1)
     assert not rows.rows

@@ -16,7 +16,7 @@ from gan_jax.networks.compilation import run_once
 from gan_jax.tasks import samples
 from gan_jax.training import terms
 from gan_jax.training.method import Method, Term
-from gan_jax.training.population import gather, make_population, member, side_by_side
+from gan_jax.training.population import gather, make_population, members, side_by_side
 from gan_jax.training.schedules import boosted
 from gan_jax.training.step import initial_state, make_step, make_stretch
 
@@ -76,7 +76,7 @@ def test_a_population_of_eight_equals_eight_runs(runs, form, tolerance):
     after, logs = together(gather(states), side_by_side(arrays), jnp.int32(STEPS))
     assert int(after.step) == STEPS and int(after.critic_step) == 4 + 2 + 2 + 4 + 2
     for index, (end, log) in enumerate(ends):
-        one = member(after, index)
+        one = members(after)[index]
         own_log = jax.tree.map(lambda rows, index=index: rows[index], logs.values)
         assert jax.tree.structure(one) == jax.tree.structure(end)
         for found, wanted in zip(

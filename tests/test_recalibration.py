@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax.apps.train.recalibration import recalibrate
+from gan_jax.apps.train.prior import recalibrate
 from gan_jax.losses import adversarial
 from gan_jax.networks import dcgan
 from gan_jax.training.method import Batch, Method

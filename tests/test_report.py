@@ -198,6 +198,22 @@ def test_progress_prints_plain_lines_without_a_terminal():
     assert "\x1b" not in stream.getvalue() and "\r" not in stream.getvalue()
 
 
+def test_progress_shows_losses_before_other_metrics():
+    stream = io.StringIO()
+    names = ["critic/adversarial", "critic/fake_score", "critic/loss"]
+    names += ["critic/real_score", "generator/adversarial", "generator/loss"]
+    with progress.Progress(2, stream=stream) as display:
+        display.advance(1, dict.fromkeys(names, 0.5))
+    shown = stream.getvalue().splitlines()[0].split("  ")[1:]
+    wanted = [
+        "critic/loss",
+        "generator/loss",
+        "critic/adversarial",
+        "critic/fake_score",
+    ]
+    assert shown == [f"{name} 0.5" for name in wanted]
+
+
 def test_progress_tells_rate_and_time_left(monkeypatch):
     clock = iter([0.0, 0.0, 100.0, 110.0, 120.0, 130.0, 130.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))

@@ -44,12 +44,7 @@ FEEDS: Mapping[str, Callable[..., feed.Feed]] = {
 
 
 def source(data: ConfigDict) -> Dataset:
-    """Open the dataset of a config.
-
-    A path is read by what it holds, whatever the name.
-
-    Args:
-        data: `data` of a training config.
+    """Open the dataset of `data` of a config; a path is read by what it holds.
 
     Raises:
         InputError: There is no such dataset, or no such class in it.

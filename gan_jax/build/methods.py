@@ -1,6 +1,7 @@
 """Training methods from a config: explicit tables, nothing else.
 
-A new objective is a function in `losses.adversarial` and a row here.
+A new objective is a function in `losses.adversarial` and a row of `OBJECTIVES` here,
+`lambda config: ...`, because an objective may read keys of the config.
 """
 
 from collections.abc import Callable, Mapping
@@ -70,11 +71,7 @@ MAPS: Mapping[str, terms.OfMap] = {"mean": jnp.mean, "sum": jnp.sum}
 def optimizer(
     settings: ConfigDict, rate: optax.ScalarOrSchedule | None = None
 ) -> optax.GradientTransformation:
-    """Return the optimiser that a config names.
-
-    Args:
-        settings: `optimizer` of a training config.
-        rate: Learning rate, or its schedule; None = the config's.
+    """Return the optimiser of `optimizer` of a config, at its learning rate or another.
 
     Raises:
         InputError: The name is unknown.
@@ -93,7 +90,7 @@ def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> M
         classes: Classes of the teacher; 0 = there is no teacher.
 
     Raises:
-        InputError: A name is unknown, two settings exclude each other, or the networks
+        InputError: A name is unknown, settings exclude each other, or the networks
             cannot make images of the size.
     """
     distribution = look_up(LATENT_DISTRIBUTIONS, "latent.prior", config.latent.prior)
@@ -152,18 +149,14 @@ def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:
     holds the slope of the map's sum at 1 leaves its mean a slope of 1/N. A weight meant
     for one of the two is converted by 1/N or N for the other. Without the penalty the
     slope is not held, and the weight stays as it is.
-
-    Args:
-        config: A training config.
-        of_map: The score of a map whose slope the penalty holds.
     """
     weight: float = config.get("adversarial_weight", 1.0)
     name = config.get("adversarial_map", "mean")  # older runs have none
-    own = look_up(MAPS, "adversarial_map", name)
-    if own is of_map or not config.gradient_penalty:
+    meant = look_up(MAPS, "adversarial_map", name)
+    if meant is of_map or not config.gradient_penalty:
         return weight
     ones = jnp.ones((1, architectures.map_scores(config)))
-    return weight * float((of_map(ones, axis=1) / own(ones, axis=1))[0])
+    return weight * float((of_map(ones, axis=1) / meant(ones, axis=1))[0])
 
 
 def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, ImagesByRole], Batch]:

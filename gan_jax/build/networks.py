@@ -79,10 +79,6 @@ TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
 """Generators that start from a condition, without a latent; also called with `size`,
 `channels`, `classes` and `dtype`."""
 
-UNBOUNDED_GENERATORS = ("perceptron",)
-"""Generators whose values are not bounded to [-1, 1]: they make points of the plane."""
-
-
 CONDITIONAL_GENERATORS = ("latent_unet", *TRANSLATORS)
 """Generators that cannot do without a condition."""
 
@@ -163,11 +159,8 @@ def generator(
 ) -> Generator:
     """Return the generator of a config.
 
-    Args:
-        config: A training config.
-        channels: Channels of generated images.
-        conditional: Whether it has a condition beside the latent.
-        classes: Classes that a translator predicts.
+    It makes images of `channels`, with a condition beside the latent if `conditional`;
+    a translator predicts `classes`.
 
     Raises:
         InputError: A name is unknown, or the network cannot make images of the size.
@@ -176,26 +169,18 @@ def generator(
     tables = {**GENERATORS, **TRANSLATORS}
     make = look_up(tables, "network.generator", network.generator)
     _check_normalisation(config, "normalisation", GENERATOR_NORMALISATIONS)
-    of_its_kind = (
-        {"classes": classes}
-        if network.generator in TRANSLATORS
-        else {"conditional": conditional}
-    )
+    is_translator = network.generator in TRANSLATORS
     return make(
         network,
         size=config.data.size,
         channels=channels,
         dtype=_precision(config.precision),
-        **of_its_kind,
+        **({"classes": classes} if is_translator else {"conditional": conditional}),
     )
 
 
 def critic(config: ConfigDict, precision: str = "") -> nn.Module:
-    """Return the critic of a config.
-
-    Args:
-        config: A training config.
-        precision: Precision of its computations; the config's where empty.
+    """Return the critic of a config, in its precision or another.
 
     Raises:
         InputError: A name is unknown, or the network cannot see images of the size.
@@ -203,14 +188,14 @@ def critic(config: ConfigDict, precision: str = "") -> nn.Module:
     network = config.network
     make = look_up(CRITICS, "network.critic", network.critic)
     _check_normalisation(config, "critic_normalisation", NORMALISATIONS)
-    one = make(
+    single = make(
         network,
         size=config.data.size,
         conditional=config.get("condition_critic", False),
         dtype=_precision(precision or config.precision),
     )
     packing = config.get("packing", 1)
-    return one if packing == 1 else Packed(one, packing)
+    return single if packing == 1 else Packed(single, packing)
 
 
 def gives_energies(config: ConfigDict) -> bool:

@@ -26,8 +26,8 @@ def check_program(config: ConfigDict) -> None:
     Raises:
         InputError: Names the missing keys.
     """
-    rooms = {key.partition(".")[0] for key in schema.KEYS[config.program]}
-    _check_keys(config, "program", sorted(rooms - {*config}))
+    groups = {key.partition(".")[0] for key in schema.KEYS[config.program]}
+    _check_keys(config, "program", sorted(groups - {*config}))
 
 
 def check_task(config: ConfigDict) -> None:
@@ -42,13 +42,7 @@ def check_task(config: ConfigDict) -> None:
 
 
 def _check_keys(config: ConfigDict, kind: str, missing: Sequence[str]) -> None:
-    """Refuse a config with missing keys.
-
-    Args:
-        config: The config.
-        kind: `program` or `task`, which reads the keys.
-        missing: The missing keys.
-    """
+    """Refuse a config with missing keys, which its `kind`, program or task, reads."""
     if missing:
         raise InputError(
             f"{kind} {config[kind]} needs {', '.join(missing)}, which config "
@@ -59,11 +53,6 @@ def _check_keys(config: ConfigDict, kind: str, missing: Sequence[str]) -> None:
 
 def check_combination(config: ConfigDict, task: Task, objective: Objective) -> None:
     """Refuse a training config whose values do not fit each other.
-
-    Args:
-        config: The config of a training run.
-        task: The task that it names.
-        objective: The objective that it names.
 
     Raises:
         InputError: Says which values do not fit, and what to choose.

@@ -40,9 +40,9 @@ Keys = Mapping[str, Key]
 """Rows by dotted key; `*` stands for any name."""
 
 
-def _inside(room: str, rows: Keys) -> dict[str, Key]:
-    """Return rows with the name of a room before every key."""
-    return {f"{room}.{key}": row for key, row in rows.items()}
+def _inside(group: str, rows: Keys) -> dict[str, Key]:
+    """Return rows with the name of a group before every key."""
+    return {f"{group}.{key}": row for key, row in rows.items()}
 
 
 # One row, one line.
@@ -72,7 +72,7 @@ TRAINING: Keys = {
     "margin": Key(1.0, "ebgan: energy of generated images above which the critic's loss is flat", WEIGHT),
     "pulling_away": Key(0.0, "ebgan: weight of the mean squared cosine between codes of a batch; 0 = off", WEIGHT),
     "precision": Key("float32", "type that the networks compute in: float32 or bfloat16; weights stay float32"),
-    "average_decay": Key(0.999, "decay of the generator's moving average, per step", SHARE),
+    "average_decay": Key(0.999, "decay of the generator's moving average, per generator update", SHARE),
     "data.name": Key("digits", "digits, photos, training_image, folder, arrays, gaussians8, ..., or the name of a TFDS data set"),
     "data.path": Key("", "TFDS directory, folder of images or arrays, or training image; empty = the default place"),
     "data.size": Key(28, "height and width of the images, in pixels", COUNT),
@@ -100,7 +100,7 @@ TRAINING: Keys = {
     "optimizer.beta1": Key(0.5, "decay of the first moment, or the momentum", DECAY),
     "optimizer.beta2": Key(0.999, "decay of the second moment", DECAY),
     "optimizer.warmup": Key(0, "steps over which the learning rate rises from 0", COUNT_OR_0),
-    "evaluation.every": Key(0, "steps between evaluations on validation images; 0 = only at the end", COUNT_OR_0, resumable=True),
+    "evaluation.every": Key(0, "steps between evaluations on validation images; 0 = none, and the last step is taken as the best", COUNT_OR_0, resumable=True),
     "evaluation.count": Key(2000, "images generated for an evaluation during training", COUNT),
     "evaluation.final_count": Key(10_000, "images generated for the evaluation on test images at the end", COUNT, resumable=True),
     **_inside("evaluation.classifier", _CLASSIFIER),
@@ -147,7 +147,7 @@ _SEARCH: Keys = {
     "progress": Key(0.01, "relative decrease of the loss that counts as progress", Limits(least=0, below=1)),
     "tolerance": Key(0.0, "mean absolute error of known values (of range 2) that ends a search; 0 = never", WEIGHT),
     "slots": Key(64, "searches at once", COUNT),
-    "length": Key(10, "iterations between two exchanges of finished searches for waiting ones", COUNT),
+    "length": Key(10, "iterations between checks for finished searches", COUNT),
 }
 
 COMPLETION: Keys = {

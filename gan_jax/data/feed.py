@@ -1,4 +1,4 @@
-"""Batches as a pure function of (seed, step), resident on the device or streamed.
+"""Batches as a pure function of (seed, number), resident on the device or streamed.
 
 Both feeds return the same batches. Every epoch is a permutation of the images, which
 is computed at any position without being stored. Therefore a run resumes from its step
@@ -34,7 +34,7 @@ class LabelledImages(NamedTuple):
 
 
 ImagesByRole = dict[str, LabelledImages]
-"""The images of one step, by role."""
+"""The images of one batch, by role."""
 
 
 class Placement(NamedTuple):
@@ -45,7 +45,7 @@ class Placement(NamedTuple):
     shard: Callable[[PyTree], PyTree] = jax.device_put
     """Distributes batches `[steps, batch, ...]` over the devices, from the share of
     each batch that this process has read."""
-    share: slice | Int[np.ndarray, " own"] = slice(None)
+    share: slice | Int[np.ndarray, " share"] = slice(None)
     """Indices of the images of a batch that this process reads."""
 
 
@@ -53,11 +53,12 @@ class Feed(NamedTuple):
     """Source of training batches: a function on the host and one on the device."""
 
     load: Callable[[int, int, int], PyTree]
-    """`load(first, count, capacity)` returns the arrays that the steps from `first` to
-    `first + count - 1` need, as an argument of a compiled function. Their shapes depend
-    on `capacity` alone, which is at least `count`."""
+    """`load(first, count, capacity)` returns the arrays of `count` batches from number
+    `first` on, an argument of a compiled function: the whole dataset where it is
+    resident, these batches where it is streamed. Their shapes depend on `capacity`
+    alone, which is at least `count`."""
     batch: Callable[[PyTree, Int[Array, ""]], ImagesByRole]
-    """`batch(arrays, step)` returns the batch of a step, inside a compiled function."""
+    """`batch(arrays, number)` returns one of them, inside a compiled function."""
 
 
 _ROUNDS = 6
@@ -67,7 +68,7 @@ RoundKeys = UInt32[Array | np.ndarray, f"{_ROUNDS}"]
 
 def round_keys(seed: int) -> UInt32[np.ndarray, f"{_ROUNDS}"]:
     """Return the round keys of a seed, an array that may be traced."""
-    words = [zlib.crc32(f"{seed}/{turn}".encode()) for turn in range(_ROUNDS)]
+    words = [zlib.crc32(f"{seed}/{index}".encode()) for index in range(_ROUNDS)]
     return np.array(words, np.uint32)
 
 
@@ -80,11 +81,6 @@ def shuffled(
     a Feistel network on the smallest grid of a x b >= `count` cells. An index on a
     surplus cell passes through the network again (Black & Rogaway 2002, "Ciphers with
     arbitrary finite domains", section 3).
-
-    Args:
-        position: Positions, from 0 on.
-        count: Number of images.
-        keys: Round keys of the seed.
     """
     rows = int(np.ceil(np.sqrt(count)))
     columns = -(-count // rows)
@@ -92,9 +88,9 @@ def shuffled(
 
     def network(cell: Array) -> Array:
         row, column = cell // columns, cell % columns
-        for turn in range(0, _ROUNDS, 2):
-            row = (row + _hash(column, epoch, keys[turn]) % rows) % rows
-            column = (column + _hash(row, epoch, keys[turn + 1]) % columns) % columns
+        for index in range(0, _ROUNDS, 2):
+            row = (row + _hash(column, epoch, keys[index]) % rows) % rows
+            column = (column + _hash(row, epoch, keys[index + 1]) % columns) % columns
         return row * columns + column
 
     cell = jax.lax.while_loop(
@@ -114,10 +110,10 @@ def _hash(value: Array, epoch: Array, salt: Array | np.uint32) -> Array:
 
 
 def batch_indices(
-    step: Int[Array, ""], batch_size: int, count: int, keys: RoundKeys
+    number: Int[Array, ""], batch_size: int, count: int, keys: RoundKeys
 ) -> Int[Array, "batch"]:
-    """Return the indices of the images of one step; a batch may span two epochs."""
-    start = step.astype(jnp.uint32) * jnp.uint32(batch_size)
+    """Return the indices of the images of a batch, which may span two epochs."""
+    start = number.astype(jnp.uint32) * jnp.uint32(batch_size)
     return shuffled(start + jnp.arange(batch_size, dtype=jnp.uint32), count, keys)
 
 
@@ -172,13 +168,13 @@ def resident(
         }
     )
 
-    def batch(arrays: PyTree, step: Int[Array, ""]) -> ImagesByRole:
-        chosen = {
-            role: batch_indices(step, batch_size, len(images.label), keys)
+    def batch(arrays: PyTree, number: Int[Array, ""]) -> ImagesByRole:
+        indices = {
+            role: batch_indices(number, batch_size, len(images.label), keys)
             for role, (images, keys) in arrays.items()
         }
         return {
-            role: jax.tree.map(lambda array, at=chosen[role]: array[at], images)
+            role: jax.tree.map(lambda array, at=indices[role]: array[at], images)
             for role, (images, _) in arrays.items()
         }
 
@@ -198,15 +194,8 @@ def streamed(
 ) -> Feed:
     """Return a feed that reads the batches of `resident` from the sources, with Grain.
 
-    For datasets that do not fit on the device. Grain reads batches ahead; memory holds
-    the batches of a few calls of `load` only.
-
-    Args:
-        sources: Images by role; a batch draws from each independently.
-        batch_size: Number of images per role and step.
-        seed: Seed of the order of the images.
-        placement: Placement of batches on devices, and the share that is read here.
-        threads: Number of threads that read batches, and of batches read ahead.
+    For datasets that do not fit on the device. Grain reads as many batches ahead as
+    there are threads; memory holds the batches of a few calls of `load` only.
 
     Raises:
         InputError: If a source has fewer images than a batch.
@@ -216,36 +205,35 @@ def streamed(
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
     reading: dict[str, tuple[int, Iterator[Any]]] = {}
 
-    def open_at(role: str, step: int) -> Iterator[Any]:
-        batches = _Batches(sources[role], batch_size, orders[role], placement.share)
-        return iter(
-            grain.MapDataset.source(batches)
-            .slice(slice(step, None))
-            .to_iter_dataset(options)
-        )
-
-    def read(role: str, first: int, count: int, capacity: int) -> LabelledImages:
-        at, batches = reading.get(role, (-1, iter(())))
-        if at != first:  # the first call, or a run that resumes
-            batches = open_at(role, first)
-        read = [next(batches) for _ in range(count)]
+    def load_role(role: str, first: int, count: int, capacity: int) -> LabelledImages:
+        following, batches = reading.get(role, (-1, iter(())))
+        if following != first:  # the first call, or a run that resumes
+            sequence = _Batches(
+                sources[role], batch_size, orders[role], placement.share
+            )
+            batches = iter(
+                grain.MapDataset.source(sequence)
+                .slice(slice(first, None))
+                .to_iter_dataset(options)
+            )
+        loaded = [next(batches) for _ in range(count)]
         reading[role] = (first + count, batches)
-        read += [read[-1]] * (capacity - count)
-        return LabelledImages(*(np.stack(parts) for parts in zip(*read, strict=True)))
+        loaded += [loaded[-1]] * (capacity - count)
+        return LabelledImages(*map(np.stack, zip(*loaded, strict=True)))
 
     def load(first: int, count: int, capacity: int) -> PyTree:
-        loaded = {role: read(role, first, count, capacity) for role in sources}
+        loaded = {role: load_role(role, first, count, capacity) for role in sources}
         return np.int32(first), placement.shard(loaded)
 
-    def batch(arrays: PyTree, step: Int[Array, ""]) -> ImagesByRole:
+    def batch(arrays: PyTree, number: Int[Array, ""]) -> ImagesByRole:
         first, loaded = arrays
-        return jax.tree.map(lambda array: array[step - first], loaded)
+        return jax.tree.map(lambda array: array[number - first], loaded)
 
     return Feed(load, batch)
 
 
 class _Batches:
-    """The endless sequence of batches, which Grain reads by step."""
+    """The endless sequence of batches, which Grain reads by number."""
 
     def __init__(
         self,
@@ -266,21 +254,14 @@ class _Batches:
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, step: int) -> LabelledImages:
+    def __getitem__(self, number: int) -> LabelledImages:
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
-            chosen = np.asarray(self._draw(np.int32(step)))
-        return read(self._source, chosen[self._share])
+            indices = np.asarray(self._draw(np.int32(number)))
+        return read(self._source, indices[self._share])
 
 
 def read(source: Source, indices: Int[np.ndarray, " count"]) -> LabelledImages:
-    """Read images of a source with their labels.
-
-    Args:
-        source: Source of images.
-        indices: Indices of the images to read.
-
-    Returns:
-        The images as they are stored: 8-bit levels, or unscaled floats.
+    """Return the images at some indices of a source, as they are stored, and labels.
 
     Raises:
         InputError: If an image can no longer be read.
@@ -296,3 +277,10 @@ def to_float(images: Pixels) -> Float[Array, "*batch height width channels"]:
     """Return 8-bit images scaled to [-1, 1]; floats are returned as they are."""
     scaled = jnp.asarray(images, jnp.float32)
     return scaled / 127.5 - 1.0 if images.dtype == jnp.uint8 else scaled
+
+
+def first_images(
+    source: Source, count: int
+) -> Float[Array, "count height width channels"]:
+    """Return the first images of a source, `count` at most, as `to_float` does."""
+    return to_float(read(source, np.arange(min(count, len(source)))).image)

@@ -15,7 +15,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import Dataset, Source, select
 
 Part = Mapping[str, Source]
-"""Sources of a part by role, e.g. `real` images and images for the `condition`."""
+"""Sources of a part by role, e.g. `real` and `constraint`."""
 
 
 def partition(
@@ -26,8 +26,7 @@ def partition(
     Args:
         dataset: Dataset with its official parts.
         seed: Seed of the split.
-        roles: Share of every part for each role; the shares sum to 1. The first role
-            also gets the images that remain after rounding.
+        roles: Share of every part for each role; the first gets what rounding leaves.
         test_share: Share of the images for the test, if there is no official test part.
 
     Raises:

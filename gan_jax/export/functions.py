@@ -13,7 +13,6 @@ from gan_jax.apps.detect.detector import (
     describe_detector,
     open_detector_run,
 )
-from gan_jax.build import tasks
 from gan_jax.build.networks import UNBOUNDED_GENERATORS
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
@@ -97,11 +96,10 @@ def _program(path: str) -> str:
 
 def _generator(path: str) -> NetworkFunction:
     prior = open_prior(path, _COMMANDS)
-    config, method = prior.config, prior.method
-    task = tasks.task(config)
+    config, task, method = prior.config, prior.task, prior.method
     drawn = method.has_latent
     example = jax.eval_shape(
-        method.present, jax.random.key(0), blank_images(config, prior.channels)
+        method.present, jax.random.key(0), blank_images(config, task, prior.channels)
     )
     condition = example.condition if task.conditional else None
     maps, structure = jax.tree.flatten(condition)
@@ -115,7 +113,7 @@ def _generator(path: str) -> NetworkFunction:
     latents = [_latent(config.latent.prior, config.latent.size)] if drawn else []
     conditions = [
         _condition(description, leaf.shape[1:])
-        for description, leaf in zip(task.condition, maps, strict=True)
+        for description, leaf in zip(task.condition_arrays, maps, strict=True)
     ]
     bounded = config.network.generator not in UNBOUNDED_GENERATORS
     sides = (config.data.size, config.data.size, prior.channels)
@@ -170,7 +168,7 @@ def _condition(array: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
 def _colorizer(path: str) -> NetworkFunction:
     prior = open_colorizer(path, _COMMANDS)
     size = prior.config.data.size
-    task, paint = tasks.task(prior.config), images_of(prior.method)
+    task, paint = prior.task, images_of(prior.method)
 
     def colorize(
         variables: Variables, images: Float[Array, "batch height width 3"]

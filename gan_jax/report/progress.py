@@ -50,7 +50,7 @@ class Progress:
         self._unit = unit
         self._stream: Any = terminal.stream() if stream is None else stream
         self._metrics: Mapping[str, SupportsFloat] = {}
-        self._marks: deque[tuple[float, int]] = deque()
+        self._recent: deque[tuple[float, int]] = deque()
         self._began = time.monotonic()
         self._show_after = 0.0
         self._bar: Any = None
@@ -86,16 +86,16 @@ class Progress:
 
         Args:
             step: Steps done, counted from 0 and not from `start`.
-            metrics: Metrics, of which the first few are shown. They become numbers
-                only when they are drawn, so device arrays do not hold up the loop.
+            metrics: Metrics, of which four are shown, those named `...loss` first. They
+                become numbers only when drawn: device arrays do not hold up the loop.
         """
         now = time.monotonic()
         self._step = step
         if metrics:
             self._metrics = metrics
-        self._marks.append((now, step))
-        while len(self._marks) > 2 and self._marks[1][0] < now - _RATE_SECONDS:
-            self._marks.popleft()
+        self._recent.append((now, step))
+        while len(self._recent) > 2 and self._recent[1][0] < now - _RATE_SECONDS:
+            self._recent.popleft()
         # The last step is left to the closing line.
         if now >= self._show_after and step < self._total:
             wait = _LINE_SECONDS if self._bar is None else _BAR_SECONDS
@@ -139,14 +139,17 @@ class Progress:
 
     def _rate(self) -> float | None:
         """Return the recent steps per second; None before two advances."""
-        if len(self._marks) < 2:
+        if len(self._recent) < 2:
             return None
-        (then, first), (now, last) = self._marks[0], self._marks[-1]
+        (then, first), (now, last) = self._recent[0], self._recent[-1]
         return (last - first) / (now - then) if now > then and last > first else None
 
     def _metric_parts(self) -> list[str]:
-        shown = list(self._metrics.items())[:_METRICS_SHOWN]
-        return [f"{name} {format_number(float(value), 3)}" for name, value in shown]
+        losses_first = sorted(self._metrics, key=lambda name: not name.endswith("loss"))
+        return [
+            f"{name} {format_number(float(self._metrics[name]), 3)}"
+            for name in losses_first[:_METRICS_SHOWN]
+        ]
 
 
 def _format_rate(rate: float, unit: str) -> str:

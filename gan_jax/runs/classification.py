@@ -51,13 +51,13 @@ def classifier_update(
     """Update a classifier once; return it with the mean cross-entropy before."""
 
     def loss(parameters: PyTree) -> tuple[Array, PyTree]:
-        found, statistics = module.apply(
+        output, statistics = module.apply(
             {"params": parameters, **player.statistics},
             images,
             train=True,
             mutable=[*player.statistics],
         )
-        losses = optax.softmax_cross_entropy_with_integer_labels(found.logits, labels)
+        losses = optax.softmax_cross_entropy_with_integer_labels(output.logits, labels)
         return losses.mean(), statistics
 
     (value, statistics), gradients = jax.value_and_grad(loss, has_aux=True)(

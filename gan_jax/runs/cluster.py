@@ -23,7 +23,7 @@ from gan_jax.training.distributed import all_max, is_main, is_multiprocess
 _SECONDS = 30  # without a heartbeat, after which a process counts as lost
 _JOINING = 300  # seconds until all processes must have joined
 
-_TOGETHER = ("train", "colorize")
+_PROGRAMS = ("train", "colorize")  # that several processes can run
 _LOST = (
     "another process of this run has ended, or its machine cannot be reached: the same "
     "command, on all machines, continues at the last checkpoint"
@@ -36,8 +36,7 @@ def joined(
 ) -> Iterator[None]:
     """Join the processes of a run; to be entered before JAX looks for devices.
 
-    A process that fails alone exits at once: the others wait for it until they are told
-    that it is gone.
+    A process that fails alone exits at once, so that the others learn of it and end.
 
     Args:
         coordinator: `host:port` of the first process, the same for all.
@@ -85,7 +84,7 @@ def _is_loss(error: Exception) -> bool:
 
 
 def _join(coordinator: str, processes: int, process: int) -> None:
-    how: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if coordinator:
         if not 0 <= process < processes:
             raise InputError(
@@ -95,7 +94,7 @@ def _join(coordinator: str, processes: int, process: int) -> None:
         host, _, port = coordinator.rpartition(":")
         if not (host and port.isdecimal()):
             raise InputError(f"--coordinator={coordinator} names no port: host:port")
-        how = {
+        options = {
             "coordinator_address": coordinator,
             "num_processes": processes,
             "process_id": process,
@@ -107,7 +106,7 @@ def _join(coordinator: str, processes: int, process: int) -> None:
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     try:
         jax.distributed.initialize(
-            **how,
+            **options,
             initialization_timeout=_JOINING,
             heartbeat_timeout_seconds=_SECONDS,
             shutdown_timeout_seconds=_SECONDS,
@@ -124,14 +123,14 @@ def _join(coordinator: str, processes: int, process: int) -> None:
         silence()
 
 
-def check_program(config: ConfigDict) -> None:
+def check_processes(config: ConfigDict) -> None:
     """Refuse several processes in programs that do not train one run.
 
     Raises:
         InputError: There are several processes, and the program does other work.
     """
     applied = bool(config.get("images", ""))
-    if is_multiprocess() and (applied or config.program not in _TOGETHER):
+    if is_multiprocess() and (applied or config.program not in _PROGRAMS):
         what = "a folder of images" if applied else f"program '{config.program}'"
         raise InputError(
             f"{what} is the work of one process, and there are {jax.process_count()}: "

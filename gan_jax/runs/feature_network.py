@@ -47,15 +47,15 @@ _CHUNK = 250  # images classified at once
 class TrainedFeatureNetwork:
     """A trained classifier, as a function from images to features and probabilities."""
 
-    def __init__(self, module: Classifier, kept: Mapping[str, Any]):
+    def __init__(self, saved: Mapping[str, Any]):
         """Wrap a classifier that was read from a file."""
-        self._variables: Variables = kept["variables"]
-        self._labels = bool(kept["labels"])
-        self._apply = compiled(module.apply)
+        self._variables: Variables = saved["variables"]
+        self._labels = bool(saved["labels"])
+        self._apply = compiled(classifier_for(saved["variables"]).apply)
         self.description: dict[str, Any] = {
-            "network": str(kept["network"]),
-            "sha256": str(kept["sha256"]),
-            "accuracy": float(kept["accuracy"]),
+            "network": str(saved["network"]),
+            "sha256": str(saved["sha256"]),
+            "accuracy": float(saved["accuracy"]),
         }
         """Name of the network, its hash, and its accuracy on test images."""
 
@@ -63,25 +63,18 @@ class TrainedFeatureNetwork:
         self, images: Float[np.ndarray, "count height width channels"]
     ) -> Embedding:
         """Return the features of images in [-1, 1], and their class probabilities."""
-        found = in_chunks(
+        output = in_chunks(
             lambda at: self._apply(self._variables, images[at]), len(images), _CHUNK
         )
         if not self._labels:
-            return Embedding(found.features, None)
-        exact = found.logits.astype(np.float64)
+            return Embedding(output.features, None)
+        exact = output.logits.astype(np.float64)
         odds = np.exp(exact - exact.max(axis=1, keepdims=True))
-        return Embedding(found.features, odds / odds.sum(axis=1, keepdims=True))
+        return Embedding(output.features, odds / odds.sum(axis=1, keepdims=True))
 
 
 def feature_network_of(config: ConfigDict) -> TrainedFeatureNetwork | None:
-    """Open the feature network of a run's dataset.
-
-    Args:
-        config: The training config of the run.
-
-    Returns:
-        The network; None, with a message, where it cannot be opened.
-    """
+    """Open the feature network of a run's dataset; if that fails, say why: None."""
     try:
         source = datasets.source(config.data)
         return open_feature_network(source, config.evaluation.classifier)
@@ -98,10 +91,6 @@ def open_feature_network(
     It is kept in `cache_folder()` under a hash of images, labels, size and settings.
     For a dataset without labels it is a classifier of quarter turns.
 
-    Args:
-        dataset: The dataset, in the size of the images that are measured.
-        settings: `width`, `features` and `epochs` of the classifier.
-
     Raises:
         InputError: The images are too few, or too small for the network.
     """
@@ -109,8 +98,8 @@ def open_feature_network(
         raise InputError(
             "evaluation.classifier.epochs is 0, so no classifier is trained"
         )
-    kept = broadcast(lambda: open_classifier(dataset, settings, "to measure with"))
-    return TrainedFeatureNetwork(classifier_for(kept["variables"]), kept)
+    saved = broadcast(lambda: open_classifier(dataset, settings, "to measure with"))
+    return TrainedFeatureNetwork(saved)
 
 
 def open_classifier(
@@ -121,11 +110,11 @@ def open_classifier(
     Args:
         dataset: The dataset, in the size of the images that are classified.
         settings: `width`, `features` and `epochs` of the classifier.
-        purpose: Purpose that the message names.
+        purpose: Its purpose, for the message.
 
     Returns:
-        Its `variables`, whether it has learned `labels`, and its `network`, `sha256`
-        and `accuracy`.
+        Its `variables`, `network`, `sha256` and `accuracy`, and whether it has learned
+        `labels`.
 
     Raises:
         InputError: The images are too few, or too small for the network.
@@ -145,27 +134,27 @@ def open_classifier(
     module = Classifier(
         len(train.classes) if labels else TURNS, settings.width, settings.features
     )
-    kept = _read(path)
-    if kept is None:
+    saved = _read(path)
+    if saved is None:
         say(
             f"training a classifier of {train.name} {purpose}, once; it is kept in "
             f"{path.parent}"
         )
-        kept = _train(module, dataset, settings, labels)
-        say(f"the classifier is right on {kept['accuracy']:.2%} of the test images")
+        saved = _train(module, dataset, settings, labels)
+        say(f"the classifier is right on {saved['accuracy']:.2%} of the test images")
         try:
-            write_classifier(path, kept)
+            write_classifier(path, saved)
         except OSError as error:
             say(f"it cannot be kept ({error}): it will be trained again next time")
-    return kept
+    return saved
 
 
-def write_classifier(path: Path, kept: Mapping[str, Any]) -> None:
+def write_classifier(path: Path, saved: Mapping[str, Any]) -> None:
     """Write a classifier to a file."""
-    files.write_bytes(path, flax.serialization.msgpack_serialize(dict(kept)))
+    files.write_bytes(path, flax.serialization.msgpack_serialize(dict(saved)))
 
 
-_KEPT = {"variables", "labels", "network", "sha256", "accuracy"}
+_ENTRIES = {"variables", "labels", "network", "sha256", "accuracy"}
 
 
 def read_classifier(path: Path) -> Mapping[str, Any]:
@@ -175,19 +164,19 @@ def read_classifier(path: Path) -> Mapping[str, Any]:
         InputError: The file cannot be read, or holds something else.
     """
     try:
-        kept: dict[str, Any] = flax.serialization.msgpack_restore(path.read_bytes())
-        missing = _KEPT - kept.keys()
+        saved: dict[str, Any] = flax.serialization.msgpack_restore(path.read_bytes())
+        missing = _ENTRIES - saved.keys()
         if missing:
             raise ValueError(f"it holds no {', '.join(sorted(missing))}")
-        if kept["sha256"] != digest(kept["variables"]):
+        if saved["sha256"] != digest(saved["variables"]):
             raise ValueError("its contents are not what was written")
-        classifier_for(kept["variables"])
+        classifier_for(saved["variables"])
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except Exception as error:  # whatever a damaged file leads to
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"{path} cannot be used ({reason})") from None
-    return kept
+    return saved
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:
@@ -224,8 +213,8 @@ def _train(
     def stretch(
         player: Player, arrays: PyTree, first: Array, count: Array
     ) -> tuple[Player, Array]:
-        def again(turn: Array, carry: tuple[Player, Array]) -> tuple[Player, Array]:
-            step = first + turn
+        def again(index: Array, carry: tuple[Player, Array]) -> tuple[Player, Array]:
+            step = first + index
             key = jax.random.fold_in(jax.random.key(1), step)
             stored = feed.batch(arrays, step)["real"]
             images, answers = to_float(stored.image), jnp.asarray(stored.label)
@@ -267,19 +256,14 @@ def _accuracy(
     def classify(
         variables: Variables, images: UInt8[Array, "..."]
     ) -> Int[Array, "batch"]:
-        found: Any = module.apply(variables, to_float(images))
-        return found.logits.argmax(axis=-1)
+        output: Any = module.apply(variables, to_float(images))
+        return output.logits.argmax(axis=-1)
 
     right: list[np.ndarray] = []
     for at in chunks(len(test), _CHUNK):
         images, answers = map(np.asarray, read(test, at))
         if not labels:
             answers = np.arange(_CHUNK) % TURNS
-            images = np.stack(
-                [
-                    np.rot90(image, int(turns))
-                    for image, turns in zip(images, answers, strict=True)
-                ]
-            )
+            images = np.stack([*map(np.rot90, images, answers.tolist())])
         right.append(np.asarray(classify(variables, images)) == answers)
     return float(np.concatenate(right)[: len(test)].mean())

@@ -30,7 +30,7 @@ def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " size"]]:
 def in_chunks(
     make: Callable[[Int[np.ndarray, " size"]], PyTree[Array]], count: int, size: int
 ) -> PyTree[np.ndarray]:
-    """Compute a function of the indices 0 to `count` - 1 in chunks.
+    """Return a function of the indices 0 to `count` - 1, computed `size` at a time.
 
     Several processes share the chunks out, and all of them return all results.
 
@@ -39,25 +39,24 @@ def in_chunks(
             `size`. It may use the devices of this process alone.
         count: Number of indices.
         size: Indices in a chunk.
-
-    Returns:
-        The arrays of all indices, with a leading axis of `count`.
     """
     pieces = [*chunks(count, size)]
-    # Processes take turns and compute equally many chunks; the surplus is cut.
-    turns = -(-len(pieces) // jax.process_count())
-    places = np.arange(turns) * jax.process_count() + jax.process_index()
-    own = [pieces[place % len(pieces)] for place in places]
+    # Each process computes equally many chunks, every n-th one; the surplus is cut.
+    rounds = -(-len(pieces) // jax.process_count())
+    places = np.arange(rounds) * jax.process_count() + jax.process_index()
     failure: Exception | None = None
     try:
-        made = [jax.tree.map(np.asarray, make(at)) for at in own]
+        results = [
+            jax.tree.map(np.asarray, make(pieces[place % len(pieces)]))
+            for place in places
+        ]
     except Exception as error:  # the others are told, so that they do not wait
         failure = error
     if all_max(failure is not None):
         raise failure or RuntimeError("another process has failed at this")
-    every = gathered(jax.tree.map(lambda *parts: np.stack(parts), *made))
+    stacked = gathered(jax.tree.map(lambda *parts: np.stack(parts), *results))
     return jax.tree.map(
-        lambda leaf: leaf.swapaxes(0, 1).reshape(-1, *leaf.shape[3:])[:count], every
+        lambda leaf: leaf.swapaxes(0, 1).reshape(-1, *leaf.shape[3:])[:count], stacked
     )
 
 
@@ -69,18 +68,13 @@ def taken(
 
 
 Render = Callable[[Images, Condition], Images]
-"""From what a generator makes under conditions to images as the data hold them."""
+"""Converts generator output to images like those of the data."""
 
 
 def images_of(
     method: Method, render: Render = lambda images, condition: images
 ) -> Callable[[Variables, PyTree[Array], Condition], Images]:
-    """Return `generate(variables, latents, conditions)`, pure and compilable.
-
-    Args:
-        method: The method of the run, whose generator it is.
-        render: Of the run's task.
-    """
+    """Return `generate(variables, latents, conditions)`, pure and compilable."""
 
     def generate(
         variables: Variables, latents: PyTree[Array], conditions: Condition = None
@@ -97,10 +91,6 @@ def make_model(
     """Return `open_model(networks)`: a run's networks as functions of many inputs.
 
     Each function is compiled once, for all networks of the run.
-
-    Args:
-        method: The method of the run.
-        render: Of the run's task.
     """
     images = images_of(method, render)
     run = compiled(images)

@@ -18,8 +18,8 @@ from gan_jax.training.updates import CAUSES, Log
 
 State = TypeVar("State")
 
-Advance = Callable[[Any, PyTree, int, int], tuple[Any, Any]]
-"""`advance(state, arrays, step, count) -> (state, logs)`: `count` steps from `step`."""
+Advance = Callable[[Any, PyTree, int], tuple[Any, Any]]
+"""`advance(state, arrays, count) -> (state, logs)`: the next `count` steps."""
 
 _FIRST_STEPS = 20  # each of them is logged
 
@@ -31,9 +31,9 @@ def iterate(
     *,
     title: str,
     read: Callable[[int], tuple[int, PyTree]],
-    prepare: Callable[[State, PyTree], Advance],
+    compile_advance: Callable[[State, PyTree], Advance],
     log: Callable[[Any, int, int], Mapping[str, Any]],
-    mark: Callable[[int, State], State],
+    record: Callable[[int, State], State],
     saves: Callable[[int], bool],
     save: Callable[[int, State, bool], None],
     signals: Signals,
@@ -47,12 +47,13 @@ def iterate(
         end: Steps to be done in all.
         title: Title of the progress.
         read: `read(step) -> (count, arrays)`: the number of steps in the next call, and
-            the arrays that they need. It is called while the device computes.
-        prepare: `prepare(state, arrays) -> advance`, compiled for such arrays.
+            what `load` of the feed returns for them. It is called while the device
+            computes.
+        compile_advance: `compile_advance(state, arrays) -> advance` for such arrays.
         log: `log(logs, first, count)` checks and writes the logs of `count` steps after
             step `first`, and returns values to show.
-        mark: `mark(step, state)` evaluates or draws where that is due, and returns the
-            state.
+        record: `record(step, state)` evaluates or draws where that is due, and returns
+            the state, in which it may note the best one.
         saves: `saves(step)`: whether a checkpoint is due; the last step always has one.
         save: `save(step, state, wait)` saves a checkpoint, in the background unless
             `wait`.
@@ -60,9 +61,9 @@ def iterate(
         ended: `ended(state)`: whether to end before the last step.
 
     Returns:
-        The last state, and `compile_seconds`, `steps_per_second` without the time at
-        marks, and `host_share`, the share of that time for which the device waited for
-        the host; None where nothing was left to do.
+        The last state, and `compile_seconds`, `steps_per_second` without the time of
+        `record`, and `host_share`, the share of that time for which the device waited
+        for the host; None where nothing was left to do.
 
     Raises:
         Interrupted: A signal was received; the state is saved.
@@ -74,12 +75,12 @@ def iterate(
     with Progress(end, step, title) as progress:
         count, arrays = read(step)
         start = time.monotonic()
-        advance = prepare(state, arrays)
+        advance = compile_advance(state, arrays)
         all_max(0)  # a step would time out on processes that still compile
         compiled = idle = time.monotonic()  # idle: since when the device waits
         while step < end and not ended(state):
             host += time.monotonic() - idle
-            state, logs = advance(state, arrays, step, count)
+            state, logs = advance(state, arrays, count)
             first, step = step, step + count
             if step < end:
                 count, arrays = read(step)  # while the device computes
@@ -87,7 +88,7 @@ def iterate(
             idle = time.monotonic()
             progress.advance(step, log(logs, first, step - first))
             pause = time.monotonic()
-            state = mark(step, state)
+            state = record(step, state)
             pause = time.monotonic() - pause
             pauses, idle = pauses + pause, idle + pause
             stopping = all_max(signals.received or 0) if step < end else 0
@@ -108,15 +109,7 @@ def iterate(
 def save_checkpoint(
     journal: Rows, checkpoints: Checkpoints, step: int, state: PyTree, wait: bool
 ) -> None:
-    """Save a state, and before it the journal up to its step.
-
-    Args:
-        journal: The journal of the run.
-        checkpoints: The checkpoints of the run.
-        step: The step of the state.
-        state: Arrays to be saved.
-        wait: Whether to return only when the state is on the disk.
-    """
+    """Save a state, and before it the journal up to its step; `wait` for the disk."""
     journal.flush()
     checkpoints.save(step, state)
     if wait:
@@ -136,17 +129,10 @@ def steps_left(step: int, every: int) -> int:
 def write_logs(
     journal: Rows, logs: Log, first: int, count: int, every: int
 ) -> dict[str, Any]:
-    """Check a call's steps and write them into a journal: the first ones, then some.
+    """Check a call's steps, write some of them, and return the values of the last.
 
-    Args:
-        journal: The journal of the run.
-        logs: Values of each step, with a leading axis of at least `count`.
-        first: The step before the call.
-        count: Steps of the call.
-        every: Steps from one row to the next, after the first 20.
-
-    Returns:
-        The values of the last step.
+    The first 20 steps of a run are written, then every so many; 0 = no more. `first` is
+    the step before the call, and `logs` have a leading axis of at least `count`.
 
     Raises:
         DivergedError: A value is not finite.
@@ -165,17 +151,16 @@ def check(logs: Log, first: int, count: int) -> None:
     Raises:
         DivergedError: Names the step, and the tensor that is the cause.
     """
-    bad = {name: ~rows[:count] for name, rows in logs.finite.items()}
+    bad = {tensor: ~rows[:count] for tensor, rows in logs.finite.items()}
     steps = [int(np.argmax(rows)) for rows in bad.values() if rows.any()]
     if not steps:
         return
-    worst = min(steps)
-    names = sorted(
-        (name for name, rows in bad.items() if rows[worst]),
-        key=lambda name: CAUSES.index(" ".join(name.split()[:2])),
-    )
+    at = min(steps)
+    tensors = [tensor for tensor, rows in bad.items() if rows[at]]
+    cause, path = min(tensors, key=lambda tensor: CAUSES.index(tensor[0]))
+    more = len(tensors) - 1
     raise DivergedError(
-        f"not finite at step {first + worst + 1}: {names[0]}"
-        + (f" (and {len(names) - 1} tensors that follow from it)" if names[1:] else "")
+        f"not finite at step {first + at + 1}: {cause} {path}"
+        + (f" (and {more} tensors that follow from it)" if more else "")
         + "; the last good checkpoint is kept, a lower learning rate may help"
     )

@@ -20,6 +20,7 @@ from gan_jax.networks.packing import Packed
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.workdir import read_summary
+from gan_jax.tasks.task import Task
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Trained, TrainState, digest, trained
@@ -34,9 +35,11 @@ class Prior(NamedTuple):
 
     workdir: Path
     config: ConfigDict
+    task: Task
     method: Method
     networks: Trained
     channels: int
+    """Channels of the data's images."""
     digest: str
     """SHA-256 of the networks."""
     real_score: float = math.nan
@@ -49,14 +52,8 @@ def measure_real_score(
 ) -> float:
     """Return a critic's median score of validation images, if anything is to read it.
 
-    Args:
-        method: The method of the run.
-        networks: The networks of the run.
-        parts: Opens the data of the run; not called where the objective is not paired.
-
-    Returns:
-        The score; NaN where the objective is not paired, or the critic sees several
-        images at once.
+    It is NaN where the objective is not paired, or the critic sees several images at
+    once; `parts`, which opens the data of the run, is not called then.
     """
     if not method.objective.paired or isinstance(method.critic, Packed):
         return math.nan
@@ -86,16 +83,13 @@ def describe(prior: Prior) -> dict[str, Any]:
 def read_run(
     path: str, key: str, program: str, commands: str
 ) -> tuple[Path, ConfigDict, dict[str, Any]]:
-    """Read the config and the summary of a complete run.
+    """Return the workdir, the config and the summary of a complete run.
 
     Args:
         path: The workdir.
         key: The config key that names it, for messages.
         program: The program that must have written it.
         commands: Commands that make such a run, for messages.
-
-    Returns:
-        The workdir, the config and the summary.
 
     Raises:
         InputError: There is no such run, or it is not complete.
@@ -124,41 +118,39 @@ def read_run(
     return workdir, config, summary
 
 
-def blank_state(config: ConfigDict, method: Method, channels: int) -> TrainState:
+def blank_state(
+    config: ConfigDict, task: Task, method: Method, channels: int
+) -> TrainState:
     """Return a state of a run, made without its data, for its structure."""
-    return initial_state(method, jax.random.key(0), blank_images(config, channels))
+    images = blank_images(config, task, channels)
+    return initial_state(method, jax.random.key(0), images)
 
 
-def blank_images(config: ConfigDict, channels: int) -> ImagesByRole:
+def blank_images(config: ConfigDict, task: Task, channels: int) -> ImagesByRole:
     """Return images like a run's, made without its data, for their structure."""
     size, count = config.data.size, config.get("packing", 1)
     image = np.zeros((count, size, size, channels), np.uint8)
-    roles = tasks.task(config).roles
-    return dict.fromkeys(roles, LabelledImages(image, np.zeros(count, np.int32)))
+    return dict.fromkeys(task.roles, LabelledImages(image, np.zeros(count, np.int32)))
 
 
 def open_prior(path: str, commands: str, program: str = "train") -> Prior:
-    """Open a trained run for use.
-
-    Args:
-        path: The workdir of the run.
-        commands: Commands that train one, for messages.
-        program: The program that must have written it.
+    """Open a trained run for use; messages name the `commands` that train one.
 
     Raises:
-        InputError: There is no such run, it is not complete, or its networks cannot be
-            read.
+        InputError: There is no such run of the program, it is not complete, or its
+            networks cannot be read.
     """
     workdir, config, summary = read_run(path, "prior", program, commands)
     if not (workdir / PRIOR_FOLDER).is_dir():
         raise InputError(f"prior {workdir} holds no networks. {commands}")
     channels = int(summary["dataset"]["shape"][-1])
     classes = summary.get("teacher", {}).get("classes", 0)
-    method = methods.method(config, tasks.task(config), channels, classes)
-    like = jax.eval_shape(lambda: trained(blank_state(config, method, channels)))
-    with Checkpoints(workdir / PRIOR_FOLDER, keep=None) as kept:
+    task = tasks.task(config)
+    method = methods.method(config, task, channels, classes)
+    like = jax.eval_shape(lambda: trained(blank_state(config, task, method, channels)))
+    with Checkpoints(workdir / PRIOR_FOLDER, keep=None) as checkpoints:
         try:
-            restored = kept.restore(like._asdict(), say)
+            restored = checkpoints.restore(like._asdict(), say)
         except InputError as error:
             raise InputError(
                 f"prior {workdir} is damaged, or of another version ({error}): "
@@ -176,16 +168,12 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
         except InputError:  # only some applications need it, and they say so
             real_score = math.nan
     return Prior(
-        workdir, config, method, networks, channels, digest(weights), real_score
+        workdir, config, task, method, networks, channels, digest(weights), real_score
     )
 
 
 def open_colorizer(path: str, commands: str) -> Prior:
     """Open a run of `colorize` whose generator starts from lightness alone.
-
-    Args:
-        path: The workdir of the run.
-        commands: Commands that train one, for messages.
 
     Raises:
         InputError: There is no such run, it is not complete, or its generator starts

@@ -32,8 +32,7 @@ def complete_summary(
         measured: Metrics, and the reasons why some could not be computed.
         timing: Seconds and rates by name; every run has `total_seconds`.
         environment: Result of `environment`.
-        **more: Entries of some programs only: `parameters_sha256` of networks, `prior`
-            if one was used.
+        **more: Entries of some programs only, e.g. `prior`.
     """
     return {
         "program": config.program,

@@ -34,12 +34,7 @@ _FILES = (
 
 
 def another(workdir: Path, flag: str = "--workdir") -> str:
-    """Return the advice to choose another folder, with one that does not exist yet.
-
-    Args:
-        workdir: Folder that is in use.
-        flag: Flag by which the user has named it.
-    """
+    """Return the advice to give `flag` another folder, with one that does not exist."""
     return f"choose another {flag}, e.g. {shlex.quote(f'{flag}={_free(workdir)}')}"
 
 
@@ -110,8 +105,8 @@ def _check_apart(images: str, workdir: Path, flag: str) -> None:
     """
     if not images:
         return
-    given, place = Path(images).expanduser().resolve(), workdir.resolve()
-    if given.is_relative_to(place) or place.is_relative_to(given):
+    inputs, outputs = Path(images).expanduser().resolve(), workdir.resolve()
+    if inputs.is_relative_to(outputs) or outputs.is_relative_to(inputs):
         raise InputError(
             f"--config.images {images} and the workdir {workdir} lie in each other, "
             f"and results would be taken for images: choose another {flag}"
@@ -129,13 +124,7 @@ def claimed(
 
     Removes half-written files of a killed run, and lists unusable inputs in
     `results.jsonl`. A second run in the same workdir is refused. Of several processes
-    the main one holds the lock.
-
-    Args:
-        config: Config of the run, written to `config.json`.
-        workdir: Folder of the run, created if missing.
-        skipped: Inputs that cannot be used.
-        flag: Flag by which the user has named the workdir.
+    the main one holds the lock. Messages name the workdir's `flag`.
 
     Raises:
         InputError: Another run is at work there.
@@ -171,11 +160,6 @@ def write_results(
     workdir: Path, skipped: Sequence[Skipped], done: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Write `results.jsonl`: a line for every input, those that failed first.
-
-    Args:
-        workdir: Folder of the run.
-        skipped: Inputs that failed, with the reason.
-        done: Lines of the other inputs.
 
     Raises:
         OSError: The file cannot be written.

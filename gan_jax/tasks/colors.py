@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
-from gan_jax.data.feed import ImagesByRole, read, to_float
+from gan_jax.data.feed import ImagesByRole, first_images, to_float
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.color import ab_error, colourfulness
 from gan_jax.evaluation.restoration import pooled_psnr, psnr, ssim
@@ -50,13 +50,10 @@ Distance = Callable[[Array, Array], Float[Array, "batch"]]
 
 
 def task(distance: Distance, weight: float, class_weight: float) -> Task:
-    """Return the task.
+    """Return the task: the distance of generated from true colours has the weight.
 
-    Args:
-        distance: Distance of generated from true colours.
-        weight: Weight of the distance.
-        class_weight: Weight of the divergence of the generator's class probabilities
-            from the teacher's; 0 = there is no teacher.
+    `class_weight` is that of the divergence of the generator's class probabilities from
+    the teacher's; 0 = there is no teacher.
     """
 
     def reconstruction(inputs: LossInputs) -> Float[Array, "batch"]:
@@ -66,7 +63,7 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
     if class_weight:
         terms["class_distribution"] = Term(class_weight, _class_distribution)
     evaluation = TaskEvaluation(
-        scores={
+        measures={
             "psnr": lambda images, request: _mean(psnr, images, request.truth),
             "psnr_pooled": lambda images, request: pooled_psnr(images, request.truth),
             "ssim": lambda images, request: _mean(ssim, images, request.truth),
@@ -88,7 +85,7 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
     )
     return Task(
         present,
-        condition=(_LIGHTNESS,),
+        condition_arrays=(_LIGHTNESS,),
         generator_terms=terms,
         channels=_channels,
         render=lambda ab, lightness: color.merge(lightness, ab),
@@ -100,7 +97,7 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
 
 def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
     """Return the colours of images with their lightness, half of them mirrored."""
-    real = to_float(jnp.asarray(images["real"].image))
+    real = to_float(images["real"].image)
     mirrored = jax.random.bernoulli(key, shape=(len(real), 1, 1, 1))
     real = jnp.where(mirrored, real[:, :, ::-1], real)
     lightness, ab = color.split(real)
@@ -109,8 +106,7 @@ def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
 
 def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
     """Return the lightness of the first images of a part."""
-    source = part["real"]
-    images = to_float(read(source, np.arange(min(count, len(source)))).image)
+    images = first_images(part["real"], count)
     lightness, _ = color.split(images)
     return Request(lightness, np.asarray(images))
 
@@ -119,12 +115,12 @@ def comparison(models: Mapping[str, Model], part: Part, key: PRNGKeyArray) -> Pi
     """Draw images in grey, as colorized by each model, and in their true colours."""
     request = requests(part, key, 4 * _ROWS)
     truth = request.truth
-    made = {
-        name: each.sample(key, request.condition, len(truth))
-        for name, each in models.items()
+    colorized = {
+        name: model.sample(key, request.condition, len(truth))
+        for name, model in models.items()
     }
     return plate(
-        {"grey": _grey(request, part), **made, "true colours": truth},
+        {"grey": _grey(request, part), **colorized, "true colours": truth},
         min(_ROWS, len(truth)),
     )
 
@@ -156,9 +152,7 @@ def _grey(request: Request, part: Part) -> Samples:
 
 
 def _mean_colour(request: Request, part: Part) -> Samples:
-    source = part["real"]
-    images = read(source, np.arange(min(_MEAN_OF, len(source)))).image
-    _, ab = color.split(to_float(images))
+    _, ab = color.split(first_images(part["real"], _MEAN_OF))
     return _uniform(request, np.asarray(ab).mean(axis=(0, 1, 2)))
 
 

@@ -23,10 +23,10 @@ from gan_jax.report.page import Card, Table
 from gan_jax.tasks.plates.constraints import constraint_grid
 from gan_jax.tasks.task import (
     ConditionArray,
+    Measure,
     Model,
     Picture,
     Request,
-    Score,
     Task,
     TaskEvaluation,
     TaskReport,
@@ -91,24 +91,21 @@ def _fidelity(inputs: LossInputs) -> Float[Array, "batch"]:
 def task(draw_mask: DrawMask, weight: float) -> Task:
     """Return the task.
 
-    Args:
-        draw_mask: Draws which pixels are known.
-        weight: Weight lambda of the mean squared error over known pixels; 0 with a
-            critic that does not see the condition is the plain GAN.
+    `weight` is lambda, that of the mean squared error over known pixels; 0 with a
+    critic that does not see the condition is the plain GAN.
     """
 
     def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
         real, source = (to_float(images[role].image) for role in ("real", "constraint"))
         keys = jax.random.split(key)
-        masks = [draw_mask(each, len(real)) for each in keys]
+        masks = [draw_mask(key, len(real)) for key in keys]
         # Where the critic sees conditions, a real image comes with its own pixels.
         return Batch(real, known(source, masks[0]), known(real, masks[1]))
 
     def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:
         """Draw known pixels of the images set aside, which repeat under other masks."""
         source = part["constraint"]
-        chosen = np.arange(count) % len(source)
-        images = to_float(read(source, chosen).image)
+        images = to_float(read(source, np.arange(count) % len(source)).image)
         condition = known(images, draw_mask(key, count))
         return Request(condition, np.asarray(images))
 
@@ -131,17 +128,19 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
         """Draw images of several generators for the same known pixels."""
         keys = jax.random.split(key)
         condition, originals = requests(part, keys[0], _ROWS)
-        made = [each.sample(keys[1], condition, _ROWS) for each in models.values()]
+        generated = [
+            model.sample(keys[1], condition, _ROWS) for model in models.values()
+        ]
         return constraint_grid(
             np.asarray(condition.values),
             np.asarray(condition.mask),
-            np.stack(made, axis=1),
+            np.stack(generated, axis=1),
             original=originals,
             titles=list(models),
         )
 
     evaluation = TaskEvaluation(
-        scores={"pixel_mse": _of_known(pixel_mse), "honoured": _of_known(honoured)},
+        measures={"pixel_mse": _of_known(pixel_mse), "honoured": _of_known(honoured)},
         criterion=("fid", "pixel_mse"),
     )
     report = TaskReport(
@@ -158,7 +157,7 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
     )
     return Task(
         present,
-        condition=_CONDITION,
+        condition_arrays=_CONDITION,
         generator_terms=(
             {"pixel_fidelity": Term(weight, _fidelity)} if weight > 0 else {}
         ),
@@ -169,7 +168,7 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
     )
 
 
-def _of_known(measure: Callable[..., float]) -> Score:
+def _of_known(measure: Callable[..., float]) -> Measure:
     """Return a measure of images and known pixels as one of a task."""
     return lambda generated, request: measure(
         generated, *map(np.asarray, request.condition)

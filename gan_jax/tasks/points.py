@@ -10,8 +10,8 @@ from jaxtyping import Float, PRNGKeyArray
 from gan_jax.data.datasets.mixtures import Mixture, sample
 from gan_jax.data.feed import read
 from gan_jax.data.splits import Part
-from gan_jax.evaluation import modes
 from gan_jax.evaluation.features import Embedding
+from gan_jax.evaluation.modes import balance, mode_count, quality
 from gan_jax.report.cards import diversity_card
 from gan_jax.report.page import Card
 from gan_jax.tasks import samples
@@ -28,14 +28,14 @@ class MixtureFeatures:
         """Measure the share of points whose nearest mode is the one that made them."""
         self._mixture = mixture
         drawn, drawn_modes = sample(mixture, 10_000, seed=2)
-        found = self(_pixels(drawn)).probabilities
-        assert found is not None
+        odds = self(_pixels(drawn)).probabilities
+        assert odds is not None
         _, *arrays = mixture
         contents = b"".join(np.asarray(array).tobytes() for array in arrays)
         self.description: Mapping[str, Any] = {
             "network": "mixture, its coordinates as features",
             "sha256": hashlib.sha256(contents).hexdigest(),
-            "accuracy": float((found.argmax(axis=1) == drawn_modes).mean()),
+            "accuracy": float((odds.argmax(axis=1) == drawn_modes).mean()),
         }
 
     def __call__(self, images: Samples) -> Embedding:
@@ -52,14 +52,14 @@ def task(mixture: Mixture) -> Task:
     """Return the task of generating the points of a mixture."""
     _, centres, weights, deviation = mixture
     evaluation = TaskEvaluation(
-        scores={
-            "modes": lambda points, _: modes.mode_count(
+        measures={
+            "modes": lambda points, _: mode_count(
                 _coordinates(points), centres, weights, deviation
             ),
-            "quality": lambda points, _: modes.quality(
+            "quality": lambda points, _: quality(
                 _coordinates(points), centres, deviation
             ),
-            "balance": lambda points, _: modes.balance(
+            "balance": lambda points, _: balance(
                 _coordinates(points), centres, weights
             ),
         },
@@ -88,9 +88,9 @@ def _plate(model: Model, part: Part, key: PRNGKeyArray) -> Picture:
 
 def _cards(mixture: Mixture, metrics: Mapping[str, Any]) -> Sequence[Card]:
     count = len(mixture.weights)
-    found = metrics.get("modes")
+    modes = metrics.get("modes")
     return [
-        Card("Modes", found, f"of {count}", None if found is None else found == count),
+        Card("Modes", modes, f"of {count}", None if modes is None else modes == count),
         Card(
             "Quality", metrics.get("quality"), "within 3 sigma of a mode; true: 0.989"
         ),

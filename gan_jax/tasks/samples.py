@@ -1,6 +1,5 @@
 """Generation from the latent alone: images like those of the data."""
 
-import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from gan_jax.data.feed import ImagesByRole, to_float
@@ -10,7 +9,7 @@ from gan_jax.training.method import Batch
 
 def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
     """Return the real images; there is no condition."""
-    return Batch(to_float(jnp.asarray(images["real"].image)), None, None)
+    return Batch(to_float(images["real"].image), None, None)
 
 
 def task() -> Task:

@@ -1,7 +1,8 @@
 """Tasks: functions that training, evaluation and reports call.
 
-A minimal task is `Task(present)`, where `present` returns real images; `Task(present,
-condition)` has conditions too. Everything else has a default.
+A minimal task is `Task(present)`, where `present` returns real images. A task with
+conditions is `Task(present, condition_arrays)`: without these descriptions the
+generator has no condition. Everything else has a default.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -51,12 +52,12 @@ class ConditionArray(NamedTuple):
 
     name: str
     interval: tuple[float, float]
-    """In which its values lie."""
+    """The bounds of its values."""
     meaning: str
 
 
-Score = Callable[[Samples, Request], float]
-"""`score(generated, request)`: a measure of images generated under conditions."""
+Measure = Callable[[Samples, Request], float]
+"""`measure(generated, request)`, of images generated under conditions."""
 
 
 def _default_cards(metrics: Mapping[str, Any]) -> Sequence[Card]:
@@ -71,7 +72,7 @@ def _default_cards(metrics: Mapping[str, Any]) -> Sequence[Card]:
 class TaskEvaluation(NamedTuple):
     """The measures of a task's generators."""
 
-    scores: Mapping[str, Score] = {}
+    measures: Mapping[str, Measure] = {}
     """The task's own measures, beside those of any set of generated images."""
     feature_network: FeatureNetwork | None = None
     """The network whose features FID compares; None = a classifier of the data."""
@@ -116,9 +117,9 @@ class Task(NamedTuple):
 
     present: Callable[[PRNGKeyArray, ImagesByRole], Batch]
     """`present(key, images)`: real images and conditions, inside the train step."""
-    condition: Sequence[ConditionArray] = ()
-    """The arrays of a condition, in the order of its leaves; none where the generator
-    has no condition."""
+    condition_arrays: Sequence[ConditionArray] = ()
+    """One for each array of a condition, in the order of its leaves; none where the
+    generator has no condition."""
     generator_terms: Mapping[str, Term] = {}
     """Addends of the generator's loss beside the adversarial one."""
     roles: Mapping[str, float] = {"real": 1.0}
@@ -142,16 +143,10 @@ class Task(NamedTuple):
     @property
     def conditional(self) -> bool:
         """Whether the generator has a condition."""
-        return bool(self.condition)
+        return bool(self.condition_arrays)
 
     def ask(self, part: Part, key: PRNGKeyArray, count: int) -> Request:
-        """Return conditions from a part of the data.
-
-        Args:
-            part: The part.
-            key: By which they are drawn.
-            count: Number of conditions at most.
-        """
+        """Return conditions from a part of the data, `count` at most."""
         if self.requests is not None:
             return self.requests(part, key, count)
         if not self.conditional:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan_jax.config.errors import InputError
-from gan_jax.data.feed import read, to_float
+from gan_jax.data.feed import first_images
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.variogram import variogram_error, variograms
 from gan_jax.report.page import Figure
@@ -26,44 +26,36 @@ _COMPARED = 500  # images whose variograms are averaged
 
 
 def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
-    """Return the task; known pixels are wells, drawn for every image.
-
-    Args:
-        draw_mask: Draws the places of the wells.
-        weight: Weight of the mean squared error at wells.
-    """
+    """Return the task; known pixels are wells, whose squared error has the weight."""
     plain = pixels.task(draw_mask, weight)
 
     def plate(model: Model, part: Part, key: PRNGKeyArray) -> Picture:
         keys = jax.random.split(key)
         request = plain.ask(part, keys[0], _ROWS)
-        made = _realisations(model, request, keys[1])
         return realisation_grid(
             np.asarray(request.condition.values),
             np.asarray(request.condition.mask),
             request.truth,
-            made,
+            _realisations(model, request, keys[1]),
         )
 
     def figures(model: Model, part: Part, key: PRNGKeyArray) -> Sequence[Figure]:
         keys = jax.random.split(key)
         request = plain.ask(part, keys[0], _COMPARED)
-        made = model.sample(keys[1], request.condition, _COMPARED)
-        lags = _lags(made)
-        source = part["real"]
-        first = np.arange(min(_COMPARED, len(source)))
-        real = np.asarray(to_float(read(source, first).image))
+        generated = model.sample(keys[1], request.condition, _COMPARED)
+        lags = _lags(generated)
+        real = np.asarray(first_images(part["real"], _COMPARED))
         return [
             lags_figure(
                 {"training image": variograms(real, lags)},
-                {"generated": variograms(made, lags)},
+                {"generated": variograms(generated, lags)},
             )
         ]
 
-    scores = {
-        **plain.evaluation.scores,
-        "variogram_error": lambda made, request: variogram_error(
-            made, request.truth, _lags(made)
+    measures = {
+        **plain.evaluation.measures,
+        "variogram_error": lambda images, request: variogram_error(
+            images, request.truth, _lags(images)
         ),
     }
     report = TaskReport(
@@ -78,7 +70,7 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
             "a thick orange one is missed."
         ),
     )
-    evaluation = plain.evaluation._replace(scores=scores)
+    evaluation = plain.evaluation._replace(measures=measures)
     return plain._replace(channels=_grey, evaluation=evaluation, report=report)
 
 
@@ -98,8 +90,8 @@ def _realisations(
         lambda maps: jnp.repeat(maps, _REALISATIONS, axis=0), request.condition
     )
     rows = len(request.truth)
-    made = model.sample(key, repeated, rows * _REALISATIONS)
-    return made.reshape(rows, _REALISATIONS, *made.shape[1:])
+    generated = model.sample(key, repeated, rows * _REALISATIONS)
+    return generated.reshape(rows, _REALISATIONS, *generated.shape[1:])
 
 
 def _lags(images: Samples | Float[Array, "count height width 1"]) -> int:

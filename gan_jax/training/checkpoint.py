@@ -30,24 +30,16 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, keep: int | None = 2):
-        """Open the checkpoints in a directory, made if missing.
-
-        Args:
-            directory: The directory, with one folder for each step.
-            keep: Number of latest checkpoints that are kept; None = all.
-        """
-        policy = (
-            None
-            if keep is None
-            else checkpoint_managers.preservation_policy.LatestN(keep)
-        )
+        """Open the checkpoints in a directory, and keep the latest ones; None = all."""
+        latest = checkpoint_managers.preservation_policy.LatestN
         # Orbax needs an absolute path: a relative one fails late, while saving.
         self._directory = directory.absolute()
         with _disk(self._directory):
             self._manager = ocp.CheckpointManager(
                 self._directory,
                 options=ocp.CheckpointManagerOptions(
-                    preservation_policy=policy, cleanup_tmp_directories=True
+                    preservation_policy=None if keep is None else latest(keep),
+                    cleanup_tmp_directories=True,
                 ),
             )
 
@@ -71,8 +63,8 @@ class Checkpoints:
             OSError: This state, or the one before it, cannot be written.
         """
         if step not in self.steps:
-            # Orbax needs twice the size for a moment. On a full disk its many threads
-            # would each fail with a traceback.
+            # On a full disk each of Orbax's many threads fails with a traceback. While
+            # it saves, a state takes up to twice its size.
             size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
             if shutil.disk_usage(self._directory).free < 2 * size:
                 reason = os.strerror(errno.ENOSPC)
@@ -105,18 +97,15 @@ class Checkpoints:
         warn: Callable[[str], None] = warnings.warn,
         order: Sequence[int] | None = None,
     ) -> State | None:
-        """Return the newest state that can be read.
+        """Return the newest state that can be read; None where there is none.
 
         Newer ones that cannot be read are moved to the folder `unreadable` beside the
-        checkpoints, with a warning. Where none can be read, none is moved.
+        checkpoints. Where none can be read, none is moved.
 
         Args:
             like: A state of the same structure, shapes and placement.
             warn: Called with one line for every state that is moved.
             order: The steps to try, first to last, in place of the newest first.
-
-        Returns:
-            The state, or None where there is none.
 
         Raises:
             InputError: There are states, and none of them can be read.
@@ -178,8 +167,8 @@ def _disk(directory: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        found = re.search(r"os_error_code='(\d+)'", str(error))
-        number = int(found[1]) if found else getattr(error, "errno", None)
+        match = re.search(r"os_error_code='(\d+)'", str(error))
+        number = int(match[1]) if match else getattr(error, "errno", None)
         if number is None:
             raise
         raise OSError(number, os.strerror(number), str(directory)) from error

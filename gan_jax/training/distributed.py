@@ -42,8 +42,8 @@ def gathered(tree: PyTree[np.ndarray]) -> PyTree[np.ndarray]:
 
     if not is_multiprocess():
         return jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree)
-    found: PyTree[np.ndarray] = multihost_utils.process_allgather(tree)
-    return found
+    stacked: PyTree[np.ndarray] = multihost_utils.process_allgather(tree)
+    return stacked
 
 
 def all_max(number: int) -> int:
@@ -52,10 +52,7 @@ def all_max(number: int) -> int:
 
 
 def broadcast(make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Call a function in the main process and return its result in all.
-
-    Args:
-        make: Returns a mapping of arrays, strings and numbers; it may take long.
+    """Call a function in the main process and return its mapping in all.
 
     Raises:
         InputError: `make` raised an error that a user can mend.
@@ -64,22 +61,23 @@ def broadcast(make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
 
     if not is_multiprocess():
         return make()
-    made = failure = b""
+    content = failure = b""
     if is_main():
         try:
-            made = flax.serialization.msgpack_serialize(dict(make()))
+            content = flax.serialization.msgpack_serialize(dict(make()))
         except EXPECTED as error:
             failure = explain(error)[0].encode()
-    sizes = np.array([len(made), len(failure)], np.int32)
-    whole, words = multihost_utils.broadcast_one_to_all(sizes).tolist()
+    sizes = np.array([len(content), len(failure)], np.int32)
+    content_size, failure_size = multihost_utils.broadcast_one_to_all(sizes).tolist()
     # The other processes must pass as many bytes.
-    text = (made + failure).ljust(whole + words, b" ")
-    every = multihost_utils.broadcast_one_to_all(np.frombuffer(text, np.uint8))
-    given = np.asarray(every).tobytes()
-    if words:
-        raise InputError(given.decode())
-    found: dict[str, Any] = flax.serialization.msgpack_restore(given)
-    return found
+    sent = (content + failure).ljust(content_size + failure_size, b" ")
+    received = np.asarray(
+        multihost_utils.broadcast_one_to_all(np.frombuffer(sent, np.uint8))
+    ).tobytes()
+    if failure_size:
+        raise InputError(received.decode())
+    result: dict[str, Any] = flax.serialization.msgpack_restore(received)
+    return result
 
 
 @contextlib.contextmanager
@@ -101,19 +99,15 @@ def all_succeeded() -> Iterator[None]:
 
 
 def check_same(digest: str, what: str) -> None:
-    """Refuse processes whose files differ.
-
-    Args:
-        digest: Hash of the files, in hexadecimal digits.
-        what: Name of the files, for the message.
+    """Refuse processes whose files, `what`, have different hashes.
 
     Raises:
-        InputError: The hashes of the processes differ.
+        InputError: The hashes differ.
     """
     if not is_multiprocess():
         return
-    every = gathered(np.frombuffer(bytes.fromhex(digest), np.uint8))
-    if (every != every[0]).any():
+    digests = gathered(np.frombuffer(bytes.fromhex(digest), np.uint8))
+    if (digests != digests[0]).any():
         raise InputError(
             f"the processes of this run have different {what}: give all machines the "
             "same files"

@@ -15,9 +15,6 @@ from gan_jax.training.distributed import is_multiprocess
 def make_mesh(batch_size: int) -> jax.sharding.Mesh:
     """Return the mesh of the most devices that divide a batch evenly.
 
-    Args:
-        batch_size: Images in a batch.
-
     Raises:
         InputError: There are several processes, whose devices do not divide the batch.
     """
@@ -41,7 +38,7 @@ def placement_over(mesh: jax.sharding.Mesh, batch_size: int) -> Placement:
     """Return the placement of a feed's arrays on a mesh."""
     return Placement(
         functools.partial(replicated, mesh),
-        functools.partial(_stretched, mesh),
+        functools.partial(_sharded, mesh),
         _share(mesh, batch_size),
     )
 
@@ -51,7 +48,7 @@ def replicated(mesh: jax.sharding.Mesh, tree: PyTree) -> PyTree[Array]:
     return _placed(NamedSharding(mesh, PartitionSpec()), tree)
 
 
-def _stretched(mesh: jax.sharding.Mesh, tree: PyTree) -> PyTree[Array]:
+def _sharded(mesh: jax.sharding.Mesh, tree: PyTree) -> PyTree[Array]:
     """Put a process's share of batches `[steps, batch, ...]` on its devices."""
     return _placed(NamedSharding(mesh, PartitionSpec(None, "batch")), tree)
 
@@ -63,9 +60,9 @@ def _placed(sharding: NamedSharding, tree: PyTree) -> PyTree[Array]:
     return jax.tree.map(lambda leaf: place(np.asarray(leaf)), tree)
 
 
-def _share(mesh: jax.sharding.Mesh, batch_size: int) -> Int[np.ndarray, " own"]:
+def _share(mesh: jax.sharding.Mesh, batch_size: int) -> Int[np.ndarray, " share"]:
     """Return the indices of a batch's images on this process's devices, in order."""
     batched = NamedSharding(mesh, PartitionSpec("batch"))
     places = batched.addressable_devices_indices_map((batch_size,)).values()
-    own = [np.arange(batch_size)[place] for (place,) in filter(None, places)]
-    return np.unique(np.concatenate(own))
+    shares = [np.arange(batch_size)[place] for (place,) in filter(None, places)]
+    return np.unique(np.concatenate(shares))

@@ -32,7 +32,7 @@ class LossInputs(NamedTuple):
     real_condition: Condition
     """The conditions of the real images, where the critic is conditional."""
     critic: Callable[[Images, Condition], Scores]
-    """The critic with its present parameters, differentiable in both."""
+    """The critic with its current parameters, differentiable in both."""
     frozen: PyTree[Array]
     """Arrays that do not train, e.g. those of a teacher."""
     key: PRNGKeyArray

@@ -17,7 +17,7 @@ from gan_jax.training.updates import Log
 
 Form = Literal["vmap", "map"]
 """`vmap` trains all runs at once. `map` trains one after the other, with exactly the
-results of single runs and without convolutions of several kernels, slow on CPUs."""
+results of single runs, and avoids batched kernels, which CPUs run slowly."""
 
 Tree = TypeVar("Tree")
 
@@ -43,23 +43,18 @@ def gather(states: Sequence[TrainState]) -> Population:
         raise ValueError(f"the runs of a population are at one step, not at {clocks}")
     first = states[0]
     return Population(
-        first.step, first.critic_step, side_by_side([_own(each) for each in states])
+        first.step, first.critic_step, side_by_side([*map(_run_fields, states)])
     )
-
-
-def member(population: Population, index: int) -> TrainState:
-    """Return one run of a population."""
-    step, critic_step, runs = population
-    own = jax.tree.map(lambda leaf: leaf[index], runs)
-    return TrainState(step=step, critic_step=critic_step, **own)
 
 
 def members(state: TrainState | Population) -> list[TrainState]:
     """Return the runs of a population, or a single run by itself."""
     if isinstance(state, TrainState):
         return [state]
-    count = len(jax.tree.leaves(state.runs)[0])
-    return [member(state, index) for index in range(count)]
+    step, critic_step, runs = state
+    count = len(jax.tree.leaves(runs)[0])
+    fields = [jax.tree.map(lambda leaf, at=at: leaf[at], runs) for at in range(count)]
+    return [TrainState(step=step, critic_step=critic_step, **run) for run in fields]
 
 
 def load_together(feeds: Sequence[Feed]) -> Callable[[int, int, int], PyTree]:
@@ -69,9 +64,9 @@ def load_together(feeds: Sequence[Feed]) -> Callable[[int, int, int], PyTree]:
     last: list[PyTree] = []
     stacked: PyTree = None
 
-    def load(first: int, count: int, room: int) -> PyTree:
+    def load(first: int, count: int, capacity: int) -> PyTree:
         nonlocal last, stacked
-        arrays = [feed.load(first, count, room) for feed in feeds]
+        arrays = [feed.load(first, count, capacity) for feed in feeds]
         # A resident feed gives the same arrays every time: they are stacked once.
         if [*map(id, arrays)] != [*map(id, last)]:
             last, stacked = arrays, side_by_side(arrays)
@@ -89,18 +84,12 @@ def side_by_side(trees: Sequence[Tree]) -> Tree:
 def make_population(
     stretch: Callable[..., tuple[TrainState, Log]], form: Form
 ) -> Callable[..., tuple[Population, Log]]:
-    """Return the stretch of a population.
+    """Return the stretch of a population, from that of one run (`step.make_stretch`).
 
-    Args:
-        stretch: The stretch of one run, from `step.make_stretch`.
-        form: All runs at once, or one after the other.
-
-    Returns:
-        `stretch(population, arrays, count, frozen) -> (population, logs)`; arrays and
-        logs have a leading axis of runs.
+    Its population, arrays and logs have a leading axis of runs.
     """
 
-    def together(
+    def advance(
         population: Population,
         arrays: PyTree,
         count: Int[Array, ""],
@@ -108,27 +97,27 @@ def make_population(
     ) -> tuple[Population, Log]:
         step, critic_step, runs = population
 
-        def one(run: tuple[dict[str, PyTree], PyTree]) -> Any:
-            own, its_arrays = run
-            state = TrainState(step=step, critic_step=critic_step, **own)
-            after, log = stretch(state, its_arrays, count, frozen)
-            return (_own(after), log), (after.step, after.critic_step)
+        def run_stretch(run: tuple[dict[str, PyTree], PyTree]) -> Any:
+            fields, run_arrays = run
+            state = TrainState(step=step, critic_step=critic_step, **fields)
+            after, log = stretch(state, run_arrays, count, frozen)
+            return (_run_fields(after), log), (after.step, after.critic_step)
 
         if form == "vmap":
-            results, (step, critic_step) = jax.vmap(one, out_axes=(0, None))(
+            results, (step, critic_step) = jax.vmap(run_stretch, out_axes=(0, None))(
                 (runs, arrays)
             )
         else:
-            results, clocks = jax.lax.map(one, (runs, arrays))
+            results, clocks = jax.lax.map(run_stretch, (runs, arrays))
             step, critic_step = jax.tree.map(lambda leaf: leaf[0], clocks)
         after, logs = results
         return Population(step, critic_step, after), logs
 
-    return together
+    return advance
 
 
-def _own(state: TrainState) -> dict[str, Any]:
+def _run_fields(state: TrainState) -> dict[str, Any]:
     """Return the fields of a state that differ from run to run."""
-    own = state._asdict()
-    del own["step"], own["critic_step"]
-    return own
+    fields = state._asdict()
+    del fields["step"], fields["critic_step"]
+    return fields

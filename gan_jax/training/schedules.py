@@ -34,16 +34,10 @@ def boosted(steps: int, boost: int = 0, first: int = 0, every: int = 0) -> Sched
     return schedule
 
 
-def steps_until(turns: int, schedule: Schedule, end: int) -> int:
-    """Return the number of steps after which the critic has had `turns` updates.
+def steps_until(updates: int, schedule: Schedule, end: int) -> int:
+    """Return the number of steps after which the critic has had so many updates.
 
-    Args:
-        turns: Number of critic updates, at least 1.
-        schedule: Their schedule.
-        end: Steps of the run.
-
-    Returns:
-        A number from 1 to `end`, or `end` + 1 where the run has fewer updates.
+    It is 1 at least, and `end` + 1 where a run of `end` steps has fewer updates.
     """
     done = np.cumsum(np.asarray(schedule(np.arange(end))), dtype=np.int64)
-    return 1 + int(np.searchsorted(done, turns))
+    return 1 + int(np.searchsorted(done, updates))

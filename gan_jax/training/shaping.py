@@ -39,7 +39,7 @@ class Lesson(NamedTuple):
 
 def shape(
     method: Method,
-    how: Collaboration,
+    collaboration: Collaboration,
     generator: Variables,
     critic: Player,
     weights: dict[str, Float[Array, ""]],
@@ -49,36 +49,25 @@ def shape(
 ) -> tuple[Player, Log]:
     """Update a critic once on real images and on samples that it has refined.
 
-    Args:
-        method: The method by which the critic was trained, with the optimiser that is
-            used now.
-        how: The refinement.
-        generator: Variables of the generator.
-        critic: The critic.
-        weights: Weights of the method's critic terms.
-        lesson: A batch.
-        key: Random key of this step.
-        refiner: Variables of the critic that refines; None = the critic itself.
-
-    Returns:
-        The updated critic, and the values to be logged.
+    `method` is the critic's, with the optimiser that is used now, and `weights` are
+    those of its critic terms. A `refiner` refines in place of the critic itself.
     """
-    by = critic.variables if refiner is None else refiner
+    refining = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)
     batch, latents, known = lesson
-    proposals = propose(how, generator, latents, known.condition)
-    real_scores = scores(how, by, batch.real, batch.real_condition)
-    real = standard(how.score_loss, real_scores)
+    proposals = propose(collaboration, generator, latents, known.condition)
+    real_scores = scores(collaboration, refining, batch.real, batch.real_condition)
+    real = standard(collaboration.score_loss, real_scores)
     refined = improve(
-        how,
+        collaboration,
         generator,
-        by,
+        refining,
         proposals,
         known,
-        stops(how, stop_key, len(proposals), real),
+        stops(collaboration, stop_key, len(proposals), real),
         real.score,
     )
-    fake = paint(how, generator, refined.activation, known)
+    fake = paint(collaboration, generator, refined.activation, known)
     batch = batch._replace(condition=known.condition)
     critic, log = critic_update(method, critic, weights, batch, fake, term_key)
     course = {

@@ -34,7 +34,7 @@ class TrainState(NamedTuple):
     critic_step: Int[Array, ""]
     """Critic updates done; also the number of the feed's next batch."""
     key: PRNGKeyArray
-    """Constant; the randomness of a step comes from `fold_in(key, step)`."""
+    """Constant; every update folds in its kind and its own number."""
     generator: Player
     critic: Player
     average: Variables
@@ -66,12 +66,8 @@ def moving_average(
 ) -> PyTree[Array]:
     """Return an exponential moving average after one more update.
 
-    Args:
-        average: The average before.
-        current: The current values.
-        step: Updates before this one, t.
-        decay: Decay at most; it is min(decay, (1 + t) / (10 + t)), so that random
-            initial values are soon forgotten.
+    `step` is the number of updates before this one, t. The decay is
+    min(`decay`, (1 + t) / (10 + t)), so that random initial values are soon forgotten.
     """
     count = step.astype(jnp.float32)
     rate = 1.0 - jnp.minimum(decay, (1.0 + count) / (10.0 + count))
@@ -80,9 +76,9 @@ def moving_average(
 
 def digest(tree: PyTree[Array | np.ndarray]) -> str:
     """Return the SHA-256 of the names, shapes and values of all arrays of a tree."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.asarray(leaf)
-        found.update(f"{jax.tree_util.keystr(path)}{array.shape}".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
+        sha256.update(f"{jax.tree_util.keystr(path)}{array.shape}".encode())
+        sha256.update(array.tobytes())
+    return sha256.hexdigest()

@@ -1,8 +1,8 @@
 """One training step for every objective and every task.
 
 The step generates fakes, updates the critic on them as often as the method says, then
-the generator; it knows no method by name. Modules and functions are closed over, arrays
-never are.
+the generator; it knows no method by name. Closures hold modules and functions only;
+every array is an argument.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,8 @@ from gan_jax.training.updates import (
     generator_update,
 )
 
-# A loop needs the shapes of its carry first; this traces its body once for both.
+# `fori_loop` needs the carry's shapes before it runs; jit caches the trace, so the body
+# is traced once, not twice.
 _traced_once = partial(jax.jit, inline=True)
 
 State = TypeVar("State")
@@ -41,11 +42,7 @@ def initial_state(
 ) -> TrainState:
     """Return the state of a run before its first step.
 
-    Args:
-        method: The method of training.
-        key: Key of the parameters and of the run's randomness.
-        images: Images of one step, of which only the shapes matter.
-        step: Number of steps that count as done.
+    Of `images` only the shapes matter; `step` is the number of steps taken as done.
     """
     keys = jax.random.split(key, 4)
     batch = method.present(keys[0], images)
@@ -80,7 +77,7 @@ def _player(variables: Variables, optimizer: optax.GradientTransformation) -> Pl
 
 def make_step(
     method: Method,
-    images_of_step: Callable[[PyTree, Int[Array, ""]], ImagesByRole],
+    images_of_batch: Callable[[PyTree, Int[Array, ""]], ImagesByRole],
     shard: Callable[[PyTree], PyTree] = lambda tree: tree,
 ) -> Callable[[TrainState, PyTree, PyTree], tuple[TrainState, Log]]:
     """Return the step: updates of the critic, then of the generator.
@@ -91,18 +88,18 @@ def make_step(
 
     Args:
         method: The method of training.
-        images_of_step: `batch(arrays, critic_step)` of the feed.
+        images_of_batch: `batch` of the feed, whose numbers are those of critic updates.
         shard: Constrains the arrays of a batch to their place on a mesh of devices.
 
     Returns:
-        `step(state, arrays, frozen) -> (state, log)`, pure and compilable. The log
-        holds the values of either player's last update, and which tensors were finite
-        in all updates.
+        `step(state, arrays, frozen) -> (state, log)`, pure and compilable, with the
+        `arrays` of the feed. Values logged are those of each network's last update;
+        tensors are finite where they are so in all updates.
     """
 
     def batch_of(state: TrainState, arrays: PyTree, critic_step: Array) -> Batch:
         key = jax.random.fold_in(jax.random.fold_in(state.key, 0), critic_step)
-        return shard(method.present(key, images_of_step(arrays, critic_step)))
+        return shard(method.present(key, images_of_batch(arrays, critic_step)))
 
     @_traced_once
     def update_critic(
@@ -162,14 +159,14 @@ def make_step(
     def step(
         state: TrainState, arrays: PyTree, frozen: PyTree = None
     ) -> tuple[TrainState, Log]:
-        turns = method.critic_steps(state.step)
+        critic_updates = method.critic_steps(state.step)
         critic, log = _repeated(
             partial(update_critic, state, arrays, frozen),
             state.critic,
             state.critic_step,
-            turns,
+            critic_updates,
         )
-        critic_step = state.critic_step + turns
+        critic_step = state.critic_step + critic_updates
         (generator, average), generator_log = _repeated(
             partial(
                 update_generator,
@@ -182,20 +179,11 @@ def make_step(
             method.generator_steps * state.step,
             method.generator_steps,
         )
-        entered = {
-            f"{name} {kind}": tree
-            for name, player in (
-                ("generator", state.generator),
-                ("critic", state.critic),
-            )
-            for kind, tree in (
-                ("parameter", player.parameters),
-                ("statistic", player.statistics),
-            )
-        }
-        sound = log.finite | generator_log.finite
-        for name, tree in entered.items():
-            sound |= finite(name, tree)
+        all_finite = log.finite | generator_log.finite
+        for name in ("generator", "critic"):
+            player: Player = getattr(state, name)
+            all_finite |= finite(f"{name} parameter", player.parameters)
+            all_finite |= finite(f"{name} statistic", player.statistics)
         state = state._replace(
             step=state.step + 1,
             critic_step=critic_step,
@@ -203,7 +191,7 @@ def make_step(
             critic=critic,
             average=average,
         )
-        return state, Log(log.values | generator_log.values, sound)
+        return state, Log(log.values | generator_log.values, all_finite)
 
     return step
 
@@ -214,24 +202,16 @@ def _repeated(
     first: Array,
     times: Array | int,
 ) -> tuple[Updated, Log]:
-    """Return a value after several updates, and their log.
+    """Return a value after `times` updates, numbered from `first`, and their log.
 
-    Args:
-        update: `update(value, number) -> (value, log)`.
-        value: The value before.
-        first: Number of the first update; the others follow it.
-        times: Number of updates, at least 1.
-
-    Returns:
-        The value, and a log with the values of the last update, in which a tensor is
-        finite if it was finite in all updates.
+    The log has the values of the last update; a tensor is finite where it is so in all.
     """
 
-    def again(turn: Array, carry: tuple[Updated, Log]) -> tuple[Updated, Log]:
+    def again(index: Array, carry: tuple[Updated, Log]) -> tuple[Updated, Log]:
         value, before = carry
-        value, log = update(value, first + turn)
-        sound = jax.tree.map(jnp.logical_and, before.finite, log.finite)
-        return value, Log(log.values, sound)
+        value, log = update(value, first + index)
+        all_finite = jax.tree.map(jnp.logical_and, before.finite, log.finite)
+        return value, Log(log.values, all_finite)
 
     _, shapes = jax.eval_shape(update, value, first)
     blank = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
@@ -243,26 +223,20 @@ def make_stretch(
 ) -> Callable[..., tuple[State, Log]]:
     """Return a function that makes several steps, to be compiled as one program.
 
-    Args:
-        step: The step, `step(state, arrays, frozen) -> (state, log)`.
-        longest: Number of steps at most.
-
-    Returns:
-        `stretch(state, arrays, count, frozen) -> (state, logs)`, where `logs` has a
-        leading axis of `longest`, filled up to `count`. The number of steps is traced:
-        one program serves every `count`, and results do not depend on how a run is
-        divided into calls.
+    It is `stretch(state, arrays, count, frozen) -> (state, logs)`, where `logs` has a
+    leading axis of `longest`, filled up to `count`. The number of steps is traced: one
+    program serves every `count`, and results do not depend on how a run is divided.
     """
     step = _traced_once(step)
 
     def stretch(
         state: State, arrays: PyTree, count: Int[Array, ""], frozen: PyTree = None
     ) -> tuple[State, Log]:
-        def again(turn: Array, carry: tuple[State, Log]) -> Any:
+        def again(index: Array, carry: tuple[State, Log]) -> Any:
             state, logs = carry
             state, log = step(state, arrays, frozen)
             return state, jax.tree.map(
-                lambda rows, row: rows.at[turn].set(row), logs, log
+                lambda rows, row: rows.at[index].set(row), logs, log
             )
 
         shapes = jax.eval_shape(step, state, arrays, frozen)[1]

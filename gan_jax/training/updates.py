@@ -44,8 +44,8 @@ class Log(NamedTuple):
     """The log of a step: values to plot, and which tensors were finite."""
 
     values: dict[str, Float[Array, ""]]
-    finite: dict[str, Bool[Array, ""]]
-    """By name: one of `CAUSES`, a space, and the path of the tensor."""
+    finite: dict[tuple[str, str], Bool[Array, ""]]
+    """By one of `CAUSES` and the path of the tensor."""
 
 
 def critic_update(
@@ -57,20 +57,7 @@ def critic_update(
     key: PRNGKeyArray,
     frozen: PyTree[Array] = None,
 ) -> tuple[Player, Log]:
-    """Update a critic once.
-
-    Args:
-        method: The method of training.
-        critic: The critic.
-        weights: Weights of the critic's terms, by name.
-        batch: Real images and conditions.
-        fake: Fakes, of any origin, under the conditions of the batch.
-        key: Key of the terms.
-        frozen: Arrays that terms use and that do not train.
-
-    Returns:
-        The critic after the update, and its log.
-    """
+    """Update a critic once on real images and fakes; return it with its log."""
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
         inputs, statistics = _loss_inputs(
@@ -102,20 +89,7 @@ def generator_update(
     key: PRNGKeyArray,
     frozen: PyTree[Array] = None,
 ) -> tuple[Player, Log]:
-    """Update a generator once.
-
-    Args:
-        method: The method of training.
-        generator: The generator.
-        critic: The critic, which stays.
-        weights: Weights of the generator's terms, by name.
-        batch: Real images and conditions.
-        key: Key of latents, dropout and terms.
-        frozen: Arrays that terms use and that do not train.
-
-    Returns:
-        The generator after the update, and its log.
-    """
+    """Update a generator once under the batch's conditions; return it with its log."""
     latent_key, term_key = jax.random.split(key)
     dropout_key = jax.random.fold_in(key, 1)
     latent = method.latent(latent_key, len(jax.tree.leaves(batch.real)[0]))
@@ -159,29 +133,17 @@ def generate(
     condition: Condition,
     key: PRNGKeyArray,
 ) -> tuple[Any, Variables]:
-    """Generate images in training mode.
-
-    Args:
-        method: The method of training.
-        parameters: Parameters of the generator.
-        statistics: Its other collections.
-        latent: Latents; None where images start from a condition.
-        condition: Conditions of the images.
-        key: Key of dropout.
-
-    Returns:
-        The generator's output, and its new statistics.
-    """
+    """Return the generator's output in training mode, and its new statistics."""
     generated, changed, _ = _apply(
         method.generator, parameters, statistics, latent, condition, key=key
     )
     return generated, changed
 
 
-def finite(name: str, tree: PyTree[Array]) -> dict[str, Bool[Array, ""]]:
-    """Return for every tensor of a tree, by name, whether all its values are finite."""
+def finite(cause: str, tree: PyTree[Array]) -> dict[tuple[str, str], Bool[Array, ""]]:
+    """Return for every tensor of a tree whether all its values are finite."""
     return {
-        f"{name} {jax.tree_util.keystr(path, simple=True, separator='/')}": (
+        (cause, jax.tree_util.keystr(path, simple=True, separator="/")): (
             jnp.isfinite(leaf).all()
         )
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
@@ -222,18 +184,7 @@ def _apply(
     *inputs: Any,
     key: PRNGKeyArray | None = None,
 ) -> tuple[Any, Variables, Any]:
-    """Apply a network in training mode.
-
-    Args:
-        module: The network.
-        parameters: Its parameters.
-        statistics: Its other collections.
-        inputs: Its arguments.
-        key: Key of dropout.
-
-    Returns:
-        The output, the new statistics, and the codes where it makes any.
-    """
+    """Return a network's output in training mode, its new statistics and its codes."""
     output, changed = module.apply(
         {"params": parameters, **statistics},
         *inputs,

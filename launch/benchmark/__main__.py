@@ -123,7 +123,7 @@ def time_fid(
     )
     variables = jax.jit(classifier.init)(jax.random.key(0), real[:1])
     described = {"network": "random", "sha256": "", "accuracy": 0.0, "labels": False}
-    network = TrainedFeatureNetwork(classifier, {"variables": variables, **described})
+    network = TrainedFeatureNetwork({"variables": variables, **described})
     features = network(real).features
     times = time_in_turns(
         {

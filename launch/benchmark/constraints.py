@@ -62,7 +62,7 @@ def main() -> None:
     conditional = open_prior(options.conditional, "")
     prior = open_prior(options.prior, "")
     this = assemble(conditional.config, conditional.workdir)
-    names = [array.name for array in this.task.condition]
+    names = [array.name for array in this.task.condition_arrays]
     if names != ["values", "mask"] or prior.config.task != "samples":
         parser.error("--conditional must be a pixelcgan run, --prior a plain GAN's")
     if prior.config.data != conditional.config.data:

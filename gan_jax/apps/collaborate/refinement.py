@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from gan_jax.build import networks as architectures
-from gan_jax.build import tasks
 from gan_jax.data.splits import Part
 from gan_jax.losses import inpainting
 from gan_jax.networks.compilation import compiled
@@ -82,7 +81,7 @@ class Refiner:
         self._signals, self._together = signals, together
         self._sign = -1.0 if architectures.gives_energies(prior.config) else 1.0
         self._real = unseen_batch(prior.method, part)
-        bounded = not tasks.task(prior.config).points
+        bounded = not prior.task.points
         self._refine = compiled(functools.partial(_refined, how, bounded, slack))
         self._visits = compiled(functools.partial(_visits, how))
         self._score = compiled(functools.partial(scores, how))

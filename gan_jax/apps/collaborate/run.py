@@ -32,7 +32,7 @@ from gan_jax.apps.inpaint.observations import (
 )
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run, prepare
-from gan_jax.build import searches, tasks
+from gan_jax.build import searches
 from gan_jax.config.command_line import FIRST_COMMANDS, full_command
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
@@ -146,7 +146,7 @@ def _check_prior(prior: Prior) -> None:
             f"the critic of {prior.workdir} scores {packing} images at once, and a "
             "refinement needs a score of each: train one with --config.packing=1"
         )
-    made = tasks.task(prior.config).channels(prior.channels)
+    made = prior.task.channels(prior.channels)
     for wrong, what in (
         (not prior.method.has_latent, "draws no latents"),
         (made != prior.channels, f"makes {made} of {prior.channels} channels"),

@@ -157,10 +157,10 @@ def shape_critic(
             say(f"{training.workdir} continues at step {step} of {marks[-1]}")
         with Journal(training.workdir, step if step else None) as journal:
 
-            def advance(critic: Player, arrays: PyTree, first: int, count: int) -> Any:
-                return run(critic, others, arrays, np.int32(first))
+            def advance(critic: Player, arrays: PyTree, count: int) -> Any:
+                return run(critic, others, *arrays)
 
-            def mark(step: int, critic: Player) -> Player:
+            def record(step: int, critic: Player) -> Player:
                 if step in marks:
                     kept.delete(step)  # may be left by a run that was killed
                     kept.save(step, critic.variables)
@@ -176,10 +176,10 @@ def shape_critic(
                 step,
                 marks[-1],
                 title=training.workdir.name if refiner is not None else "shaping",
-                read=lambda step: (1, lessons.arrays(step)),
-                prepare=lambda critic, arrays: advance,
+                read=lambda step: (1, (lessons.arrays(step), np.int32(step))),
+                compile_advance=lambda critic, arrays: advance,
                 log=log,
-                mark=mark,
+                record=record,
                 saves=lambda step: (
                     due(step, settings.checkpoint_every) or step in marks
                 ),

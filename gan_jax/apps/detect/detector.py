@@ -150,8 +150,8 @@ def open_detector_run(path: str, commands: str) -> DetectorRun:
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise InputError(_damaged(workdir, error)) from None
     method = methods.method(gan, task, channels)
-    like = jax.eval_shape(lambda: blank_state(gan, method, channels).critic.variables)
-    detector = open_detector(workdir, like)
+    blank = jax.eval_shape(lambda: blank_state(gan, task, method, channels))
+    detector = open_detector(workdir, blank.critic.variables)
     return DetectorRun(workdir, config, summary, gan, method, detector, channels)
 
 

@@ -214,7 +214,9 @@ def open_snapshots(prior: Prior, count: int) -> Snapshots:
             "--config.history.every, at most its --config.steps"
         )
     like = jax.eval_shape(
-        lambda: snapshot(blank_state(prior.config, prior.method, prior.channels))
+        lambda: snapshot(
+            blank_state(prior.config, prior.task, prior.method, prior.channels)
+        )
     )
     unusable = (
         f"the history of {prior.workdir} {{}}: remove that folder, and run it again"

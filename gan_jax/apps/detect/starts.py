@@ -13,7 +13,7 @@ from gan_jax.apps.detect.data import normal_images
 from gan_jax.apps.detect.history import Snapshots
 from gan_jax.apps.detect.total_variation import Scale, energy_scale, fit_scale
 from gan_jax.apps.train.setup import Run
-from gan_jax.build import methods, tasks
+from gan_jax.build import methods
 from gan_jax.build import networks as architectures
 from gan_jax.config.errors import InputError
 from gan_jax.config.names import look_up
@@ -91,7 +91,7 @@ def detector_prior(settings: ConfigDict, prior: Prior, gan: ConfigDict) -> Prior
         config.network.critic = settings.critic or config.network.critic
         # Any objective that fits the critic's output: only the critic is used.
         config.objective = "ebgan" if architectures.gives_energies(config) else "wgan"
-    critic = methods.method(config, tasks.task(config), prior.channels).critic
+    critic = methods.method(config, prior.task, prior.channels).critic
     return prior._replace(config=config, method=prior.method._replace(critic=critic))
 
 

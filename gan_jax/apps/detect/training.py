@@ -152,12 +152,12 @@ def train_detector(
                 return count, run.feed.load(step, count, config.fused_steps)
 
             def advance(
-                progress: _Progress, arrays: PyTree, first: int, count: int
+                progress: _Progress, arrays: PyTree, count: int
             ) -> tuple[_Progress, Log]:
                 state, logs = stretch(progress.state, arrays, np.int32(count), history)
                 return progress._replace(state=state), logs
 
-            def mark(step: int, progress: _Progress) -> _Progress:
+            def record(step: int, progress: _Progress) -> _Progress:
                 if not (due(step, settings.every) or step == end):
                     return progress
                 critic = progress.state.critic.variables
@@ -181,11 +181,11 @@ def train_detector(
                 end,
                 title="detector",
                 read=read,
-                prepare=lambda progress, arrays: advance,
+                compile_advance=lambda progress, arrays: advance,
                 log=lambda logs, first, count: write_logs(
                     journal, logs, first, count, config.log_every
                 ),
-                mark=mark,
+                record=record,
                 ended=ended,
                 saves=lambda step: due(step, settings.every),
                 save=functools.partial(save_checkpoint, journal, checkpoints),

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.masked_images import MaskedImage
-from gan_jax.build import searches, tasks
+from gan_jax.build import searches
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
@@ -50,10 +50,9 @@ def check_prior(prior: Prior, commands: str) -> None:
     Raises:
         InputError: the prior generates under conditions, or points.
     """
-    task = tasks.task(prior.config)
     for wrong, what in (
-        (task.conditional, "generates under conditions"),
-        (task.points, "generates points in the plane"),
+        (prior.task.conditional, "generates under conditions"),
+        (prior.task.points, "generates points in the plane"),
     ):
         if wrong:
             raise InputError(

@@ -31,7 +31,7 @@ class Epochs:
 
     def __init__(self, workdir: Path, criterion: Sequence[str]):
         """Open the epochs under `<workdir>/epochs`, ranked by the measures named."""
-        self._kept = Checkpoints(workdir / "epochs", keep=None)
+        self._checkpoints = Checkpoints(workdir / "epochs", keep=None)
         self._names = [PREFIX + name for name in criterion]
 
     def __enter__(self) -> "Epochs":
@@ -40,28 +40,23 @@ class Epochs:
 
     def __exit__(self, *exception: object) -> None:
         """Close."""
-        self._kept.__exit__(*exception)
+        self._checkpoints.__exit__(*exception)
 
     def keep(self, rows: Sequence[Mapping[str, Any]], state: TrainState) -> None:
         """Keep the networks of an evaluated state, if it may be the best.
 
         They are on the disk when this returns, so that every later checkpoint of the
-        run implies them.
-
-        Args:
-            rows: Rows of the journal, up to the state's step.
-            state: The state; its averaged generator and its critic are kept.
+        run implies them. `rows` are those of the journal, up to the state's step.
         """
         step = int(state.step)
         steps = self._steps(rows, candidates)
         if step in steps:
             # An interrupted run may have kept it before.
-            self._kept.delete(step)
-            self._kept.save(step, trained(state)._asdict())
-            self._kept.wait()
-        for other in self._kept.steps:
-            if other not in steps:
-                self._kept.delete(other)
+            self._checkpoints.delete(step)
+            self._checkpoints.save(step, trained(state)._asdict())
+            self._checkpoints.wait()
+        for dominated in sorted({*self._checkpoints.steps} - {*steps}):
+            self._checkpoints.delete(dominated)
 
     def best(
         self,
@@ -71,17 +66,13 @@ class Epochs:
     ) -> Trained | None:
         """Return the networks of the best epoch, None if none was kept.
 
-        Args:
-            rows: Rows of the journal.
-            state: A state of the run, for its structure.
-            warn: Called with a line for every epoch that cannot be read; the next best
-                takes its place.
+        For every epoch that cannot be read `warn` is called with a line, and the next
+        best takes its place. `state` is any state of the run, for its structure.
         """
-        order = [
-            step for step in self._steps(rows, ranking) if step in self._kept.steps
-        ]
+        kept = self._checkpoints.steps
+        order = [step for step in self._steps(rows, ranking) if step in kept]
         try:
-            restored = self._kept.restore(trained(state)._asdict(), warn, order)
+            restored = self._checkpoints.restore(trained(state)._asdict(), warn, order)
         except InputError as error:
             warn(f"{error}; the last epoch is used in place of the best")
             return None

@@ -10,8 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped, UInt8
 
 from gan_jax.apps.train.setup import Run
 from gan_jax.config.errors import InputError
-from gan_jax.data.datasets.dataset import Source
-from gan_jax.data.feed import read, to_float
+from gan_jax.data.feed import first_images
 from gan_jax.evaluation import classes, features
 from gan_jax.evaluation.features import Embedding, FeatureNetwork
 from gan_jax.evaluation.image import diversity
@@ -67,13 +66,7 @@ class Evaluation:
         return self._run.task.report.figures(self._open_model(networks), part, key)
 
     def measure(self, networks: Trained, part: str, count: int) -> Measured:
-        """Measure a generator on a part of the data.
-
-        Args:
-            networks: The networks, one of them the generator.
-            part: `validation` or `test`.
-            count: Number of generated images, and of real ones at most.
-        """
+        """Measure a generator on a part of the data, by `count` generated images."""
         keys, request = self._request(part, count)
         generate = self._open_model(networks).sample
         shapes = jax.tree.leaves(request.condition)
@@ -82,13 +75,13 @@ class Evaluation:
 
         def diversity_within() -> float:
             conditions, repeats = min(count, _WITHIN[0]), _WITHIN[1]
-            few = jax.tree.map(
+            repeated = jax.tree.map(
                 lambda maps: jnp.repeat(maps[:conditions], repeats, axis=0),
                 request.condition,
             )
-            within = generate(keys[2], few, conditions * repeats)
-            groups = within.reshape(conditions, repeats, *within.shape[1:])
-            return float(np.mean([diversity(images) for images in groups]))
+            images = generate(keys[2], repeated, conditions * repeats)
+            groups = images.reshape(conditions, repeats, *images.shape[1:])
+            return float(np.mean([*map(diversity, groups)]))
 
         varied = shapes and self._run.method.has_latent
         within = {"diversity_within": diversity_within} if varied else {}
@@ -113,35 +106,32 @@ class Evaluation:
         count: int,
         more: Mapping[str, Callable[[], float]] = {},
     ) -> Measured:
-        """Measure generated images against a part of the data.
+        """Measure generated images against `count` real ones, at most, of a part.
 
-        Args:
-            generated: The images.
-            request: The conditions that they were generated under.
-            part: `validation` or `test`.
-            count: Number of real images at most.
-            more: Measures beside the task's own and those of any images.
+        `request` holds their conditions; `more` are measures beside all others.
         """
         source = self._run.parts[part]["real"]
-        found = measure(
+        measured = measure(
             {
-                name: functools.partial(score, generated, request)
-                for name, score in self._run.task.evaluation.scores.items()
+                name: functools.partial(value, generated, request)
+                for name, value in self._run.task.evaluation.measures.items()
             }
             | {
                 "diversity": lambda: diversity(generated[:_PAIRED]),
-                "diversity_real": lambda: diversity(_images(source, _PAIRED)),
+                "diversity_real": lambda: diversity(
+                    np.asarray(first_images(source, _PAIRED))
+                ),
             }
             | dict(more)
             | self._feature_measures(generated, part, count)
         )
-        collapsed = measure({"collapsed": lambda: _collapsed(found)})
-        metrics = found.metrics | collapsed.metrics
+        collapsed = measure({"collapsed": lambda: _collapsed(measured)})
+        metrics = measured.metrics | collapsed.metrics
         if self._feature_network is not None:
             metrics["fid_count"] = len(generated)
             metrics["fid_real_count"] = min(count, len(source))
             metrics["fid_features"] = self._feature_network.description
-        return Measured(metrics, found.failed | collapsed.failed)
+        return Measured(metrics, measured.failed | collapsed.failed)
 
     @property
     def _key(self) -> PRNGKeyArray:
@@ -165,10 +155,10 @@ class Evaluation:
             return self._features()(generated)
 
         def probabilities() -> Float[np.ndarray, "count classes"]:
-            found = fake().probabilities
-            if found is None:
+            odds = fake().probabilities
+            if odds is None:
                 raise ValueError("the dataset has no labels")
-            return found
+            return odds
 
         def compared(
             distance: Callable[[np.ndarray, np.ndarray], float],
@@ -194,21 +184,13 @@ class Evaluation:
     def _real_features(self, part: str, count: int) -> Embedding:
         if (part, count) not in self._real:
             with all_succeeded():
-                images = _images(self._run.parts[part]["real"], count)
-            self._real[part, count] = self._features()(images)
+                images = first_images(self._run.parts[part]["real"], count)
+            self._real[part, count] = self._features()(np.asarray(images))
         return self._real[part, count]
 
 
-def _images(
-    source: Source, count: int
-) -> Float[np.ndarray, "count height width channels"]:
-    """Return the first images of a source, in [-1, 1]."""
-    first = np.arange(min(count, len(source)))
-    return np.asarray(to_float(read(source, first).image))
-
-
-def _collapsed(found: Measured) -> bool:
-    diverse, real = (found.metrics[name] for name in ("diversity", "diversity_real"))
+def _collapsed(measured: Measured) -> bool:
+    diverse, real = (measured.metrics[name] for name in ("diversity", "diversity_real"))
     if not isinstance(diverse, float) or not isinstance(real, float):
         raise ValueError("the diversity is unknown")
     return diverse < COLLAPSED * real

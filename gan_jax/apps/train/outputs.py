@@ -23,12 +23,16 @@ HISTORY = "history"
 class Outputs:
     """The files of one run while it trains.
 
-    They are written in the order `log`, `mark`, `save` after each call of several
-    steps, so that everything before a checkpoint is on the disk when it is saved.
+    `restore` comes first: it opens the journal. Then `log`, `record` and `save` follow
+    each call of several steps in this order, so that everything before a checkpoint is
+    on the disk when it is saved.
     """
 
     def __init__(self, run: Run, stack: contextlib.ExitStack):
-        """Open the files and the evaluation of a run; `stack` closes the files."""
+        """Open the files, which `stack` closes, and the evaluation of a run.
+
+        The evaluation may train a feature network, which takes minutes.
+        """
         workdir, enter = run.workdir, stack.enter_context
         self.run = run
         self.failure: DivergedError | None = None
@@ -44,11 +48,7 @@ class Outputs:
         self._stack = stack
 
     def restore(self, initial: TrainState) -> TrainState:
-        """Return the state of the last checkpoint, and open the journal at its step.
-
-        Args:
-            initial: The state of step 0, returned where there is no checkpoint.
-        """
+        """Return the last checkpoint's state, or `initial`; open the journal there."""
         steps = self.run.config.steps
         state = self._checkpoints.restore(initial, warn=say) or initial
         step = int(state.step)
@@ -69,26 +69,26 @@ class Outputs:
             The values of the last step, none where there is a failure.
         """
         try:
-            every = self.run.config.log_every
-            return write_logs(self.journal, logs, first, count, every)
+            period = self.run.config.log_every
+            return write_logs(self.journal, logs, first, count, period)
         except DivergedError as error:
             self.failure = error
             return {}
 
-    def marks(self, step: int) -> bool:
-        """Return whether `mark` would do anything."""
+    def is_due(self, step: int) -> bool:
+        """Return whether `record` has anything to do."""
         config = self.run.config
-        every = (config.history.every, config.evaluation.every, config.sample_every)
-        return step == config.steps or any(due(step, each) for each in every)
+        periods = (config.history.every, config.evaluation.every, config.sample_every)
+        return step == config.steps or any(due(step, period) for period in periods)
 
-    def mark(self, step: int, state: TrainState) -> None:
+    def record(self, step: int, state: TrainState) -> None:
         """Keep a snapshot, measure and draw a state, each where the config says so."""
         config = self.run.config
         last = step == config.steps
         if self._history is not None and due(step, config.history.every):
             self._history.save(step, snapshot(state))
-        every = config.evaluation.every
-        if due(step, every) or (last and every):
+        period = config.evaluation.every
+        if due(step, period) or (last and period):
             measured = self.evaluation.measure(
                 trained(state), "validation", config.evaluation.count
             )

@@ -36,14 +36,8 @@ def report(
 ) -> str:
     """Return the report page of a training run.
 
-    Args:
-        summary: The summary, as written to `summary.json`.
-        config: The config, by dotted key.
-        rows: Rows of the journal.
-        plate: The task's plate of the best epoch.
-        figures: The task's further plots of the best epoch.
-        task: The report part of the task.
-        workdir: The workdir, with earlier plates under `samples`.
+    `rows` are those of the journal; the plate and the figures are of the best epoch;
+    the workdir holds earlier plates under `samples`.
     """
     timing, data = summary["timing"], summary["dataset"]
     metrics, best = summary["metrics"], summary["best"]["step"]
@@ -134,11 +128,11 @@ def _figures(summary: Mapping[str, Any]) -> Table:
 
 def _baselines(summary: Mapping[str, Any]) -> list[Table]:
     """Return the measures of images made without a network, where the task has any."""
-    found = summary.get("baselines", {})
-    rows = {"this run": summary["metrics"], **found}
-    names = list(measures(summary["metrics"]))
-    if not found:
+    baselines = summary.get("baselines", {})
+    if not baselines:
         return []
+    rows = {"this run": summary["metrics"], **baselines}
+    names = list(measures(summary["metrics"]))
     return [
         Table(
             "Beside what needs no network",
@@ -177,10 +171,10 @@ def _epochs(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> list[
         return [Text("", ["No epoch was evaluated on the way: evaluation.every is 0."])]
     names = list(dict.fromkeys(name for row in epochs for name in row))
     names = [name for name in names if name not in ("step", *_SILENT)]
-    homes = {name: title for title, group in _PANELS.items() for name in group}
+    titles = {name: title for title, group in _PANELS.items() for name in group}
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(homes.get(name, name), []).append(name)
+        groups.setdefault(titles.get(name, name), []).append(name)
     blocks: list[Block] = []
     if len(best["criterion"]) == 2:
         across, up = best["criterion"][::-1]
@@ -241,22 +235,17 @@ def _gap(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
     if not gaps:
         return []
     window = _MEDIAN if len(gaps) > 3 * _MEDIAN else max(3, len(gaps) // 25)
+    steps = gaps[-1]["step"] - gaps[-window:][0]["step"] + 1
     return [
         Figure(
             "What the critic sees between them",
             plots.curves(gaps, {_GAP: [_GAP]}, window=window),
             "Mean score of real less mean score of generated images; for a Wasserstein "
             "critic it estimates the distance of the two (Arjovsky 2017, eq. 3). Thin: "
-            f"as logged. Thick: its median over {window} values, {_span(gaps, window)} "
+            f"as logged. Thick: its median over {window} values, {steps:,} "
             "steps.",
         )
     ]
-
-
-def _span(rows: Sequence[Mapping[str, Any]], window: int) -> str:
-    """Return the number of steps that the last rows cover."""
-    last = rows[-window:]
-    return f"{last[-1]['step'] - last[0]['step'] + 1:,}"
 
 
 def _earlier_plates(folder: Path) -> list[Figure]:

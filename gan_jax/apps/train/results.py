@@ -5,30 +5,21 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, PyTree
-
 from gan_jax.apps.train import report as training
 from gan_jax.apps.train.outputs import Outputs
-from gan_jax.apps.train.recalibration import recalibrate
-from gan_jax.apps.train.setup import Run
+from gan_jax.apps.train.prior import keep_prior
 from gan_jax.apps.train.teacher import describe
 from gan_jax.config.keys import flatten
-from gan_jax.networks.compilation import compiled
 from gan_jax.report import files
 from gan_jax.report.terminal import say
-from gan_jax.runs.prior import PRIOR_FOLDER, measure_real_score
 from gan_jax.runs.summary import (
     complete_summary,
     environment,
     no_timing,
     parameters_digest,
 )
-from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.distributed import is_main
-from gan_jax.training.method import Batch
-from gan_jax.training.state import Trained, TrainState, trained
+from gan_jax.training.state import TrainState, trained
 
 
 def conclude(
@@ -40,20 +31,12 @@ def conclude(
     """Measure the best and the last epoch on the test part; write summary and report.
 
     The best epoch's measures are the run's own, because it is chosen on validation
-    images. Where no epoch was evaluated, the last one is the best.
-
-    Args:
-        outputs: The files of the run.
-        state: The last state.
-        timing: Rates and times of training; None where there was none.
-        began: When the run began, by `time.monotonic`.
-
-    Returns:
-        The summary.
+    images. Where no epoch was evaluated, the last one is the best. `timing` is None
+    where nothing was trained; `began` is a time of `time.monotonic`.
     """
     run, evaluation = outputs.run, outputs.evaluation
     epochs, journal = outputs.epochs, outputs.journal
-    timing = timing or no_timing()
+    timing = {**no_timing(), **(timing or {})}
     rows = journal.rows
     last = int(state.step)
     chosen = epochs.best(rows, state, say) or trained(state)
@@ -63,8 +46,8 @@ def conclude(
     count = run.config.evaluation.final_count
     step = int(chosen.step)
     measured = {
-        at: evaluation.measure(networks, "test", count)
-        for at, networks in {last: trained(state), step: chosen}.items()
+        number: evaluation.measure(networks, "test", count)
+        for number, networks in {last: trained(state), step: chosen}.items()
     }
     real_score = keep_prior(run, chosen)
     plate = evaluation.draw(chosen)
@@ -72,8 +55,8 @@ def conclude(
     # Entries that only some runs have.
     more = {
         "baselines": {
-            name: found.metrics | {"metrics_failed": found.failed}
-            for name, found in evaluation.baselines("test", count).items()
+            name: baseline.metrics | {"metrics_failed": baseline.failed}
+            for name, baseline in evaluation.baselines("test", count).items()
         },
         "teacher": run.teacher and describe(run.teacher),
         "real_score": None if math.isnan(real_score) else real_score,
@@ -89,7 +72,6 @@ def conclude(
         },
         measured=measured[step],
         timing={
-            **no_timing(),
             **timing,
             "total_seconds": timing.get("total_seconds", time.monotonic() - began),
         },
@@ -121,33 +103,3 @@ def conclude(
         files.write_text(run.workdir / "report.html", page)
         files.write_json(run.workdir / "summary.json", summary)
     return summary
-
-
-_BATCHES = 20  # for the statistics of batch normalisation
-
-
-def keep_prior(run: Run, chosen: Trained) -> float:
-    """Write the networks of a run to `<workdir>/prior`, for later use.
-
-    Args:
-        run: The run.
-        chosen: The networks of its best epoch.
-
-    Returns:
-        `Prior.real_score` of the networks.
-    """
-    key = jax.random.fold_in(jax.random.key(run.config.seed), 1_000_003)
-    arrays = run.feed.load(0, _BATCHES, _BATCHES)
-
-    def batch(arrays: PyTree, step: Array) -> Batch:
-        images = run.feed.batch(arrays, step)
-        return run.method.present(jax.random.fold_in(key, step), images)
-
-    present = compiled(batch)
-    batches = (present(arrays, jnp.int32(step)) for step in range(_BATCHES))
-    networks = recalibrate(run.method, chosen, batches, key)
-    with Checkpoints(run.workdir / PRIOR_FOLDER, keep=None) as kept:
-        for step in kept.steps:
-            kept.delete(step)
-        kept.save(int(networks.step), networks._asdict())
-    return measure_real_score(run.method, networks, lambda: run.parts)

@@ -2,7 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, PyTree, UInt32
+from jaxtyping import Array, Int, PyTree, UInt32
 from ml_collections import ConfigDict
 
 from gan_jax.apps.train.outputs import Outputs
@@ -19,6 +20,7 @@ from gan_jax.apps.train.setup import Run, prepare
 from gan_jax.apps.train.teacher import keep_teacher
 from gan_jax.config.errors import DivergedError
 from gan_jax.networks.compilation import compiled, run_once
+from gan_jax.runs.inference import taken
 from gan_jax.runs.loop import Advance, due, iterate, steps_left
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.workdir import check_shared, check_workdir, claimed
@@ -71,35 +73,37 @@ def run_together(
     began = time.monotonic()
     with all_succeeded():
         pairs = [*zip(configs, workdirs, strict=True)]
-        earlier = [check_workdir(*each) for each in pairs]
-        runs = [prepare(*each) for each in pairs]
+        earlier = [check_workdir(*pair) for pair in pairs]
+        runs = [prepare(*pair) for pair in pairs]
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
-        for run in runs:
-            check_same(run.digest, "training images")
+        for prepared in runs:
+            check_same(prepared.digest, "training images")
             with all_succeeded():
-                enter(claimed(run.config, run.workdir, run.skipped))
-            if run.teacher is not None:
-                check_same(run.teacher["sha256"], "teacher")
-                keep_teacher(run.teacher, run.workdir)
+                enter(claimed(prepared.config, prepared.workdir, prepared.skipped))
+            if prepared.teacher is not None:
+                check_same(prepared.teacher["sha256"], "teacher")
+                keep_teacher(prepared.teacher, prepared.workdir)
             with all_succeeded():
-                check_shared(run.workdir)
-        outputs = [Outputs(run, stack) for run in runs]
+                check_shared(prepared.workdir)
+        outputs = [Outputs(prepared, stack) for prepared in runs]
         signals = enter(Signals())
-        states = [each.restore(initialise(each.run)) for each in outputs]
+        states = [output.restore(initialise(output.run)) for output in outputs]
         outcomes: dict[int, dict[str, Any] | DivergedError] = {}
         for group in _groups(states):
             ended, timing = train(
-                [outputs[at] for at in group], [states[at] for at in group], signals
+                [outputs[index] for index in group],
+                [states[index] for index in group],
+                signals,
             )
             # Now, so that an error in the next group costs no summary of this one.
-            for at, state in zip(group, ended, strict=True):
-                summary = earlier[at] or {}
-                outcomes[at] = outputs[at].failure or conclude(
-                    outputs[at], state, timing or summary.get("timing"), began
+            for index, state in zip(group, ended, strict=True):
+                summary = earlier[index] or {}
+                outcomes[index] = outputs[index].failure or conclude(
+                    outputs[index], state, timing or summary.get("timing"), began
                 )
             began = time.monotonic()
-        return [outcomes[at] for at in range(len(runs))]
+        return [outcomes[index] for index in range(len(runs))]
 
 
 def _groups(states: Sequence[TrainState]) -> list[list[int]]:
@@ -108,13 +112,13 @@ def _groups(states: Sequence[TrainState]) -> list[list[int]]:
     On accelerators all of them; on CPUs, which are slow at convolutions whose kernels
     differ within a batch (`launch.benchmark.populations`), networks without any.
     """
-    everyone = list(range(len(states)))
+    indices = list(range(len(states)))
     networks = (states[0].generator.parameters, states[0].critic.parameters)
     dense = all(leaf.ndim <= 2 for leaf in jax.tree.leaves(networks))
     abreast = len({int(state.step) for state in states}) == 1
     if abreast and (dense or jax.default_backend() != "cpu"):
-        return [everyone]
-    return [[at] for at in everyone]
+        return [indices]
+    return [[index] for index in indices]
 
 
 def initialise(run: Run) -> TrainState:
@@ -143,95 +147,111 @@ def train(
         The runs' last states, and rates and times of each run; None where the runs
         were trained to the last step already.
     """
-    run, alone = outputs[0].run, len(outputs) == 1
-    config, begun = run.config, int(states[0].step)
-    load = load_together([each.run.feed for each in outputs])
-    # Batches that one call has room for: at least those of a single, boosted step.
-    room = max(config.fused_steps * config.critic_steps, config.critic_boost.steps)
+    run, count = outputs[0].run, len(outputs)
+    config = run.config
     updates = np.asarray(run.method.critic_steps(np.arange(config.steps)))
-    turns = np.append(0, np.cumsum(updates))  # critic updates before each step
-
-    def read(step: int) -> tuple[int, PyTree]:
-        every = (
-            config.fused_steps,
-            config.checkpoint_every,
-            config.sample_every,
-            config.evaluation.every,
-            config.history.every,
-        )
-        end = step + min(steps_left(step, each) for each in every)
-        needed = turns[step + 1 : end + 1] - turns[step]
-        count = int(np.searchsorted(needed, room, side="right"))
-        return count, load(int(turns[step]), int(needed[count - 1]), room)
-
-    def compile_steps(state: TrainState | Population, arrays: PyTree) -> Advance:
-        everywhere = NamedSharding(run.mesh, PartitionSpec())
-        batched = NamedSharding(run.mesh, PartitionSpec("batch"))
-
-        def shard(tree: PyTree) -> PyTree:
-            return jax.tree.map(
-                lambda leaf: jax.lax.with_sharding_constraint(leaf, batched), tree
-            )
-
-        step = make_step(run.method, run.feed.batch, shard)
-        stretch: Any = make_stretch(step, config.fused_steps)
-        if not alone:
-            stretch = make_population(stretch, "vmap")
-        frozen = replicated(run.mesh, run.frozen)
-        steps = (
-            compiled(stretch, donate_argnums=0, out_shardings=everywhere)
-            .lower(state, arrays, np.int32(config.fused_steps), frozen)
-            .compile()
-        )
-        return lambda state, arrays, first, count: steps(
-            state, arrays, np.int32(count), frozen
-        )
-
-    def log(logs: Log, first: int, count: int) -> dict[str, Any]:
-        shown: dict[str, Any] = {}
-        for at, each in enumerate(outputs):
-            if each.failure is None:
-                own = (
-                    logs if alone else jax.tree.map(lambda rows, at=at: rows[at], logs)
-                )
-                shown = each.log(own, first, count)
-        return shown
-
-    def sound(state: Any) -> list[tuple[Outputs, TrainState]]:
-        pairs = zip(outputs, members(state), strict=True)
-        return [(each, own) for each, own in pairs if each.failure is None]
-
-    def mark(step: int, state: Any) -> Any:
-        if outputs[0].marks(step):
-            for each, own in sound(state):
-                each.mark(step, own)
-        return state
-
-    def save(step: int, state: Any, wait: bool) -> None:
-        for each, own in sound(state):
-            each.save(step, own, wait)
-
     state, timing = iterate(
-        states[0] if alone else gather(states),
-        begun,
+        states[0] if count == 1 else gather(states),
+        int(states[0].step),
         config.steps,
         title=config.name,
-        read=read,
-        prepare=compile_steps,
-        log=log,
-        mark=mark,
-        ended=lambda state: all(each.failure for each in outputs),
+        read=partial(
+            _read,
+            config,
+            load_together([output.run.feed for output in outputs]),
+            np.append(0, np.cumsum(updates)),
+        ),
+        compile_advance=partial(_compile_advance, run),
+        log=partial(_log, outputs),
+        record=partial(_record, outputs),
+        ended=lambda state: all(output.failure for output in outputs),
         saves=lambda step: due(step, config.checkpoint_every),
-        save=save,
+        save=partial(_save, outputs),
         signals=signals,
     )
     if timing is None:
         return list(states), None
     # The runs have shared this time, and each is credited with its part.
-    speed = timing["steps_per_second"] * len(outputs)
+    speed = timing["steps_per_second"] * count
     return members(state), {
         **timing,
-        "compile_seconds": timing["compile_seconds"] / len(outputs),
+        "compile_seconds": timing["compile_seconds"] / count,
         "steps_per_second": speed,
         "images_per_second": speed * config.batch_size,
     }
+
+
+def _read(
+    config: ConfigDict,
+    load: Callable[[int, int, int], PyTree],
+    updates_before: Int[np.ndarray, " steps"],
+    step: int,
+) -> tuple[int, PyTree]:
+    """Return the number of steps in the next call, and the arrays of its batches.
+
+    `updates_before` each step, the critic has had so many updates and batches.
+    """
+    periods = (
+        config.fused_steps,
+        config.checkpoint_every,
+        config.sample_every,
+        config.evaluation.every,
+        config.history.every,
+    )
+    end = step + min(steps_left(step, period) for period in periods)
+    needed = updates_before[step + 1 : end + 1] - updates_before[step]
+    # Capacity for `fused_steps` ordinary steps, and at least for one boosted step.
+    capacity = max(config.fused_steps * config.critic_steps, config.critic_boost.steps)
+    count = int(np.searchsorted(needed, capacity, side="right"))
+    return count, load(int(updates_before[step]), int(needed[count - 1]), capacity)
+
+
+def _compile_advance(
+    run: Run, state: TrainState | Population, arrays: PyTree
+) -> Advance:
+    """Compile several steps of a run, or of a population of such runs."""
+    everywhere = NamedSharding(run.mesh, PartitionSpec())
+    batched = NamedSharding(run.mesh, PartitionSpec("batch"))
+    shard = partial(jax.lax.with_sharding_constraint, shardings=batched)
+    step = make_step(run.method, run.feed.batch, partial(jax.tree.map, shard))
+    stretch: Any = make_stretch(step, run.config.fused_steps)
+    if isinstance(state, Population):
+        stretch = make_population(stretch, "vmap")
+    frozen = replicated(run.mesh, run.frozen)
+    steps = (
+        compiled(stretch, donate_argnums=0, out_shardings=everywhere)
+        .lower(state, arrays, np.int32(run.config.fused_steps), frozen)
+        .compile()
+    )
+    return lambda state, arrays, count: steps(state, arrays, np.int32(count), frozen)
+
+
+def _log(
+    outputs: Sequence[Outputs], logs: Log, first: int, count: int
+) -> dict[str, Any]:
+    """Write the logs of all runs; return the last values of one that has not failed."""
+    shown: dict[str, Any] = {}
+    for index, output in enumerate(outputs):
+        if output.failure is None:
+            own_logs = logs if len(outputs) == 1 else taken(logs, index)
+            shown = output.log(own_logs, first, count)
+    return shown
+
+
+def _unfailed(
+    outputs: Sequence[Outputs], state: Any
+) -> Iterator[tuple[Outputs, TrainState]]:
+    pairs = zip(outputs, members(state), strict=True)
+    return ((output, state) for output, state in pairs if output.failure is None)
+
+
+def _record(outputs: Sequence[Outputs], step: int, state: Any) -> Any:
+    if outputs[0].is_due(step):
+        for output, own_state in _unfailed(outputs, state):
+            output.record(step, own_state)
+    return state
+
+
+def _save(outputs: Sequence[Outputs], step: int, state: Any, wait: bool) -> None:
+    for output, own_state in _unfailed(outputs, state):
+        output.save(step, own_state, wait)

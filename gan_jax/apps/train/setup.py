@@ -18,6 +18,7 @@ from gan_jax.data.datasets.dataset import Dataset, Skipped, fingerprint, in_memo
 from gan_jax.data.feed import Feed
 from gan_jax.data.splits import Part
 from gan_jax.report.terminal import say
+from gan_jax.runs.prior import blank_images
 from gan_jax.tasks.colors import TEACHER
 from gan_jax.tasks.task import Task
 from gan_jax.training.distributed import is_multiprocess
@@ -52,12 +53,21 @@ class Run(NamedTuple):
         return self.teacher and {TEACHER: self.teacher["variables"]}
 
 
-def prepare(config: ConfigDict, workdir: Path) -> Run:
-    """Return the run of a config, with its data on the devices.
+def _check_condition(config: ConfigDict, task: Task, channels: int) -> None:
+    """Raise where a task does not describe the arrays of its conditions one by one."""
+    images = blank_images(config, task, channels)
+    condition = jax.eval_shape(task.present, jax.random.key(0), images).condition
+    count, described = len(jax.tree.leaves(condition)), len(task.condition_arrays)
+    if count != described:
+        raise InputError(
+            f"task {config.task}: `present` returns {count} arrays as the condition, "
+            f"and `condition_arrays` describes {described}: give a sequence with one "
+            "ConditionArray for each"
+        )
 
-    Args:
-        config: A training config.
-        workdir: The workdir of the run.
+
+def prepare(config: ConfigDict, workdir: Path) -> Run:
+    """Return the run of a training config, with its data on the devices.
 
     Raises:
         InputError: A name is unknown, settings exclude each other, or the dataset is
@@ -65,7 +75,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     """
     task = tasks.task(config)
     dataset = datasets.source(config.data)
-    skipped = [one for source in dataset if source for one in source.skipped]
+    skipped = [file for part in dataset if part for file in part.skipped]
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
     *sides, channels = dataset.train.shape
@@ -74,12 +84,13 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
             f"{dataset.train.name} has the size {sides[1]}x{sides[0]}: give "
             f"--config.data.size={sides[0]}"
         )
+    _check_condition(config, task, channels)
     # Refuses what cannot be made before a teacher is trained, which may take long.
     method = methods.method(config, task, channels)
     kind = config.data.feed
     if kind == "auto":
         # From a stream each process reads only its share.
-        sizes = [len(each) * int(np.prod(each.shape)) for each in dataset if each]
+        sizes = [len(part) * int(np.prod(part.shape)) for part in dataset if part]
         fits = sum(sizes) <= RESIDENT_LIMIT and not is_multiprocess()
         kind = "resident" if fits else "streamed"
     open_feed = look_up(datasets.FEEDS, "data.feed", kind)

@@ -45,15 +45,8 @@ def teachable(config: ConfigDict, dataset: Dataset) -> bool:
 def open_teacher(config: ConfigDict, dataset: Dataset, workdir: Path) -> Teacher | None:
     """Open the teacher of a run, or train one on the lightness of its images.
 
-    A run that continues keeps its teacher.
-
-    Args:
-        config: A training config.
-        dataset: The dataset of the run.
-        workdir: The workdir, where `keep_teacher` may have written one.
-
-    Returns:
-        The teacher; None where no term of the run needs one.
+    A run that continues keeps its teacher. The result is None where no term of the
+    run needs one.
 
     Raises:
         InputError: The dataset has no labels, or the named file holds no classifier of
@@ -62,9 +55,9 @@ def open_teacher(config: ConfigDict, dataset: Dataset, workdir: Path) -> Teacher
     if not config.get("class_weight", 0):
         return None
     settings = config.teacher
-    own = workdir / _FILE
-    path = own if own.exists() else Path(settings.path).expanduser()
-    if own.exists() or settings.path:
+    continues = (workdir / _FILE).exists()
+    path = workdir / _FILE if continues else Path(settings.path).expanduser()
+    if continues or settings.path:
         try:
             teacher = read_classifier(path)
             size = config.data.size
@@ -74,7 +67,7 @@ def open_teacher(config: ConfigDict, dataset: Dataset, workdir: Path) -> Teacher
         except InputError as error:
             remedy = (
                 "remove it to continue with another one"
-                if own.exists()
+                if continues
                 else "give --config.teacher.path the teacher.msgpack of a run at this "
                 "size, or leave it empty to train one on labelled data"
             )

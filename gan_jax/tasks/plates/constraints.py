@@ -74,14 +74,14 @@ def constraint_grid(
         # At least 2 pixels, so that there is an inside for the ring to leave free.
         scale = max(2, math.ceil(140 / max(1, *generated.shape[2:4])))
     gap = max(8, scale + 3)
-    kept = np.where(known[..., None], values, 0).astype(np.float64)
-    if np.isnan(kept).any():
+    known_values = np.where(known[..., None], values, 0).astype(np.float64)
+    if np.isnan(known_values).any():
         raise ValueError("a known pixel is NaN")
-    deviation = np.abs(generated - kept[:, None]).max(axis=-1)
+    deviation = np.abs(generated - known_values[:, None]).max(axis=-1)
     # The last term forgives the rounding of the float32 subtraction, nothing visible.
     honoured = deviation <= tolerance * _VALUE_RANGE + 1e-6
 
-    ground = np.full((*kept.shape[:3], 3), GROUND, np.uint8)
+    ground = np.full((*known_values.shape[:3], 3), GROUND, np.uint8)
     shown = [rgb(to_uint8(generated))]
     columns = generated.shape[1]
     together = f"{columns} generated" if columns > 1 else "generated"
@@ -95,7 +95,10 @@ def constraint_grid(
     breaks = [*range(1, first + 1), *[first + columns] * bool(maps)]
     canvas, corners = mount(enlarge(images, scale), gap, heads, None, breaks=breaks)
 
-    colours = _known_colours(kept)
+    is_grey = values.shape[-1] == 1
+    colours = (
+        _value_colours(known_values[..., 0]) if is_grey else to_uint8(known_values)
+    )
     for row in range(len(images)):
         _mark_known(canvas, corners[row][0], known[row], colours[row], scale)
         for column in range(generated.shape[1]):
@@ -113,18 +116,9 @@ def constraint_grid(
         ),
         (_ring_sample(MISSED, missed=True), f"missed: {total - count}"),
     ]
-    if values.shape[-1] == 1:
+    if is_grey:
         entries.append((_value_bar(), "known value, -1 to 1"))
     return _with_legend(np.asarray(canvas), entries, gap)
-
-
-def _known_colours(
-    values: Float[np.ndarray, "rows height width channels"],
-) -> UInt8[np.ndarray, "rows height width 3"]:
-    """Return the colour of each known pixel where it is shown alone."""
-    if values.shape[-1] > 1:
-        return to_uint8(values)
-    return _value_colours(values[..., 0])
 
 
 def _value_colours(

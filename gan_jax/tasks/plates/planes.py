@@ -22,12 +22,10 @@ def planes(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Draw real points and those of several stages, each on the scores of a critic.
 
-    Args:
-        real: Points of the dataset.
-        stages: Points and the critic's scores, by the name of the stage.
-        score: The critic's scores behind the real points.
-        columns: Number of panels in a row.
+    `score` is that behind the real points; panels stand in so many `columns`.
     """
+    from PIL import Image
+
     low, high = real.min(axis=0), real.max(axis=0)
     middle, reach = (low + high) / 2, 0.65 * float((high - low).max())
     line = np.linspace(-reach, reach, _GRID)
@@ -35,8 +33,8 @@ def planes(
     places = np.stack([across.reshape(-1), up.reshape(-1)], axis=1)
 
     figure, panels = draw_panels(1 + len(stages), columns, height=4.8)
-    everyone = {"real": (real, score), **stages}
-    for panel, (title, (points, critic)) in zip(panels, everyone.items(), strict=True):
+    contents = {"real": (real, score), **stages}
+    for panel, (title, (points, critic)) in zip(panels, contents.items(), strict=True):
         landscape = critic(places.astype(np.float32)).reshape(_GRID, _GRID)
         panel.contourf(across, up, landscape, levels=24, cmap="bone", alpha=0.75)
         colour = PALETTE[4 if title == "real" else 1]
@@ -48,10 +46,5 @@ def planes(
             title=title,
         )
         panel.grid(visible=False)
-    return _pixels(encode_figure(figure, "png"))
-
-
-def _pixels(image: bytes) -> UInt8[np.ndarray, "height width 3"]:
-    from PIL import Image
-
-    return np.array(Image.open(io.BytesIO(image)).convert("RGB"))
+    image = Image.open(io.BytesIO(encode_figure(figure, "png")))
+    return np.array(image.convert("RGB"))

@@ -17,7 +17,7 @@ def realisation_grid(
     values: Float[np.ndarray, "rows height width 1"],
     mask: Float[np.ndarray, "rows height width 1"],
     truth: Float[np.ndarray, "rows height width 1"],
-    made: Float[np.ndarray, "rows realisations height width 1"],
+    generated: Float[np.ndarray, "rows realisations height width 1"],
 ) -> UInt8[np.ndarray, "tall wide 3"]:
     """Draw wells, some realisations, and the mean and the spread of all of them.
 
@@ -25,15 +25,15 @@ def realisation_grid(
         values: Known values, in [-1, 1].
         mask: 1 at wells, 0 elsewhere.
         truth: The images that the wells were taken from, in [-1, 1].
-        made: Realisations for each set of wells, in [-1, 1]. Their spread is the
+        generated: Realisations for each set of wells, in [-1, 1]. Their spread is the
             standard deviation, from 0 to 1.
     """
-    spread = glow(made[..., 0].std(axis=1))
-    mean = to_uint8(made.mean(axis=1))
+    spread = glow(generated[..., 0].std(axis=1))
+    mean = to_uint8(generated.mean(axis=1))
     return constraint_grid(
         values,
         mask,
-        made[:, :_SHOWN],
+        generated[:, :_SHOWN],
         original=truth,
         maps={"mean": mean, "spread": spread},
     )
@@ -41,26 +41,28 @@ def realisation_grid(
 
 def lags_figure(
     real: Mapping[str, Float[np.ndarray, "_ 2 lags"]],
-    made: Mapping[str, Float[np.ndarray, "_ 2 lags"]],
+    generated: Mapping[str, Float[np.ndarray, "_ 2 lags"]],
 ) -> Figure:
     """Plot mean variograms by distance, along rows and along columns.
 
     Args:
         real: Variograms of real images, by name.
-        made: Variograms of generated images, by name.
+        generated: Variograms of generated images, by name.
     """
     figure, panels = plots.draw_panels(2)
     for direction, (panel, title) in enumerate(
         zip(panels, ("along rows", "along columns"), strict=True)
     ):
         for colour, (name, values) in zip(
-            plots.cycle(len(real) + len(made)), {**real, **made}.items(), strict=True
+            plots.cycle(len(real) + len(generated)),
+            {**real, **generated}.items(),
+            strict=True,
         ):
-            own = values[:, direction]
-            at = np.arange(1, own.shape[1] + 1)
-            low, high = np.percentile(own, (10, 90), axis=0)
+            along = values[:, direction]
+            at = np.arange(1, along.shape[1] + 1)
+            low, high = np.percentile(along, (10, 90), axis=0)
             panel.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0)
-            panel.plot(at, own.mean(axis=0), color=colour, label=name)
+            panel.plot(at, along.mean(axis=0), color=colour, label=name)
         panel.set_title(title, loc="left", color=plots.INK, size=10.5)
         panel.set(xlabel="distance, pixels", ylabel="variogram")
         panel.legend(frameon=False, fontsize=8.5)

@@ -1,4 +1,4 @@
-"""Statistics of batch normalisation for trained networks.
+"""The prior of a run: its best networks, with new statistics of batch normalisation.
 
 The running statistics of training average over many states of a network. Searches need
 statistics of the final parameters, and fixed ones: with those of a batch, the result
@@ -12,13 +12,36 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
+from gan_jax.apps.train.setup import Run
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.layers.normalisation import MOMENTUM
 from gan_jax.networks.stages import image_of
+from gan_jax.runs.prior import PRIOR_FOLDER, measure_real_score
+from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Trained, Variables
 
-_STATISTICS = ("mean", "var")  # spectral normalisation has others
+_STATISTICS = ("mean", "var")  # of batch normalisation; the spectral one has others
+_BATCHES = 20  # for these statistics
+
+
+def keep_prior(run: Run, chosen: Trained) -> float:
+    """Write a run's best networks to `<workdir>/prior`; return their `real_score`."""
+    key = jax.random.fold_in(jax.random.key(run.config.seed), 1_000_003)
+    arrays = run.feed.load(0, _BATCHES, _BATCHES)
+
+    @compiled
+    def batch(arrays: PyTree, number: Array) -> Batch:
+        images = run.feed.batch(arrays, number)
+        return run.method.present(jax.random.fold_in(key, number), images)
+
+    batches = (batch(arrays, jnp.int32(number)) for number in range(_BATCHES))
+    networks = recalibrate(run.method, chosen, batches, key)
+    with Checkpoints(run.workdir / PRIOR_FOLDER, keep=None) as checkpoints:
+        for step in checkpoints.steps:
+            checkpoints.delete(step)
+        checkpoints.save(int(networks.step), networks._asdict())
+    return measure_real_score(run.method, networks, lambda: run.parts)
 
 
 def recalibrate(
@@ -28,17 +51,13 @@ def recalibrate(
 
     The critic's batches are half real, half generated with the generator's new
     statistics. Networks without batch normalisation stay as they are.
-
-    Args:
-        method: The method of the run.
-        networks: The networks after training.
-        batches: The batches.
-        key: Key of latents and of dropout.
     """
     batches = list(batches)
     latents = [
-        method.latent(jax.random.fold_in(key, turn), len(jax.tree.leaves(each.real)[0]))
-        for turn, each in enumerate(batches)
+        method.latent(
+            jax.random.fold_in(key, number), len(jax.tree.leaves(batch.real)[0])
+        )
+        for number, batch in enumerate(batches)
     ]
 
     @compiled
@@ -51,9 +70,11 @@ def recalibrate(
         return jax.tree.map(lambda *halves: jnp.concatenate(halves), real, fake)
 
     pairs = [*zip(latents, batches, strict=True)]
-    inputs: list[tuple[Any, ...]] = [(latent, each.condition) for latent, each in pairs]
+    inputs: list[tuple[Any, ...]] = [
+        (latent, batch.condition) for latent, batch in pairs
+    ]
     generator = _mean_statistics(method.generator, networks.generator, inputs, key)
-    inputs = [mixed(generator, latent, each) for latent, each in pairs]
+    inputs = [mixed(generator, *pair) for pair in pairs]
     critic = _mean_statistics(method.critic, networks.critic, inputs, key)
     return networks._replace(generator=generator, critic=critic)
 
@@ -83,8 +104,8 @@ def _mean_statistics(
         return jax.tree.map(lambda leaf: leaf / (1 - MOMENTUM), changed["batch_stats"])
 
     run = compiled(of_batch)
-    found = [run(variables, *inputs) for inputs in batches]
-    means = jax.tree.map(lambda *leaves: jnp.mean(jnp.stack(leaves), axis=0), *found)
+    results = [run(variables, *inputs) for inputs in batches]
+    means = jax.tree.map(lambda *leaves: jnp.mean(jnp.stack(leaves), axis=0), *results)
     return {**variables, "batch_stats": _chosen(means, statistics)}
 
 
