@@ -69,7 +69,7 @@ def taken(
 
 
 Render = Callable[[Images, Condition], Images]
-"""From what a generator makes under conditions to images as the data hold them."""
+"""Converts generator output to images like those of the data."""
 
 
 def images_of(

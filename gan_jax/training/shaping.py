@@ -39,7 +39,7 @@ class Lesson(NamedTuple):
 
 def shape(
     method: Method,
-    how: Collaboration,
+    settings: Collaboration,
     generator: Variables,
     critic: Player,
     weights: dict[str, Float[Array, ""]],
@@ -52,7 +52,7 @@ def shape(
     Args:
         method: The method by which the critic was trained, with the optimiser that is
             used now.
-        how: The refinement.
+        settings: The refinement.
         generator: Variables of the generator.
         critic: The critic.
         weights: Weights of the method's critic terms.
@@ -66,19 +66,19 @@ def shape(
     by = critic.variables if refiner is None else refiner
     stop_key, term_key = jax.random.split(key)
     batch, latents, known = lesson
-    proposals = propose(how, generator, latents, known.condition)
-    real_scores = scores(how, by, batch.real, batch.real_condition)
-    real = standard(how.score_loss, real_scores)
+    proposals = propose(settings, generator, latents, known.condition)
+    real_scores = scores(settings, by, batch.real, batch.real_condition)
+    real = standard(settings.score_loss, real_scores)
     refined = improve(
-        how,
+        settings,
         generator,
         by,
         proposals,
         known,
-        stops(how, stop_key, len(proposals), real),
+        stops(settings, stop_key, len(proposals), real),
         real.score,
     )
-    fake = paint(how, generator, refined.activation, known)
+    fake = paint(settings, generator, refined.activation, known)
     batch = batch._replace(condition=known.condition)
     critic, log = critic_update(method, critic, weights, batch, fake, term_key)
     course = {
