@@ -14,6 +14,7 @@ import pytest
 from absl.testing import flagsaver
 
 from gan_jax import main
+from gan_jax.build import methods, tasks
 from gan_jax.config import flags
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
@@ -139,7 +140,17 @@ def here(monkeypatch):
     monkeypatch.setattr(sys, "argv", sys.argv)
 
 
-def test_commands_of_all_pages_do_not_refuse_each_other(here, tmp_path):
+@pytest.fixture
+def reader(here, tmp_path, monkeypatch):
+    """Work in a reader's folder, with the file that docs/extending.md prints."""
+    for module, table in ((methods, "OBJECTIVES"), (tasks, "TASKS")):
+        monkeypatch.setattr(module, table, {**getattr(module, table)})
+    extending = (ROOT / "docs" / "extending.md").read_text()
+    (tmp_path / "my_method.py").write_text(blocks(extending, "python"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_commands_of_all_pages_do_not_refuse_each_other(reader, tmp_path):
     claimed = {}
     for page in PAGES:
         for module, arguments in printed(blocks(page.read_text())):
@@ -149,6 +160,7 @@ def test_commands_of_all_pages_do_not_refuse_each_other(here, tmp_path):
     assert Path("runs/pixelcgan-fashion_mnist-cgan") in claimed["training.md"]
     assert len(claimed["README.md"]) > 12
     assert {"tutorial.md", "batch.md", "clusters.md", "studies.md"} <= {*claimed}
+    assert claimed["extending.md"] == [Path("runs/halves"), Path("runs/absolute")]
 
 
 def test_commands_without_a_config_are_understood(here, monkeypatch):

@@ -200,7 +200,7 @@ CONFIGS = sorted(path.stem for path in Path(configs.__path__[0]).glob("*.py"))
 def header(name):
     """Words of a config's docstring, and of those whose data it says it shares."""
     text = importlib.import_module(f"configs.{name}").__doc__
-    others = re.findall(r"as for configs/(\w+)\.py", text)
+    others = re.findall(r"^Data: +as (\w+)\.py", text, re.MULTILINE)
     return {*re.findall(r"\w+", text)}.union(*map(header, others))
 
 

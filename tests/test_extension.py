@@ -1,6 +1,8 @@
-"""An objective and a task of one's own: a few lines outside the package each."""
+"""The file printed in docs/extending.md: an objective and a task of one's own."""
 
-import jax.numpy as jnp
+import re
+import runpy
+
 import numpy as np
 import pytest
 
@@ -8,49 +10,34 @@ from gan_jax.apps.study import run as study
 from gan_jax.apps.train import run as train
 from gan_jax.build import methods, tasks
 from gan_jax.config import defaults
-from gan_jax.data.feed import to_float
-from gan_jax.export.__main__ import export
-from gan_jax.losses.adversarial import Objective
-from gan_jax.tasks.task import ConditionArray, Task
-from gan_jax.training.method import Batch
+from gan_jax.export.artefact import export
+from tests.programs import ROOT
 
-ABSOLUTE = Objective(
-    critic=lambda real, fake: jnp.abs(real - 1) + jnp.abs(fake),
-    generator=lambda fake, real: jnp.abs(fake - 1),
-)
-
-
-def present(key, images):
-    real = to_float(images["real"].image)
-    upper = real.at[:, real.shape[1] // 2 :].set(0.0)
-    return Batch(real, upper, upper)
-
-
-UPPER_HALVES = Task(
-    present,
-    [ConditionArray("upper_half", (-1.0, 1.0), "an image, 0 in its lower half")],
-)
+PAGE = ROOT / "docs" / "extending.md"
 
 
 @pytest.fixture(autouse=True)
-def tables(monkeypatch, tmp_path):
-    monkeypatch.setitem(methods.OBJECTIVES, "absolute", lambda config: ABSOLUTE)
-    monkeypatch.setitem(tasks.TASKS, "upper_halves", lambda config: UPPER_HALVES)
+def printed(monkeypatch, tmp_path):
+    """Return the `get_config` of the printed file, with its rows in the tables."""
+    for module, table in ((methods, "OBJECTIVES"), (tasks, "TASKS")):
+        monkeypatch.setattr(module, table, {**getattr(module, table)})
     monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "my_method.py"
+    path.write_text(re.search(r"```python\n(.*?)```", PAGE.read_text(), re.S)[1])
+    return runpy.run_path(str(path))["get_config"]
 
 
-def config(objective):
-    made = defaults.training(objective)
-    made.task, made.objective = "upper_halves", objective
-    made.steps, made.batch_size, made.data.size = 4, 16, 8
-    made.network.width = made.network.critic_width = 4
-    made.evaluation.final_count = 300
-    made.evaluation.classifier.update({"width": 4, "features": 8, "epochs": 1})
-    return made.lock()
+def small(config, objective="absolute"):
+    config.objective = objective
+    config.steps, config.batch_size, config.data.size = 4, 16, 8
+    config.network.width = config.network.critic_width = 4
+    config.evaluation.final_count = 300
+    config.evaluation.classifier.update({"width": 4, "features": 8, "epochs": 1})
+    return config.lock()
 
 
-def test_it_trains_and_is_exported(tmp_path):
-    summary = train.run(config("absolute"), tmp_path / "run")
+def test_it_trains_and_is_exported(printed, tmp_path):
+    summary = train.run(small(printed()), tmp_path / "run")
     assert summary["complete"] and summary["steps"] == 4
     assert not summary["metrics_failed"]
     # Images differ by their latents and by their conditions.
@@ -61,8 +48,8 @@ def test_it_trains_and_is_exported(tmp_path):
     assert (tmp_path / "exported" / "program.jax").stat().st_size > 0
 
 
-def test_it_is_compared_in_a_study(tmp_path):
-    arms = {name: config(name) for name in ("absolute", "hinge")}
+def test_it_is_compared_in_a_study(printed, tmp_path):
+    arms = {name: small(printed(), name) for name in ("absolute", "hinge")}
     of_both = defaults.study("toys", arms)
     of_both.seeds = 1
     summary = study.run(of_both.lock(), tmp_path / "study")
