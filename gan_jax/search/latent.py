@@ -115,7 +115,7 @@ def has_ended(search: Search, state: State) -> Bool[Array, "*slots"]:
     return over
 
 
-def iterate(
+def advance_search(
     search: Search, loss_of: Loss, state: State, problem: PyTree[Array]
 ) -> State:
     """Evaluate the latent, keep it if it is the best so far, and update it once.
@@ -179,7 +179,9 @@ def make_advance(search: Search, length: int) -> Callable[..., tuple[State, Arra
         begun = jax.vmap(lambda start: begin(search, start))(starts[jobs])
 
         states = jax.tree.map(functools.partial(replaced, fresh), states, begun)
-        step = jax.vmap(lambda state, problem: iterate(search, loss, state, problem))
+        step = jax.vmap(
+            lambda state, problem: advance_search(search, loss, state, problem)
+        )
         states = jax.lax.fori_loop(
             0, length, lambda _, states: step(states, in_slots), states
         )
@@ -317,9 +319,7 @@ class Results:
     def gather(self, restarts: int) -> Found:
         """Choose each image's best restart, once all searches have ended.
 
-        Args:
-            restarts: Number of restarts of each image; job `restart * images + image`
-                is that of a restart and an image.
+        Job `restart * images + image` is that of a restart and an image.
         """
         by_image = {
             name: array.reshape(restarts, -1, *array.shape[1:]).swapaxes(0, 1)

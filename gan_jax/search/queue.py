@@ -31,8 +31,7 @@ class Queue(Generic[Job]):
     ) -> dict[int, Job]:
         """Move waiting jobs into free slots, both in their order; return them by slot.
 
-        Args:
-            is_wanted: Whether a job is still to be run; other jobs are dropped.
+        Jobs that are not wanted are dropped.
         """
         entered = {}
         for slot, job in enumerate(self._running):

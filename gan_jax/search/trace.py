@@ -29,10 +29,6 @@ def recorded_steps(iterations: int, length: int) -> list[int]:
     """Return the iterations after which latents are recorded, without the last one.
 
     They are 0, 10, 30, 100, 300, 1000 and so on, rounded up to multiples of `length`.
-
-    Args:
-        iterations: Largest number of iterations of the search.
-        length: Iterations between checks for finished searches.
     """
     numbers = (
         digit * 10**power

@@ -56,12 +56,8 @@ class Parts:
     def __init__(self, folder: Path, columns: Columns, prior: str):
         """Read the inputs that have a row.
 
-        A part that cannot be read is set aside, with a warning.
-
-        Args:
-            folder: Folder of the parts; it need not exist.
-            columns: Columns of the rows; every part has all of them.
-            prior: Hash of the networks that the rows come from.
+        A part that cannot be read is set aside, with a warning. `prior` is the hash of
+        the networks that the rows come from.
 
         Raises:
             InputError: If the rows there come from other networks.

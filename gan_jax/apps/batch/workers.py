@@ -68,9 +68,7 @@ class Work(NamedTuple):
 def open_work(config: ConfigDict, out: Path) -> Work:
     """Open the trained run that a config names.
 
-    Args:
-        config: A config of `inpaint`, `collaborate`, `detect` or `colorize`.
-        out: Folder of the results; images go into `<out>/images`.
+    Images are written to `<out>/images`.
 
     Raises:
         InputError: If the user can mend it; nothing was written.
@@ -179,13 +177,8 @@ def _searching(
 ) -> Work:
     """Open a latent search whose slots all running blocks share.
 
-    Args:
-        config: Config of the job.
-        prior: The prior whose latents are searched.
-        degradation: The degradation of the images; None = only pixels are missing.
-        columns: Columns of the rows that `finish` adds.
-        finish: `finish(images, loss, found)` writes images and returns a row
-            for each.
+    `finish(images, loss, found)` writes images and returns a row for each, with more
+    `columns`.
     """
     (name, hole), *other_holes = named_holes(config.masks).items()
     (loss, (key, settings)), *other_losses = losses_of(config).items()

@@ -68,14 +68,8 @@ class Refiner:
     ):
         """Prepare the compiled programs.
 
-        Args:
-            prior: The prior whose samples are refined.
-            settings: Networks and settings of the refinement.
-            part: Real images, whose median cost ends a refinement.
-            slack: Relative increase of the jump between known and generated pixels
-                that is accepted in a trusted sample.
-            signals: Signals that interrupt the refinement between chunks.
-            chunk: Number of samples refined in one call.
+        The real images of `part` have the median cost that ends a refinement, and
+        `collaboration.trusted` describes `slack`. Signals are obeyed between chunks.
         """
         self._how, self._generator = settings, prior.networks.generator
         self.model = make_model(prior.method)(prior.networks)
@@ -150,12 +144,8 @@ class Refiner:
     ) -> Refinements:
         """Refine the images of latents.
 
-        Args:
-            critic: The critic that refines.
-            latents: The latents, `[count, latent]`.
-            known: Known pixels and conditions.
-            key: Key of the numbers of steps, where they are drawn.
-            real: Medians of real images by the critic; None = they are measured.
+        The key draws numbers of steps. The medians of `real` images are by the critic;
+        None = they are measured.
 
         Raises:
             Interrupted: By a signal.

@@ -74,7 +74,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         )
     refinement = collaboration(config, prior, "refinement")
     shaping = collaboration(config, prior, "shaping")
-    training = prepare(_training_config(config, prior), workdir)
+    train_config = prior.config.copy_and_resolve_references()
+    with train_config.unlocked():
+        train_config.batch_size = config.shaping.batch_size
+    training = prepare(train_config, workdir)
     images: ObservedImages | None = None
     skipped: Sequence[Skipped] = ()
     if config.masks:
@@ -193,14 +196,6 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
         stopping,
         settings.slots,
     )
-
-
-def _training_config(config: ConfigDict, prior: Prior) -> ConfigDict:
-    """Return the prior's config with the batch size of shaping."""
-    changed = prior.config.copy_and_resolve_references()
-    with changed.unlocked():
-        changed.batch_size = config.shaping.batch_size
-    return changed
 
 
 def _gather(

@@ -87,15 +87,8 @@ def shape_critic(
     The state is kept in `<workdir>/checkpoints`, snapshots in `<workdir>/snapshots`;
     the same call continues from there and returns the same critics.
 
-    Args:
-        training: The prior's data, and the workdir.
-        prior: The prior whose critic is shaped.
-        settings: The `shaping` of a config.
-        refinement: The refinement of the samples that the critic learns from.
-        lessons: The lessons of the critic.
-        signals: Signals that interrupt the training.
-        refiner: The critic that refines; None = the critic that learns.
-        annealed: Whether the learning rate falls to 0, as a cosine.
+    The settings are the `shaping` of a config. The critic `refiner` refines; None = the
+    critic that learns. If `annealed`, the learning rate falls to 0, as a cosine.
 
     Returns:
         The snapshots, from the trained critic on.

@@ -52,12 +52,8 @@ class LatentSearch:
     ):
         """Prepare the search; nothing is compiled yet.
 
-        Args:
-            config: A config with `search` and `seed`.
-            prior: The prior whose latents are searched.
-            settings: Settings of the loss, with the keys of `schema.COMPLETION`.
-            key: Key of the loss in the config.
-            degradation: The degradation of the images; None = only pixels are missing.
+        The settings of the loss have the keys of `schema.COMPLETION`. They lie at `key`
+        in the config. Without a degradation only pixels are missing.
 
         Raises:
             InputError: If a name in the settings is unknown, or they do not fit
