@@ -172,10 +172,7 @@ def visits(
     stops: Stops,
     real_score: Float[Array, ""] | float,
 ) -> Float[Array, "visits batch height width channels"]:
-    """Return the images of proposals, then those after each step of `improve`.
-
-    Takes what `improve` takes.
-    """
+    """Return the images of proposals, then those after each step of `improve`."""
     refinement = _refinement(settings, generator, critic, real_score)
     steps = visited(refinement, activations, known, *stops, settings.steps)
     images: Float[Array, "visits batch height width channels"]

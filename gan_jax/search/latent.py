@@ -128,9 +128,9 @@ def advance_search(
     better = loss < state.best_loss  # never where it is NaN
     reference = state.progress_loss
     further = loss < reference - search.progress * jnp.abs(reference)
-    # Nothing is a part of infinity: the first finite loss is progress.
+    # The first finite loss is progress: a fraction of infinity is none.
     further |= jnp.isinf(reference) & jnp.isfinite(loss)
-    # Some optimisers, such as L-BFGS, measure the loss elsewhere on their own.
+    # Some optimisers, such as L-BFGS, evaluate the loss elsewhere too.
     updates, optimizer = optax.with_extra_args_support(search.optimizer).update(
         gradient,
         state.optimizer,
@@ -233,8 +233,8 @@ def minimise(
 ) -> Found:
     """Search a latent for every image from every start.
 
-    Takes what `compile_search` and `run` take. Many calls are faster with these two,
-    which compile once.
+    The arguments are those of `compile_search` and `run`, which compile once for many
+    calls.
     """
     return run(
         compile_search(search, length, compiled), starts, problems, slots, advanced
@@ -250,13 +250,13 @@ def run(
 ) -> Found:
     """Search a latent for every image from every start.
 
-    With the same number of slots an image's result is the same, bit for bit, whichever
-    images are searched beside it and in whatever order.
+    With the same number of slots an image's result does not depend on the other images
+    nor on their order, bit for bit.
 
     Args:
         compiled_search: The search.
         starts: One latent for each restart and image.
-        problems: What is known of each image: arrays with a leading axis of images.
+        problems: Second argument of the loss: arrays with a leading axis of images.
         slots: Number of searches that run at once.
         advanced: Called after every check with the number of finished searches.
 

@@ -34,7 +34,7 @@ class StreamingSearch:
     """A search that takes images one by one, as a context manager.
 
     With the same number of slots the result of an image is that of `latent.run`, bit
-    for bit, whatever is searched beside it.
+    for bit.
     """
 
     def __init__(self, compiled_search: CompiledSearch, slots: int = 64):
@@ -53,7 +53,7 @@ class StreamingSearch:
         self._queue: Queue[tuple[_Image, int]] = Queue(slots)
         self._changed = threading.Condition()
         self._closed = False
-        self._shape: Any = None  # of what every image brings
+        self._shape: Any = None  # shapes that all images share
         self._starts = np.zeros((slots, 0), np.float32)
         self._problems: PyTree[np.ndarray] = None
         self._state: State | None = None
@@ -77,10 +77,10 @@ class StreamingSearch:
 
         Args:
             starts: One latent for each restart.
-            problem: What is known of the image: arrays of the same shapes for all.
+            problem: Second argument of the loss: arrays of the same shapes for all.
 
         Returns:
-            The future result: a `Found` of one image. It raises what the loss raised,
+            The future result: a `Found` of one image. It raises an error of the loss,
             and `CancelledError` if the search was closed before.
 
         Raises:
@@ -116,7 +116,7 @@ class StreamingSearch:
 
         Args:
             starts: One latent for each restart and image.
-            problems: What is known of each image, along a leading axis.
+            problems: Second argument of the loss: arrays with a leading axis of images.
 
         Raises:
             ValueError: If there are no images; otherwise as `submit` and its future.

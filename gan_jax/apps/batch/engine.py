@@ -1,4 +1,4 @@
-"""What an engine of a batch job is: threads of this process, or actors of Ray."""
+"""Engines of batch jobs: threads of this process, or actors of Ray."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ TICK = 0.2  # seconds between checks for signals
 
 
 class Engine(NamedTuple):
-    """What does the work of a batch job."""
+    """A started engine, which does the work of a batch job."""
 
     work: Work
     """The trained run and the columns of the rows."""

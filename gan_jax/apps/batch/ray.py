@@ -106,7 +106,7 @@ def on_ray(
         # on their number, one alone being the odd one: two at least.
         threads = str(max(2, resources["num_cpus"]))
         environment["NPROC"] = os.environ.get("NPROC", threads)
-        # Ray Data starts actors that died anew, and repeats what they had, for ever.
+        # Ray Data restarts dead actors and repeats their blocks, without limit.
         actors: dict[str, Any] = {
             "compute": ray.data.ActorPoolStrategy(
                 size=workers,

@@ -1,4 +1,4 @@
-"""What a critic learns from while it is shaped: real images and proposals."""
+"""Lessons of a critic that is shaped: real images and proposals."""
 
 import hashlib
 import json

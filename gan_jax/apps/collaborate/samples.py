@@ -31,7 +31,7 @@ _POINTS = 2000  # of a picture
 _SHOWN, _POOL, _CALIBRATION = range(3)  # uses of samples, which draw other latents
 
 Draw = Callable[[int, int], tuple[Images, Request]]
-"""`draw(use, count)`: samples, and what was asked for."""
+"""`draw(use, count)` returns samples and their request."""
 
 
 def refine_samples(
@@ -107,7 +107,7 @@ class _Samples:
     def inputs(
         self, use: int, count: int
     ) -> tuple[tuple[np.ndarray, Observation, PRNGKeyArray], Request]:
-        """Return what `Refiner.refine` takes, and what is asked for."""
+        """Return latents, conditions and key for `Refiner.refine`, and the request."""
         key = jax.random.fold_in(jax.random.key(self._seed), 1_000_011 + use)
         keys = jax.random.split(key, 3)
         training = self._training
@@ -171,7 +171,7 @@ def _choose(
 ) -> dict[str, np.ndarray]:
     """Return the indices of accepted samples by rule.
 
-    The scores of `fake` are those of other samples of the kind of the `pool`.
+    The `fake` scores are those of other samples, drawn as the `pool` was.
     """
     settings = config.acceptance
     logits_of = calibrated(real, fake)

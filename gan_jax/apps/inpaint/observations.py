@@ -208,7 +208,7 @@ def observe_masked(
         seed: Seed of a simulated degradation's noise.
 
     Returns:
-        The usable images, None if there are none, and those of which nothing is known.
+        The usable images, None if there are none, and the images without known pixels.
 
     Raises:
         InputError: If the degradation does not fit the prior's images.

@@ -31,8 +31,8 @@ def write_found(path: Path, found: Found, seconds: float, identity: str) -> None
 def read_found(path: Path, identity: str) -> tuple[Found, float] | None:
     """Return the result of a search and its duration in seconds.
 
-    Returns None if there is no such file. If the file is broken or has another identity
-    this is printed, and None returned.
+    Returns None if the file is missing, broken or has another identity; the last two
+    are printed.
     """
     of_restarts = [f"restarts.{name}" for name in Restarts._fields]
     of_best = [name for name in Found._fields if name != "restarts"]
