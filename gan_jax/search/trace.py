@@ -50,10 +50,11 @@ def trace(
 ) -> Trace:
     """Repeat some searches of `latent.run`, and record their latents.
 
-    The latents are the same, bit for bit: the program is that of `run`, on arguments
-    of the same shapes, and a search does not see its neighbours.
-    The arguments are those of `run`, and for each watched search its image and restart.
-    `advanced` is called after every check with the number of iterations made.
+    The latents are the same, bit for bit: `run` calls the same program with arguments
+    of the same shapes, and a search does not depend on its neighbours.
+
+    The arguments are those of `run`, and the image and the restart of each repeated
+    search. `advanced` is called after every check with the number of iterations made.
 
     Raises:
         ValueError: If there are no images.

@@ -106,6 +106,8 @@ class LatentSearch:
     ) -> tuple[Found, float]:
         """Search the latents of images, or read the results of an earlier search.
 
+        The results are kept in the file `path`; `title` is for progress.
+
         Returns:
             The results, and the seconds of the search, compilation included.
 
@@ -143,7 +145,9 @@ class LatentSearch:
         title: str,
         signals: Signals,
     ) -> Trace:
-        """Repeat the best restarts of the first images, or read their trace.
+        """Repeat the best restarts of the first `count` images, or read their trace.
+
+        The trace is kept in the file `path`; `title` is for progress.
 
         Raises:
             Interrupted: By a signal; nothing is written.
@@ -178,8 +182,8 @@ def make_starts(
 ) -> Callable[[Sequence[str]], Float[Array, "restarts images latent"]]:
     """Return the function that draws the starts of images.
 
-    An image's starts depend on its name and the seed, not on the other images.
-    They are clipped to [-spread, spread].
+    An image's starts depend on its name and the seed, not on the other images. They are
+    clipped to [-spread, spread].
     """
 
     @compiled
