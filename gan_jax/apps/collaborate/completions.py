@@ -78,7 +78,11 @@ def refine_completions(
         if name == "proposals":
             before = by_image
         elif images.truth is not None:
-            values["worse"] = _share_worse(before, by_image)
+            pairs = zip(before, by_image, strict=True)
+            errors = [
+                (old["mse_composite"], new["mse_composite"]) for old, new in pairs
+            ]
+            values["worse"] = float(np.mean([new > old for old, new in errors]))
         rows.append({"images": name, **measures(values)})
         failed = of_images.failed | of_classes.failed
         measured.add(Measured(values, failed), f"{name}/")
@@ -116,16 +120,6 @@ def _inception_score(
         return inception_score(outputs.probabilities)
 
     return measure({"inception_score": score})
-
-
-def _share_worse(
-    before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]
-) -> float:
-    """Return the share of images whose squared error has grown."""
-    pairs = zip(before, after, strict=True)
-    return float(
-        np.mean([new["mse_composite"] > old["mse_composite"] for old, new in pairs])
-    )
 
 
 def _pictures(stages: Mapping[str, Completion]) -> list[Figure]:
