@@ -15,8 +15,8 @@ class Measured(NamedTuple):
 
     def add(self, other: "Measured", prefix: str = "") -> None:
         """Add other metrics, under their names behind a prefix."""
-        for into, some in zip(self, other, strict=True):
-            into |= {f"{prefix}{name}": value for name, value in some.items()}
+        self.metrics.update({f"{prefix}{k}": v for k, v in other.metrics.items()})
+        self.failed.update({f"{prefix}{k}": v for k, v in other.failed.items()})
 
 
 def measure(

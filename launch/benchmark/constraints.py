@@ -32,7 +32,7 @@ from gan_jax.report.measures import measures
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import Prior, open_prior
 from gan_jax.search.completion import Terms, completion_loss, for_one
-from gan_jax.search.latent import Search, compile_turns, run
+from gan_jax.search.latent import Search, compile_search, run
 from gan_jax.search.natural_gradient import natural_gradient
 from gan_jax.search.observation import Observation
 from gan_jax.tasks.plates.constraints import constraint_grid
@@ -151,7 +151,7 @@ def latent_search(
         patience=50,
         progress=0.01,
     )
-    turns = compile_turns(search, 25, compiled)
+    compiled_search = compile_search(search, 25, compiled)
     count = len(values)
     drawn = method.latent(jax.random.key(_KEY + 2), restarts * count)
     starts = jnp.clip(drawn, -1.0, 1.0).reshape(restarts, count, -1)
@@ -162,7 +162,9 @@ def latent_search(
         return images
 
     def searched() -> Samples:
-        minima = run(turns, starts, observations, min(slots, restarts * count))
+        minima = run(
+            compiled_search, starts, observations, min(slots, restarts * count)
+        )
         return np.asarray(paint(networks.generator, minima.latent))
 
     return searched
