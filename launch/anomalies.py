@@ -64,22 +64,22 @@ def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> in
         seed: Seed of the run.
         workdir: Workdir of the run.
     """
-    given = workdir.parent / f"{seed}.json"
+    record = workdir.parent / f"{seed}.json"
     text = json.dumps(list(arguments))
-    same = given.exists() and given.read_text() == text
+    same = record.exists() and record.read_text() == text
     if same and (workdir / "summary.json").exists():
         return 0
     workdir.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "gan_jax.main", *arguments]
-    own = [f"--config.anomaly.label={label}", f"--config.seed={seed}"]
+    flags = [f"--config.anomaly.label={label}", f"--config.seed={seed}"]
     with (workdir.parent / f"{seed}.log").open("w") as log:
         finished = subprocess.run(
-            [*command, *own, f"--workdir={workdir}"], stdout=log, stderr=log
+            [*command, *flags, f"--workdir={workdir}"], stdout=log, stderr=log
         )
     if finished.returncode:
         print(f"{label}, seed {seed}: failed, see {log.name}", file=sys.stderr)
     else:
-        given.write_text(text)
+        record.write_text(text)
     return finished.returncode
 
 
@@ -95,7 +95,7 @@ def figures(
         places: Workdirs by label and seed.
         measure: Name of the metric.
     """
-    found: dict[str, dict[str, list[float]]] = {}
+    rows: dict[str, dict[str, list[float]]] = {}
     for (label, _), place in places.items():
         path = place / "summary.json"
         if not path.exists():
@@ -113,22 +113,22 @@ def figures(
                 columns = {"base rate": value, "total variation": shared}
             for column, number in columns.items():
                 if number is not None:
-                    own = found.setdefault(f"{label} {kind}".strip(), {})
-                    own.setdefault(column, []).append(number)
-    return found
+                    row = rows.setdefault(f"{label} {kind}".strip(), {})
+                    row.setdefault(column, []).append(number)
+    return rows
 
 
-def table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+def table(rows: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """Return a Markdown table with a row for each label and one for the mean."""
-    methods = list(dict.fromkeys(name for own in found.values() for name in own))
+    methods = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = [f"| class | {' | '.join(methods)} |", "|---" * (len(methods) + 1) + "|"]
-    for label, own in found.items():
-        cells = [spread(own.get(name, ())) for name in methods]
+    for label, row in rows.items():
+        cells = [spread(row.get(name, ())) for name in methods]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     means = []
     for name in methods:
-        rows = [np.mean(own[name]) for own in found.values() if name in own]
-        means.append(f"{np.mean(rows):.3f}" if len(rows) == len(found) else "")
+        column = [np.mean(row[name]) for row in rows.values() if name in row]
+        means.append(f"{np.mean(column):.3f}" if len(column) == len(rows) else "")
     lines.append(f"| mean | {' | '.join(means)} |")
     return "\n".join(lines)
 

@@ -39,17 +39,23 @@ for _flag in ("config", "verbose"):
     flags.declare_key_flag(_flag)  # so that --help lists it
 
 
-def asked(config: ConfigDict) -> Path:
-    """Set the images of a config from the flags, and return the folder of the results.
+def results_folder() -> Path:
+    """Return the folder of the results that the flags name.
 
-    Args:
-        config: Config of the application.
+    Raises:
+        InputError: If they name none.
+    """
+    if _OUT.value is None:
+        raise InputError("where do the results go? e.g. --out=runs/filled")
+    return Path(_OUT.value)
+
+
+def set_images(config: ConfigDict) -> None:
+    """Set `config.images` from the flags.
 
     Raises:
         InputError: If the flags contradict each other or do not fit the config.
     """
-    if _OUT.value is None:
-        raise InputError("where do the results go? e.g. --out=runs/filled")
     if "images" not in config:
         raise InputError(
             f"{config.name} has no images to apply it to: name configs/inpaint.py, "
@@ -59,33 +65,30 @@ def asked(config: ConfigDict) -> Path:
         raise InputError("--workers and --address are Ray's: give --engine=ray")
     if _IMAGES.value is not None:
         config.images = _IMAGES.value
-    return Path(_OUT.value)
 
 
 def launch(config: ConfigDict) -> None:
-    """Run the batch job of a config and of the flags.
-
-    Args:
-        config: Config of the application.
-    """
+    """Run the batch job of a config and of the flags."""
     from gan_jax.apps.batch import run as batch
-    from gan_jax.apps.batch.local import Engine, local
+    from gan_jax.apps.batch.engine import Engine
+    from gan_jax.apps.batch.local import local
     from gan_jax.apps.batch.ray import on_ray
     from gan_jax.runs.startup import keep_compiled, keep_memory
 
-    out = asked(config)
+    out = results_folder()
+    set_images(config)
     keep_compiled()
     keep_memory()
 
-    def started(config: ConfigDict, out: Path) -> AbstractContextManager[Engine]:
+    def start_engine(config: ConfigDict, out: Path) -> AbstractContextManager[Engine]:
         if _ENGINE.value == "local":
             return local(config, out)
         return on_ray(config, out, _WORKERS.value, _ADDRESS.value)
 
-    found = batch.run(config, out, started, _BLOCK.value)
-    timing = found["timing"]
+    summary = batch.run(config, out, start_engine, _BLOCK.value)
+    inputs, timing = summary["inputs"], summary["timing"]
     print(
-        f"{found['inputs']['done']} images done, {found['inputs']['failed']} failed; "
+        f"{inputs['done']} images done, {inputs['failed']} failed; "
         f"{timing['images']} now, {timing['images_per_second']:.1f} a second"
     )
     print(f"results: {out / 'results'}")

@@ -11,6 +11,8 @@ from pathlib import Path
 # runs of one test session, and the processes that share it, share what they compile.
 if "PYTEST_XDIST_WORKER" in os.environ:
     CACHE = os.environ["GAN_JAX_CACHE"]
+    # Two workers that train one classifier at once come to two of them.
+    os.environ["GAN_JAX_CACHE"] += f"/{os.environ['PYTEST_XDIST_WORKER']}"
 else:
     CACHE = os.environ["GAN_JAX_CACHE"] = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, CACHE, ignore_errors=True)

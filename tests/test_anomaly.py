@@ -135,7 +135,7 @@ def test_generators_count_from_alpha_and_critics_from_the_first_epoch_on():
     np.testing.assert_allclose(mean, [wanted @ [2, 4, 8]], rtol=1e-6)
     # Late generators or early ones alone: the critics' mean is the same.
     assert len(kept.history(0.0, 2.0).weights) == 4
-    with pytest.raises(InputError, match=r"^detector.alpha: .* 1.1 or later"):
+    with pytest.raises(InputError, match=r"^--config.detector.alpha: .* 1.1 or later"):
         kept.history(1.1, 2.0)
 
 

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from gan_jax.apps.batch import run as batch
-from gan_jax.apps.batch.local import Engine, local
+from gan_jax.apps.batch.engine import Engine
+from gan_jax.apps.batch.local import local
 from gan_jax.apps.batch.table import Parts
 from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.runs.signals import Signals
@@ -280,7 +281,7 @@ def test_completed_images_are_refined_by_the_priors_critic(prior, tmp_path):
         (
             inpainting,
             {"sweep.loss": "yeh", "sweep.key": "gradient", "sweep.over": "0,1"},
-            "one setting in config.sweep",
+            "one setting in --config.sweep",
         ),
         (inpainting, {"masks": "centre"}, "known: none, center"),
         (inpainting, {"masks": "squares:2:29"}, "'squares:2:29': a hole of 29x29"),

@@ -41,7 +41,7 @@ def prior(gan):
 @pytest.fixture(scope="module")
 def sampled(prior, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("sampling")
-    finished = run(workdir, f"--config.prior={prior}", config=CONFIG, devices=4)
+    finished = start_run(workdir, f"--config.prior={prior}", config=CONFIG)
     assert finished.returncode == 0, finished.stderr
     return workdir
 
@@ -78,9 +78,9 @@ def test_shaping_goes_on_where_it_was_stopped(prior, sampled, tmp_path, number, 
     flags = (f"--config.prior={prior}",)
     first = tmp_path / "checkpoints" / "5"
     arguments = command(tmp_path, *flags, config=CONFIG)
-    assert signal_once(first, number, arguments, devices=4) == code
+    assert signal_once(first, number, arguments) == code
     assert not (tmp_path / "summary.json").exists()
-    finished = start_run(tmp_path, *flags, config=CONFIG, devices=4)
+    finished = start_run(tmp_path, *flags, config=CONFIG)
     assert finished.returncode == 0, finished.stderr
     assert "continues at step" in finished.stdout
     assert summary(tmp_path)["metrics"] == summary(sampled)["metrics"]
@@ -97,6 +97,22 @@ def test_another_prior_in_the_same_place_is_noticed(prior, sampled, tmp_path):
     flag = f"--config.prior={tmp_path / 'prior'}"
     finished = run(tmp_path / "run", flag, config=CONFIG)
     assert finished.returncode == 2 and "another prior" in finished.stderr
+
+
+def test_a_critic_that_was_shaped_on_several_devices_refines(prior, tmp_path):
+    flags = (
+        f"--config.prior={prior}",
+        "--config.shaping.epochs=0.1",
+        "--config.shaping.snapshots=",
+        "--config.acceptance.count=0",
+        "--config.count=100",
+    )
+    finished = run(tmp_path, *flags, config=CONFIG, devices=4)
+    assert finished.returncode == 0, finished.stderr
+    found = summary(tmp_path)
+    assert found["environment"]["count"] == 4
+    assert "refined/fid" in found["metrics"]
+    assert np.asarray(Image.open(tmp_path / "samples" / "samples.png")).std() > 5
 
 
 @pytest.fixture(scope="module")

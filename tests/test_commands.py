@@ -94,7 +94,8 @@ def claim(module, arguments, place):
         if module == "gan_jax.main":
             workdir, flag = main.workdir_of(config), "--workdir"
         else:
-            workdir, flag = batch.asked(config), "--out"
+            batch.set_images(config)
+            workdir, flag = batch.results_folder(), "--out"
         check_workdir(config, place / workdir, flag)
         files.write_json(place / workdir / "config.json", flatten(config))
     return workdir

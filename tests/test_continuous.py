@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_jax.search.latent import Search, minimise
+from gan_jax.search.latent import Search, compile_search, minimise
 from gan_jax.search.streaming import StreamingSearch
 from tests.problems import SIZE, bowl, counting, network_search, problems, starts
 
@@ -25,7 +25,7 @@ def searched():
     start = jax.random.normal(jax.random.key(4), (RESTARTS, COUNT, 5))
     search = network_search(patience=5)
     whole = minimise(search, start, images, slots=SLOTS, length=10)
-    with StreamingSearch(search, SLOTS, 10) as continuous:
+    with StreamingSearch(compile_search(search, 10), SLOTS) as continuous:
         yield continuous, np.asarray(start), np.asarray(images), whole
 
 
@@ -64,7 +64,7 @@ def test_a_slot_that_falls_free_is_taken_by_what_waits():
     turns = []
     search = Search(bowl, optax.sgd(0.2), iterations=1000, patience=20)
     start = np.asarray(starts(1, 24))
-    with StreamingSearch(search, 4, 10, counting(turns)) as continuous:
+    with StreamingSearch(compile_search(search, 10, counting(turns)), 4) as continuous:
         futures = [
             continuous.submit(start[:, at], jax.tree.map(lambda leaf: leaf[at], given))  # noqa: B023
             for at in range(24)
@@ -89,7 +89,7 @@ def test_what_a_loss_raises_reaches_those_who_wait_and_the_search_goes_on():
     search = Search(loss, optax.sgd(0.1), iterations=400)
     given = problems(3)
     start = np.asarray(starts(2, 3))
-    with StreamingSearch(search, 2, 50) as continuous:
+    with StreamingSearch(compile_search(search), 2) as continuous:
         with pytest.raises(FloatingPointError, match="no such loss"):
             continuous.minimise(start, given)
         broken = False
@@ -109,7 +109,7 @@ def test_closing_cancels_what_has_not_ended():
         return turn
 
     search = Search(bowl, optax.sgd(0.1), iterations=100)
-    continuous = StreamingSearch(search, 1, 10, compiled)
+    continuous = StreamingSearch(compile_search(search, 10, compiled), 1)
     known = jax.tree.map(lambda leaf: leaf[0], problems(1))
     futures = [continuous.submit(starts(1, 1)[:, 0], known) for _ in range(3)]
     assert began.wait(30)
@@ -142,7 +142,7 @@ def test_a_cancelled_image_is_never_searched():
         return turn
 
     search = Search(bowl, optax.sgd(0.1), iterations=10)
-    with StreamingSearch(search, 1, 10, compiled) as continuous:
+    with StreamingSearch(compile_search(search, 10, compiled), 1) as continuous:
         futures = [
             continuous.submit(starts(1, 1)[:, 0], (jnp.zeros(SIZE), jnp.float32(slope)))
             for slope in (1, 2, 3)
@@ -156,9 +156,9 @@ def test_a_cancelled_image_is_never_searched():
 def test_what_makes_no_sense_is_refused():
     search = Search(bowl, optax.sgd(0.1), iterations=10)
     with pytest.raises(ValueError, match="a search needs one of each"):
-        StreamingSearch(search, 0)
+        StreamingSearch(compile_search(search), 0)
     known = jnp.zeros(SIZE), jnp.float32(1)
-    with StreamingSearch(search, 2, 10) as continuous:
+    with StreamingSearch(compile_search(search, 10), 2) as continuous:
         with pytest.raises(ValueError, match="without restarts"):
             continuous.submit(np.zeros((0, SIZE)), known)
         with pytest.raises(ValueError, match="no images"):

@@ -410,8 +410,8 @@ def test_what_a_user_may_get_wrong(runs, artefacts, tmp_path):
         (run, run, ["cpu"], "holds .*, which is of no artefact"),
         (run, other, ["cpu"], "holds metadata.json, which is of no artefact"),
         (run, file, ["cpu"], "is a file: name a folder"),
-        (run, free, ["gpu"], "platform 'gpu' is unknown; known: cpu, cuda, tpu"),
-        (run, free, [""], "platform '' is unknown"),
+        (run, free, ["gpu"], "--platforms 'gpu' is unknown; known: cpu, cuda, tpu"),
+        (run, free, [""], "--platforms '' is unknown"),
     ):
         with pytest.raises(InputError, match=reason):
             export.export(prior, out, platforms)

@@ -244,7 +244,7 @@ def test_a_size_that_makes_no_sense_is_one_line(text, says):
 )
 def test_a_hole_that_leaves_nothing_is_refused_where_the_size_is_known(text):
     (hole,) = searches.holes(text)
-    with pytest.raises(InputError, match=f"^masks '{text}': ") as error:
+    with pytest.raises(InputError, match=f"^--config.masks '{text}': ") as error:
         check_fits(text, hole, 28)
     assert "\n" not in str(error.value)
     check_fits(text, hole, 128)

@@ -16,29 +16,26 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 MANY = 17  # channels, of which those of a transposed convolution go phase by phase
 # Inputs, outputs: all taps become outputs, or rows of them, or patches are multiplied.
 FEW = [(32, 1), (24, 4), (2, 5)]
-PADDINGS = ["SAME", "VALID", ((1, 2), (0, 3))]
 
 
 def normal(seed, *shape):
     return jax.random.normal(jax.random.key(seed), shape)
 
 
-def strided(stride, padding):
+def strided(stride):
     return (
-        lambda image, kernel: convolutions.convolve(image, kernel, stride, padding),
+        lambda image, kernel: convolutions.convolve(image, kernel, stride),
         lambda image, kernel: lax.conv_general_dilated(
-            image, kernel, (stride, stride), padding, dimension_numbers=LAYOUT
+            image, kernel, (stride, stride), "SAME", dimension_numbers=LAYOUT
         ),
     )
 
 
-def transposed(stride, padding):
+def transposed(stride):
     return (
-        lambda image, kernel: convolutions.convolve_transposed(
-            image, kernel, stride, padding
-        ),
+        lambda image, kernel: convolutions.convolve_transposed(image, kernel, stride),
         lambda image, kernel: lax.conv_transpose(
-            image, kernel, (stride, stride), padding
+            image, kernel, (stride, stride), "SAME"
         ),
     )
 
@@ -61,11 +58,10 @@ def assert_close(ours, theirs):
 
 
 @pytest.mark.parametrize("pair", [strided, transposed])
-@pytest.mark.parametrize("padding", PADDINGS, ids=str)
 @pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("taps", [3, 4, 5])
-def test_values_equal_those_of_lax(pair, taps, stride, padding):
-    ours, theirs = pair(stride, padding)
+@pytest.mark.parametrize("taps", [1, 3, 4, 5])
+def test_values_equal_those_of_lax(pair, taps, stride):
+    ours, theirs = pair(stride)
     sizes = [(7, 3, 4), (8, 3, 4), (7, 3, MANY), *((7, *few) for few in FEW)]
     for size, inputs, outputs in sizes:
         image = normal(0, 2, size, size + 1, inputs)
@@ -86,7 +82,7 @@ def test_first_and_second_derivatives_equal_those_of_lax(
     image = normal(0, 2, size, size, inputs)
     kernel = normal(1, taps, taps, inputs, outputs)
     results = []
-    for convolution in pair(stride, "SAME"):
+    for convolution in pair(stride):
         first = jax.grad(lambda i, k, f=convolution: jnp.sin(f(i, k)).sum(), (0, 1))
         second = jax.grad(penalty(convolution), (0, 1))
         results.append(jax.jit(lambda i, k, a=first, b=second: (a(i, k), b(i, k))))
@@ -113,7 +109,7 @@ def test_modules_take_flax_parameters(ours, theirs, bias):
 
 @pytest.mark.parametrize("pair", [strided, transposed])
 def test_maps_over_images_and_over_kernels(pair):
-    ours, theirs = pair(2, "SAME")
+    ours, theirs = pair(2)
     images, kernels = normal(0, 3, 2, 8, 8, 2), normal(1, 3, 5, 5, 2, 4)
     for axes in ((0, None), (None, 0), (0, 0)):
         inputs = [
@@ -137,7 +133,7 @@ def test_a_loop_computes_what_single_calls_do():
 
 
 def test_a_kernel_larger_than_the_image():
-    ours, theirs = strided(2, "SAME")
+    ours, theirs = strided(2)
     image, kernel = normal(0, 2, 3, 3, 2), normal(1, 5, 5, 2, 2)
     assert_close(ours(image, kernel), theirs(image, kernel))
     slopes = [
@@ -149,7 +145,7 @@ def test_a_kernel_larger_than_the_image():
 
 @pytest.mark.parametrize("pair", [strided, transposed])
 def test_the_form_for_accelerators_computes_the_same(pair, monkeypatch):
-    ours, _ = pair(2, "SAME")
+    ours, _ = pair(2)
     image, kernel = normal(0, 2, 8, 8, 2), normal(1, 5, 5, 2, 3)
     by_phases = ours(image, kernel)
     monkeypatch.setattr(convolutions, "use_cpu_forms", lambda: False)
@@ -177,8 +173,7 @@ def test_kernel_gradients_for_small_and_large_batches(batch):
     # They differ in how the batch moves to the end.
     image, kernel = normal(0, batch, 6, 5, 2), normal(1, 3, 3, 2, 3)
     ours, theirs = (
-        jax.grad(lambda k, f=f: jnp.sin(f(image, k)).sum())(kernel)
-        for f in strided(2, "SAME")
+        jax.grad(lambda k, f=f: jnp.sin(f(image, k)).sum())(kernel) for f in strided(2)
     )
     assert_close(ours, theirs)
 

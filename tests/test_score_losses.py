@@ -120,7 +120,7 @@ def test_every_loss_wants_likely_images_under_every_critic(name):
 @pytest.mark.parametrize("key", ["losses.yeh.unlikely", "refinement.unlikely"])
 def test_energies_take_no_form_of_scores(name, key):
     config = prior("ebgan", "autoencoder")
-    with pytest.raises(InputError, match=f"{key} {name} does not fit .* energies"):
+    with pytest.raises(InputError, match=f"{key}={name} does not fit .* energies"):
         searches.score_loss(config, key, name)
     energies = jnp.array([0.1, 1.0])
     for fits in ("trained", "energy"):

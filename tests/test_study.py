@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import configs.geostatistics as configs_of_geostatistics
 import configs.study_pixelcgan as configs_of_study
-from gan_jax.apps.study.arms import study_arms
+from gan_jax.apps.study.arms import check_arm, study_arms
 from gan_jax.apps.study.named_lines import comparison
 from gan_jax.apps.study.sweep_report import Sweep, blocks, table
+from gan_jax.build import datasets
+from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
 from tests.programs import run, start_run, summary
 
@@ -84,7 +87,7 @@ def test_a_run_that_diverges_is_reported_and_ends_nothing_else(tmp_path):
 @pytest.mark.parametrize(
     ("config", "metric"),
     [
-        ("gan.py:smoke", "fid"),
+        pytest.param("gan.py:smoke", "fid", marks=pytest.mark.slow),
         pytest.param("wgan_gp.py:smoke", "fid", marks=pytest.mark.slow),
         ("r3gan.py:gaussians25,smoke", "modes"),
     ],
@@ -115,7 +118,7 @@ def test_a_study_does_not_grow_shorter(study):
         ("arms.hinge.batch_size=8", "unknown key"),
         ("arms.wgan_gp.objective=foo", "arm wgan_gp: objective 'foo'"),
         ("arms.hinge.critic_steps=0", "with --config.arms.hinge.critic_steps"),
-        ("arms.hinge.data.size=2", "other data than arm ebgan"),
+        ("arms.hinge.data.size=2", "arm hinge: its data are not those of arm ebgan"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
@@ -198,6 +201,26 @@ def test_a_sweep_has_a_run_for_every_value(tmp_path):
     assert "Along pixel_weight" in page and "Trade-off" in page
     with Image.open(tmp_path / "samples" / "comparison.png") as plate:
         assert plate.size[0] > 4 * 28
+
+
+def wells_study(name="digits"):
+    """A study of two weights of wells, on grey images or on images in colour."""
+    arms = {}
+    for weight in (1.0, 20.0):
+        arm = configs_of_geostatistics.get_config("smoke")
+        arm.data.name, arm.pixel_weight = name, weight
+        arms[f"weight_{weight:g}"] = arm
+    config = defaults.study("study_wells", arms)
+    return config, study_arms(config), lambda: datasets.source(arm.data)
+
+
+def test_a_study_of_wells_is_of_grey_images():
+    config, arms, open_data = wells_study()
+    for arm in arms:
+        check_arm(config, arm, arms[0], open_data)
+    config, arms, open_data = wells_study("photos")
+    with pytest.raises(InputError, match=r"arm weight_1: the data has 3 channels"):
+        check_arm(config, arms[0], arms[0], open_data)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax.search.latent import Search, compile_turns, run
-from gan_jax.search.trace import marks, trace
+from gan_jax.search.latent import Search, compile_search, run
+from gan_jax.search.trace import recorded_steps, trace
 from tests.problems import bowl, network_search, problems, starts
 
 
@@ -24,10 +24,10 @@ from tests.problems import bowl, network_search, problems, starts
     ],
 )
 def test_it_is_looked_at_after_1_and_3_times_powers_of_ten(iterations, length, wanted):
-    assert marks(iterations, length) == wanted
+    assert recorded_steps(iterations, length) == wanted
 
 
-def recording(turns):
+def recording(latents):
     """Return what compiles a function whose every result is kept: (job, step) -> z."""
 
     def compiled(function):
@@ -36,7 +36,7 @@ def recording(turns):
         def recorded(loss, slots, starts, problems, jobs, fresh):
             state, over = inner(loss, slots, starts, problems, jobs, fresh)
             for job, step, latent in zip(jobs, state.step, state.latent, strict=True):
-                turns[int(job), int(step)] = np.asarray(latent)
+                latents[int(job), int(step)] = np.asarray(latent)
             return state, over
 
         return recorded
@@ -52,11 +52,11 @@ def test_a_watched_search_takes_the_course_of_the_search_bit_for_bit(patience, s
     images = jnp.tanh(jax.random.normal(jax.random.key(3), (12, 8, 8, 1)))
     start = jax.random.normal(jax.random.key(4), (2, 12, 5))
     visited = {}
-    turns = compile_turns(search, 10, recording(visited))
-    found = run(turns, start, images, slots)
+    compiled_search = compile_search(search, 10, recording(visited))
+    found = run(compiled_search, start, images, slots)
     whole = dict(visited)
     some = np.array([9, 0, 7, 11, 2])
-    seen = trace(turns, start, images, some, found.restart[some], slots)
+    seen = trace(compiled_search, start, images, some, found.restart[some], slots)
     assert (len(set(seen.ends)) > 2) == (patience > 0)
     ends = seen.ends.max()
     assert seen.steps.tolist() == [*(at for at in (0, 10, 30) if at < ends), ends]
@@ -78,11 +78,11 @@ def test_a_watched_search_takes_the_course_of_the_search_bit_for_bit(patience, s
 def test_the_last_latent_is_where_a_search_would_go_next_and_in_the_box():
     given = jnp.full((2, 3), 0.9), jnp.ones(2)
     search = Search(bowl, optax.sgd(0.1), lambda z: jnp.clip(z, -0.5, 0.5), 30)
-    turns = compile_turns(search, 10)
+    compiled_search = compile_search(search, 10)
     start = starts(1, 2)
     steps = []
     both = np.arange(2)
-    seen = trace(turns, start, given, both, np.zeros(2, int), 4, steps.append)
+    seen = trace(compiled_search, start, given, both, np.zeros(2, int), 4, steps.append)
     assert steps == [10, 20, 30] and seen.steps.tolist() == [0, 10, 30]
     np.testing.assert_array_equal(seen.latent[:, 0], np.clip(start[0], -0.5, 0.5))
     latent = np.clip(np.asarray(start[0]), -0.5, 0.5)
@@ -94,7 +94,7 @@ def test_the_last_latent_is_where_a_search_would_go_next_and_in_the_box():
 
 
 def test_nothing_to_watch_is_refused():
-    turns = compile_turns(Search(bowl, optax.sgd(0.1)), 10)
+    compiled_search = compile_search(Search(bowl, optax.sgd(0.1)), 10)
     none = np.zeros(0, int)
     with pytest.raises(ValueError, match="no search to watch"):
-        trace(turns, starts(1, 2), problems(2), none, none)
+        trace(compiled_search, starts(1, 2), problems(2), none, none)

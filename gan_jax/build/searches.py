@@ -44,11 +44,8 @@ SCHEDULES: Mapping[str, Callable[[ConfigDict], optax.ScalarOrSchedule]] = {
 def descent(search: ConfigDict) -> optax.GradientTransformation:
     """Return the optimiser of latents, with its schedule, that a search names.
 
-    Args:
-        search: The `search` of a config.
-
     Raises:
-        InputError: a name is unknown.
+        InputError: If a name is unknown.
     """
     settings = search.optimizer
     make: Optimizer = look_up(DESCENTS, "search.optimizer.name", settings.name)
@@ -77,22 +74,24 @@ def score_loss(config: ConfigDict, key: str, name: str) -> inpainting.ScoreLoss:
             `inpainting.SCORE_LOSSES`.
 
     Raises:
-        InputError: the name is unknown, or does not fit the critic's output.
+        InputError: If the name is unknown, or does not fit the critic's output.
     """
     objective = look_up(OBJECTIVES, "objective", config.objective)(config)
     named = inpainting.SCORE_LOSSES
     if objective.paired:
         named = {form: inpainting.relative(loss) for form, loss in named.items()}
-    known = {"trained": objective.generator, **named}
-    found: inpainting.ScoreLoss = look_up(known, key, name)
+    table = {"trained": objective.generator, **named}
+    loss: inpainting.ScoreLoss = look_up(table, key, name)
     energies = architectures.gives_energies(config)
     if (name not in _OF_ENERGIES) if energies else (name == "energy"):
-        gives = "energies, low for real images" if energies else "scores, high for them"
-        raise InputError(
-            f"{key} {name} does not fit the objective {config.objective} of the prior, "
-            f"whose critic gives {gives}: give --config.{key}=trained"
+        output = (
+            "energies, low for real images" if energies else "scores, high for them"
         )
-    return found
+        raise InputError(
+            f"--config.{key}={name} does not fit the objective {config.objective} of "
+            f"the prior, whose critic gives {output}: give --config.{key}=trained"
+        )
+    return loss
 
 
 def terms(
@@ -100,19 +99,13 @@ def terms(
 ) -> Terms:
     """Return the terms of the loss of a latent search.
 
-    Args:
-        prior: Config of the training run whose latents are searched.
-        settings: Settings of the loss, as `config.COMPLETION` has them.
-        key: Key of the loss in its config.
-        real_score: The critic's median score of real images.
-
     Raises:
-        InputError: as `score_loss`, or all weights are 0.
+        InputError: As `score_loss`, or if all weights are 0.
     """
     if not (settings.context or settings.gradient or settings.prior):
         raise InputError(
-            f"{key} has no addend left to minimise: give a number above 0 for one of "
-            f"--config.{key}.context, .gradient and .prior"
+            f"--config.{key} has no addend left to minimise: give a number above 0 for "
+            f"one of --config.{key}.context, .gradient and .prior"
         )
     return Terms(
         settings.context,
@@ -130,26 +123,24 @@ def check(
 ) -> None:
     """Refuse names of a search that are unknown or do not fit its prior.
 
-    Args:
-        search: The `search` of a config.
-        settings: Settings of the loss, as `config.COMPLETION` has them.
-        prior: Config of the training run whose latents are to be searched.
-        key: Key of the loss in its config.
-
     Raises:
-        InputError: names the key.
+        InputError: If a name is unknown or does not fit; names the key.
     """
     descent(search)
     look_up(inpainting.WEIGHTS, f"{key}.weights", settings.weights)
     terms(prior, settings, key, math.nan)
 
 
-def degradation(text: str) -> degradations.Degradation:
+def degradation(text: str) -> degradations.Degradation | None:
     """Return the degradation of names joined by commas, e.g. `grey,downsample:4`.
 
+    An empty text is none.
+
     Raises:
-        InputError: a name is unknown, or the number after it makes no sense.
+        InputError: If a name is unknown, or the number after it makes no sense.
     """
+    if not text:
+        return None
     return degradations.chain(*made(degradations.DEGRADATIONS, "degradation", text))
 
 
@@ -157,6 +148,6 @@ def holes(text: str) -> list[Hole]:
     """Return the holes of names joined by commas, e.g. `center,random:0.8`.
 
     Raises:
-        InputError: as `degradation`.
+        InputError: As `degradation`.
     """
     return made(HOLES, "masks", text)

@@ -82,8 +82,8 @@ def rgb_from_lab(lab: Float[Array, "*shape 3"]) -> Float[Array, "*shape 3"]:
     def bisect(step: Array, edge: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = edge
         middle = (low + high) / 2
-        found = inside(middle)
-        return jnp.where(found, middle, low), jnp.where(found, high, middle)
+        is_inside = inside(middle)
+        return jnp.where(is_inside, middle, low), jnp.where(is_inside, high, middle)
 
     whole = jnp.ones_like(lightness)
     low, _ = jax.lax.fori_loop(0, _HALVINGS, bisect, (jnp.zeros_like(whole), whole))

@@ -199,8 +199,8 @@ def crop_and_resize(
     """
     if size < 1 or crop < 0:
         raise InputError(
-            f"data.size is {size} and must be above 0; data.crop is {crop} and must "
-            "not be negative"
+            f"--config.data.size is {size} and must be above 0; --config.data.crop is "
+            f"{crop} and must not be negative"
         )
     height, width = image.shape[:2]
     if crop > min(height, width):
@@ -222,12 +222,7 @@ def crop_and_resize(
 def undo_resize(
     image: UInt8[np.ndarray, "size size channels"], side: int
 ) -> UInt8[np.ndarray, "side side channels"]:
-    """Return an image at the size of the square that `crop_and_resize` took.
-
-    Args:
-        image: Image of the size that `crop_and_resize` returned.
-        side: Side of the square before resizing.
-    """
+    """Return the square of `side` that `crop_and_resize` took, from its result."""
     size = len(image)
     if (side, size) == PADDED_SIZES:
         return image[PADDING:-PADDING, PADDING:-PADDING]

@@ -19,7 +19,8 @@ Image = Float[Array, "height width channels"]
 Values = Float[Array, "rows columns parts"]
 
 WIDEST_BLUR = 100.0  # largest standard deviation, in pixels
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luma of ITU-R BT.601."""
 
 
 class Degradation(NamedTuple):
@@ -39,7 +40,7 @@ def exact(operator: Callable[[Image], Values]) -> Degradation:
 def _luma(image: Image) -> Values:
     if image.shape[-1] == 1:
         return image
-    return (image * jnp.array(_LUMA).reshape(1, 1, 3)).sum(axis=-1, keepdims=True)
+    return (image * jnp.array(LUMA).reshape(1, 1, 3)).sum(axis=-1, keepdims=True)
 
 
 grey = exact(_luma)
@@ -71,11 +72,8 @@ def downsample(factor: int) -> Degradation:
 def blur(deviation: float) -> Degradation:
     """Return a Gaussian blur; the image's border is repeated beyond it.
 
-    Args:
-        deviation: Standard deviation in pixels.
-
     Raises:
-        ValueError: If the deviation is not in (0, `WIDEST_BLUR`].
+        ValueError: If the standard deviation in pixels is not in (0, `WIDEST_BLUR`].
     """
     if not 0 < deviation <= WIDEST_BLUR:
         raise ValueError(
@@ -102,13 +100,10 @@ def blur(deviation: float) -> Degradation:
 
 
 def noise(deviation: float) -> Degradation:
-    """Return additive Gaussian noise.
-
-    Args:
-        deviation: Standard deviation, for images in [-1, 1].
+    """Return additive Gaussian noise; images are in [-1, 1].
 
     Raises:
-        ValueError: If the deviation is negative or not finite.
+        ValueError: If the standard deviation is negative or not finite.
     """
     if not 0 <= deviation < math.inf:
         raise ValueError(f"noise of {deviation} must be finite and not negative")
@@ -136,15 +131,12 @@ def chain(*parts: Degradation) -> Degradation:
 def known_values(
     degradation: Degradation, mask: Float[Array, "height width 1"], channels: int
 ) -> Float[Array, "rows columns 1"]:
-    """Return the mask of the measured values that depend on known pixels alone.
+    """Return 1 where a measured value depends on no missing pixel, else 0.
 
     Args:
         degradation: Linear degradation.
         mask: Mask of the image: 1 where a pixel is known, 0 where it is missing.
         channels: Channels of the image.
-
-    Returns:
-        1 where a measured value depends on no missing pixel, else 0.
     """
     missing = jnp.broadcast_to(1 - mask, (*mask.shape[:2], channels))
     touched = jnp.abs(degradation.apply(missing)).max(axis=-1, keepdims=True) > 0

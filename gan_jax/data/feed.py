@@ -133,8 +133,8 @@ def _check(sources: Mapping[str, Source], batch_size: int) -> None:
     for role, source in sources.items():
         if batch_size > len(source):
             raise InputError(
-                f"batch_size {batch_size} is larger than the {len(source)} training "
-                f"images of {source.name} for '{role}': lower batch_size or add images"
+                f"--config.batch_size {batch_size} is larger than the {len(source)} "
+                f"training images of {source.name} for '{role}': lower it or add images"
             )
 
 

@@ -35,11 +35,8 @@ def central_square(side: int) -> Hole:
 
     If it cannot be centred exactly, it lies half a pixel towards the top or the left.
 
-    Args:
-        side: Side of the square in pixels.
-
     Raises:
-        ValueError: If the side is not positive.
+        ValueError: If the side in pixels is not positive.
     """
     _check_positive(side)
 
@@ -53,10 +50,7 @@ def central_square(side: int) -> Hole:
 
 
 def random(missing: float = 0.8) -> Hole:
-    """Return a hole: pixels at random places.
-
-    Args:
-        missing: Share of the pixels that are missing.
+    """Return a hole: pixels at random places, the share `missing` of all.
 
     Raises:
         ValueError: If the share is not in [0, 1].
@@ -83,11 +77,7 @@ def half(side: Side) -> Hole:
 
 
 def border(side: Side, pixels: int) -> Hole:
-    """Return a hole: columns or rows at one side of the image.
-
-    Args:
-        side: Side of the image.
-        pixels: Number of columns or rows.
+    """Return a hole: so many columns or rows at one side of the image.
 
     Raises:
         ValueError: If the number is not positive.
@@ -112,11 +102,8 @@ def pattern(missing: float = 0.25, grain: float = 0.1) -> Hole:
     """Return a hole: patches of random shape.
 
     The patches are the lowest values of a smooth random field, similar to the random
-    pattern of Pathak et al. 2016 (arXiv 1604.07379).
-
-    Args:
-        missing: Share of the pixels that are missing.
-        grain: Size of the patches as a fraction of the image's size.
+    pattern of Pathak et al. 2016 (arXiv 1604.07379). They miss the share `missing` of
+    the pixels; `grain` is their size as a fraction of the image's size.
 
     Raises:
         ValueError: If the share is not in [0, 1].
@@ -144,8 +131,7 @@ def squares(count: int = 4, missing: float = 0.25, pixels: int | None = None) ->
         pixels: Side of a square in pixels, which replaces `missing`.
 
     Raises:
-        ValueError: If the count or the side is not positive, or the share is not in
-            [0, 1].
+        ValueError: If count or side is not positive, or the share is not in [0, 1].
     """
     _check_share(missing)
     _check_positive(count)

@@ -47,15 +47,16 @@ def pixel_count(size: int, count: int = 0, fraction: float = 0.0) -> int:
     # A negative number or NaN is an error, not 0.
     if not (count >= 0 and fraction >= 0) or (count > 0) == (fraction > 0):
         raise InputError(
-            f"mask.count is {count} and mask.fraction {fraction}: set one of them "
-            "above 0 and the other to 0"
+            f"--config.mask.count is {count} and --config.mask.fraction {fraction}: "
+            "set one of them above 0 and the other to 0"
         )
     share = min(fraction, 2.0)  # fractions above 1 are refused below, infinity as well
     total = count if count > 0 else math.floor(share * size * size + 1e-9)
     if not 1 <= total <= size * size:
         raise InputError(
             f"a mask of {total} known pixels does not fit an image of {size}x{size}: "
-            f"choose 1 to {size * size} with mask.count, or mask.fraction in (0, 1]"
+            f"choose 1 to {size * size} with --config.mask.count, or "
+            "--config.mask.fraction in (0, 1]"
         )
     return total
 
@@ -78,10 +79,10 @@ def random_pixels(
     rows = jnp.arange(batch).reshape(-1, 1)
     numbers = jnp.full((batch, 1), count)
     if most:
-        own = jax.random.fold_in(key, 1)
-        numbers = jax.random.randint(own, (batch, 1), count, most + 1)
-    kept = (jnp.arange(chosen.shape[1]).reshape(1, -1) < numbers).astype(jnp.float32)
-    mask = jnp.zeros((batch, size * size)).at[rows, chosen].set(kept)
+        count_key = jax.random.fold_in(key, 1)
+        numbers = jax.random.randint(count_key, (batch, 1), count, most + 1)
+    values = (jnp.arange(chosen.shape[1]).reshape(1, -1) < numbers).astype(jnp.float32)
+    mask = jnp.zeros((batch, size * size)).at[rows, chosen].set(values)
     return mask.reshape(batch, size, size, 1)
 
 
@@ -95,14 +96,11 @@ def fixed_pixels(
 
 
 def pattern(path: str, size: int) -> Float[Array, "size size"]:
-    """Read a fixed mask from an image file, in which white means known.
+    """Return a fixed mask, read from an image file in which white means known.
 
     Args:
         path: Path of the image file (`mask.pattern` of a config).
         size: Height and width that the mask must have.
-
-    Returns:
-        1 where a pixel is known, 0 where it is missing.
 
     Raises:
         InputError: If the file cannot be read, has another size, or is black.
@@ -110,13 +108,15 @@ def pattern(path: str, size: int) -> Float[Array, "size size"]:
     try:
         image = decode(Path(path))
     except BrokenImageError as error:
-        raise InputError(f"mask.pattern {path}: {error}") from None
+        raise InputError(f"--config.mask.pattern {path}: {error}") from None
     if image.shape[:2] != (size, size):
         raise InputError(
-            f"mask.pattern {path} is {image.shape[1]}x{image.shape[0]} pixels, but the "
-            f"images are {size}x{size}: give a mask of their size"
+            f"--config.mask.pattern {path} is {image.shape[1]}x{image.shape[0]} "
+            f"pixels, but the images are {size}x{size}: give a mask of their size"
         )
     known = (np.asarray(image).mean(axis=-1) > 127).astype(np.float32)
     if not known.any():
-        raise InputError(f"mask.pattern {path} is black: mark known pixels white")
+        raise InputError(
+            f"--config.mask.pattern {path} is black: mark known pixels white"
+        )
     return jnp.asarray(known)

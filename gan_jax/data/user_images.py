@@ -30,9 +30,9 @@ class DecodedFiles(NamedTuple, Generic[Prepared]):
 
 
 def decode_files(
-    found: Sequence[Path],
-    prepare: Callable[[Path, Image8], Prepared],
-    together: int,
+    files: Sequence[Path],
+    preprocess: Callable[[Path, Image8], Prepared],
+    chunk_size: int,
     read: Read = read_file,
 ) -> Iterator[DecodedFiles[Prepared]]:
     """Yield files decoded in threads, a chunk at a time.
@@ -41,9 +41,9 @@ def decode_files(
     seen are skipped, since outputs are named after their inputs.
 
     Args:
-        found: The files.
-        prepare: Function of a file and its image; it may raise `BrokenImageError`.
-        together: Files in a chunk.
+        files: The files.
+        preprocess: Function of a file and its image; it may raise `BrokenImageError`.
+        chunk_size: Number of files in a chunk.
         read: Function that returns the content of a file.
     """
     names: set[str] = set()
@@ -51,26 +51,26 @@ def decode_files(
     def attempt(file: Path) -> tuple[Prepared, str] | BrokenImageError:
         try:
             data = read(file)
-            return prepare(file, decode(data)), hashlib.sha256(data).hexdigest()
+            return preprocess(file, decode(data)), hashlib.sha256(data).hexdigest()
         except BrokenImageError as error:
             return error
 
     with threads() as pool:
-        for first in range(0, len(found), together):
-            chunk = found[first : first + together]
-            given: DecodedFiles[Prepared] = DecodedFiles([], [], [], [])
-            for file, result in zip(chunk, pool.map(attempt, chunk), strict=True):
+        for first in range(0, len(files), chunk_size):
+            paths = files[first : first + chunk_size]
+            chunk: DecodedFiles[Prepared] = DecodedFiles([], [], [], [])
+            for file, result in zip(paths, pool.map(attempt, paths), strict=True):
                 if isinstance(result, BrokenImageError):
-                    given.skipped.append(Skipped(str(file), str(result)))
+                    chunk.skipped.append(Skipped(str(file), str(result)))
                 elif file.stem in names:
-                    given.skipped.append(same_name(file))
+                    chunk.skipped.append(same_name(file))
                 else:
                     names.add(file.stem)
-                    given.files.append(file)
+                    chunk.files.append(file)
                     image, digest = result
-                    given.images.append(image)
-                    given.digests.append(digest)
-            yield given
+                    chunk.images.append(image)
+                    chunk.digests.append(digest)
+            yield chunk
 
 
 def same_name(file: Path) -> Skipped:

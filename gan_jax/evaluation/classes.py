@@ -9,8 +9,7 @@ _PRESENT = 0.02  # the least share of the images of a class that counts as gener
 def class_count(probabilities: Float[np.ndarray, "count classes"]) -> int:
     """Return the number of classes that hold at least 2% of the images.
 
-    Args:
-        probabilities: Class probabilities of each image; the largest one counts.
+    The class of an image is the one of the largest probability.
 
     Raises:
         ValueError: If there are no images, or a probability is not finite.
@@ -25,13 +24,10 @@ def class_count(probabilities: Float[np.ndarray, "count classes"]) -> int:
 
 
 def inception_score(probabilities: Float[np.ndarray, "count classes"]) -> float:
-    """Return the exponential of the mean KL(p(y|x) || p(y)) over all images.
+    """Return the exponential of the mean KL(p(y|x) || p(y)) over all images x.
 
     The Inception score of Salimans et al. 2016, section 4 (arXiv 1606.03498), with the
     caller's classifier. Scores of different classifiers cannot be compared.
-
-    Args:
-        probabilities: Class probabilities p(y|x) of each image x.
 
     Returns:
         A number from 1 to the number of classes.

@@ -11,14 +11,10 @@ Images = Float[np.ndarray, "count height width 3"]
 
 
 def ab_error(images: Images, truth: Images) -> float:
-    """Return the mean distance of colours in the ab plane of CIE Lab.
+    """Return the mean distance of colours in the ab plane of CIE Lab, in Lab units.
 
-    Args:
-        images: Colour images in [-1, 1].
-        truth: The true images, in the same order and range.
-
-    Returns:
-        The mean over all pixels, in Lab units; lightness does not count.
+    The images are in [-1, 1], and in the same order. The mean is over all pixels;
+    lightness does not count.
     """
     chunks = (slice(at, at + _CHUNK) for at in range(0, len(images), _CHUNK))
     distances = [
@@ -29,16 +25,10 @@ def ab_error(images: Images, truth: Images) -> float:
 
 
 def colourfulness(images: Images) -> float:
-    """Return the mean colourfulness of images (Hasler & Suesstrunk 2003, eq. 9).
+    """Return the mean colourfulness of images in [-1, 1], measured at 8-bit levels.
 
-    The authors call 15 slightly, 33 moderately, 45 averagely, 59 quite and 82 highly
-    colourful.
-
-    Args:
-        images: Colour images in [-1, 1]; they are measured at 8-bit levels.
-
-    Returns:
-        A number of at least 0; grey images have 0.
+    Hasler & Suesstrunk 2003, eq. 9: grey images have 0; the authors call 15 slightly,
+    33 moderately, 45 averagely, 59 quite and 82 highly colourful.
     """
     return float(np.mean([_colourfulness(image) for image in images]))
 

@@ -11,14 +11,11 @@ def rank_correlation(
 ) -> float:
     """Return Spearman's rank correlation between a loss and a metric along a run.
 
-    The loss is averaged over the steps between two evaluations of the metric. Arjovsky
-    et al. 2017, section 3.2 (arXiv 1701.07875) claim that the estimate of a Wasserstein
-    critic follows image quality; this number tests the claim for any objective.
-
-    Args:
-        rows: Rows of a journal; either value may be missing in any row.
-        loss: Name of the loss, e.g. `critic/adversarial`.
-        metric: Name of the metric, e.g. `validation/fid`.
+    The loss, e.g. `critic/adversarial`, is averaged over the steps between two
+    evaluations of the metric, e.g. `validation/fid`; rows of the journal may lack both.
+    Arjovsky et al. 2017, section 3.2 (arXiv 1701.07875) claim that the estimate of a
+    Wasserstein critic follows image quality; this number tests the claim for any
+    objective.
 
     Returns:
         A number in [-1, 1].

@@ -31,10 +31,7 @@ def detection(
 ) -> Detection:
     """Return the detection metrics of anomaly scores.
 
-    Args:
-        normal: Scores of normal images.
-        anomalous: Scores of anomalies.
-        threshold: Score above which an image is called an anomaly.
+    An image whose score is above the threshold is called an anomaly.
 
     Raises:
         ValueError: If one set is empty, or a score is not finite.
@@ -57,15 +54,15 @@ def detection(
 def subsample(
     normal: int, anomalous: int, base_rate: float, seed: int
 ) -> tuple[Bool[np.ndarray, " normal"], Bool[np.ndarray, " anomalous"]]:
-    """Choose images at random so that anomalies have a given share.
+    """Choose images at random so that anomalies have the share `base_rate`.
 
-    All images of one kind are chosen, and fewer of the other, but at least one.
+    All images of one kind are chosen, and fewer of the other, but at least one. A base
+    rate of 0 chooses all images.
 
     Args:
         normal: Number of normal images.
         anomalous: Number of anomalies.
-        base_rate: Share of anomalies among the chosen images, between 0 and 1; 0
-            chooses all images.
+        base_rate: Share of anomalies among the chosen images, in [0, 1).
         seed: Seed of the choice.
 
     Returns:

@@ -79,16 +79,12 @@ def kernel_distance(real: Features, fake: Features) -> float:
 
     def within(features: Features) -> float:
         count = len(features)
-        diagonal = _kernel_diagonal(features)
+        squares = np.square(features.astype(np.float64)).sum(axis=1)
+        diagonal = float(((squares / features.shape[1] + 1) ** 3).sum())
         return (_kernel_sum(features, features) - diagonal) / (count * (count - 1))
 
     across = _kernel_sum(real, fake) / (len(real) * len(fake))
     return within(real) + within(fake) - 2 * across
-
-
-def _kernel_diagonal(features: Features) -> float:
-    squares = np.square(features.astype(np.float64)).sum(axis=1)
-    return float(((squares / features.shape[1] + 1) ** 3).sum())
 
 
 def _kernel_sum(left: Features, right: Features) -> float:
@@ -138,13 +134,8 @@ def precision(real: Features, fake: Features) -> float:
 def recall(real: Features, fake: Features) -> float:
     """Return the share of real images that lie on the manifold of the fake images.
 
-    The improved recall of Kynkaanniemi et al. 2019, eq. 2 (arXiv 1904.06991).
-
-    Returns:
-        A number in [0, 1].
-
-    Raises:
-        ValueError: If `fake` has no more than three images.
+    The improved recall of Kynkaanniemi et al. 2019, eq. 2: `precision` with the sets
+    exchanged.
     """
     return precision(fake, real)
 

@@ -64,10 +64,7 @@ def honoured(
 
 
 def diversity(images: Float[np.ndarray, "count height width channels"]) -> float:
-    """Return the mean root-mean-square distance over all pairs of images.
-
-    Args:
-        images: Images in [-1, 1].
+    """Return the mean root-mean-square distance over all pairs of images in [-1, 1].
 
     Returns:
         A number in [0, 2]; 0 if all images are equal.

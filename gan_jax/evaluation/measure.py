@@ -15,8 +15,8 @@ class Measured(NamedTuple):
 
     def add(self, other: "Measured", prefix: str = "") -> None:
         """Add other metrics, under their names behind a prefix."""
-        for into, some in zip(self, other, strict=True):
-            into |= {f"{prefix}{name}": value for name, value in some.items()}
+        self.metrics.update({f"{prefix}{k}": v for k, v in other.metrics.items()})
+        self.failed.update({f"{prefix}{k}": v for k, v in other.failed.items()})
 
 
 def measure(
@@ -25,9 +25,6 @@ def measure(
     """Compute metrics by name; a metric that fails does not stop the others.
 
     A metric fails if its function raises an exception or returns NaN or infinity.
-
-    Args:
-        functions: Functions that compute each metric, by name.
     """
     metrics: dict[str, Any] = {}
     failed: dict[str, str] = {}

@@ -16,13 +16,8 @@ def mode_count(
     """Return the number of modes that the points cover.
 
     A mode is covered if the share of points within 3 standard deviations of its centre
-    is at least a tenth of its weight.
-
-    Args:
-        points: Generated points.
-        centres: Centres of the modes.
-        weights: Weights of the modes, of sum 1.
-        deviation: Standard deviation of every mode.
+    is at least a tenth of its weight. The weights sum to 1; all modes have the same
+    standard deviation.
 
     Raises:
         ValueError: If there are no points.
@@ -39,11 +34,6 @@ def quality(
     deviation: float,
 ) -> float:
     """Return the share of points within 3 standard deviations of their nearest mode.
-
-    Args:
-        points: Generated points.
-        centres: Centres of the modes.
-        deviation: Standard deviation of every mode.
 
     Returns:
         A number in [0, 1]; points of the mixture itself have 0.989.
@@ -62,10 +52,7 @@ def balance(
 ) -> float:
     """Return 1 - the total variation between the modes' shares and their weights.
 
-    Args:
-        points: Generated points; each counts for its nearest mode.
-        centres: Centres of the modes.
-        weights: Weights of the modes, of sum 1.
+    Each point counts for its nearest mode; the weights sum to 1.
 
     Returns:
         A number in [0, 1]; 1 if every mode has its weight's share of the points.

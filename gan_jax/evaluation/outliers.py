@@ -20,11 +20,8 @@ _FITTED = 10_000  # training images at most: more make no visible difference
 def leading_components(components: int, normal: Images8, seed: int) -> "PCA":
     """Fit principal components to 8-bit images scaled to [0, 1].
 
-    Args:
-        components: Number of components; at most the numbers of images and of values
-            per image.
-        normal: Normal training images, of which at most 10,000 are used.
-        seed: Seed of the randomised decomposition.
+    There are as many components as images and values per image allow. At most 10,000
+    images are used. The seed is that of the randomised decomposition.
     """
     from sklearn.decomposition import PCA
 
@@ -34,13 +31,7 @@ def leading_components(components: int, normal: Images8, seed: int) -> "PCA":
 
 
 def principal_components(components: int, normal: Images8, seed: int) -> Scorer:
-    """Return a scorer: the squared reconstruction error from principal components.
-
-    Args:
-        components: Number of components.
-        normal: Normal training images.
-        seed: Seed of the randomised decomposition.
-    """
+    """Return a scorer: the squared reconstruction error from principal components."""
     fitted = leading_components(components, normal, seed)
 
     def score(images: Images8) -> Float[np.ndarray, " count"]:
@@ -55,10 +46,7 @@ def principal_components(components: int, normal: Images8, seed: int) -> Scorer:
 def isolation_forest(normal: Images8, seed: int, trees: int = 200) -> Scorer:
     """Return a scorer: how few random splits isolate an image (Liu et al. 2008).
 
-    Args:
-        normal: Normal training images, of which at most 10,000 are used.
-        seed: Seed of the forest.
-        trees: Number of trees.
+    At most 10,000 normal images are used.
     """
     from sklearn.ensemble import IsolationForest
 

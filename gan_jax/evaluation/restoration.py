@@ -37,15 +37,15 @@ class Restoration(NamedTuple):
 def restoration(
     completed: Image, truth: Image, mask: Float[np.ndarray, "height width 1"]
 ) -> Restoration:
-    """Return the metrics of a completed image against the truth.
+    """Return the metrics of a completed image against the truth, both in [-1, 1].
 
     Args:
-        completed: Composite of known pixels and a completed hole, in [-1, 1].
-        truth: Image before it was masked or degraded, in [-1, 1].
+        completed: Composite of known pixels and a completed hole.
+        truth: Image before it was masked or degraded.
         mask: 1 where a pixel was known, 0 in the hole.
     """
-    one, other = _levels(completed), _levels(truth)
-    squares = np.square(one - other)
+    completed_levels, truth_levels = _levels(completed), _levels(truth)
+    squares = np.square(completed_levels - truth_levels)
     hole = mask[..., 0] == 0
     of_hole = float(squares[hole].mean()) if hole.any() else np.nan
     whole = float(squares.mean())
@@ -54,7 +54,7 @@ def restoration(
         whole,
         _decibels(of_hole),
         _decibels(whole),
-        *_similarities(one, other, hole),
+        *_similarities(completed_levels, truth_levels, hole),
     )
 
 
@@ -70,8 +70,8 @@ def pooled_psnr(images: Images, truth: Images) -> float:
     most influence.
     """
     errors = [
-        np.square(_levels(one) - _levels(other)).mean()
-        for one, other in zip(images, truth, strict=True)
+        np.square(_levels(image) - _levels(true_image)).mean()
+        for image, true_image in zip(images, truth, strict=True)
     ]
     return _decibels(float(np.mean(errors)))
 
@@ -100,7 +100,7 @@ def _levels(image: Image) -> Image:
 
 
 def _similarities(
-    one: Image, other: Image, hole: Bool[np.ndarray, "height width"]
+    image: Image, truth: Image, hole: Bool[np.ndarray, "height width"]
 ) -> tuple[float, float]:
     """Return the SSIM over the hole and over the whole image."""
     from skimage.metrics import structural_similarity
@@ -108,7 +108,7 @@ def _similarities(
     if min(hole.shape) < _WINDOW:
         return np.nan, np.nan
     whole, local = structural_similarity(
-        one, other, win_size=_WINDOW, data_range=RANGE, channel_axis=-1, full=True
+        image, truth, win_size=_WINDOW, data_range=RANGE, channel_axis=-1, full=True
     )
     of_hole = local[hole].mean() if hole.any() else np.nan
     return float(of_hole), float(whole)

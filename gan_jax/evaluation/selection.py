@@ -13,14 +13,10 @@ Row = Mapping[str, Any]
 def ranking(rows: Sequence[Row], names: Sequence[str]) -> list[int]:
     """Return the indices of the rows that have all metrics, the best row first.
 
-    Rows are ranked by sqrt(a^2 + b^2 + ...) over the metrics, each scaled to [0, 1] by
-    its minimum and maximum over the rows. Ruffino et al. 2019, section 4 (arXiv
-    1911.00689) use this criterion with FID and constraint error. Of equal rows the
-    earlier one comes first.
-
-    Args:
-        rows: Metrics of each epoch.
-        names: Names of the metrics to rank by.
+    Rows are ranked by sqrt(a^2 + b^2 + ...) over the named metrics, each scaled to
+    [0, 1] by its minimum and maximum over the rows. Ruffino et al. 2019, section 4
+    (arXiv 1911.00689) use this criterion with FID and constraint error. Of equal rows
+    the earlier one comes first.
     """
     values, known = _table(rows, names)
     if not known.any():
@@ -38,10 +34,6 @@ def candidates(rows: Sequence[Row], names: Sequence[str]) -> list[int]:
 
     These are the rows that no other row dominates. A row dominates another if no
     metric is worse, and one is better or the row is earlier.
-
-    Args:
-        rows: Metrics of each epoch.
-        names: Names of the metrics to rank by.
     """
     values, known = _table(rows, names)
     return [

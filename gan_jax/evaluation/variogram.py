@@ -7,17 +7,10 @@ from jaxtyping import Float
 def variograms(
     images: Float[np.ndarray, "count height width 1"], lags: int
 ) -> Float[np.ndarray, "count 2 lags"]:
-    """Return the empirical variograms of images along rows and along columns.
+    """Return the empirical variograms of grey images along rows and along columns.
 
     gamma(h) is the mean of (x(u + h) - x(u))^2 / 2 over all pairs of pixels at
-    distance h (Matheron 1963).
-
-    Args:
-        images: Grey images, in any unit.
-        lags: Largest distance h in pixels; the smallest is 1.
-
-    Returns:
-        Variograms along rows and along columns, in the squared unit of the images.
+    distance h = 1 to `lags` (Matheron 1963), in the squared unit of the images.
 
     Raises:
         ValueError: If `lags` is not less than the height and width of the images.
@@ -43,12 +36,9 @@ def variogram_error(
     truth: Float[np.ndarray, "others height width 1"],
     lags: int,
 ) -> float:
-    """Return the relative distance of the mean variograms of two sets of images.
+    """Return the relative distance of the mean variograms of two sets of grey images.
 
-    Args:
-        images: Generated grey images.
-        truth: Real grey images, in the same unit.
-        lags: Largest distance in pixels.
+    The largest distance is `lags` pixels. Both sets have the same unit.
 
     Returns:
         The mean absolute difference of the two mean variograms, divided by the mean of
@@ -57,7 +47,9 @@ def variogram_error(
     Raises:
         ValueError: If all real images are flat.
     """
-    generated, real = (variograms(each, lags).mean(axis=0) for each in (images, truth))
+    generated, real = (
+        variograms(pixels, lags).mean(axis=0) for pixels in (images, truth)
+    )
     level = real.mean()
     if level == 0:
         raise ValueError("the real images are flat: their variogram is 0")

@@ -36,16 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = Path(options.prior).expanduser().resolve().name
     out = Path(options.out or Path("exported") / name)
     try:
-        found = export(options.prior, out, options.platforms.split(","))
+        metadata = export(options.prior, out, options.platforms.split(","))
     except EXPECTED as error:
         if options.verbose:
             raise
         line, code = explain(error)
         print(f"gan_jax: {line}", file=sys.stderr)
         return code
-    for array in [*found["inputs"], found["output"]]:
+    for array in [*metadata["inputs"], metadata["output"]]:
         print(f"{array['name']:20s} {array['shape']}: {array['meaning']}")
-    print(f"{found['kind']}: {out}, for {', '.join(found['platforms'])}")
+    print(f"{metadata['kind']}: {out}, for {', '.join(metadata['platforms'])}")
     return 0
 
 

@@ -42,14 +42,14 @@ def export(
         The metadata, as written.
 
     Raises:
-        InputError: There is no such run or platform, or the folder holds other files.
-        OSError: The disk failed.
+        InputError: If there is no such run or platform, or `out` holds other files.
+        OSError: If the disk failed.
     """
     for name in platforms:
         if name not in KNOWN_PLATFORMS:
             raise InputError(
-                f"platform '{name}' is unknown; known: {', '.join(KNOWN_PLATFORMS)}, "
-                "joined by commas"
+                f"--platforms '{name}' is unknown; known: "
+                f"{', '.join(KNOWN_PLATFORMS)}, joined by commas"
             )
     folder = Path(out).expanduser()
     _check_free(folder)
@@ -84,11 +84,7 @@ def _without_source_locations() -> Iterator[None]:
 
 
 def _check_free(folder: Path) -> None:
-    """Raise if a folder holds anything but an artefact.
-
-    Raises:
-        InputError: Names the other file.
-    """
+    """Raise an `InputError` if a folder holds anything but an artefact."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder} is a file: name a folder")
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
@@ -118,8 +114,8 @@ def trace(function: NetworkFunction, platforms: Sequence[str]) -> jax_export.Exp
 
     Weights are an argument: XLA would fold convolutions of constants for minutes.
     """
-    every = [size for array in function.inputs for size in array.shape]
-    names = list(dict.fromkeys(size for size in every if isinstance(size, str)))
+    lengths = [size for array in function.inputs for size in array.shape]
+    names = list(dict.fromkeys(size for size in lengths if isinstance(size, str)))
     # One call, because sizes of two calls cannot be compared with each other.
     sizes: dict[int | str, Any] = dict(
         zip(names, jax_export.symbolic_shape(", ".join(names)), strict=True)

@@ -69,13 +69,10 @@ class NetworkFunction(NamedTuple):
 
 
 def open_function(path: str) -> NetworkFunction:
-    """Open the generator, colorizer or detector of a run.
-
-    Args:
-        path: Workdir of the run.
+    """Open the generator, colorizer or detector of a run, by its workdir.
 
     Raises:
-        InputError: There is no such run, it is incomplete, or its program trains no
+        InputError: If there is no such run, it is incomplete, or its program trains no
             network.
     """
     program = _program(path)
@@ -110,13 +107,13 @@ def _generator(path: str) -> NetworkFunction:
 
     def generate(variables: Variables, *inputs: Array) -> Array:
         latent = inputs[0] if drawn else None
-        told = jax.tree.unflatten(structure, inputs[1:] if drawn else inputs)
-        return images(variables, latent, told)
+        condition = jax.tree.unflatten(structure, inputs[1:] if drawn else inputs)
+        return images(variables, latent, condition)
 
     latents = [_latent(config.latent.prior, config.latent.size)] if drawn else []
     conditions = [
-        _condition(told, leaf.shape[1:])
-        for told, leaf in zip(task.condition_arrays, maps, strict=True)
+        _condition(description, leaf.shape[1:])
+        for description, leaf in zip(task.condition_arrays, maps, strict=True)
     ]
     bounded = config.network.generator not in UNBOUNDED_GENERATORS
     sides = (config.data.size, config.data.size, prior.channels)
@@ -162,9 +159,10 @@ def _latent(prior: str, size: int) -> ArraySpec:
     return ArraySpec("latent", (_BATCH, size), interval, meaning, shown)
 
 
-def _condition(told: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
+def _condition(array: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
     example = f"np.zeros({(_EXAMPLES, *shape)}, np.float32)"
-    return ArraySpec(told.name, (_BATCH, *shape), told.interval, told.meaning, example)
+    facts = (array.interval, array.meaning, example)
+    return ArraySpec(array.name, (_BATCH, *shape), *facts)
 
 
 def _colorizer(path: str) -> NetworkFunction:
@@ -245,7 +243,7 @@ def _detector(path: str) -> NetworkFunction:
         {
             "false_positive_rate": rate,
             "threshold": detector.threshold(rate),
-            "quantiles": [float(f"{one:.7g}") for one in detector.quantiles],
+            "quantiles": [float(f"{quantile:.7g}") for quantile in detector.quantiles],
         },
     )
 

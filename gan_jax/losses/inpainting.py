@@ -26,10 +26,6 @@ def near_weights(mask: Mask, window: int = _WINDOW) -> Mask:
     image's border. Missing pixels, and known pixels far from every hole, have weight
     0. In an image without holes all weights are 1.
 
-    Args:
-        mask: 1 where a pixel is known, 0 where it is missing.
-        window: Height and width of the window in pixels.
-
     Returns:
         Weights in [0, 1].
     """
@@ -98,10 +94,6 @@ def residual(generated: Values, known: Values, mask: Mask) -> Float[Array, ""]:
 
 def seam(image: Values, mask: Mask) -> Float[Array, ""]:
     """Return the mean absolute difference of neighbours across the edge of a hole.
-
-    Args:
-        image: Composite of known pixels and a generated hole.
-        mask: 1 where a pixel is known, 0 in the hole.
 
     Returns:
         The mean over pairs of a known pixel and a generated neighbour, and over

@@ -9,14 +9,14 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.dcgan import contract, filters
+from gan_jax.networks.dcgan import contract
 from gan_jax.networks.layers.convolutions import ConvTranspose
 from gan_jax.networks.layers.normalisation import (
     apply_layer,
     apply_normalised,
     initial_weights,
 )
-from gan_jax.networks.stages import base_size, with_condition
+from gan_jax.networks.stages import base_size, filters, with_condition
 
 
 class Critic(nn.Module):
@@ -72,17 +72,7 @@ def critic(
 ) -> Critic:
     """Build an autoencoder whose code is 2^depth times smaller than the image.
 
-    Args:
-        size: Height and width of the images, base * 2^depth.
-        width: Filters of the first layer, doubled in every further one.
-        depth: Number of stride-2 convolutions of the encoder.
-        kernel: Height and width of the kernels.
-        conditional: Whether the critic takes the condition's maps as input.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
-
-    Raises:
-        InputError: If `size` is not base * 2^depth with a base of 2 or more.
+    Arguments and errors are those of `dcgan.critic`.
     """
     base_size(size, depth)
     return Critic(width, depth, kernel, conditional, normalisation, dtype)

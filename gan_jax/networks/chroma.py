@@ -17,7 +17,7 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 from gan_jax.config.errors import InputError
 from gan_jax.networks.layers.convolutions import Conv
 from gan_jax.networks.layers.normalisation import apply_normalised
-from gan_jax.networks.stages import Generator, concatenate_maps
+from gan_jax.networks.stages import Generator, concatenate_maps, enlarge
 
 _HALVINGS = 3  # of the size in the trunk
 _BRANCH_HALVINGS = 2  # further ones in the branch of the whole image
@@ -137,10 +137,10 @@ class ToImage(nn.Module):
         kind, width = self.normalisation, self.width
         image = Convolve(4 * width, 1, kind)(encoded.features, train)
         image = Convolve(2 * width, 1, kind)(image, train)
-        image = image.repeat(2, axis=1).repeat(2, axis=2)
+        image = enlarge(image)
         image = Convolve(width, 1, kind)(image, train)
         image = Convolve(width, 1, kind)(image, train)
-        image = image.repeat(2, axis=1).repeat(2, axis=2)
+        image = enlarge(image)
         image = Convolve(max(1, width // 2), 1, kind)(image, train)
         # Small initial weights begin near grey, where tanh is not saturated.
         last = Conv(self.channels, 3, kernel_init=nn.initializers.normal(0.02))
@@ -174,8 +174,8 @@ def generator(
     multiple = 2 ** (_HALVINGS + _BRANCH_HALVINGS)
     if size % multiple:
         raise InputError(
-            f"images of {size}x{size} do not fit the chroma generator: data.size must "
-            f"be a multiple of {multiple}"
+            f"images of {size}x{size} do not fit the chroma generator: "
+            f"--config.data.size must be a multiple of {multiple}"
         )
     stages: list[nn.Module] = [
         Trunk(width, normalisation, dtype),

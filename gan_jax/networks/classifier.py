@@ -69,10 +69,7 @@ def _pool(image: Array) -> Array:
 
 
 def classifier_for(variables: Mapping[str, Any]) -> Classifier:
-    """Return the classifier module that fits given variables.
-
-    Args:
-        variables: Variables of a trained `Classifier`, whose shapes determine it.
+    """Return the classifier module that fits the variables of a trained `Classifier`.
 
     Raises:
         InputError: If the variables are not those of a classifier.
@@ -88,11 +85,7 @@ def classifier_for(variables: Mapping[str, Any]) -> Classifier:
 def check_image_shape(
     variables: Mapping[str, Any], shape: tuple[int, int, int]
 ) -> None:
-    """Check that a classifier accepts images of a given shape.
-
-    Args:
-        variables: Variables of a trained `Classifier`.
-        shape: Height, width and channels of the images.
+    """Check that a classifier accepts images of a shape `[height, width, channels]`.
 
     Raises:
         InputError: If the classifier expects another shape, or the variables are not

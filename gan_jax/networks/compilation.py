@@ -16,10 +16,8 @@ CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDU
 def compiled(function: Callable[..., Any], **settings: Any) -> Any:
     """Return `jax.jit` of a function, with the fastest compiler options.
 
-    Args:
-        function: Pure function, the outermost one of a program: the options apply to
-            everything that it calls.
-        settings: Other arguments of `jax.jit`.
+    The function must be the outermost one of a program: the options apply to everything
+    that it calls. Other arguments are those of `jax.jit`.
     """
     return jax.jit(function, compiler_options=_options(), **settings)
 
@@ -28,12 +26,8 @@ def run_once(function: Callable[..., Any], *arguments: Any, **settings: Any) -> 
     """Compile a function quickly, with little optimisation, and call it once.
 
     On CPUs the initialisation of a network compiles in a quarter of the time, to the
-    same numbers: LLVM spends most of the time on optimising the random bits.
-
-    Args:
-        function: Pure function that is called only once.
-        arguments: Arguments of the call.
-        settings: Other arguments of `jax.jit`.
+    same numbers: LLVM spends most of the time on optimising the random bits. The
+    settings are arguments of `jax.jit`.
     """
     cpu = jax.default_backend() == "cpu"
     options = {"xla_backend_optimization_level": 1} if cpu else {}

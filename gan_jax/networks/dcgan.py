@@ -23,6 +23,7 @@ from gan_jax.networks.stages import (
     Generator,
     base_size,
     concatenate_maps,
+    filters,
     with_condition,
 )
 
@@ -237,8 +238,3 @@ def critic(
     """
     base_size(size, depth)
     return Critic(filters(width, depth), kernel, conditional, normalisation, dtype)
-
-
-def filters(width: int, depth: int) -> list[int]:
-    """Return the filters of `depth` layers: `width`, doubled in every further layer."""
-    return [width * 2**level for level in range(depth)]

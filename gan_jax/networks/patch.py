@@ -7,14 +7,14 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.dcgan import contract, filters
+from gan_jax.networks.dcgan import contract
 from gan_jax.networks.layers.convolutions import Conv
 from gan_jax.networks.layers.normalisation import (
     apply_layer,
     apply_normalised,
     initial_weights,
 )
-from gan_jax.networks.stages import base_size, with_condition
+from gan_jax.networks.stages import base_size, filters, with_condition
 
 
 class Critic(nn.Module):
@@ -62,19 +62,8 @@ def critic(
 ) -> Critic:
     """Build a critic whose map of scores is 2^depth times smaller than the image.
 
-    With the defaults each score depends on 70x70 pixels.
-
-    Args:
-        size: Height and width of the images, base * 2^depth.
-        width: Filters of the first layer, doubled in every further one.
-        depth: Number of stride-2 convolutions.
-        kernel: Height and width of the kernels.
-        conditional: Whether the critic takes the condition's maps as channels.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
-
-    Raises:
-        InputError: If `size` is not base * 2^depth with a base of 2 or more.
+    With the defaults each score depends on 70x70 pixels. Arguments and errors are those
+    of `dcgan.critic`.
     """
     base_size(size, depth)
     features = filters(width, depth + 1)

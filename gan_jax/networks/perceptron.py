@@ -84,8 +84,6 @@ class Autoencoder(nn.Module):
     `autoencoder.Critic` is the convolutional one. The code is sown into the collection
     `codes`. With `depth` 0 encoder and decoder are linear, as in principal component
     analysis.
-
-    `autoencoder` documents the attributes.
     """
 
     width: int
@@ -142,15 +140,9 @@ def generator(
     conditional: bool = False,
     dtype: DTypeLike = jnp.float32,
 ) -> Generator:
-    """Build a generator of dense layers.
+    """Build a generator of `depth` hidden layers of `width` units.
 
-    Args:
-        size: Height and width of the images.
-        channels: Channels of the images.
-        width: Units of each hidden layer.
-        depth: Number of hidden layers.
-        conditional: Whether the first layer takes a condition as well.
-        dtype: Type of the computations.
+    A condition, if the network is `conditional`, joins the first layer.
     """
     hidden = [Hidden(width, conditional and layer == 0) for layer in range(depth)]
     return Generator([*hidden, ToImage(size, channels)], dtype)
@@ -164,16 +156,7 @@ def critic(
     normalisation: str = "none",
     dtype: DTypeLike = jnp.float32,
 ) -> Critic:
-    """Build a critic of dense layers.
-
-    Args:
-        size: Height and width of the images; unused, as any size fits.
-        width: Units of each hidden layer.
-        depth: Number of hidden layers.
-        conditional: Whether the critic takes a condition as well.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
-    """
+    """Build a critic of `depth` hidden layers of `width` units; any size fits."""
     return Critic(width, depth, conditional, normalisation, dtype)
 
 
@@ -185,14 +168,9 @@ def autoencoder(
     conditional: bool = False,
     dtype: DTypeLike = jnp.float32,
 ) -> Autoencoder:
-    """Build an autoencoder of dense layers, a critic whose score is an energy.
+    """Build an autoencoder of `depth` hidden layers of `width` units, for any size.
 
-    Args:
-        size: Height and width of the images; unused, as any size fits.
-        width: Units of each hidden layer.
-        depth: Number of hidden layers; 0 needs a `code` above 0.
-        code: Size of the code between them; 0 takes the middle layer as the code.
-        conditional: Whether the critic takes a condition as well.
-        dtype: Type of the computations.
+    `code` is the size of the code between them; 0 takes the middle layer as the code,
+    and needs a `depth` above 0.
     """
     return Autoencoder(width, depth, code, conditional, dtype)

@@ -14,14 +14,12 @@ from gan_jax.networks.stages import (
     Generator,
     base_size,
     concatenate_maps,
+    enlarge,
+    filters,
     with_condition,
 )
 
 _MOST = 8  # largest number of filters of a layer, in multiples of the width
-
-
-def _enlarge(image: Array) -> Array:
-    return image.repeat(2, axis=1).repeat(2, axis=2)
 
 
 def _reduce(image: Array) -> Array:
@@ -74,14 +72,14 @@ class Enlarge(nn.Module):
         """Return activations of twice the height and width."""
         kind = self.normalisation
         start = nn.initializers.he_normal()
-        inner = _enlarge(nn.relu(normalise(image, kind, train)))
+        inner = enlarge(nn.relu(normalise(image, kind, train)))
         inner = Conv(self.features, 3, kernel_init=start)(inner)
         inner = nn.relu(normalise(inner, kind, train))
         inner = Conv(self.features, 3, kernel_init=_second(kind))(inner)
         if image.shape[-1] != self.features:
             # A 1x1 convolution commutes with repetition, and is cheaper before it.
             image = Conv(self.features, 1)(image)
-        return _enlarge(image) + inner
+        return enlarge(image) + inner
 
 
 class ToImage(nn.Module):
@@ -112,10 +110,7 @@ class ToImage(nn.Module):
 
 
 class Reduce(nn.Module):
-    """Residual block that halves the size by averaging.
-
-    Two 3x3 convolutions, each after normalisation and ReLU.
-    """
+    """Residual block that halves the size by averaging; otherwise as `Enlarge`."""
 
     features: int
     normalisation: str = "layer"
@@ -164,7 +159,7 @@ class Critic(nn.Module):
         maps = condition if self.conditional else None
         image = with_condition(image, maps, self.dtype)
         image = apply_layer(Conv(self.width, 3), kind, train, image)
-        for features in _filters(self.width, self.depth)[1:]:
+        for features in filters(self.width, self.depth + 1, _MOST)[1:]:
             image = Reduce(features, kind)(image, train)
         flat = image.reshape(image.shape[0], -1)
         layer = nn.Dense(1, dtype=self.dtype)
@@ -182,19 +177,10 @@ def generator(
 ) -> Generator:
     """Build a generator of square images.
 
-    Args:
-        size: Height and width of the images, base * 2^depth.
-        channels: Channels of the images: 1 for grey, 3 for RGB.
-        width: Filters at full resolution, doubled at every halving, up to 8 times.
-        depth: Number of times that the size doubles.
-        conditional: Whether a condition joins at full resolution.
-        normalisation: `batch` or `none`.
-        dtype: Type of the computations.
-
-    Raises:
-        InputError: If `size` is not base * 2^depth with a base of 2 or more.
+    Arguments and errors are those of `dcgan.generator`, but the filters grow up to 8
+    times `width` only.
     """
-    first, *others = reversed(_filters(width, depth))
+    first, *others = reversed(filters(width, depth + 1, _MOST))
     return Generator(
         [
             Project(base_size(size, depth), first),
@@ -213,23 +199,10 @@ def critic(
     normalisation: str = "layer",
     dtype: DTypeLike = jnp.float32,
 ) -> Critic:
-    """Build the critic that mirrors `generator`.
+    """Build the critic that mirrors `generator`; each of its blocks halves the size.
 
-    Args:
-        size: Height and width of the images, base * 2^depth.
-        width: Filters of the first layer, doubled in every block, up to 8 times.
-        depth: Number of residual blocks; each halves the size.
-        conditional: Whether the critic takes the condition's maps as channels.
-        normalisation: One of `normalisation.NORMALISATIONS`.
-        dtype: Type of the computations.
-
-    Raises:
-        InputError: If `size` is not base * 2^depth with a base of 2 or more.
+    Arguments and errors are those of `dcgan.critic`, but the filters grow up to 8 times
+    `width` only.
     """
     base_size(size, depth)
     return Critic(width, depth, conditional, normalisation, dtype)
-
-
-def _filters(width: int, depth: int) -> list[int]:
-    """Return the filters at each resolution, from the full to the smallest one."""
-    return [width * min(_MOST, 2**level) for level in range(depth + 1)]

@@ -61,11 +61,7 @@ def _cast(tree: PyTree[Array], dtype: DTypeLike) -> PyTree[Array]:
 
 
 def image_of(generated: Any) -> Float[Array, "batch height width channels"]:
-    """Return the images of a generator's output.
-
-    Args:
-        generated: Images, or a NamedTuple with a field `image`.
-    """
+    """Return the images of a generator's output, which may be a field `image` of it."""
     image: Array = getattr(generated, "image", generated)
     return image
 
@@ -84,6 +80,22 @@ def with_condition(
     return concatenate_maps((image, condition)).astype(dtype)
 
 
+def enlarge(
+    image: Float[Array, "batch height width channels"], factor: int = 2
+) -> Float[Array, "batch new_height new_width channels"]:
+    """Return images enlarged by the repetition of their pixels."""
+    return image.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def filters(width: int, depth: int, most: int | None = None) -> list[int]:
+    """Return the filters of `depth` layers: `width`, doubled in every further layer.
+
+    They are at most `most` times the width.
+    """
+    factors = [2**level for level in range(depth)]
+    return [width * min(factor, most or factor) for factor in factors]
+
+
 def base_size(size: int, depth: int) -> int:
     """Return the size that gives `size` when doubled `depth` times.
 
@@ -96,6 +108,6 @@ def base_size(size: int, depth: int) -> int:
         raise InputError(
             f"images of {size}x{size} do not fit networks of depth {depth}: the size "
             f"must be base * 2^depth with a base of 2 or more, e.g. {sizes}; change "
-            "data.size or network.depth"
+            "--config.data.size or --config.network.depth"
         )
     return base

@@ -13,7 +13,13 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
 from gan_jax.networks.layers.normalisation import apply_normalised, initial_weights
-from gan_jax.networks.stages import Generator, base_size, concatenate_maps
+from gan_jax.networks.stages import (
+    Generator,
+    base_size,
+    concatenate_maps,
+    enlarge,
+    filters,
+)
 
 _MOST = 8  # largest number of filters of a layer, in multiples of the width
 _LATENT_MAPS = 8  # channels of the maps of a latent
@@ -56,7 +62,7 @@ class EncodeCondition(nn.Module):
         scale = maps.shape[1] // self.base
         drawn = nn.Dense(self.base**2 * _LATENT_MAPS, dtype=self.dtype)(latent)
         coarse = drawn.reshape(-1, self.base, self.base, _LATENT_MAPS)
-        return (layer(maps, coarse.repeat(scale, axis=1).repeat(scale, axis=2)),)
+        return (layer(maps, enlarge(coarse, scale)),)
 
 
 class Encode(nn.Module):
@@ -124,20 +130,11 @@ def generator(
 ) -> Generator:
     """Build a generator of square images from square conditions.
 
-    Args:
-        size: Height and width of images and conditions, base * 2^depth.
-        channels: Channels of the generated images.
-        width: Filters at half the size, doubled at every halving, up to 8 times.
-        depth: Number of times that the size is halved, and then doubled.
-        kernel: Height and width of the kernels.
-        normalisation: `batch` or `none`.
-        dtype: Type of the computations.
-
-    Raises:
-        InputError: If `size` is not base * 2^depth with a base of 2 or more.
+    Arguments and errors are those of `dcgan.generator`; `width` is that at half the
+    size, doubled at every halving, up to 8 times.
     """
     base = base_size(size, depth)
-    first, *deeper = [width * min(_MOST, 2**level) for level in range(depth)]
+    first, *deeper = filters(width, depth, _MOST)
     stages: list[nn.Module] = [
         EncodeCondition(first, kernel, base, normalisation, dtype)
     ]

@@ -38,8 +38,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to `path` atomically; missing folders are created.
 
     Raises:
-        OSError: The folder cannot be written, the disk is full, and the like. The file
-            that was at `path` is untouched then.
+        OSError: If the folder cannot be written, the disk is full, and the like. The
+            file at `path` is untouched then.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,9 +62,6 @@ def remove_temporaries(folder: Path) -> None:
     """Remove the temporary files of killed writers in a folder and its sub-folders.
 
     No other writer may be at work there.
-
-    Raises:
-        OSError: The folder cannot be written.
     """
     for path in folder.rglob(".*.tmp"):
         if is_temporary(path.name):
@@ -90,13 +87,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` to `path` as UTF-8, atomically.
+    """Write `text` to `path` as UTF-8, as `write_bytes` does.
 
     Halves of surrogate pairs, which UTF-8 cannot encode and file names of a broken
     encoding contain, are written as backslash escapes.
-
-    Raises:
-        OSError: As `write_bytes`.
     """
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
@@ -104,15 +98,9 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write `value` to `path` as strict JSON, indented by 2, keys in the given order.
 
-    Args:
-        path: Target file.
-        value: Dicts, lists, tuples, strings, numbers, booleans and None; also scalars
-            of numpy and arrays without dimensions, written as numbers.
-
     Raises:
-        ValueError: A number is NaN or infinite, which JSON cannot hold; the message
-            names its place.
-        TypeError: A value has another type.
+        ValueError: If a number is NaN or infinite; the message names its place.
+        TypeError: If JSON has no form for a value.
         OSError: As `write_bytes`.
     """
     write_text(path, encode_json(value, indent=2) + "\n")
@@ -121,9 +109,8 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def encode_json(value: Any, indent: int | None = None) -> str:
     """Return `value` as strict JSON text, on one line unless `indent` is given.
 
-    Raises:
-        ValueError: A number is NaN or infinite; the message names its place.
-        TypeError: JSON has no form for a value.
+    Scalars of numpy, and arrays without dimensions, are written as numbers. Errors are
+    those of `write_json`.
     """
     try:
         return json.dumps(
@@ -155,30 +142,25 @@ def _nonfinite_place(value: Any, place: str = "") -> str | None:
     else:
         return None if math.isfinite(value) else place or "the value"
     places = (_nonfinite_place(part, name) for name, part in parts)
-    return next((found for found in places if found is not None), None)
+    return next((path for path in places if path is not None), None)
 
 
 def write_image(
     path: str | os.PathLike[str], image: UInt8[np.ndarray, "height width channels"]
 ) -> None:
-    """Write an image to `path` as PNG, atomically.
-
-    Args:
-        path: Target file; its content is PNG whatever the suffix.
-        image: Image of 1 (grey), 3 (RGB) or 4 (RGBA) channels.
+    """Write an image to `path` as PNG, whatever the suffix, as `write_bytes` does.
 
     Raises:
-        ValueError: The image has another number of channels.
-        OSError: As `write_bytes`.
+        ValueError: As `encode_png`.
     """
     write_bytes(path, encode_png(image))
 
 
 def encode_png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:
-    """Return an image as the content of a PNG file.
+    """Return an image of 1 (grey), 3 (RGB) or 4 (RGBA) channels as a PNG file.
 
     Raises:
-        ValueError: The image has neither 1, 3 nor 4 channels, or no pixels.
+        ValueError: If the image has another number of channels, or no pixels.
     """
     from PIL import Image
 

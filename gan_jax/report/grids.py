@@ -21,7 +21,7 @@ def to_uint8(
     """Return images in [-1, 1] as rounded levels 0 to 255; values outside are clipped.
 
     Raises:
-        ValueError: A value is NaN.
+        ValueError: If a value is NaN.
     """
     if np.isnan(images).any():
         raise ValueError("an image with NaN cannot be shown")
@@ -43,24 +43,18 @@ def tile(
         scale: Screen pixels per image pixel; None makes the longer side of an image
             about 104.
         gap: Screen pixels between images.
-        column_titles: Titles above the columns, wrapped to their width; one per
-            column.
-        row_titles: Titles left of the rows; one per row.
+        column_titles: Titles above the columns, wrapped to their width.
+        row_titles: Titles left of the rows.
 
     Raises:
-        ValueError: There are no images, or the number of channels or of titles is
+        ValueError: If there are no images, or the number of channels or of titles is
             wrong.
     """
     if scale is None:
-        scale = _scale(images.shape, side=104)
+        scale = max(1, round(104 / (max(images.shape[2:4]) or 1)))
     cells = enlarge(images, scale)
     canvas, _ = mount(cells, gap, column_titles, row_titles)
     return np.array(canvas)
-
-
-def _scale(shape: tuple[int, ...], side: int) -> int:
-    longer = max(shape[-3:-1])
-    return max(1, round(side / longer)) if longer else 1
 
 
 def glow(
@@ -79,7 +73,7 @@ def rgb(
     """Return grey images with three equal channels, and RGB images unchanged.
 
     Raises:
-        ValueError: The images have another number of channels.
+        ValueError: If the images have another number of channels.
     """
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"images have 1 or 3 channels, not {images.shape[-1]}")
@@ -114,7 +108,8 @@ def mount(
         if titles is not None and len(titles) != count:
             raise ValueError(f"{len(titles)} titles for {count} rows or columns")
 
-    size = _text_size(height)
+    # In proportion to the images: a page may show the grid reduced.
+    size = min(24, max(13, height // 8))
     font = font_of(size)
     above = [_wrap(title, font, width) for title in column_titles or ()]
     beside = [_wrap(title, font, 12 * size) for title in row_titles or ()]
@@ -150,11 +145,6 @@ def mount(
             cell = Image.fromarray(cells[row, column])
             canvas.paste(cell, (lefts[column], tops[row]))
     return canvas, [[(x, y) for x in lefts] for y in tops]
-
-
-def _text_size(cell_height: int) -> int:
-    """Return a size in proportion to the images: a page may show the grid reduced."""
-    return min(24, max(13, cell_height // 8))
 
 
 @functools.cache

@@ -12,8 +12,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import UInt8
 
-from gan_jax.report.events import Events
-from gan_jax.report.files import encode_json, write_text
+from gan_jax.report.files import encode_json, named, write_text
 
 _FLUSH_SECONDS = 5.0
 # The whole file is rewritten at every flush: where that is slow (a long run on a
@@ -24,11 +23,8 @@ _FLUSH_SHARE = 0.02
 def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return the rows of a `metrics.jsonl` in order; none if the file is missing.
 
-    Lines that are not one strict JSON object with an integer `step` (a half-written
-    last line, say) are left out.
-
-    Raises:
-        OSError: The file cannot be read.
+    Lines that are not one strict JSON object with an integer `step`, such as a
+    half-written last line, are left out.
     """
     try:
         text = Path(path).read_text("utf-8", errors="replace")
@@ -69,9 +65,6 @@ class Rows:
             workdir: Folder of the run.
             resume_step: Step of the checkpoint from which the run continues; later
                 rows are dropped. None, for a new run, drops all.
-
-        Raises:
-            OSError: The folder cannot be read.
         """
         self._path = Path(workdir) / "metrics.jsonl"
         self._kept = -1 if resume_step is None else resume_step
@@ -102,8 +95,7 @@ class Rows:
                 numbers, and arrays without dimensions.
 
         Raises:
-            ValueError: The step lies before the last one written, or a value is named
-                `step`.
+            ValueError: If the step is before the last one, or a value is named `step`.
         """
         if "step" in values:
             raise ValueError('"step" is the journal\'s own: name the value otherwise')
@@ -127,44 +119,82 @@ class Rows:
         """Do nothing; a `Journal` closes its files."""
 
 
+class _Events:
+    """A TensorBoard event file, written synchronously.
+
+    tensorboardX's own writer hands events to a thread. When the disk is full that
+    thread ends, and the run waits forever for a place in its queue.
+    """
+
+    def __init__(self, folder: Path, first_step: int | None) -> None:
+        """Open a new file.
+
+        Args:
+            folder: Folder of the file, created if missing. It may hold earlier files.
+            first_step: Step from which TensorBoard hides the events of earlier files.
+        """
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        # Files are named by the second: a run that is stopped and continued within
+        # one second would overwrite its own events.
+        self._file = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
+        if first_step is not None:
+            self.add(first_step, session_log=SessionLog(status=SessionLog.START))
+
+    def add(self, step: int, **content: Any) -> None:
+        """Add an event: a `summary` or a `session_log`."""
+        from tensorboardX.proto.event_pb2 import Event
+
+        with named(self._folder):
+            self._file.write_event(
+                Event(wall_time=time.time(), step=int(step), **content)
+            )
+
+    def flush(self) -> None:
+        with named(self._folder):
+            self._file.flush()
+
+    def close(self) -> None:
+        with named(self._folder):
+            self._file.close()
+
+
 class Journal(Rows):
     """`metrics.jsonl` and the TensorBoard events of one run, as a context manager.
 
     Opening drops every row after `resume_step` (the run will write those steps again)
     and every half-written line. The file on disk is whole at any moment. It gets new
-    rows at `flush`, at closing, and from `write` once every few seconds.
+    rows at `flush`, at closing, and from `write` once every few seconds. All methods
+    raise `OSError` if it cannot be written.
     """
 
     def __init__(
         self, workdir: str | os.PathLike[str], resume_step: int | None = None
     ) -> None:
-        """Open the journal as `Rows` does; the folder is created if missing.
-
-        Raises:
-            OSError: The folder cannot be read or written.
-        """
+        """Open the journal as `Rows` does; the folder is created if missing."""
         super().__init__(workdir, resume_step)
         self._lines = [encode_json(row) for row in self._rows]
         self._changed = True
         self._flush_after = 0.0
-        events = Path(workdir) / "tensorboard"
-        continued = events.is_dir() and any(events.iterdir())
-        self._events = Events(events, self._kept + 1 if continued else None)
+        folder = Path(workdir) / "tensorboard"
+        continued = folder.is_dir() and any(folder.iterdir())
+        self._events = _Events(folder, self._kept + 1 if continued else None)
         self.flush()
 
     def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
-        """Add the values of one step, as `Rows` does.
+        """Add the values of one step, as `Rows` does."""
+        from tensorboardX import summary
 
-        Raises:
-            OSError: The file cannot be written.
-        """
         super().write(step, values)
         row = self._rows[-1]
         self._lines[len(self._rows) - 1 :] = [encode_json(row)]
         self._changed = True
         for name in values:
             if row[name] is not None:
-                self._events.scalar(step, name, row[name])
+                self._events.add(step, summary=summary.scalar(name, row[name]))
         if time.monotonic() >= self._flush_after:
             self.flush()
 
@@ -172,17 +202,16 @@ class Journal(Rows):
         self, step: int, name: str, image: UInt8[np.ndarray, "height width channels"]
     ) -> None:
         """Show an image of 1 or 3 channels in TensorBoard."""
+        from tensorboardX import summary
+
         colour = image.repeat(3, axis=2) if image.shape[2] == 1 else image
-        self._events.image(step, name, colour)
+        shown = summary.image(name, colour, dataformats="HWC")
+        self._events.add(step, summary=shown)
 
     def flush(self) -> None:
         """Write everything added so far to the disk.
 
-        Call it before a checkpoint is saved, so that no checkpoint is ahead of the
-        journal.
-
-        Raises:
-            OSError: The file cannot be written.
+        Call it before a checkpoint is saved, so that no checkpoint is ahead of it.
         """
         began = time.monotonic()
         if self._changed:
@@ -194,11 +223,7 @@ class Journal(Rows):
         self._flush_after = ended + wait
 
     def close(self) -> None:
-        """Flush and close; the journal cannot be written any more.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+        """Flush and close; the journal cannot be written any more."""
         try:
             self.flush()
         finally:

@@ -38,14 +38,11 @@ _BESIDE = re.compile(r"(_real)?(_count)?$")
 
 
 def measures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the measures among metrics, in the order of a table.
+    """Return the measures among the metrics of a summary, in the order of a table.
 
-    A measure is a number. Booleans are left out, and so are the numbers that go with a
-    measure: for `fid`, its value for real images `fid_real` and the counts `fid_count`
-    and `fid_real_count`.
-
-    Args:
-        metrics: Metrics of a summary; those that failed are None.
+    A measure is a number. Booleans and failed metrics (None) are left out, and so are
+    the numbers that go with a measure: for `fid`, its value for real images `fid_real`
+    and the counts `fid_count` and `fid_real_count`.
     """
     return {
         name: float(metrics[name])
@@ -57,8 +54,7 @@ def measures(metrics: Mapping[str, Any]) -> dict[str, float]:
 def of_real_images(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return the measures of real images, in the order of a table.
 
-    Args:
-        metrics: Metrics of a summary, which holds them as `<measure>_real`.
+    The metrics of a summary hold them as `<measure>_real`.
     """
     return {
         name: float(metrics[f"{name}_real"])
@@ -69,9 +65,9 @@ def of_real_images(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Return the distinct names in the order of a table's columns."""
-    found = dict.fromkeys(names)
-    return [name for name in ORDER if name in found] + [
-        name for name in found if name not in ORDER
+    distinct = dict.fromkeys(names)
+    return [name for name in ORDER if name in distinct] + [
+        name for name in distinct if name not in ORDER
     ]
 
 

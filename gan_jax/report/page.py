@@ -25,36 +25,26 @@ Value = str | bool | int | float | np.generic | None
 
 
 class Card(NamedTuple):
-    """A key figure at the top of the page.
-
-    Attributes:
-        label: Name of the figure, in a word or two.
-        value: The figure; numbers are rounded to four digits.
-        note: Line below, e.g. a value to compare with.
-        good: Whether the figure is as hoped; None draws no mark.
-    """
+    """A key figure at the top of the page."""
 
     label: str
     value: Value
     note: str = ""
+    """Line below, e.g. a value to compare with."""
     good: bool | None = None
+    """Whether the figure is as hoped; None draws no mark."""
 
 
 class Figure(NamedTuple):
-    """An image with a caption.
-
-    Attributes:
-        title: Beginning of the caption, and the image's alternative text.
-        image: Content of a PNG, JPEG or SVG file.
-        caption: What the image shows.
-        half: Whether the figure takes half the width. Two such figures in succession
-            stand side by side, on a phone one below the other.
-    """
+    """An image with a caption."""
 
     title: str
+    """Beginning of the caption, and the image's alternative text."""
     image: bytes
+    """Content of a PNG, JPEG or SVG file."""
     caption: str = ""
     half: bool = False
+    """Whether it takes half the width; two such figures stand side by side."""
 
 
 def picture(
@@ -65,14 +55,7 @@ def picture(
 
 
 class Table(NamedTuple):
-    """A table with a caption.
-
-    Attributes:
-        title: Beginning of the caption.
-        header: One name per column.
-        rows: Rows with one value per column.
-        caption: What the numbers are, and their units.
-    """
+    """A table with a caption; every row has one value per column."""
 
     title: str
     header: Sequence[str]
@@ -122,7 +105,7 @@ def page(
         cards: Key figures, shown above the facts.
 
     Raises:
-        ValueError: A table's row and its header differ in length, or an image is
+        ValueError: If a table's row and its header differ in length, or an image is
             neither PNG, JPEG nor SVG.
     """
     text: str = _template().render(
@@ -149,17 +132,15 @@ def _template() -> Any:
 
 
 def _data_url(image: bytes) -> str:
-    return f"data:{_media_type(image)};base64,{base64.b64encode(image).decode()}"
-
-
-def _media_type(image: bytes) -> str:
     if image.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if image.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if b"<svg" in image[:1000]:
-        return "image/svg+xml"
-    raise ValueError("an image of a page is a PNG, JPEG or SVG file")
+        kind = "png"
+    elif image.startswith(b"\xff\xd8\xff"):
+        kind = "jpeg"
+    elif b"<svg" in image[:1000]:
+        kind = "svg+xml"
+    else:
+        raise ValueError("an image of a page is a PNG, JPEG or SVG file")
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
 
 
 def _unbroken_words(text: str) -> Any:
@@ -180,7 +161,7 @@ def _column_kinds(table: Table) -> list[Any]:
                 f'table "{table.title}": a row has {len(row)} values, not {width}'
             )
     columns = list(zip(*table.rows, strict=True)) or [()] * width
-    return [Markup(' class="number"' if _numeric(each) else "") for each in columns]
+    return [Markup(' class="number"' if _numeric(column) else "") for column in columns]
 
 
 def _numeric(column: Sequence[Value]) -> bool:

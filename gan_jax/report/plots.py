@@ -45,7 +45,7 @@ def curves(
         An SVG file.
 
     Raises:
-        ValueError: There are no groups.
+        ValueError: If there are no groups.
     """
     figure, panels = draw_panels(len(groups))
     for panel, (title, names) in zip(panels, groups.items(), strict=True):
@@ -111,20 +111,21 @@ def trade_off(
 
 
 def draw_panels(
-    count: int, columns: int = 2, height: float | int = 2.7
+    count: int,
+    columns: int = 2,
+    height: float | int = 2.7,
+    width: float | int = 4.8,
 ) -> tuple[Any, list[Any]]:
-    """Return an empty figure in the shared style.
+    """Return an empty figure in the shared style, and its panels row by row.
 
     Args:
         count: Number of panels.
-        columns: Panels side by side; each is 4.8 inches wide.
+        columns: Panels side by side.
         height: Height of a panel in inches.
-
-    Returns:
-        matplotlib's figure and its panels (axes), row by row.
+        width: Width of a panel in inches.
 
     Raises:
-        ValueError: There are no panels.
+        ValueError: If there are no panels.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -135,7 +136,7 @@ def draw_panels(
     columns = min(columns, count)
     lines = math.ceil(count / columns)
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, wspace=0.04, hspace=0.06)
-    figure = Figure((4.8 * columns, height * lines), layout=layout)
+    figure = Figure((width * columns, height * lines), layout=layout)
     FigureCanvasAgg(figure)
     figure.set_facecolor(_PAPER)
     panels = [figure.add_subplot(lines, columns, place + 1) for place in range(count)]
@@ -260,10 +261,10 @@ def _series(
     rows: Sequence[Mapping[str, Any]], name: str
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
     """Return the steps and values of one name; missing and non-finite ones left out."""
-    found = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
-    points = np.array(found, np.float64).reshape(-1, 2)
-    kept = np.isfinite(points[:, 1])
-    return points[kept, 0], points[kept, 1]
+    pairs = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+    points = np.array(pairs, np.float64).reshape(-1, 2)
+    finite = np.isfinite(points[:, 1])
+    return points[finite, 0], points[finite, 1]
 
 
 def running_median(
@@ -271,12 +272,10 @@ def running_median(
 ) -> Float[np.ndarray, " points"]:
     """Return the median of the `window` values around each value, fewer at both ends.
 
-    Args:
-        values: Values in order.
-        window: Number of values; an even number is increased by one.
+    An even window is increased by one.
 
     Raises:
-        ValueError: The window is not positive.
+        ValueError: If the window is not positive.
     """
     if window < 1:
         raise ValueError(f"a window holds at least one value, not {window}")
@@ -295,8 +294,11 @@ def _envelope(
     if len(steps) <= _POINTS:
         return steps, values
     stretches = np.array_split(np.arange(len(steps)), _POINTS // 2)
-    kept = {0, len(steps) - 1}
+    indices = {0, len(steps) - 1}
     for stretch in stretches:
-        kept |= {stretch[values[stretch].argmin()], stretch[values[stretch].argmax()]}
-    places = np.array(sorted(int(place) for place in kept))
+        indices |= {
+            stretch[values[stretch].argmin()],
+            stretch[values[stretch].argmax()],
+        }
+    places = np.array(sorted(int(place) for place in indices))
     return steps[places], values[places]

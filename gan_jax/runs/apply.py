@@ -44,14 +44,14 @@ class Conclusion(NamedTuple):
 class Application(Generic[Prepared, Outcome]):
     """A trained run, ready to be applied to images."""
 
-    prior: Mapping[str, Any]
+    description: Mapping[str, Any]
     """Workdir of the run, and the hash of its parameters."""
-    prepare: Callable[[Image8], Prepared]
+    preprocess: Callable[[Image8], Prepared]
     """Function of an image, called in threads; it may raise `BrokenImageError`."""
-    together: int
-    """Number of images that are decoded, and applied to, at once."""
-    apply: Callable[[Sequence[Path], Sequence[Prepared]], Sequence[Outcome]]
-    """`apply(outputs, images)` writes the output of each image and returns its
+    chunk_size: int
+    """Number of images that are decoded and processed at once."""
+    process: Callable[[Sequence[Path], Sequence[Prepared]], Sequence[Outcome]]
+    """`process(outputs, images)` writes the output of each image and returns its
     outcome."""
     line: Callable[[Outcome], Mapping[str, Any]]
     """Entries of an image's line in `results.jsonl`."""
@@ -82,9 +82,9 @@ def apply_to_folder(
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: There is no run, no folder, or no image that can be used.
-        OSError: The disk failed.
-        Interrupted: By SIGINT or SIGTERM.
+        InputError: If there is no run, no folder, or no image that can be used.
+        OSError: If the disk failed.
+        Interrupted: If SIGINT or SIGTERM was received.
     """
     began = time.monotonic()
     if config.prior and Path(config.prior).resolve() == workdir.resolve():
@@ -98,38 +98,44 @@ def apply_to_folder(
         raise InputError(
             f"--config.images is empty: name a folder of images to {purpose}"
         )
-    found = list_images(config.images)
+    inputs = list_images(config.images)
     with claimed(config, workdir, ()), Signals() as signals:
         start = time.monotonic()
         # An older summary would call the new results complete.
         (workdir / "summary.json").unlink(missing_ok=True)
-        digest = hashlib.sha256()
-        done, skipped = _apply(application, found, workdir, purpose, signals, digest)
+        done, skipped, digest = _process(application, inputs, workdir, purpose, signals)
         seconds = time.monotonic() - start
         for path, reason in skipped:
             say(f"skipped {path}: {reason}")
-        lines = [result_line(application, workdir, *one) for one in done]
+        lines = [result_line(application, workdir, *pair) for pair in done]
         write_results(workdir, skipped, lines)
         if not done:
             raise InputError(
                 f"there is no image to {purpose} in {config.images} "
                 f"({skipped[0].reason})"
             )
-        rate = len(found) / seconds
-        say(f"{len(found)} images in {seconds:.1f} s: {rate:.1f} images/s")
+        rate = len(inputs) / seconds
+        say(f"{len(inputs)} images in {seconds:.1f} s: {rate:.1f} images/s")
         conclusion = application.conclude(done)
         facts = {
             "prior": str(config.prior),
             "images": f"{len(done)} done, {len(skipped)} failed",
         }
-        files.write_text(workdir / "report.html", _report(config, conclusion, facts))
+        command = Command("Command", full_command(config.name, flatten(config)))
+        sections = [
+            Section("Figures", conclusion.figures),
+            Section("Pictures", conclusion.pictures),
+            Section("Reproduce", [command]),
+        ]
+        text = page(config.name, conclusion.subtitle, facts, sections, conclusion.cards)
+        files.write_text(workdir / "report.html", text)
         summary = complete_summary(
             config,
             dataset={
                 "name": config.images,
                 "split": "images",
                 "count": len(done),
-                "sha256": digest.hexdigest(),
+                "sha256": digest,
             },
             measured=conclusion.measured,
             timing={
@@ -138,39 +144,39 @@ def apply_to_folder(
                 "total_seconds": time.monotonic() - began,
             },
             environment=environment(make_mesh(1)),
-            parameters_sha256=application.prior["parameters_sha256"],
-            prior=dict(application.prior),
+            parameters_sha256=application.description["parameters_sha256"],
+            prior=dict(application.description),
             inputs={"done": len(done), "failed": len(skipped)},
         )
         files.write_json(workdir / "summary.json", summary)
         return summary
 
 
-def _apply(
+def _process(
     application: Application[Prepared, Outcome],
-    found: Sequence[Path],
+    inputs: Sequence[Path],
     workdir: Path,
     purpose: str,
     signals: Signals,
-    digest: Any,
-) -> tuple[list[tuple[Path, Outcome]], list[Skipped]]:
-    """Apply a run to files, a chunk at a time, and hash the files that were used."""
+) -> tuple[list[tuple[Path, Outcome]], list[Skipped], str]:
+    """Apply a run to files; return outcomes, skipped files, and the others' hash."""
     done: list[tuple[Path, Outcome]] = []
     skipped: list[Skipped] = []
-    with Progress(len(found), 0, purpose, "image") as progress:
-        for given, outcomes in apply_to_files(application, found, workdir):
-            skipped += given.skipped
-            done += zip(given.files, outcomes, strict=True)
-            digest.update("".join(given.digests).encode())
+    digest = hashlib.sha256()
+    with Progress(len(inputs), 0, purpose, "image") as progress:
+        for chunk, outcomes in apply_to_files(application, inputs, workdir):
+            skipped += chunk.skipped
+            done += zip(chunk.files, outcomes, strict=True)
+            digest.update("".join(chunk.digests).encode())
             progress.advance(len(done) + len(skipped))
             if signals.received:
                 raise Interrupted(signals.received, "the same command begins anew")
-    return done, skipped
+    return done, skipped, digest.hexdigest()
 
 
 def apply_to_files(
     application: Application[Prepared, Outcome],
-    found: Sequence[Path],
+    inputs: Sequence[Path],
     workdir: Path,
     read: Read = read_file,
 ) -> Iterator[tuple[DecodedFiles[Prepared], Sequence[Outcome]]]:
@@ -178,38 +184,21 @@ def apply_to_files(
 
     Args:
         application: The run.
-        found: The files.
+        inputs: Image files.
         workdir: Images are written to `<workdir>/images`.
         read: Function that returns the content of a file.
 
     Yields:
         The decoded chunk, and the outcomes of its images.
     """
-    for given in decode_files(
-        found,
-        lambda file, image: application.prepare(image),
-        application.together,
+    for chunk in decode_files(
+        inputs,
+        lambda file, image: application.preprocess(image),
+        application.chunk_size,
         read,
     ):
-        outputs = [output_path(workdir, file) for file in given.files]
-        yield given, application.apply(outputs, given.images) if outputs else ()
-
-
-def _report(
-    config: ConfigDict, conclusion: Conclusion, facts: Mapping[str, str]
-) -> str:
-    again = Command("Command", full_command(config.name, flatten(config)))
-    return page(
-        config.name,
-        conclusion.subtitle,
-        facts,
-        [
-            Section("Figures", conclusion.figures),
-            Section("Pictures", conclusion.pictures),
-            Section("Reproduce", [again]),
-        ],
-        cards=conclusion.cards,
-    )
+        outputs = [output_path(workdir, file) for file in chunk.files]
+        yield chunk, application.process(outputs, chunk.images) if outputs else ()
 
 
 def output_path(workdir: Path, file: Path) -> Path:

@@ -26,15 +26,11 @@ def calibrated(
     Isotonic regression on images that the critic was not trained on, as in Turner 2018,
     section 3.2. Both sides have the same weight, whatever their numbers.
 
-    Args:
-        real: Scores of real images.
-        fake: Scores of generated images.
-
     Returns:
         The function from scores to logits of the probability that an image is real.
 
     Raises:
-        ValueError: a side has no scores.
+        ValueError: If there are no real or no generated scores.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -98,10 +94,10 @@ def metropolis_hastings(
         The index of the proposal at which each chain ends; -1 where it never moved from
         its start.
     """
-    now, place = start.astype(np.float64), np.full(len(start), -1)
-    for turn in range(logits.shape[1]):
-        offered = logits[:, turn]
-        moves = uniform[:, turn] < np.exp(np.minimum(offered - now, 0.0))
-        now = np.where(moves, offered, now)
-        place = np.where(moves, turn, place)
+    current, place = start.astype(np.float64), np.full(len(start), -1)
+    for index in range(logits.shape[1]):
+        proposed = logits[:, index]
+        moves = uniform[:, index] < np.exp(np.minimum(proposed - current, 0.0))
+        current = np.where(moves, proposed, current)
+        place = np.where(moves, index, place)
     return place

@@ -60,13 +60,13 @@ def _blend(
     # With fixed values 0 on the border the equation is symmetric and definite.
     correction = jnp.zeros_like(step)
     for _ in range(_ROUNDS):
-        # The residual is a sum of differences of near values, which are exact: each
-        # round solves for what the last one left.
-        rest = -hole * laplacian(step + hole * correction)
-        found, _ = jax.scipy.sparse.linalg.cg(
-            operator, rest, tol=tolerance, maxiter=iterations
+        # Each round solves for the residual of the last one, which is exact: a sum of
+        # differences of near values.
+        residual = -hole * laplacian(step + hole * correction)
+        solution, _ = jax.scipy.sparse.linalg.cg(
+            operator, residual, tol=tolerance, maxiter=iterations
         )
-        correction = correction + found
+        correction = correction + solution
     blended = jnp.where(mask > 0, known, generated + correction)
     return jnp.where(mask.sum() > 0, blended, generated)
 

@@ -30,10 +30,9 @@ class Stopping(NamedTuple):
     """When the refinement of an example ends, and which activation it keeps."""
 
     at_median: bool = True
-    """Whether it ends once its cost is no more than the median cost of real images."""
+    """Whether it ends once its cost is at most the median cost of real images."""
     drawn: bool = False
-    """Whether its number of steps is drawn, uniformly from 0 to `Collaboration.steps`.
-    """
+    """Whether its number of steps is drawn uniformly from 0 to `steps`."""
     best: bool = True
     """Whether the best activation seen is kept, or the last one."""
 
@@ -68,40 +67,40 @@ class Collaboration(NamedTuple):
 
 
 def propose(
-    how: Collaboration,
+    settings: Collaboration,
     generator: PyTree[Array],
     latents: PyTree[Array],
     condition: PyTree[Array] = None,
 ) -> Activations:
     """Return the activations of latents at the stage that is refined."""
-    activations: Any = how.generator.apply(
-        generator, latents, condition, stop=how.layer
+    activations: Any = settings.generator.apply(
+        generator, latents, condition, stop=settings.layer
     )
     return activations
 
 
 def paint(
-    how: Collaboration,
+    settings: Collaboration,
     generator: PyTree[Array],
     activations: Activations,
     known: Observation,
 ) -> Images:
     """Return the images of activations, with known pixels put over them."""
-    images: Any = how.generator.apply(
-        generator, activations, known.condition, start=how.layer
+    images: Any = settings.generator.apply(
+        generator, activations, known.condition, start=settings.layer
     )
     return pasted(images, known)
 
 
 def scores(
-    how: Collaboration,
+    settings: Collaboration,
     critic: PyTree[Array],
     images: Images,
     condition: PyTree[Array] = None,
 ) -> Float[Array, " batch"]:
     """Return the critic's score of each image; a map counts by its mean."""
-    found: Any = how.critic.apply(critic, images, condition)
-    return found.reshape(len(found), -1).mean(axis=1)
+    outputs: Any = settings.critic.apply(critic, images, condition)
+    return outputs.reshape(len(outputs), -1).mean(axis=1)
 
 
 class Standard(NamedTuple):
@@ -117,9 +116,7 @@ def standard(
 ) -> Standard:
     """Return the median score of real images and their median cost.
 
-    Args:
-        score_loss: The loss of scores, given the median score of real images.
-        real_scores: Scores of real images by the critic in use: they move as it learns.
+    The real scores are by the critic in use: they move as it learns.
     """
     score = jnp.median(real_scores)
     costs = score_loss(real_scores, jnp.full_like(real_scores, score))
@@ -135,26 +132,21 @@ class Stops(NamedTuple):
     """A cost at which an example is good enough."""
 
 
-def stops(how: Collaboration, key: PRNGKeyArray, count: int, real: Standard) -> Stops:
-    """Return where the refinements of a batch end.
-
-    Args:
-        how: Networks and settings of the refinement.
-        key: Random key of the drawn numbers of steps.
-        count: Number of examples.
-        real: Medians of real images, by the critic that refines.
-    """
+def stops(
+    settings: Collaboration, key: PRNGKeyArray, count: int, real: Standard
+) -> Stops:
+    """Return where the refinements of a batch end."""
     limits = (
-        jax.random.randint(key, (count,), 0, how.steps + 1)
-        if how.stopping.drawn
-        else jnp.full(count, how.steps, jnp.int32)
+        jax.random.randint(key, (count,), 0, settings.steps + 1)
+        if settings.stopping.drawn
+        else jnp.full(count, settings.steps, jnp.int32)
     )
-    threshold = real.cost if how.stopping.at_median else -jnp.inf
+    threshold = real.cost if settings.stopping.at_median else -jnp.inf
     return Stops(limits, jnp.asarray(threshold, jnp.float32))
 
 
 def improve(
-    how: Collaboration,
+    settings: Collaboration,
     generator: PyTree[Array],
     critic: PyTree[Array],
     activations: Activations,
@@ -165,22 +157,14 @@ def improve(
     """Refine proposals at a stage of the generator.
 
     An example's result does not depend on those beside it.
-
-    Args:
-        how: Networks and settings of the refinement.
-        generator: Variables of the generator.
-        critic: Variables of the critic.
-        activations: The proposals, as `propose` returns them.
-        known: What is known of each example.
-        stops: Where each refinement ends.
-        real_score: The median score of real images, by this critic.
+    `real_score` is the median score of real images by this critic.
     """
-    refinement = _refinement(how, generator, critic, real_score)
-    return refine(refinement, activations, known, *stops, how.slots)
+    refinement = _refinement(settings, generator, critic, real_score)
+    return refine(refinement, activations, known, *stops, settings.slots)
 
 
 def visits(
-    how: Collaboration,
+    settings: Collaboration,
     generator: PyTree[Array],
     critic: PyTree[Array],
     activations: Activations,
@@ -188,19 +172,16 @@ def visits(
     stops: Stops,
     real_score: Float[Array, ""] | float,
 ) -> Float[Array, "visits batch height width channels"]:
-    """Return the images of proposals, then those after each step of `improve`.
-
-    Takes what `improve` takes.
-    """
-    refinement = _refinement(how, generator, critic, real_score)
-    found = visited(refinement, activations, known, *stops, how.steps)
+    """Return the images of proposals, then those after each step of `improve`."""
+    refinement = _refinement(settings, generator, critic, real_score)
+    steps = visited(refinement, activations, known, *stops, settings.steps)
     images: Float[Array, "visits batch height width channels"]
-    images = jax.lax.map(lambda one: paint(how, generator, one, known), found)
+    images = jax.lax.map(lambda step: paint(settings, generator, step, known), steps)
     return images
 
 
 def _refinement(
-    how: Collaboration,
+    settings: Collaboration,
     generator: PyTree[Array],
     critic: PyTree[Array],
     real_score: Float[Array, ""] | float,
@@ -208,25 +189,26 @@ def _refinement(
     """Return the descent of the critic's cost, with respect to activations."""
 
     def tail(activation: Array, condition: PyTree[Array]) -> Array:
-        return _of_one(how.generator, generator, activation, condition, start=how.layer)
+        return _apply_to_example(
+            settings.generator, generator, activation, condition, start=settings.layer
+        )
 
     def score(image: Array, condition: PyTree[Array]) -> Array:
-        return _of_one(how.critic, critic, image, condition)
+        return _apply_to_example(settings.critic, critic, image, condition)
 
-    cost = critic_cost(tail, score, how.score_loss, real_score)
-    return Refinement(cost, how.rate, how.momentum, how.stopping.best)
+    cost = critic_cost(tail, score, settings.score_loss, real_score)
+    return Refinement(cost, settings.rate, settings.momentum, settings.stopping.best)
 
 
-def _of_one(
+def _apply_to_example(
     module: nn.Module,
     variables: PyTree[Array],
-    one: Array,
+    example: Array,
     condition: PyTree[Array],
-    **settings: Any,
+    **stages: Any,
 ) -> Array:
-    """Apply a network to one example."""
-    batch = jax.tree.map(lambda leaf: leaf[None], (one, condition))
-    outputs: Any = module.apply(variables, *batch, **settings)
+    batch = jax.tree.map(lambda leaf: leaf[None], (example, condition))
+    outputs: Any = module.apply(variables, *batch, **stages)
     return outputs[0]
 
 

@@ -1,4 +1,4 @@
-"""Completions of a measured image: the loss of a latent, and a choice among several.
+"""Completions of an observed image: the loss of a latent, and a diverse selection.
 
 The loss of a latent z adds the difference of A(G(z)) from the measured values and the
 critic's score loss of G(z). Yeh et al. 2017 (arXiv 1607.07539); Vitoria, Sintes &
@@ -25,21 +25,21 @@ Values = Float[Array, "rows columns parts"]
 
 
 class Terms(NamedTuple):
-    """The weights of the terms, and how they are read."""
+    """Weights and settings of the terms of a completion's loss."""
 
     context: float = 1.0
-    """alpha, of the differences from measured values."""
+    """alpha, weight of the error of measured values."""
     gradient: float = 0.0
-    """beta, of the differences of neighbours' differences."""
+    """beta, weight of the error of image gradients."""
     prior: float = 0.003
-    """eta, of the critic's score loss."""
+    """eta, weight of the critic's score loss."""
     score_loss: inpainting.ScoreLoss = inpainting.SCORE_LOSSES["saturating"]
     """The loss of an image's critic score."""
     composite: bool = False
-    """Whether the image that is scored has the known pixels instead of generated."""
+    """Whether known pixels replace generated ones in the image that is scored."""
     mean: bool = False
-    """Whether the sum is divided by the number of measured values: another unit for
-    rates of plain gradient descent, the same minimum."""
+    """Whether the sum is divided by the number of measured values. Same minimum; scales
+    gradients, so plain gradient descent needs another rate."""
     real_score: float = math.nan
     """The median score of real images. Only the score loss of a paired objective reads
     it, and is NaN without it."""
@@ -50,8 +50,8 @@ def for_one(module: nn.Module, variables: PyTree[Array]) -> Partial:
     return Partial(functools.partial(_apply_to_one, module), variables)
 
 
-def _apply_to_one(module: nn.Module, variables: PyTree[Array], one: Array) -> Array:
-    outputs: Any = module.apply(variables, one[None])
+def _apply_to_one(module: nn.Module, variables: PyTree[Array], value: Array) -> Array:
+    outputs: Any = module.apply(variables, value[None])
     return outputs[0]
 
 
@@ -75,7 +75,7 @@ def completion_loss(
         terms: The terms of the sum.
 
     Raises:
-        ValueError: on use, if an observation lacks values, mask or weights.
+        ValueError: On use, if an observation lacks values, mask or weights.
     """
     loss = functools.partial(_loss, measure, terms)
     return Partial(loss, as_tree(generate), as_tree(score))
@@ -125,7 +125,7 @@ def diverse(
     the nearest of those chosen before, in mean squared difference.
 
     Raises:
-        ValueError: there are fewer than `count`.
+        ValueError: If there are fewer than `count`.
     """
     if not 0 < count <= len(completions):
         raise ValueError(f"{count} of {len(completions)} completions")

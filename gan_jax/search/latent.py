@@ -21,13 +21,13 @@ from gan_jax.search.queue import Queue, replaced
 Latent = Float[Array, "latent"]
 Loss = Callable[[Latent, PyTree[Array]], tuple[Float[Array, ""], Float[Array, ""]]]
 """`loss(latent, problem) -> (loss, residual)` of one image; the residual is kept beside
-the loss and not minimised. Large arrays, such as networks, belong into a
-`jax.tree_util.Partial`: a compiled program takes them as arguments, where those that a
-plain function closes over would be folded into it."""
+the loss and not minimised. Put large arrays, such as networks, in a
+`jax.tree_util.Partial`. They become arguments; closed-over arrays would become
+constants of the program."""
 
 
 class Search(NamedTuple):
-    """How latents are searched."""
+    """The loss that a latent search minimises, and how it does."""
 
     loss: Loss
     optimizer: optax.GradientTransformation
@@ -44,7 +44,7 @@ class Search(NamedTuple):
 
 
 class Restarts(NamedTuple):
-    """What every restart of every image has found."""
+    """The results of every restart of every image."""
 
     latent: Float[np.ndarray, "images restarts latent"]
     loss: Float[np.ndarray, "images restarts"]
@@ -54,10 +54,10 @@ class Restarts(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a search has found for every image: the restart of the smallest loss."""
+    """The result of each image: that of the restart with the smallest loss."""
 
     latent: Float[np.ndarray, "images latent"]
-    """The best of all that were visited, not the last."""
+    """The best latent that was visited, not the last."""
     loss: Float[np.ndarray, " images"]
     """Infinite where no loss was finite."""
     residual: Float[np.ndarray, " images"]
@@ -65,7 +65,7 @@ class Found(NamedTuple):
     best_step: Int[np.ndarray, " images"]
     """Iteration at which `latent` was visited."""
     restart: Int[np.ndarray, " images"]
-    """The restart that found it."""
+    """Index of the best restart."""
     history: Float[np.ndarray, "images iterations"]
     """Losses of that restart; NaN after its end."""
     restarts: Restarts
@@ -81,9 +81,9 @@ class State(NamedTuple):
     best_loss: Float[Array, ""]
     best_residual: Float[Array, ""]
     best_step: Int[Array, ""]
-    mark: Float[Array, ""]
+    progress_loss: Float[Array, ""]
     """The loss at the last progress."""
-    mark_step: Int[Array, ""]
+    progress_step: Int[Array, ""]
     history: Float[Array, "iterations"]
 
 
@@ -99,8 +99,8 @@ def begin(search: Search, start: Latent) -> State:
         best_loss=infinite,
         best_residual=infinite,
         best_step=zero,
-        mark=infinite,
-        mark_step=zero,
+        progress_loss=infinite,
+        progress_step=zero,
         history=jnp.full(search.iterations, jnp.nan, jnp.float32),
     )
 
@@ -111,11 +111,11 @@ def has_ended(search: Search, state: State) -> Bool[Array, "*slots"]:
     if search.tolerance:
         over |= state.best_residual <= search.tolerance
     if search.patience:
-        over |= state.step - state.mark_step >= search.patience
+        over |= state.step - state.progress_step >= search.patience
     return over
 
 
-def iterate(
+def advance_search(
     search: Search, loss_of: Loss, state: State, problem: PyTree[Array]
 ) -> State:
     """Evaluate the latent, keep it if it is the best so far, and update it once.
@@ -126,10 +126,11 @@ def iterate(
         state.latent, problem
     )
     better = loss < state.best_loss  # never where it is NaN
-    further = loss < state.mark - search.progress * jnp.abs(state.mark)
-    # Nothing is a part of infinity: the first finite loss is progress.
-    further |= jnp.isinf(state.mark) & jnp.isfinite(loss)
-    # Some optimisers, such as L-BFGS, measure the loss elsewhere on their own.
+    reference = state.progress_loss
+    further = loss < reference - search.progress * jnp.abs(reference)
+    # The first finite loss is progress: a fraction of infinity is none.
+    further |= jnp.isinf(reference) & jnp.isfinite(loss)
+    # Some optimisers, such as L-BFGS, evaluate the loss elsewhere too.
     updates, optimizer = optax.with_extra_args_support(search.optimizer).update(
         gradient,
         state.optimizer,
@@ -147,25 +148,25 @@ def iterate(
         best_loss=jnp.where(better, loss, state.best_loss),
         best_residual=jnp.where(better, residual, state.best_residual),
         best_step=jnp.where(better, state.step, state.best_step),
-        mark=jnp.where(further, loss, state.mark),
-        mark_step=jnp.where(further, state.step, state.mark_step),
+        progress_loss=jnp.where(further, loss, reference),
+        progress_step=jnp.where(further, state.step, state.progress_step),
         history=state.history.at[state.step].set(loss, mode="drop"),
     )
     over = has_ended(search, state)
     return jax.tree.map(lambda old, new: jnp.where(over, old, new), state, after)
 
 
-def make_turn(search: Search, length: int) -> Callable[..., tuple[State, Array]]:
-    """Return a turn: new searches enter their slots, then all make `length` iterations.
+def make_advance(search: Search, length: int) -> Callable[..., tuple[State, Array]]:
+    """Return the function that advances all slots by `length` iterations.
 
     Returns:
-        `turn(loss, states, starts, problems, jobs, fresh) -> (states, over)`, pure and
-        compilable. `loss` is a pytree; `starts` are those of all jobs, `problems` of
-        all images, restart by restart; `jobs` tells which job each slot is at, `fresh`
-        whether it begins.
+        `advance(loss, states, starts, problems, jobs, fresh) -> (states, over)`, pure
+        and compilable. `loss` is a pytree. The starts are `starts[restart * images +
+        image]`, the problems `problems[image]`. `jobs` are the indices, in `starts`, of
+        the searches in the slots; a slot begins its search where `fresh` is true.
     """
 
-    def turn(
+    def advance(
         loss: Loss,
         states: State,
         starts: Float[Array, "jobs latent"],
@@ -174,46 +175,50 @@ def make_turn(search: Search, length: int) -> Callable[..., tuple[State, Array]]
         fresh: Bool[Array, " slots"],
     ) -> tuple[State, Bool[Array, " slots"]]:
         images = len(jax.tree.leaves(problems)[0])
-        own = jax.tree.map(lambda leaf: leaf[jobs % images], problems)
+        in_slots = jax.tree.map(lambda leaf: leaf[jobs % images], problems)
         begun = jax.vmap(lambda start: begin(search, start))(starts[jobs])
 
         states = jax.tree.map(functools.partial(replaced, fresh), states, begun)
-        step = jax.vmap(lambda state, problem: iterate(search, loss, state, problem))
+        step = jax.vmap(
+            lambda state, problem: advance_search(search, loss, state, problem)
+        )
         states = jax.lax.fori_loop(
-            0, length, lambda _, states: step(states, own), states
+            0, length, lambda _, states: step(states, in_slots), states
         )
         return states, has_ended(search, states)
 
-    return turn
+    return advance
 
 
-class Turns(NamedTuple):
-    """A search, compiled for many calls."""
+class CompiledSearch(NamedTuple):
+    """A search that is compiled once, for many calls."""
 
     search: Search
     length: int
-    """Iterations of a turn, between looks at what has ended."""
-    turn: Callable[..., tuple[State, Array]]
-    """As `make_turn` returns it, with the search's loss."""
+    """Iterations between checks for finished searches."""
+    advance: Callable[..., tuple[State, Array]]
+    """As `make_advance` returns it, with the search's loss."""
 
 
-def compile_turns(
+def compile_search(
     search: Search, length: int = 50, compiled: Callable[..., Any] = jax.jit
-) -> Turns:
+) -> CompiledSearch:
     """Return a search that is compiled once for many calls of `run`.
 
     Args:
-        search: How latents are searched.
-        length: Iterations of a turn. Searches end at multiples of it, so it should
-            divide `search.iterations`.
+        search: The search.
+        length: Iterations between checks for finished searches. Searches end at
+            multiples of it, so it should divide `search.iterations`.
         compiled: The compiler of a function, as `jax.jit` is one.
     """
-    turn = compiled(make_turn(search, length))
-    return Turns(search, length, functools.partial(turn, as_tree(search.loss)))
+    advance = functools.partial(
+        compiled(make_advance(search, length)), as_tree(search.loss)
+    )
+    return CompiledSearch(search, length, advance)
 
 
 def as_tree(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function as a pytree: of the arrays of a `Partial`, or without any."""
+    """Return a function as a pytree: the arrays of a `Partial`, or no arrays."""
     return function if isinstance(function, Partial) else Partial(function)
 
 
@@ -228,15 +233,16 @@ def minimise(
 ) -> Found:
     """Search a latent for every image from every start.
 
-    Takes what `compile_turns` and `run` take. Many calls are faster with these two,
-    which compile once.
+    The arguments are those of `compile_search` and `run`, which compile once for many
+    calls.
     """
-    turns = compile_turns(search, length, compiled)
-    return run(turns, starts, problems, slots, advanced)
+    return run(
+        compile_search(search, length, compiled), starts, problems, slots, advanced
+    )
 
 
 def run(
-    turns: Turns,
+    compiled_search: CompiledSearch,
     starts: Float[Array, "restarts images latent"],
     problems: PyTree[Array],
     slots: int = 64,
@@ -244,25 +250,24 @@ def run(
 ) -> Found:
     """Search a latent for every image from every start.
 
-    With the same number of slots an image's result is the same, bit for bit, whichever
-    images are searched beside it and in whatever order.
+    With the same number of slots an image's result does not depend on the other images
+    nor on their order, bit for bit.
 
     Args:
-        turns: The compiled search.
+        compiled_search: The search.
         starts: One latent for each restart and image.
-        problems: What is known of each image: arrays with a leading axis of images.
+        problems: Second argument of the loss: arrays with a leading axis of images.
         slots: Number of searches that run at once.
-        advanced: Called after every turn with the number of searches that have ended
-            so far.
+        advanced: Called after every check with the number of finished searches.
 
     Raises:
-        ValueError: no images, no restarts, or less than one slot or iteration.
+        ValueError: If there are no images, restarts, slots or iterations.
     """
-    search = turns.search
+    search, length = compiled_search.search, compiled_search.length
     restarts, images, size = starts.shape
-    if min(restarts, images, slots, turns.length, search.iterations) < 1:
+    if min(restarts, images, slots, length, search.iterations) < 1:
         raise ValueError(
-            f"{images} images, {restarts} restarts, {slots} slots, {turns.length} of "
+            f"{images} images, {restarts} restarts, {slots} slots, {length} of "
             f"{search.iterations} iterations: a search needs one of each"
         )
     flat = jnp.asarray(starts).reshape(restarts * images, size)
@@ -276,7 +281,7 @@ def run(
             jobs[slot], fresh[slot] = job, True
         if not queue.is_busy:
             return results.gather(restarts)
-        state, over = turns.turn(state, flat, problems, jobs, fresh)
+        state, over = compiled_search.advance(state, flat, problems, jobs, fresh)
         ended = queue.leave(over)
         results.take(ended.values(), ended.keys(), state)
         advanced(done := done + len(ended))
@@ -293,14 +298,8 @@ class Results:
     """The results of searches, collected as the searches end."""
 
     def __init__(self, jobs: int, size: int, iterations: int):
-        """Make room.
-
-        Args:
-            jobs: Number of searches: all restarts of all images.
-            size: Size of a latent.
-            iterations: Largest number of iterations.
-        """
-        self._kept = {
+        """Allocate the arrays."""
+        self._arrays = {
             "best_latent": np.zeros((jobs, size), np.float32),
             "best_loss": np.zeros(jobs, np.float32),
             "best_residual": np.zeros(jobs, np.float32),
@@ -310,34 +309,25 @@ class Results:
         }
 
     def take(self, jobs: Collection[int], slots: Collection[int], state: State) -> None:
-        """Copy the results of searches that have ended out of their slots.
-
-        Args:
-            jobs: The searches.
-            slots: The slot of each.
-            state: The states of all slots.
-        """
+        """Copy the results of searches that have ended out of their slots."""
         if not jobs:
             return
-        to, at = list(jobs), list(slots)
-        for name, kept in self._kept.items():
+        for name, array in self._arrays.items():
             # Copied whole: a gather would be compiled anew for every number of slots.
-            kept[to] = np.asarray(getattr(state, name))[at]
+            array[list(jobs)] = np.asarray(getattr(state, name))[list(slots)]
 
     def gather(self, restarts: int) -> Found:
         """Choose each image's best restart, once all searches have ended.
 
-        Args:
-            restarts: Number of restarts of each image; the jobs are those of the first
-                restart of all images, then those of the second, and so on.
+        Job `restart * images + image` is that of a restart and an image.
         """
-        every = {
-            name: kept.reshape(restarts, -1, *kept.shape[1:]).swapaxes(0, 1)
-            for name, kept in self._kept.items()
+        by_image = {
+            name: array.reshape(restarts, -1, *array.shape[1:]).swapaxes(0, 1)
+            for name, array in self._arrays.items()
         }
-        chosen = every["best_loss"].argmin(axis=1)
+        chosen = by_image["best_loss"].argmin(axis=1)
         images = np.arange(len(chosen))
-        best = {name: leaf[images, chosen] for name, leaf in every.items()}
+        best = {name: array[images, chosen] for name, array in by_image.items()}
         return Found(
             latent=best["best_latent"],
             loss=best["best_loss"],
@@ -346,9 +336,9 @@ class Results:
             restart=chosen,
             history=best["history"],
             restarts=Restarts(
-                every["best_latent"],
-                every["best_loss"],
-                every["best_residual"],
-                every["step"],
+                by_image["best_latent"],
+                by_image["best_loss"],
+                by_image["best_residual"],
+                by_image["step"],
             ),
         )

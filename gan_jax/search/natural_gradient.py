@@ -18,9 +18,9 @@ class Whitening(NamedTuple):
     """The state of `natural_gradient`."""
 
     inverse: Float[Array, "latent latent"]
-    """Inverse of the running second moment of gradients' directions, damped."""
+    """Damped inverse of the running mean of d d', d the unit gradient."""
     mean: Latent
-    """Running mean of the directions."""
+    """Running mean of d."""
     step: Int[Array, ""]
 
 
@@ -55,10 +55,10 @@ def natural_gradient(
     ) -> tuple[Latent, Whitening]:
         direction = gradient / jnp.maximum(_length(gradient), _TINY)
         # Sherman and Morrison: the inverse of decay A + (1 - decay) d d'.
-        seen = state.inverse @ direction
-        share = (1 - decay) / (decay + (1 - decay) * direction @ seen)
-        inverse = (state.inverse - share * jnp.outer(seen, seen)) / decay
-        # What gradients have not shown for long would grow without end.
+        product = state.inverse @ direction
+        share = (1 - decay) / (decay + (1 - decay) * direction @ product)
+        inverse = (state.inverse - share * jnp.outer(product, product)) / decay
+        # Directions without recent gradients would grow without bound.
         inverse /= jnp.maximum(1.0, jnp.trace(inverse) * damping / len(gradient))
         mean = momentum * state.mean + (1 - momentum) * direction
         whitened = inverse @ mean

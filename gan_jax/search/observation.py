@@ -1,4 +1,4 @@
-"""What is known of an image, as searches and refinements take it."""
+"""Observations of images, for searches and refinements."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,10 @@ from jaxtyping import Array, Float, PyTree
 
 
 class Observation(NamedTuple):
-    """What is known of one image, or of many along a leading axis.
+    """The known values of one image, or of many along a leading axis.
 
-    A field is None where nothing of its kind is known.
+    A latent search needs values, mask and weights; a refinement uses values and mask,
+    if they are known, and the condition.
     """
 
     values: Float[Array, "*images rows columns parts"] | None = None

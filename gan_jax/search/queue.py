@@ -1,8 +1,8 @@
-"""Jobs in a fixed number of slots: what runs at once, what waits, what has ended.
+"""Jobs in a fixed number of slots; the others wait.
 
 A slot whose job has ended is taken by the next job that waits, so that many jobs of
 unequal length cost their mean length and not the largest. `Queue` does this on the
-host, where ends are seen as they come; `run_queue` within one compiled program.
+host, `run_queue` within one compiled program.
 """
 
 import collections
@@ -22,12 +22,7 @@ class Queue(Generic[Job]):
     """Jobs that run in slots, and jobs that wait for a slot."""
 
     def __init__(self, slots: int, waiting: Iterable[Job] = ()):
-        """Make empty slots.
-
-        Args:
-            slots: Number of jobs that run at once.
-            waiting: The first jobs, in their order.
-        """
+        """Make empty slots."""
         self._running: list[Job | None] = [None] * slots
         self.waiting = collections.deque(waiting)
 
@@ -36,8 +31,7 @@ class Queue(Generic[Job]):
     ) -> dict[int, Job]:
         """Move waiting jobs into free slots, both in their order; return them by slot.
 
-        Args:
-            is_wanted: Whether a job is still to be run; the others are dropped.
+        Jobs that are not wanted are dropped.
         """
         entered = {}
         for slot, job in enumerate(self._running):
@@ -58,17 +52,13 @@ class Queue(Generic[Job]):
         return any(job is not None for job in self._running)
 
     def leave(self, over: Bool[Array | np.ndarray, " slots"]) -> dict[int, Job]:
-        """Free the slots whose jobs have ended, and return those jobs by slot.
-
-        Args:
-            over: Whether a slot is at its end; free slots are passed over.
-        """
-        left = {}
+        """Free the slots whose jobs have ended, and return those jobs by slot."""
+        finished = {}
         for slot in np.flatnonzero(np.asarray(over)).tolist():
             if (job := self._running[slot]) is not None:
-                left[slot] = job
+                finished[slot] = job
                 self._running[slot] = None
-        return left
+        return finished
 
 
 def replaced(
@@ -90,9 +80,9 @@ def run_queue(
 
     Args:
         begin: `begin(jobs) -> states`, the states in which jobs enter their slots.
-        advance: `advance(states, jobs) -> (states, over, results)`: one step of all
-            slots, which jobs are at their end, and what would then be their results.
-        jobs: What each job is given: arrays with a leading axis of jobs, at least one.
+        advance: `advance(states, jobs) -> (states, over, results)`: makes one step of
+            all slots; `results` count where jobs are `over`.
+        jobs: The inputs of the jobs: arrays with a leading axis of jobs, at least one.
         slots: Number of jobs that run at once, if there are as many.
 
     Returns:
@@ -101,17 +91,17 @@ def run_queue(
     count = len(jax.tree.leaves(jobs)[0])
 
     def at(places: Int[Array, " slots"]) -> Any:
-        """Return what the jobs at places are given; past the end, the last one."""
+        """Return the inputs of jobs; past the end, those of the last one."""
         nearest = jnp.minimum(places, count - 1)
         return jax.tree.map(lambda leaf: leaf[nearest], jobs)
 
-    def turn(carry: Any) -> Any:
+    def step(carry: Any) -> Any:
         states, places, waiting, ended = carry
         states, over, results = advance(states, at(places))
-        # What is written past the last job is dropped.
+        # Writes past the last job are dropped.
         done = jnp.where(over, places, count)
         ended = jax.tree.map(
-            lambda every, now: every.at[done].set(now, mode="drop"), ended, results
+            lambda old, new: old.at[done].set(new, mode="drop"), ended, results
         )
         rank = jnp.cumsum(over) - 1
         places = jnp.where(over, jnp.minimum(waiting + rank, count), places)
@@ -127,7 +117,7 @@ def run_queue(
     )
     *_, results = jax.lax.while_loop(
         lambda carry: (carry[1] < count).any(),
-        turn,
+        step,
         (states, places, jnp.int32(len(places)), ended),
     )
     return results

@@ -1,8 +1,7 @@
 """Collaborative sampling: samples that the critic moves inside the generator.
 
 Liu, Kothari & Alahi 2019 (arXiv 1902.00633): the activations between two stages of the
-generator descend the critic's loss of the image made from them. As library functions on
-plain functions of one example.
+generator descend the critic's loss of the image made from them.
 """
 
 import functools
@@ -26,7 +25,7 @@ Cost = Callable[[Activation, PyTree[Array]], Float[Array, ""]]
 
 
 class Refinement(NamedTuple):
-    """How activations descend; the defaults are those of the authors' code."""
+    """The cost and the settings of its descent; defaults of the authors' code."""
 
     cost: Cost
     rate: float = 0.1
@@ -110,21 +109,20 @@ def refine(
     threshold. Probabilistic stopping, which keeps more diversity: limits drawn for each
     example, no threshold, and `best=False`.
 
-    Most examples end after a few steps; the slot of one that has ended is taken by the
-    next that waits. With the same number of slots an example's result is the same,
-    whatever is refined beside it.
+    Most examples end after a few steps; the next that waits takes a free slot. With the
+    same number of slots an example's result does not depend on the others.
 
     Args:
         refinement: The cost, and how it is descended.
         activations: The proposals.
-        problems: What the cost is given of each example beside its activation: arrays
-            with a leading axis of the batch, or None.
+        problems: Second argument of the cost: arrays with a leading axis of the batch,
+            or None.
         limits: Largest number of steps of each example.
         threshold: A cost at which an example is good enough.
         slots: Number of examples that are refined at once, if there are as many.
 
     Raises:
-        ValueError: no proposals.
+        ValueError: If there are no proposals.
     """
     if not len(activations):
         raise ValueError("there is nothing to refine")
@@ -157,13 +155,7 @@ def visited(
 ) -> Float[Array, "visits batch ..."]:
     """Return every activation that `refine` visits.
 
-    Args:
-        refinement: As for `refine`.
-        activations: The proposals.
-        problems: As for `refine`.
-        limits: Largest number of steps of each example.
-        threshold: A cost at which an example is good enough.
-        steps: Number of steps that are followed.
+    `refine` describes the arguments; `steps` steps are followed.
 
     Returns:
         The proposals, then the activations after each step. An example that has ended
@@ -171,13 +163,13 @@ def visited(
     """
     step = jax.vmap(functools.partial(_step, refinement, threshold))
 
-    def turn(walks: _Walk, _: None) -> tuple[_Walk, Float[Array, "batch ..."]]:
+    def visit(walks: _Walk, _: None) -> tuple[_Walk, Float[Array, "batch ..."]]:
         return step(walks, problems, limits), walks.activation
 
     begun = jax.vmap(_begin)(activations)
-    found: Float[Array, "visits batch ..."]
-    _, found = jax.lax.scan(turn, begun, length=steps + 1)
-    return found
+    visits: Float[Array, "visits batch ..."]
+    _, visits = jax.lax.scan(visit, begun, length=steps + 1)
+    return visits
 
 
 def critic_cost(
@@ -211,12 +203,7 @@ def critic_cost(
 def pasted(
     image: Float[Array, "*batch height width channels"], known: Observation
 ) -> Float[Array, "*batch height width channels"]:
-    """Return generated images with their known pixels put over them, if there are any.
-
-    Args:
-        image: One image, or many.
-        known: The known pixels of each.
-    """
+    """Return generated images with known pixels, if any, put over them."""
     if known.values is None or known.mask is None:
         return image
     return inpainting.composite(image, known.values, known.mask)

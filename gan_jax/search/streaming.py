@@ -1,15 +1,12 @@
 """A latent search of images that arrive one by one.
 
-`latent.minimise` is given all its images at once, and its last searches have most slots
-to themselves. Here images are handed in at any time, from any thread: a slot that falls
-free is taken by what waits, and the result of each image is there as soon as its own
-searches have ended.
+`latent.run` takes all its images at once, and its last searches leave most slots empty.
+Here images are handed in at any time, from any thread. A free slot is taken by the next
+search that waits. The result of an image is there as soon as its searches have ended.
 """
 
 import dataclasses
-import functools
 import threading
-from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
@@ -17,14 +14,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
-from gan_jax.search.latent import (
-    Found,
-    Results,
-    Search,
-    State,
-    begin,
-    compile_turns,
-)
+from gan_jax.search.latent import CompiledSearch, Found, Results, State, empty_slots
 from gan_jax.search.queue import Queue
 
 
@@ -44,38 +34,26 @@ class StreamingSearch:
     """A search that takes images one by one, as a context manager.
 
     With the same number of slots the result of an image is that of `latent.run`, bit
-    for bit, whatever is searched beside it.
+    for bit.
     """
 
-    def __init__(
-        self,
-        search: Search,
-        slots: int = 64,
-        length: int = 50,
-        compiled: Callable[..., Any] = jax.jit,
-    ):
+    def __init__(self, compiled_search: CompiledSearch, slots: int = 64):
         """Start the thread that searches; nothing is compiled before the first image.
 
-        Args:
-            search: How latents are searched.
-            slots: Number of searches that run at once.
-            length: Iterations between looks at what has ended.
-            compiled: The compiler of a function, as `jax.jit` is one.
-
         Raises:
-            ValueError: less than one slot or iteration.
+            ValueError: If there are no slots or iterations.
         """
-        if min(slots, length, search.iterations) < 1:
+        _, length, self._advance_slots = compiled_search
+        self._search, self._slots = compiled_search.search, slots
+        if min(slots, length, self._search.iterations) < 1:
             raise ValueError(
-                f"{slots} slots, {length} of {search.iterations} iterations: a search "
-                "needs one of each"
+                f"{slots} slots, {length} of {self._search.iterations} iterations: a "
+                "search needs one of each"
             )
-        self._search, self._slots = search, slots
-        self._turn = compile_turns(search, length, compiled).turn
         self._queue: Queue[tuple[_Image, int]] = Queue(slots)
         self._changed = threading.Condition()
         self._closed = False
-        self._shape: Any = None  # of what every image brings
+        self._shape: Any = None  # shapes that all images share
         self._starts = np.zeros((slots, 0), np.float32)
         self._problems: PyTree[np.ndarray] = None
         self._state: State | None = None
@@ -99,24 +77,25 @@ class StreamingSearch:
 
         Args:
             starts: One latent for each restart.
-            problem: What is known of the image: arrays of the same shapes for all.
+            problem: Second argument of the loss: arrays of the same shapes for all.
 
         Returns:
-            The future result: a `Found` of one image. It raises what the loss raised,
+            The future result: a `Found` of one image. It raises an error of the loss,
             and `CancelledError` if the search was closed before.
 
         Raises:
-            ValueError: no restarts, or other shapes than those of the first image.
-            RuntimeError: the search is closed.
+            ValueError: If there are no restarts, or shapes differ from those of the
+                first image.
+            RuntimeError: If the search is closed.
         """
-        mine = np.asarray(starts, np.float32)
-        restarts, size = mine.shape
+        starts = np.asarray(starts, np.float32)
+        restarts, size = starts.shape
         known = jax.tree.map(np.asarray, problem)
         shape = size, jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), known)
         if not restarts:
             raise ValueError("an image without restarts: a search needs a start")
         results = Results(restarts, size, self._search.iterations)
-        image = _Image(mine, known, results, restarts, Future())
+        image = _Image(starts, known, results, restarts, Future())
         with self._changed:
             if self._closed:
                 raise RuntimeError("the search is closed")
@@ -133,14 +112,14 @@ class StreamingSearch:
         starts: Float[Array | np.ndarray, "restarts images latent"],
         problems: PyTree[Array | np.ndarray],
     ) -> Found:
-        """Search some images beside whatever else is under way, and wait for them.
+        """Hand in several images and wait for their results; from any thread.
 
         Args:
             starts: One latent for each restart and image.
-            problems: What is known of each image, along a leading axis.
+            problems: Second argument of the loss: arrays with a leading axis of images.
 
         Raises:
-            ValueError: no images; otherwise as `submit` and what it returns.
+            ValueError: If there are no images; otherwise as `submit` and its future.
         """
         latents, known = jax.tree.map(np.asarray, (starts, problems))
         if not latents.shape[1]:
@@ -152,12 +131,12 @@ class StreamingSearch:
         futures = [
             self.submit(latents[:, at], problem(at)) for at in range(latents.shape[1])
         ]
-        found = [future.result() for future in futures]
-        joined: Found = jax.tree.map(lambda *some: np.concatenate(some), *found)
+        results = [future.result() for future in futures]
+        joined: Found = jax.tree.map(lambda *parts: np.concatenate(parts), *results)
         return joined
 
     def close(self) -> None:
-        """End after the turn under way; what has not ended is cancelled."""
+        """End after the iterations under way; unfinished searches are cancelled."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -173,7 +152,7 @@ class StreamingSearch:
         self._give_up(CancelledError())
 
     def _fill(self) -> Bool[np.ndarray, " slots"] | None:
-        """Fill free slots with what waits; wait where nothing does; None = closed."""
+        """Fill free slots, and return which; wait for work first; None = closed."""
         fresh = np.zeros(self._slots, bool)
         with self._changed:
             self._changed.wait_for(
@@ -187,7 +166,7 @@ class StreamingSearch:
         return fresh
 
     def _place(self, slot: int, image: _Image, restart: int) -> None:
-        """Copy a search's start and problem to where the compiled turn reads them."""
+        """Copy a search's start and problem into the arrays of all slots."""
         if self._problems is None:
             self._starts = np.zeros((self._slots, image.starts.shape[1]), np.float32)
             self._problems = jax.tree.map(
@@ -195,21 +174,22 @@ class StreamingSearch:
                 image.problem,
             )
         self._starts[slot] = image.starts[restart]
-        for room, leaf in zip(
+        for in_slots, leaf in zip(
             jax.tree.leaves(self._problems), jax.tree.leaves(image.problem), strict=True
         ):
-            room[slot] = leaf
+            in_slots[slot] = leaf
 
     def _advance(self, fresh: Bool[np.ndarray, " slots"]) -> None:
-        """Make a turn, and hand out what has ended."""
+        """Advance all slots, and hand out the results of finished searches."""
         if not self._queue.is_busy:  # all that waited was cancelled
             return
         if self._state is None:
-            start = functools.partial(begin, self._search)
-            self._state = jax.vmap(start)(jax.numpy.asarray(self._starts))
-        own = np.arange(self._slots, dtype=np.int32)
-        self._state, over = self._turn(
-            self._state, self._starts, self._problems, own, fresh
+            starts = jax.numpy.asarray(self._starts)
+            self._state = empty_slots(self._search, starts, self._slots)
+        # Slot `i` has start `i` and problem `i`: the job of a slot is its own number.
+        jobs = np.arange(self._slots, dtype=np.int32)
+        self._state, over = self._advance_slots(
+            self._state, self._starts, self._problems, jobs, fresh
         )
         for slot, (image, restart) in self._queue.leave(over).items():
             image.results.take([restart], [slot], self._state)
@@ -218,7 +198,7 @@ class StreamingSearch:
                 image.future.set_result(image.results.gather(len(image.starts)))
 
     def _give_up(self, error: BaseException) -> None:
-        """End what is under way by an error; if closed, what waits too."""
+        """Fail the images under way with an error; if closed, those that wait too."""
         self._state = None
         over = np.ones(self._slots, bool)
         jobs = list(self._queue.leave(over).values())
@@ -232,7 +212,7 @@ class StreamingSearch:
 
 
 def _is_wanted(job: tuple[_Image, int]) -> bool:
-    """Return whether a search is still to be made: its image was not given up."""
+    """Return whether a search is still to be made: its image is not over."""
     image, restart = job
     # The first restart starts an image; a cancelled or failed one is over.
     running = bool(restart) or image.future.set_running_or_notify_cancel()

@@ -8,109 +8,101 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from gan_jax.search.latent import Turns, empty_slots
+from gan_jax.search.latent import CompiledSearch, empty_slots
 
 Watched = Int[np.ndarray, " watched"]
+"""A number of each repeated search."""
 
 
 class Trace(NamedTuple):
-    """The latents of some searches on their way, each from one start."""
+    """The latents of some searches after some of their iterations."""
 
-    steps: Int[np.ndarray, " marks"]
+    steps: Int[np.ndarray, " recorded"]
     """Iterations made: 0 first; last those of the longest search."""
-    latent: Float[np.ndarray, "watched marks latent"]
+    latent: Float[np.ndarray, "watched recorded latent"]
     """The latents after so many iterations; after a search's end, its last latent."""
     ends: Watched
     """Iterations that each search made."""
 
 
-def marks(iterations: int, length: int) -> list[int]:
-    """Return the iterations after which latents are kept, without the last one.
+def recorded_steps(iterations: int, length: int) -> list[int]:
+    """Return the iterations after which latents are recorded, without the last one.
 
-    They are 0, 10, 30, 100, 300, 1000 and so on, rounded up to ends of turns.
-
-    Args:
-        iterations: Largest number of iterations of the search.
-        length: Iterations of a turn.
+    They are 0, 10, 30, 100, 300, 1000 and so on, rounded up to multiples of `length`.
     """
-    wanted = (
+    numbers = (
         digit * 10**power
         for power in range(1, len(str(iterations)))
         for digit in (1, 3)
     )
-    rounded = (-(-number // length) * length for number in wanted)
+    rounded = (-(-number // length) * length for number in numbers)
     return [0, *dict.fromkeys(number for number in rounded if number < iterations)]
 
 
 def trace(
-    turns: Turns,
+    compiled_search: CompiledSearch,
     starts: Float[Array, "restarts images latent"],
     problems: PyTree[Array],
     images: Watched,
     restarts: Watched,
     slots: int = 64,
-    turned: Callable[[int], None] = lambda step: None,
+    advanced: Callable[[int], None] = lambda step: None,
 ) -> Trace:
-    """Repeat some searches of `latent.run`, and return their latents on the way.
+    """Repeat some searches of `latent.run`, and record their latents.
 
-    They take the same course, bit for bit: the program is that of `run`, on arguments
-    of the same shapes, and a search does not see its neighbours.
+    The latents are the same, bit for bit: `run` calls the same program with arguments
+    of the same shapes, and a search does not depend on its neighbours.
 
-    Args:
-        turns: The compiled search.
-        starts: The starts given to `run`.
-        problems: The problems given to `run`.
-        images: Indices of the images whose searches are repeated.
-        restarts: For each of these images, the restart that is repeated.
-        slots: The slots given to `run`.
-        turned: Called after every turn with the number of iterations made.
+    The arguments are those of `run`, and the image and the restart of each repeated
+    search. `advanced` is called after every check with the number of iterations made.
 
     Raises:
-        ValueError: no images.
+        ValueError: If there are no images.
     """
     if not len(images):
         raise ValueError("no images: there is no search to watch")
     flat = jnp.asarray(starts).reshape(-1, starts.shape[-1])
     jobs = (restarts * starts.shape[1] + images).astype(np.int32)
     groups = [jobs[at : at + slots] for at in range(0, len(jobs), slots)]
-    looks = marks(turns.search.iterations, turns.length)
+    steps = recorded_steps(compiled_search.search.iterations, compiled_search.length)
     latents, ends = zip(
         *(
-            _watched(turns, flat, problems, some, looks, slots, turned)
-            for some in groups
+            _record(compiled_search, flat, problems, group, steps, slots, advanced)
+            for group in groups
         ),
         strict=True,
     )
     latent, end = np.concatenate(latents), np.concatenate(ends)
-    seen = np.array([look for look in looks if look < end.max()])
-    latent = np.concatenate([latent[:, : len(seen)], latent[:, -1:]], axis=1)
-    return Trace(np.append(seen, end.max()), latent, end)
+    before_end = np.array([step for step in steps if step < end.max()])
+    latent = np.concatenate([latent[:, : len(before_end)], latent[:, -1:]], axis=1)
+    return Trace(np.append(before_end, end.max()), latent, end)
 
 
-def _watched(
-    turns: Turns,
+def _record(
+    compiled_search: CompiledSearch,
     starts: Float[Array, "all latent"],
     problems: PyTree[Array],
     jobs: Watched,
-    looks: list[int],
+    steps: list[int],
     slots: int,
-    turned: Callable[[int], None],
-) -> tuple[Float[np.ndarray, "watched looks latent"], Watched]:
-    """Return the latents of at most `slots` searches at every mark, and at the end."""
+    advanced: Callable[[int], None],
+) -> tuple[Float[np.ndarray, "watched recorded latent"], Watched]:
+    """Return the latents of at most `slots` searches after `steps`, and at the end."""
     count = len(jobs)
     padded = np.zeros(slots, np.int32)
     padded[:count] = jobs
     fresh = np.arange(slots) < count
-    state = empty_slots(turns.search, starts, slots)
-    kept = {0: np.asarray(jax.vmap(turns.search.project)(starts[jobs]))}
+    search = compiled_search.search
+    state = empty_slots(search, starts, slots)
+    recorded = {0: np.asarray(jax.vmap(search.project)(starts[jobs]))}
     step, over = 0, np.zeros(slots, bool)
     while not over[:count].all():
-        state, ended = turns.turn(state, starts, problems, padded, fresh)
+        state, ended = compiled_search.advance(state, starts, problems, padded, fresh)
         fresh, over = np.zeros(slots, bool), np.asarray(ended)
-        step += turns.length
-        if step in looks:
-            kept[step] = np.asarray(state.latent)[:count]
-        turned(step)
+        step += compiled_search.length
+        if step in steps:
+            recorded[step] = np.asarray(state.latent)[:count]
+        advanced(step)
     last = np.asarray(state.latent)[:count]
-    found = [kept.get(look, last) for look in looks]
-    return np.stack([*found, last], axis=1), np.asarray(state.step)[:count]
+    latents = [recorded.get(step, last) for step in steps]
+    return np.stack([*latents, last], axis=1), np.asarray(state.step)[:count]

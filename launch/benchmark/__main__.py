@@ -68,8 +68,8 @@ def time_training(row: steps.Row) -> Timer:
     def timed(
         repeats: int, batch: int, module: ModuleType | None, peers: Sequence[str]
     ) -> Row:
-        found = steps.time_step(row, repeats, module, peers, batch)
-        return {"milliseconds": found.pop("in_loop"), **found}
+        measured = steps.time_step(row, repeats, module, peers, batch)
+        return {"milliseconds": measured.pop("in_loop"), **measured}
 
     return timed
 
@@ -83,12 +83,12 @@ def time_search(changes: Mapping[str, Any]) -> Timer:
         slots = batch or _SLOTS
         eager = module if "eager" in peers else None
         config = searches.row_config(dict(changes))
-        found: Row = dict(searches.time_search(config, slots, repeats, eager))
+        row: Row = dict(searches.time_search(config, slots, repeats, eager))
         return {
             "batch": slots,
-            "milliseconds": 1e3 * slots / found["ours"],
-            **{key: found[key] for key in found if key[:6] == "ratio_"},
-            "mebibytes": found["mebibytes"],
+            "milliseconds": 1e3 * slots / row["ours"],
+            **{key: row[key] for key in row if key[:6] == "ratio_"},
+            "mebibytes": row["mebibytes"],
         }
 
     return timed
@@ -103,10 +103,10 @@ def time_refinement(name: str) -> Timer:
         slots = batch or _SLOTS
         _, method, networks, real = refinements.random_networks(name)
         settings = Collaboration(*method[:2], steps=refinements.STEPS, slots=slots)
-        found = refinements.time_refinement(
+        row = refinements.time_refinement(
             settings, method, networks, real, refinements.NEVER, 4 * slots, repeats
         )
-        return {"batch": slots, "milliseconds": found.pop("ms_per_image"), **found}
+        return {"batch": slots, "milliseconds": row.pop("ms_per_image"), **row}
 
     return timed
 
@@ -177,10 +177,10 @@ def main() -> None:
     rows: list[Row] = []
     for name in names:
         for batch in map(int, options.batches.split(",")):
-            found = TIMERS[name](options.repeats, batch, module, peers)
-            if "gigaflops" in found:
-                found["of_peak"] = found["gigaflops"] / reached
-            rows.append({"name": name, **found})
+            row = TIMERS[name](options.repeats, batch, module, peers)
+            if "gigaflops" in row:
+                row["of_peak"] = row["gigaflops"] / reached
+            rows.append({"name": name, **row})
             print(line(rows[-1]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
@@ -189,9 +189,9 @@ def main() -> None:
 
 
 def _parse_names(
-    parser: argparse.ArgumentParser, given: str, known: Collection[str]
+    parser: argparse.ArgumentParser, text: str, known: Collection[str]
 ) -> list[str]:
-    names = [name for name in given.split(",") if name]
+    names = [name for name in text.split(",") if name]
     if unknown := set(names) - set(known):
         parser.error(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     return names

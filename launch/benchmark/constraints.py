@@ -32,7 +32,7 @@ from gan_jax.report.measures import measures
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import Prior, open_prior
 from gan_jax.search.completion import Terms, completion_loss, for_one
-from gan_jax.search.latent import Search, compile_turns, run
+from gan_jax.search.latent import Search, compile_search, run
 from gan_jax.search.natural_gradient import natural_gradient
 from gan_jax.search.observation import Observation
 from gan_jax.tasks.plates.constraints import constraint_grid
@@ -62,7 +62,7 @@ def main() -> None:
     conditional = open_prior(options.conditional, "")
     prior = open_prior(options.prior, "")
     this = assemble(conditional.config, conditional.workdir)
-    names = [each.name for each in this.task.condition_arrays]
+    names = [array.name for array in this.task.condition_arrays]
     if names != ["values", "mask"] or prior.config.task != "samples":
         parser.error("--conditional must be a pixelcgan run, --prior a plain GAN's")
     if prior.config.data != conditional.config.data:
@@ -85,18 +85,20 @@ def main() -> None:
         ),
     }
     rows: list[dict[str, object]] = []
-    made: dict[str, Samples] = {}
+    samples: dict[str, Samples] = {}
     for name, make in ways.items():
         make()  # compile
         began = time.perf_counter()
-        made[name] = make()
+        samples[name] = make()
         seconds = time.perf_counter() - began
-        found = evaluation.compare(made[name], request, "test", options.count).metrics
+        metrics = evaluation.compare(
+            samples[name], request, "test", options.count
+        ).metrics
         rows.append(
             {
                 "name": name,
                 "ms_per_image": 1e3 * seconds / options.count,
-                **measures(found),
+                **measures(metrics),
             }
         )
         print(line(rows[-1]), flush=True)
@@ -105,9 +107,9 @@ def main() -> None:
     if options.plot:
         plate = constraint_grid(
             *(np.asarray(maps)[:_ROWS] for maps in request.condition),
-            np.stack([images[:_ROWS] for images in made.values()], axis=1),
+            np.stack([images[:_ROWS] for images in samples.values()], axis=1),
             original=request.truth[:_ROWS],
-            titles=list(made),
+            titles=list(samples),
         )
         Image.fromarray(plate).save(options.plot)
 
@@ -149,7 +151,7 @@ def latent_search(
         patience=50,
         progress=0.01,
     )
-    turns = compile_turns(search, 25, compiled)
+    compiled_search = compile_search(search, 25, compiled)
     count = len(values)
     drawn = method.latent(jax.random.key(_KEY + 2), restarts * count)
     starts = jnp.clip(drawn, -1.0, 1.0).reshape(restarts, count, -1)
@@ -160,8 +162,10 @@ def latent_search(
         return images
 
     def searched() -> Samples:
-        found = run(turns, starts, observations, min(slots, restarts * count))
-        return np.asarray(paint(networks.generator, found.latent))
+        minima = run(
+            compiled_search, starts, observations, min(slots, restarts * count)
+        )
+        return np.asarray(paint(networks.generator, minima.latent))
 
     return searched
 

@@ -56,14 +56,14 @@ def main() -> None:
             config.refinement.stopping = options.stopping
             settings = collaboration(config, prior, "refinement")
             refiner = Refiner(prior, settings, this.parts["validation"])
-            found = refiner.refine(critic, latents, observations, jax.random.key(3))
-            images, condition = found.images, observations.condition
+            refined = refiner.refine(critic, latents, observations, jax.random.key(3))
+            images, condition = refined.images, observations.condition
             metrics = evaluation.compare(images, condition, "test", 10_000).metrics
             rows.append(
                 {
                     "layer": layer,
                     "rate": rate,
-                    "steps": float(found.steps.mean()),
+                    "steps": float(refined.steps.mean()),
                     "fid": metrics["fid"],
                     "recall": metrics["recall"],
                 }

@@ -147,7 +147,7 @@ def networks(config: ConfigDict, channels: int) -> tuple[Generator, Critic]:
 def parameters_from(
     generator: Generator,
     critic: Critic,
-    ours: Mapping[str, Mapping[str, Any]],
+    parameters: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Copy our parameters into the peers.
 
@@ -156,9 +156,12 @@ def parameters_from(
     Args:
         generator: Generator to copy into.
         critic: Critic to copy into.
-        ours: Our parameters, `{"generator": ..., "critic": ...}`.
+        parameters: Our parameters, `{"generator": ..., "critic": ...}`.
     """
-    stages = [ours["generator"][f"stages_{at}"] for at in range(len(ours["generator"]))]
+    stages = [
+        parameters["generator"][f"stages_{at}"]
+        for at in range(len(parameters["generator"]))
+    ]
     base = generator.base
     dense = np.asarray(stages[0]["Dense_0"]["kernel"])
     dense = dense.reshape(len(dense), base, base, -1)[:, ::-1, ::-1]
@@ -178,20 +181,20 @@ def parameters_from(
         _set(layer.weight, stage["BatchNorm_0"]["scale"])
         _set(layer.bias, stage["BatchNorm_0"]["bias"])
 
-    theirs = ours["critic"]
+    critic_parameters = parameters["critic"]
     for level, layer in enumerate(critic.convolve):
-        _set(layer.weight, _mirrored(theirs[f"Conv_{level}"]["kernel"]))
+        _set(layer.weight, _mirrored(critic_parameters[f"Conv_{level}"]["kernel"]))
         if level == 0:
-            _set(layer.bias, theirs["Conv_0"]["bias"])
-    by_layer = any(name.startswith("LayerNorm") for name in theirs)
+            _set(layer.bias, critic_parameters["Conv_0"]["bias"])
+    by_layer = any(name.startswith("LayerNorm") for name in critic_parameters)
     for level, layer in enumerate(critic.normalise):
-        norm = theirs[f"{'LayerNorm' if by_layer else 'BatchNorm'}_{level}"]
+        norm = critic_parameters[f"{'LayerNorm' if by_layer else 'BatchNorm'}_{level}"]
         _set(layer.weight, norm["scale"])
         _set(layer.bias, norm["bias"])
     side = round((critic.score.in_features // critic.convolve[-1].out_channels) ** 0.5)
-    score = np.asarray(theirs["Dense_0"]["kernel"]).reshape(side, side, -1)
+    score = np.asarray(critic_parameters["Dense_0"]["kernel"]).reshape(side, side, -1)
     _set(critic.score.weight, score[::-1, ::-1].transpose(2, 0, 1).reshape(1, -1))
-    _set(critic.score.bias, theirs["Dense_0"]["bias"])
+    _set(critic.score.bias, critic_parameters["Dense_0"]["bias"])
 
 
 def _mirrored(kernel: Any) -> np.ndarray:

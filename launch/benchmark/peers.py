@@ -161,7 +161,7 @@ def make_search(
         network.eval().requires_grad_(False)
         for network in networks(config, known.shape[-1])
     )
-    values, given, weighing = (
+    values, is_known, weighing = (
         torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
         for array in (known, mask, weights)
     )
@@ -171,18 +171,18 @@ def make_search(
         latent.requires_grad_()
         optimizer = torch.optim.Adam([latent], learning_rate)
         best = torch.full((len(values),), torch.inf)
-        kept = latent.detach().clone()
+        best_latent = latent.detach().clone()
         for _ in range(iterations):
             image = generator(latent)
-            difference = (weighing * (image - values) * given).abs()
+            difference = (weighing * (image - values) * is_known).abs()
             unlikely = -functional.softplus(critic(image))
             loss = difference.sum(dim=(1, 2, 3)) + prior * unlikely
             optimizer.zero_grad()
             loss.sum().backward()
             better = loss.detach() < best
             best = torch.where(better, loss.detach(), best)
-            kept = torch.where(better[:, None], latent.detach(), kept)
+            best_latent = torch.where(better[:, None], latent.detach(), best_latent)
             optimizer.step()
-        return best, kept
+        return best, best_latent
 
     return search

@@ -75,9 +75,9 @@ def time_forms(place: str, runs: int, steps: int, repeats: int) -> dict[str, flo
     batch = feeds[0].batch
     arrays = [feed.load(0, 1, 1) for feed in feeds]
     begin = jax.jit(
-        lambda key, own: initial_state(method, key, batch(own, jnp.int32(0)))
+        lambda key, data: initial_state(method, key, batch(data, jnp.int32(0)))
     )
-    states = [begin(jax.random.key(seed), own) for seed, own in enumerate(arrays)]
+    states = [begin(jax.random.key(seed), data) for seed, data in enumerate(arrays)]
     stretch = make_stretch(make_step(method, batch), steps)
     single = compiled(stretch)
     together = {form: compiled(make_population(stretch, form)) for form in FORMS}
@@ -97,7 +97,10 @@ def time_forms(place: str, runs: int, steps: int, repeats: int) -> dict[str, flo
         },
         repeats,
     )
-    row = {form: float(np.median(each)) / steps / runs for form, each in times.items()}
+    row = {
+        form: float(np.median(durations)) / steps / runs
+        for form, durations in times.items()
+    }
     for form in FORMS:
         row[f"ratio_{form}"] = float(np.median(times["alone"] / times[form]))
     return row

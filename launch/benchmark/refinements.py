@@ -156,9 +156,9 @@ def time_refinement(
     weights = {
         name: jnp.float32(term.weight) for name, term in method.critic_terms.items()
     }
-    some = real[:BATCH]
-    drawn = method.latent(jax.random.key(6), len(some))
-    batch = Lesson(Batch(some, None, None), drawn, Observation())
+    real_batch = real[:BATCH]
+    drawn = method.latent(jax.random.key(6), len(real_batch))
+    batch = Lesson(Batch(real_batch, None, None), drawn, Observation())
 
     def shaped(generator: Variables, player: Player, batch: Lesson) -> Any:
         key = jax.random.key(7)
@@ -175,16 +175,17 @@ def time_refinement(
         {
             "refined": lambda: jax.block_until_ready(run(generator, critic, latents)),
             "waiting": lambda: [
-                jax.block_until_ready(part(generator, critic, some)) for some in batches
+                jax.block_until_ready(part(generator, critic, images))
+                for images in batches
             ],
             "shaped": lambda: jax.block_until_ready(step(generator, player, batch)),
         },
         repeats,
     )
-    found = run(generator, critic, latents)
+    result = run(generator, critic, latents)
     return {
         "ms_per_image": float(np.median(times["refined"])) / images,
-        "steps": float(found.steps.mean()),
+        "steps": float(result.steps.mean()),
         "waiting": float(np.median(times["waiting"] / times["refined"])),
         "shaping_epoch_s": float(np.median(times["shaped"])) * EPOCH / BATCH / 1e3,
         "mebibytes": run.memory_analysis().temp_size_in_bytes / 2**20,

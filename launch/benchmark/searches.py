@@ -40,8 +40,8 @@ from gan_jax.search.latent import (
     Search,
     as_tree,
     begin,
-    compile_turns,
-    make_turn,
+    compile_search,
+    make_advance,
     run,
 )
 from gan_jax.search.natural_gradient import natural_gradient
@@ -138,7 +138,7 @@ def time_search(
         _slice(starts, observations, slice(image, image + 1)) for image in range(looped)
     ]
     with_adam, alone, with_natural = (
-        compile_turns(which, iterations, compiled) for which in (adam, adam, natural)
+        compile_search(which, iterations, compiled) for which in (adam, adam, natural)
     )
     calls: dict[str, Callable[[], object]] = {
         "ours": lambda: run(with_adam, starts, observations, slots),
@@ -181,10 +181,10 @@ def _mebibytes(
     """Return the MiB that XLA allocates for one call, without the arguments."""
     state = jax.vmap(functools.partial(begin, search))(starts[0])
     jobs, fresh = jnp.arange(slots, dtype=jnp.int32), jnp.ones(slots, bool)
-    turn = compiled(make_turn(search, length)).lower(
+    advance = compiled(make_advance(search, length)).lower(
         as_tree(search.loss), state, starts[0], observations, jobs, fresh
     )
-    return turn.compile().memory_analysis().temp_size_in_bytes / 2**20
+    return advance.compile().memory_analysis().temp_size_in_bytes / 2**20
 
 
 def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
@@ -203,8 +203,8 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
         iterations, and the largest difference of residuals (0 if results are equal).
     """
     size = prior.config.data.size
-    given = of_data(prior, "test", images, centre, seed=0)
-    pairs = [reduced(target, size) for target in given]
+    masked = of_data(prior, "test", images, centre, seed=0)
+    pairs = [reduced(target, size) for target in masked]
     values, mask, _ = (jnp.asarray(np.stack(side)) for side in zip(*pairs, strict=True))
     observations = Observation(values * mask, mask, jax.vmap(near_weights)(mask))
     networks, method = prior.networks, prior.method
@@ -225,23 +225,26 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
         patience=25,
         progress=0.01,
     )
-    turns = compile_turns(search, 25, compiled)
-    latent = method.latent(jax.random.key(0), len(given))
+    compiled_search = compile_search(search, 25, compiled)
+    latent = method.latent(jax.random.key(0), len(masked))
     starts = jnp.clip(latent, -1.0, 1.0)[None]
-    parts = [slice(first, first + slots) for first in range(0, len(given), slots)]
-    run(turns, starts, observations, slots)  # compile for both numbers of images
-    run(turns, *_slice(starts, observations, parts[0]), slots)
+    parts = [slice(first, first + slots) for first in range(0, len(masked), slots)]
+    # Compile for both numbers of images.
+    run(compiled_search, starts, observations, slots)
+    run(compiled_search, *_slice(starts, observations, parts[0]), slots)
 
     began = time.perf_counter()
-    queued = run(turns, starts, observations, slots)
+    queued = run(compiled_search, starts, observations, slots)
     seconds = time.perf_counter() - began
     began = time.perf_counter()
-    whole = [run(turns, *_slice(starts, observations, at), slots) for at in parts]
+    whole = [
+        run(compiled_search, *_slice(starts, observations, at), slots) for at in parts
+    ]
     in_batches = time.perf_counter() - began
     steps = queued.restarts.steps
-    residual = np.concatenate([found.residual for found in whole])
+    residual = np.concatenate([minima.residual for minima in whole])
     return {
-        "images": len(given),
+        "images": len(masked),
         "continuous_seconds": seconds,
         "batches_seconds": in_batches,
         "ratio": in_batches / seconds,

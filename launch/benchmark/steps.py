@@ -115,15 +115,15 @@ def time_step(
     config = row_config(row)
     config.batch_size = batch_size or config.batch_size
     work = _Program(config, row.channels)
-    found: dict[str, float] = {"batch": config.batch_size}
+    measured: dict[str, float] = {"batch": config.batch_size}
     with empty_cache():
         for name in ("compile_cold", "compile_warm"):
             jax.clear_caches()
             began = time.perf_counter()
             step = work.lower().compile()
-            found[name] = time.perf_counter() - began
+            measured[name] = time.perf_counter() - began
     if (memory := step.memory_analysis()) is not None:
-        found["mebibytes"] = memory.temp_size_in_bytes / 2**20
+        measured["mebibytes"] = memory.temp_size_in_bytes / 2**20
     calls = {
         "alone": work.step_call(step),
         "generate": work.generate_call(),
@@ -144,13 +144,13 @@ def time_step(
     times = time_in_turns(calls, repeats)
     for name in ("in_loop", "streamed"):
         times[name] /= FUSED
-    found |= {name: float(np.median(taken)) for name, taken in times.items()}
-    found["gigaflops"] = 1e-6 * direct.cost_analysis()["flops"] / found["in_loop"]
+    measured |= {name: float(np.median(taken)) for name, taken in times.items()}
+    measured["gigaflops"] = 1e-6 * direct.cost_analysis()["flops"] / measured["in_loop"]
     for name in set(times) - {"generate", "in_loop"}:
         # The step of `flax` is not fused, so it is compared with a step alone.
-        ours = times["alone" if name == "flax" else "in_loop"]
-        found[f"ratio_to_{name}"] = float(np.median(times[name] / ours))
-    return found
+        own_times = times["alone" if name == "flax" else "in_loop"]
+        measured[f"ratio_to_{name}"] = float(np.median(times[name] / own_times))
+    return measured
 
 
 class _Program:
@@ -199,11 +199,11 @@ class _Program:
             batch = self.resident.batch(arrays, jnp.int32(0))
             return self.method.present(jax.random.key(2), batch).condition
 
-        given = jax.jit(condition)(self.arrays)
+        conditions = jax.jit(condition)(self.arrays)
         latent = self.method.latent(jax.random.key(3), self.batch_size)
         generate = compiled(self.method.generator.apply)
         variables = self.state.generator.variables
-        return lambda: jax.block_until_ready(generate(variables, latent, given))
+        return lambda: jax.block_until_ready(generate(variables, latent, conditions))
 
     def loop_call(self, feed: Feed) -> Callable[[], object]:
         """Return a function that runs fused steps and loads the next images.

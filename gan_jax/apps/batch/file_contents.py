@@ -13,9 +13,7 @@ from gan_jax.data.decode import BrokenImageError, read_file
 def read_contents(batch: pa.Table, folder: str) -> pa.Table:
     """Read files, or the reasons why they cannot be read.
 
-    Args:
-        batch: Table with the paths of files in the column `input`, in bytes.
-        folder: Folder to which relative paths refer.
+    The column `input` has their paths, in bytes and relative to `folder`.
 
     Returns:
         The table with two more columns: `content`, and `reason` where `content` is

@@ -21,10 +21,10 @@ import pyarrow as pa
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
+from gan_jax.apps.batch.engine import TICK, UNDER_WAY, Engine
 from gan_jax.apps.batch.file_contents import read_contents
-from gan_jax.apps.batch.local import TICK, UNDER_WAY, Engine
-from gan_jax.apps.batch.table import as_table, schema
-from gan_jax.apps.batch.workers import Row, open_work
+from gan_jax.apps.batch.table import Row, as_table, schema
+from gan_jax.apps.batch.workers import open_work
 from gan_jax.config.errors import EXPECTED, InputError
 from gan_jax.data.decode import BrokenImageError
 from gan_jax.runs.startup import keep_compiled, keep_memory
@@ -43,10 +43,7 @@ class Actor:
     def __init__(self, folder: str, config: ConfigDict, out: str):
         """Open the work.
 
-        Args:
-            folder: Working directory of the driver, to which paths are relative.
-            config: Config of the job.
-            out: Folder of the results.
+        Paths are relative to `folder`, the working directory of the driver.
         """
         os.chdir(folder)
         absl_logging.set_verbosity(absl_logging.FATAL)
@@ -83,8 +80,8 @@ def on_ray(
         address: Address of a running cluster, "auto" to find it; empty = this machine.
 
     Raises:
-        InputError: Ray is not installed, there is no such cluster, or it is too small;
-            otherwise as `open_work`.
+        InputError: If Ray is not installed, there is no such cluster, or it is too
+            small; otherwise as `open_work`.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -98,7 +95,7 @@ def on_ray(
         workers, resources = _shares(workers)
         # The devices are the actors': nothing is computed here.
         jax.config.update("jax_platforms", "cpu")
-        work = open_work(config, out)  # what is wrong with it is said here
+        work = open_work(config, out)  # so that the driver reports its errors
         work.close()
         environment = {
             name: value
@@ -109,7 +106,7 @@ def on_ray(
         # on their number, one alone being the odd one: two at least.
         threads = str(max(2, resources["num_cpus"]))
         environment["NPROC"] = os.environ.get("NPROC", threads)
-        # Ray Data starts actors that died anew, and repeats what they had, for ever.
+        # Ray Data restarts dead actors and repeats their blocks, without limit.
         actors: dict[str, Any] = {
             "compute": ray.data.ActorPoolStrategy(
                 size=workers,
@@ -124,7 +121,7 @@ def on_ray(
         def rows(
             blocks: Iterator[Sequence[Path]],
         ) -> Generator[Sequence[Row], None, None]:
-            # As bytes: what the file system has need not be text.
+            # As bytes: names in a file system need not be text.
             tables = [
                 pa.table({"input": list(map(os.fsencode, block))}) for block in blocks
             ]
@@ -189,53 +186,50 @@ def _shares(workers: int) -> tuple[int, dict[str, int]]:
         [int(machine.get(kind, 0)) for machine in machines] for kind in ("CPU", "GPU")
     )
     workers = workers or sum(gpus) or len(machines)
-    if workers > sum(cpus):
-        raise InputError(
-            f"--workers={workers}, and the cluster has {sum(cpus)} CPUs: give fewer"
-        )
-    if 0 < sum(gpus) < workers:
-        raise InputError(
-            f"--workers={workers}, and the cluster has {sum(gpus)} GPUs: give fewer"
-        )
+    for kind, count in (("CPU", sum(cpus)), ("GPU", sum(gpus) or workers)):
+        if workers > count:
+            raise InputError(
+                f"--workers={workers}, and the cluster has {count} {kind}s: give fewer"
+            )
     # An actor lies on one machine.
-    own = max(
+    share_of_cpus = max(
         share
         for share in range(1, max(cpus) + 1)
         if sum(count // share for count in cpus) >= workers
     )
-    return workers, {"num_cpus": own, "num_gpus": int(sum(gpus) > 0)}
+    return workers, {"num_cpus": share_of_cpus, "num_gpus": int(sum(gpus) > 0)}
 
 
 def _polled(source: Iterator[pa.Table]) -> Generator[pa.Table | None, None, None]:
     """Iterate in a thread, and yield None while nothing arrives.
 
     Raises:
-        Exception: an error of the source. An error that a user can mend is raised as
+        Exception: An error of the source. An error that a user can mend is raised as
             it was in the actor.
     """
     ended = object()
-    come: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    arrivals: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def take() -> None:
         try:
-            for one in source:
-                come.put(one)
-            come.put(ended)
+            for table in source:
+                arrivals.put(table)
+            arrivals.put(ended)
         except Exception as error:
-            come.put(error)
+            arrivals.put(error)
 
     threading.Thread(target=take, name="ray", daemon=True).start()
     while True:
         try:
-            one = come.get(timeout=TICK)
+            arrival = arrivals.get(timeout=TICK)
         except queue.Empty:
             yield None
             continue
-        if one is ended:
+        if arrival is ended:
             return
-        if isinstance(one, Exception):
-            raise _mendable(one) from None
-        yield one
+        if isinstance(arrival, Exception):
+            raise _mendable(arrival) from None
+        yield arrival
 
 
 def _mendable(error: BaseException) -> BaseException:

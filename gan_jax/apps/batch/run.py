@@ -11,9 +11,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.apps.batch.local import Engine
-from gan_jax.apps.batch.table import Parts, printable
-from gan_jax.apps.batch.workers import Row, failed
+from gan_jax.apps.batch.engine import Engine
+from gan_jax.apps.batch.table import Parts, Row, printable
+from gan_jax.apps.batch.workers import failed
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
@@ -33,8 +33,8 @@ _ROWS, _SECONDS = 500, 10.0  # a part is written when it has so many or is so ol
 def run(
     config: ConfigDict,
     out: Path,
-    started: Callable[[ConfigDict, Path], AbstractContextManager[Engine]],
-    together: int = 0,
+    start_engine: Callable[[ConfigDict, Path], AbstractContextManager[Engine]],
+    block_size: int = 0,
 ) -> dict[str, Any]:
     """Do a batch job, or the part of it that is missing.
 
@@ -45,30 +45,31 @@ def run(
     Args:
         config: Config of the program that is applied, with `prior` and `images`.
         out: Folder of the results.
-        started: Starts the engine, see `local` and `ray`.
-        together: Files in a block; 0 = the work's default.
+        start_engine: Starts the engine, see `local` and `on_ray`.
+        block_size: Number of files in a block; 0 = the work's default.
 
     Returns:
         The summary, as written to `<out>/summary.json`.
 
     Raises:
-        InputError: the user can mend it; nothing was overwritten.
-        OSError: the disk failed; the same call continues once it is mended.
-        Interrupted: by SIGINT or SIGTERM; the same call continues.
+        InputError: If the user can mend it; nothing was overwritten.
+        OSError: If the disk failed; the same call continues once it is mended.
+        Interrupted: By SIGINT or SIGTERM; the same call continues.
     """
     began = time.monotonic()
     _check(config, out)
-    found = list_images(config.images)
-    with started(config, out) as engine, claimed(config, out, (), "--out"):
+    inputs = list_images(config.images)
+    with start_engine(config, out) as engine, claimed(config, out, (), "--out"):
         work = engine.work
-        parts = Parts(out / "results", work.columns, work.prior["parameters_sha256"])
-        missing, twice = to_do(found, parts.done)
+        digest = work.origin["parameters_sha256"]
+        parts = Parts(out / "results", work.columns, digest)
+        missing, twice = to_do(inputs, parts.done)
         before, start = len(parts.done), time.monotonic()
         if before:
             say(f"{before} images were done before")
-        # An older one would say of this folder that it is complete.
+        # An older summary would call the new results complete.
         (out / "summary.json").unlink(missing_ok=True)
-        size = together or work.together
+        size = block_size or work.block_size
         blocks = (missing[at : at + size] for at in range(0, len(missing), size))
         total = len(missing) + len(twice) + before
         with (
@@ -78,20 +79,20 @@ def run(
         ):
             _gather(itertools.chain(rows, [failed(twice)]), parts, signals, progress)
         seconds = time.monotonic() - start
-        made = len(parts.done) - before
+        images = len(parts.done) - before
         summary = complete_summary(
             config,
             dataset={"name": config.images, "split": "images", "count": total},
             measured=Measured({}, {}),
             timing={
-                "images": made,
+                "images": images,
                 "applying_seconds": seconds,
-                "images_per_second": made / seconds,
+                "images_per_second": images / seconds,
                 "total_seconds": time.monotonic() - began,
             },
             environment=environment(make_mesh(1)),
-            parameters_sha256=work.prior["parameters_sha256"],
-            prior=dict(work.prior),
+            parameters_sha256=digest,
+            prior=dict(work.origin),
             inputs={
                 "done": sum(parts.done.values()),
                 "failed": total - sum(parts.done.values()),
@@ -116,22 +117,18 @@ def _check(config: ConfigDict, out: Path) -> None:
 
 
 def to_do(
-    found: Sequence[Path], done: dict[str, bool]
+    files: Sequence[Path], done: dict[str, bool]
 ) -> tuple[list[Path], list[Skipped]]:
-    """Return the files of a listing that have no row yet.
-
-    Args:
-        found: The files, in a fixed order.
-        done: The inputs that have a row, and whether an image was made of each.
+    """Return the files that have no row yet, in their order.
 
     Returns:
-        The files to be done, and the files whose stem another file has, since outputs
-        are named after their inputs.
+        The files to be done, and those whose stem another file has, since outputs are
+        named after their inputs.
     """
-    names = {Path(file).stem for file, made in done.items() if made}
+    names = {Path(file).stem for file, is_done in done.items() if is_done}
     missing: list[Path] = []
     twice: list[Skipped] = []
-    for file in found:
+    for file in files:
         if printable(str(file)) in done:
             continue
         if printable(file.stem) in names:
@@ -148,13 +145,14 @@ def _gather(
     """Write rows as they arrive, in parts.
 
     Raises:
-        Interrupted: by a signal; the rows that have arrived are written.
+        Interrupted: By a signal; the rows that have arrived are written.
     """
     waiting: list[Row] = []
-    written = -math.inf  # the first come at once: how they look is seen soon
+    # Write the first rows at once, so that results can be looked at early.
+    written = -math.inf
     try:
-        for some in rows:
-            waiting += some
+        for arrived in rows:
+            waiting += arrived
             progress.advance(len(parts.done) + len(waiting))
             old = time.monotonic() - written > _SECONDS
             if waiting and (old or len(waiting) >= _ROWS):

@@ -1,16 +1,21 @@
 """The rows of a batch job in Parquet files, each written whole or not at all."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gan_jax.apps.batch.workers import Columns, Row
 from gan_jax.config.errors import InputError
 from gan_jax.report import files
 from gan_jax.report.terminal import say
+
+Row: TypeAlias = dict[str, Any]
+"""The result of one file: flat, with `input`, `done`, and `output` or `reason`."""
+Columns: TypeAlias = Mapping[str, Any]
+"""Types of a row's entries by name: bool, int, float, str, or lists of numbers."""
 
 _TYPES = {
     bool: pa.bool_(),
@@ -41,10 +46,7 @@ def as_table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
 
 
 def printable(text: str) -> str:
-    """Return text with characters outside UTF-8 as backslash escapes.
-
-    Broken file names have such characters.
-    """
+    """Return text with characters outside UTF-8, as in broken file names, escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -54,16 +56,12 @@ class Parts:
     def __init__(self, folder: Path, columns: Columns, prior: str):
         """Read the inputs that have a row.
 
-        A part that cannot be read is set aside, with a warning.
-
-        Args:
-            folder: Folder of the parts; it need not exist.
-            columns: Columns of the rows; every part has all of them.
-            prior: Hash of the networks that the rows come from.
+        A part that cannot be read is set aside, with a warning. `prior` is the hash of
+        the networks that the rows come from.
 
         Raises:
-            InputError: the rows there come from other networks.
-            OSError: the folder cannot be read or written.
+            InputError: If the rows there come from other networks.
+            OSError: If the folder cannot be read or written.
         """
         self._folder = folder
         self._schema = schema(columns).with_metadata({_PRIOR: prior.encode()})
@@ -76,7 +74,7 @@ class Parts:
         ]
         for path in paths:
             self._read(path)
-        self._next = 1 + max((int(path.stem[5:]) for path in paths), default=-1)
+        self._number = 1 + max((int(path.stem[5:]) for path in paths), default=-1)
 
     def _read(self, path: Path) -> None:
         try:
@@ -84,14 +82,14 @@ class Parts:
             prior = (part.schema.metadata or {})[_PRIOR]
             inputs, done = (part[name].to_pylist() for name in ("input", "done"))
         except (pa.ArrowException, KeyError, UnicodeDecodeError, OSError) as error:
-            # Of damage inside a file the library makes an error without a number.
+            # pyarrow reports damaged content as an OSError without errno.
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             aside = path.with_suffix(".unreadable")
             path.replace(aside)
-            words = " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             say(
-                f"{path} cannot be read ({words}): it is now {aside.name}, and its "
+                f"{path} cannot be read ({reason}): it is now {aside.name}, and its "
                 "images are done again"
             )
             return
@@ -106,12 +104,12 @@ class Parts:
         """Write rows as another part.
 
         Raises:
-            OSError: the part cannot be written; nothing of it is left.
+            OSError: If the part cannot be written; nothing of it is left.
         """
         content = io.BytesIO()
         pq.write_table(as_table(rows, self._schema), content)
         files.write_bytes(
-            self._folder / f"part-{self._next:06d}.parquet", content.getvalue()
+            self._folder / f"part-{self._number:06d}.parquet", content.getvalue()
         )
-        self._next += 1
+        self._number += 1
         self.done |= {printable(row["input"]): row["done"] for row in rows}

@@ -1,4 +1,4 @@
-"""Completed images of a prior before and after refinement, and those to be trusted."""
+"""Completed images of a prior before and after refinement by its critic."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,15 @@ from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.report.measures import measures
 from gan_jax.report.page import Block, Figure, picture
 from gan_jax.runs.feature_network import feature_network_of
-from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import Prior
 from gan_jax.search.latent import Found
+
+_CAPTION = (
+    "Means over the images. Levels are 0 to 255; composite: with the known pixels "
+    "exact; hole: over missing pixels alone. inception_score: the formula on the "
+    "data set's own classifier. worse: the share of images whose error grew; kept: "
+    "the share whose refinement is trusted, the others stay proposals."
+)
 
 
 def refine_completions(
@@ -43,21 +49,11 @@ def refine_completions(
 ) -> tuple[Outcome, list[dict[str, Any]]]:
     """Refine completed images with every snapshot of a critic; write the trusted ones.
 
-    Args:
-        config: Config of the collaboration.
-        prior: The prior under which the images were searched.
-        workdir: Folder of the images.
-        refiner: Refiner of the prior.
-        snapshots: The critic as it was trained, then during shaping.
-        images: The images.
-        found: Their latents.
-
     Returns:
         The metrics, tables and pictures, and a line of `results.jsonl` for each image.
     """
     feature_network = None if config.images else feature_network_of(prior.config)
-    model = make_model(prior.method)(prior.networks)
-    proposals = complete(model, images, "proposals", found)
+    proposals = complete(refiner.model, images, "proposals", found)
     key = jax.random.fold_in(jax.random.key(config.seed), 1_000_013)
     stages: dict[str, Completion] = {"proposals": proposals}
     extra: dict[str, dict[str, float]] = {"proposals": {}}
@@ -65,49 +61,52 @@ def refine_completions(
         stage = f"refined, {epoch:g} epochs" if epoch else "refined"
         after = refiner.refine(critic, found.latent, images.known, key)
         stages[stage] = proposals._replace(
-            composite=after.images, pasted=after.generated
+            composite=after.images, generated=after.generated
         )
         extra[stage] = {"steps": float(after.steps.mean())}
-        kept = after.trusted
+        trusted = after.trusted
         stages[f"{stage}, kept where trusted"] = kept_where_trusted(proposals, after)
-        extra[f"{stage}, kept where trusted"] = {"kept": float(kept.mean())}
+        extra[f"{stage}, kept where trusted"] = {"kept": float(trusted.mean())}
     before: list[dict[str, float]] = []
-    each: list[dict[str, float]] = []
+    by_image: list[dict[str, float]] = []
     rows: list[pages.Row] = []
     measured = Measured({}, {})
     for name, stage_images in stages.items():
-        each, of_images = image_metrics(stage_images, feature_network)
-        more = _inception_score(stage_images, feature_network)
-        values = of_images.metrics | more.metrics | extra[name]
+        by_image, of_images = image_metrics(stage_images, feature_network)
+        of_classes = _inception_score(stage_images, feature_network)
+        values = of_images.metrics | of_classes.metrics | extra[name]
         if name == "proposals":
-            before = each
+            before = by_image
         elif images.truth is not None:
-            values["worse"] = _share_worse(before, each)
+            pairs = zip(before, by_image, strict=True)
+            errors = [
+                (old["mse_composite"], new["mse_composite"]) for old, new in pairs
+            ]
+            values["worse"] = float(np.mean([new > old for old, new in errors]))
         rows.append({"images": name, **measures(values)})
-        measured.add(Measured(values, of_images.failed | more.failed), f"{name}/")
+        failed = of_images.failed | of_classes.failed
+        measured.add(Measured(values, failed), f"{name}/")
     last = list(stages.values())[-1]
-    lines = write_images(last, each, workdir / "images", workdir)
-    for line, own, is_kept in zip(lines, before, kept.tolist(), strict=True):
-        line["refined"] = is_kept
-        line |= {f"proposal_{k}": v for k, v in own.items() if np.isfinite(v)}
-    followed = functools.partial(
+    lines = write_images(last, by_image, workdir / "images", workdir)
+    for line, metrics, is_refined in zip(lines, before, trusted.tolist(), strict=True):
+        line["refined"] = is_refined
+        line |= {f"proposal_{k}": v for k, v in metrics.items() if np.isfinite(v)}
+    visits = functools.partial(
         refiner.visits, snapshots[-1].critic, found.latent, images.known, key
     )
-    pictures = [*_pictures(stages), pages.every_step(followed)]
-    return Outcome(measured, _tables(rows, images.truth is not None), pictures), lines
+    pictures = [*_pictures(stages), pages.every_step(visits)]
+    tables: list[Block] = [pages.table(rows, "Completions", _CAPTION)]
+    if images.truth is not None:
+        tables.append(pages.published())
+    return Outcome(measured, tables, pictures), lines
 
 
 def kept_where_trusted(proposals: Completion, after: Refinements) -> Completion:
-    """Return the refined images that are trusted, and the proposals of the others.
-
-    Args:
-        proposals: The completed images.
-        after: The refined images.
-    """
+    """Return the refined images that are trusted, and the proposals of the others."""
     trusted: Bool[np.ndarray, "count 1 1 1"] = after.trusted.reshape(-1, 1, 1, 1)
     return proposals._replace(
         composite=np.where(trusted, after.images, proposals.composite),
-        pasted=np.where(trusted, after.generated, proposals.pasted),
+        generated=np.where(trusted, after.generated, proposals.generated),
     )
 
 
@@ -115,33 +114,12 @@ def _inception_score(
     completion: Completion, feature_network: FeatureNetwork | None
 ) -> Measured:
     def score() -> float:
-        found = feature_network(completion.composite) if feature_network else None
-        if found is None or found.probabilities is None:
+        outputs = feature_network(completion.composite) if feature_network else None
+        if outputs is None or outputs.probabilities is None:
             raise ValueError("there is no classifier of labels for these images")
-        return inception_score(found.probabilities)
+        return inception_score(outputs.probabilities)
 
     return measure({"inception_score": score})
-
-
-def _share_worse(
-    before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]
-) -> float:
-    """Return the share of images whose squared error has grown."""
-    pairs = zip(before, after, strict=True)
-    return float(
-        np.mean([new["mse_composite"] > old["mse_composite"] for old, new in pairs])
-    )
-
-
-def _tables(rows: Sequence[pages.Row], has_truth: bool) -> list[Block]:
-    caption = (
-        "Means over the images. Levels are 0 to 255; composite: with the known pixels "
-        "exact; hole: over missing pixels alone. inception_score: the formula on the "
-        "data set's own classifier. worse: the share of images whose error grew; kept: "
-        "the share whose refinement is trusted, the others stay proposals."
-    )
-    tables = [pages.table(rows, "Completions", caption)]
-    return [*tables, pages.published()] if has_truth else [*tables]
 
 
 def _pictures(stages: Mapping[str, Completion]) -> list[Figure]:

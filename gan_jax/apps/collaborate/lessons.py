@@ -1,4 +1,4 @@
-"""What a critic learns from while it is shaped: real images and proposals."""
+"""Lessons of a critic that is shaped: real images and proposals."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
-from gan_jax.apps.inpaint.observations import ObservedImages, observe, required
+from gan_jax.apps.inpaint.observations import ObservedImages, observe_masked, required
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run
 from gan_jax.data.datasets.dataset import ArraySource, in_memory, select
@@ -47,19 +47,16 @@ class Lessons(NamedTuple):
 def drawn_lessons(training: Run, count: int, seed: int) -> Lessons:
     """Return lessons with proposals from latents that are drawn anew.
 
-    Args:
-        training: The prior's data and method.
-        count: Number of training images; 0 = all.
-        seed: Seed of the latents.
+    The real images are the first `count` of the training part; 0 = all.
     """
     key = jax.random.key(seed)
     feed, part = training.feed, training.parts["train"]
     if count > 0:
-        some = {
+        first = {
             role: select(source, np.arange(min(count, len(source))))
             for role, source in part.items()
         }
-        feed, part = _resident(training, some, seed), some
+        feed, part = _resident(training, first, seed), first
     batch_size = training.config.batch_size
 
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
@@ -82,28 +79,22 @@ def searched_lessons(
 ) -> Lessons:
     """Return lessons with proposals from latents searched for images with holes.
 
-    Args:
-        config: Config of the collaboration.
-        prior: The prior whose latents are searched.
-        training: The prior's data and method.
-        hole: The hole that is cut into training images.
-        search: The search.
-        signals: Signals that interrupt the search.
+    The latents are searched under the prior, and the real images are those with holes.
 
     Raises:
-        InputError: nothing is known of any training image.
-        Interrupted: by a signal.
+        InputError: If nothing is known of any training image.
+        Interrupted: By a signal.
     """
     count = config.shaping.images or len(training.parts["train"]["real"])
-    some = masked_images.of_data(prior, "train", count, hole, config.seed)
-    observed, blank = observe(prior, "training images", some)
+    masked = masked_images.of_data(prior, "train", count, hole, config.seed)
+    observed, blank = observe_masked(prior, "training images", masked)
     observed = required(observed, blank)
     if blank:
         say(f"{len(blank)} training images are left out: {blank[0].reason}")
     path = latents_path(config, prior, observed)
     found, _ = search.run(observed, path, observed.hole, signals)
     images = np.stack([source.image for source in observed.sources])
-    # What goes with an image is found by its label, which is its number here.
+    # An image's label is its number here: it finds the image's mask and latent.
     source = ArraySource("searched", images, np.arange(len(images)), ())
     feed = _resident(training, {"real": source}, config.seed)
     everywhere = NamedSharding(training.mesh, PartitionSpec())
@@ -111,8 +102,8 @@ def searched_lessons(
     key = jax.random.key(config.seed)
 
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
-        given, (masks, latents) = arrays
-        images = feed.batch(given, step)
+        of_feed, (masks, latents) = arrays
+        images = feed.batch(of_feed, step)
         batch = training.method.present(_keys(key, step)[0], images)
         at = images["real"].label
         return Lesson(batch, latents[at], Observation(batch.real, masks[at]))

@@ -41,9 +41,9 @@ class Refinements(NamedTuple):
     """Refined samples."""
 
     images: Images
-    """With known pixels put over them, where there are any."""
+    """With known pixels put over them, if there are any."""
     generated: Images
-    """Generated everywhere."""
+    """Without known pixels."""
     cost: Float[np.ndarray, " count"]
     proposed: Float[np.ndarray, " count"]
     """The cost of the proposals."""
@@ -59,36 +59,30 @@ class Refiner:
     def __init__(
         self,
         prior: Prior,
-        how: Collaboration,
+        settings: Collaboration,
         part: Part,
         slack: float = 0.0,
         signals: Signals | None = None,
-        together: int = _CHUNK,
+        chunk: int = _CHUNK,
     ):
         """Prepare the compiled programs.
 
-        Args:
-            prior: The prior whose samples are refined.
-            how: Networks and settings of the refinement.
-            part: Real images, whose median cost ends a refinement.
-            slack: Relative increase of the jump between known and generated pixels
-                that is accepted in a trusted sample.
-            signals: Signals that interrupt the refinement between chunks.
-            together: Number of samples refined in one call.
+        The real images of `part` have the median cost that ends a refinement, and
+        `collaboration.trusted` describes `slack`. Signals are obeyed between chunks.
         """
-        self._how, self._generator = how, prior.networks.generator
-        self._model = make_model(prior.method)(prior.networks)
-        self._signals, self._together = signals, together
+        self._how, self._generator = settings, prior.networks.generator
+        self.model = make_model(prior.method)(prior.networks)
+        self._signals, self._chunk = signals, chunk
         self._sign = -1.0 if architectures.gives_energies(prior.config) else 1.0
         self._real = unseen_batch(prior.method, part)
         bounded = not prior.task.points
-        self._refine = compiled(functools.partial(_refined, how, bounded, slack))
-        self._visits = compiled(functools.partial(_visits, how))
-        self._score = compiled(functools.partial(scores, how))
+        self._refine = compiled(functools.partial(_refined, settings, bounded, slack))
+        self._visits = compiled(functools.partial(_visits, settings))
+        self._score = compiled(functools.partial(scores, settings))
 
     def propose(self, latents: np.ndarray, condition: PyTree[Array] = None) -> Images:
         """Return the images of latents, not refined."""
-        return self._model.generate(latents, condition, _CHUNK)
+        return self.model.generate(latents, condition, _CHUNK)
 
     def standard(self, critic: Variables) -> Standard:
         """Return the medians of unseen real images by a critic."""
@@ -110,12 +104,18 @@ class Refiner:
     def _raw_scores(
         self, critic: Variables, images: Images, condition: PyTree[Array]
     ) -> Float[np.ndarray, " count"]:
-        found: np.ndarray = in_chunks(
+        raw_scores: np.ndarray = in_chunks(
             lambda at: self._score(critic, *taken((images, condition), at)),
             len(images),
             _CHUNK,
         )
-        return found
+        return raw_scores
+
+    def _moved(self, critic: Variables) -> Variables:
+        """Return a critic on the generator's device: shaping leaves it on all."""
+        place = jax.tree.leaves(self._generator)[0].sharding
+        moved: Variables = jax.device_put(critic, place)
+        return moved
 
     def visits(
         self,
@@ -127,20 +127,17 @@ class Refiner:
     ) -> Float[np.ndarray, "visits count height width channels"]:
         """Return images of the first proposals and of every step of their refinement.
 
-        Args:
-            critic: The critic that refines.
-            latents: The latents of all examples.
-            known: What is known of all examples.
-            key: As for `refine`.
-            count: Largest number of examples that are followed.
+        `refine` describes the arguments; the first `count` examples are followed.
         """
         real = self.standard(critic)
         ends = stops(self._how, key, len(latents), real)
         first = np.arange(min(count, len(latents)))
         ends = ends._replace(limits=ends.limits[first])
-        some = taken((latents, known), first)
+        examples = taken((latents, known), first)
         images: np.ndarray = jax.device_get(
-            self._visits(critic, self._generator, *some, ends, real.score)
+            self._visits(
+                self._moved(critic), self._generator, *examples, ends, real.score
+            )
         )
         return images
 
@@ -154,20 +151,17 @@ class Refiner:
     ) -> Refinements:
         """Refine the images of latents.
 
-        Args:
-            critic: The critic that refines.
-            latents: The latents, `[count, latent]`.
-            known: What is known of each batch.
-            key: Key of the numbers of steps, where they are drawn.
-            real: Medians of real images by the critic; None = they are measured.
+        The key draws numbers of steps. The medians of `real` images are by the critic;
+        None = they are measured.
 
         Raises:
-            Interrupted: by a signal.
+            Interrupted: By a signal.
         """
         if real is None:
             real = self.standard(critic)
         limits, threshold = stops(self._how, key, len(latents), real)
         jobs = latents, known, np.asarray(limits)
+        moved = self._moved(critic)
 
         def piece(at: Int[np.ndarray, " size"]) -> Refinements:
             if self._signals:
@@ -175,15 +169,15 @@ class Refiner:
             latents, known, limits = taken(jobs, at)
             ends = Stops(jnp.asarray(limits), threshold)
             return Refinements(
-                *self._refine(critic, self._generator, latents, known, ends, real.score)
+                *self._refine(moved, self._generator, latents, known, ends, real.score)
             )
 
-        refined: Refinements = in_chunks(piece, len(latents), self._together)
+        refined: Refinements = in_chunks(piece, len(latents), self._chunk)
         return refined
 
 
 def _refined(
-    how: Collaboration,
+    settings: Collaboration,
     bounded: bool,
     slack: float,
     critic: Variables,
@@ -194,16 +188,17 @@ def _refined(
     real_score: Array,
 ) -> tuple[Array, ...]:
     """Return the fields of `Refinements` for a chunk of samples; pure."""
-    proposals = propose(how, generator, latents, known.condition)
-    found = improve(how, generator, critic, proposals, known, ends, real_score)
+    proposals = propose(settings, generator, latents, known.condition)
+    refined = improve(settings, generator, critic, proposals, known, ends, real_score)
     bare = known._replace(values=None, mask=None)
-    after = paint(how, generator, found.activation, bare)
-    if bounded:  # at the last stage nothing else keeps them in range
+    after = paint(settings, generator, refined.activation, bare)
+    if bounded:  # activations at the last stage are not bounded otherwise
         after = after.clip(-1, 1)
     images = pasted(after, known)
-    before = _seams(paint(how, generator, proposals, known), known)
-    kept = trusted(found, before, _seams(images, known), slack)
-    return images, after, found.cost, found.proposed, found.steps, kept
+    before = _seams(paint(settings, generator, proposals, known), known)
+    is_trusted = trusted(refined, before, _seams(images, known), slack)
+    costs = refined.cost, refined.proposed
+    return images, after, *costs, refined.steps, is_trusted
 
 
 def _seams(images: Array, known: Observation) -> Array:
@@ -213,7 +208,7 @@ def _seams(images: Array, known: Observation) -> Array:
 
 
 def _visits(
-    how: Collaboration,
+    settings: Collaboration,
     critic: Variables,
     generator: Variables,
     latents: PyTree[Array],
@@ -221,5 +216,5 @@ def _visits(
     ends: Stops,
     real_score: Array,
 ) -> Array:
-    proposals = propose(how, generator, latents, known.condition)
-    return visits(how, generator, critic, proposals, known, ends, real_score)
+    proposals = propose(settings, generator, latents, known.condition)
+    return visits(settings, generator, critic, proposals, known, ends, real_score)

@@ -22,6 +22,7 @@ from gan_jax.report.page import (
 )
 
 Images = Float[np.ndarray, "count height width channels"]
+Plate = UInt8[np.ndarray, "plate_height plate_width 3"]
 Row = Mapping[str, Value]
 
 _SHOWN = 12  # images of a plate
@@ -56,7 +57,7 @@ def completions(
     proposals: Images,
     refined: Images,
     truth: Images | None,
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> Plate:
     """Draw masked images, proposals, their change, refined and original images."""
     rows = {
         "masked": rgb(to_uint8(chequered(known, masks))),
@@ -69,52 +70,34 @@ def completions(
     return _plate(rows)
 
 
-def strip(
-    stages: Mapping[str, Images], reference: str
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw the same examples at every stage, and the change up to the last one.
-
-    Args:
-        stages: Images by the name of the stage, in their order.
-        reference: Name of the stage with which the last one is compared.
-    """
+def strip(stages: Mapping[str, Images], reference: str) -> Plate:
+    """Draw the same examples at every stage, and the change up to the last one."""
     rows = {name: rgb(to_uint8(images)) for name, images in stages.items()}
     last = list(stages.values())[-1]
     return _plate(rows | {"change": heat(stages[reference], last)})
 
 
-def steps(
-    visits: Float[np.ndarray, "visits count height width channels"],
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw each example in a row, from its proposal through every step.
-
-    Args:
-        visits: Images of the proposals, then of each step.
-    """
-    images = rgb(to_uint8(visits.swapaxes(0, 1)))
-    scale = max(1, round(_STEP_SIDE / max(images.shape[2:4])))
-    titles = [str(step) for step in range(len(visits))]
-    return tile(images, scale, gap=2, column_titles=titles)
-
-
 def every_step(
     visits: Callable[[int], Float[np.ndarray, "visits count height width channels"]],
 ) -> Figure:
-    """Return the picture of every step of a few examples.
+    """Return the picture of every step of a few examples, each in a row.
 
     Args:
-        visits: `visits(count)` returns the images of `count` examples, as for `steps`.
+        visits: `visits(count)` returns the images of the proposals of `count` examples,
+            then of each step.
     """
-    caption = (
+    images = rgb(to_uint8(visits(_FOLLOWED).swapaxes(0, 1)))
+    scale = max(1, round(_STEP_SIDE / max(images.shape[2:4])))
+    titles = [str(step) for step in range(images.shape[1])]
+    return picture(
+        "Every step",
+        tile(images, scale, gap=2, column_titles=titles),
         "The first examples from their proposals on, through every step with the last "
-        "critic. One that has ended stays as it is."
+        "critic. One that has ended stays as it is.",
     )
-    return picture("Every step", steps(visits(_FOLLOWED)), caption)
 
 
-def _plate(
-    rows: Mapping[str, UInt8[np.ndarray, "count height width 3"]],
-) -> UInt8[np.ndarray, "height width 3"]:
+def _plate(rows: Mapping[str, UInt8[np.ndarray, "count height width 3"]]) -> Plate:
     cells = np.stack([images[:_SHOWN] for images in rows.values()])
     return tile(cells, row_titles=list(rows), gap=3)
 
@@ -146,16 +129,7 @@ def report(
     rows: Sequence[Mapping[str, Any]],
     text: str,
 ) -> str:
-    """Return the report as a page.
-
-    Args:
-        title: Title of the page.
-        subtitle: A sentence below it.
-        facts: Settings that are listed at its top.
-        outcome: The results.
-        rows: Rows of the journal of shaping.
-        text: The command that repeats the run.
-    """
+    """Return the report as a page."""
     course = plots.curves(
         rows,
         {

@@ -1,4 +1,4 @@
-"""Refine what a prior makes, samples or completed images, together with its critic."""
+"""Refine samples or completed images of a prior by its critic."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -57,10 +57,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: the user can mend it; nothing was overwritten.
-        OSError: the disk failed; the same call continues once it is mended.
-        DivergedError: shaping met a value that is not finite.
-        Interrupted: by SIGINT or SIGTERM, after saving; the same call continues.
+        InputError: If the user can mend it; nothing was overwritten.
+        OSError: If the disk failed; the same call continues once it is mended.
+        DivergedError: If shaping met a value that is not finite.
+        Interrupted: By SIGINT or SIGTERM, after saving; the same call continues.
     """
     began = time.monotonic()
     check_workdir(config, workdir)
@@ -72,9 +72,12 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "--config.images is to be completed: name its holes, or a folder of masks, "
             "with --config.masks"
         )
-    how = collaboration(config, prior, "refinement")
-    shaper = collaboration(config, prior, "shaping")
-    training = prepare(_training_config(config, prior), workdir)
+    refinement = collaboration(config, prior, "refinement")
+    shaping = collaboration(config, prior, "shaping")
+    train_config = prior.config.copy_and_resolve_references()
+    with train_config.unlocked():
+        train_config.batch_size = config.shaping.batch_size
+    training = prepare(train_config, workdir)
     images: ObservedImages | None = None
     skipped: Sequence[Skipped] = ()
     if config.masks:
@@ -95,17 +98,17 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             )
         start = time.monotonic()
         snapshots = shape_critic(
-            training, prior, config.shaping, shaper, lessons, signals
+            training, prior, config.shaping, shaping, lessons, signals
         )
         last = snapshots[-1].critic
         critics: dict[str, Variables] = {}
         if images is None and config.acceptance.count:
             critics = acceptance_critics(
-                config, training, prior, how, lessons, signals, last
+                config, training, prior, refinement, lessons, signals, last
             )
         shaped = time.monotonic()
         part, slack = training.parts["validation"], config.refinement.slack
-        refiner = Refiner(prior, how, part, slack, signals)
+        refiner = Refiner(prior, refinement, part, slack, signals)
         if images is None:
             outcome = refine_samples(config, training, refiner, snapshots, critics)
             count, data_digest = config.count, training.digest
@@ -137,8 +140,8 @@ def _check_prior(prior: Prior) -> None:
     """Refuse a prior whose samples cannot be refined.
 
     Raises:
-        InputError: its critic scores several images at once, it draws no latents, or
-            it makes parts of images.
+        InputError: If its critic scores several images at once, it draws no latents,
+            or it makes parts of images.
     """
     packing = prior.config.get("packing", 1)
     if packing > 1:
@@ -146,10 +149,10 @@ def _check_prior(prior: Prior) -> None:
             f"the critic of {prior.workdir} scores {packing} images at once, and a "
             "refinement needs a score of each: train one with --config.packing=1"
         )
-    made = prior.task.channels(prior.channels)
+    channels = prior.task.channels(prior.channels)
     for wrong, what in (
         (not prior.method.has_latent, "draws no latents"),
-        (made != prior.channels, f"makes {made} of {prior.channels} channels"),
+        (channels != prior.channels, f"makes {channels} of {prior.channels} channels"),
     ):
         if wrong:
             raise InputError(
@@ -167,7 +170,7 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
         key: Key of the config that names the stopping: `refinement` or `shaping`.
 
     Raises:
-        InputError: a name is unknown, or there is no such layer.
+        InputError: If a name is unknown, or there is no such layer.
     """
     settings, method = config.refinement, prior.method
     stopping: Stopping
@@ -175,8 +178,9 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
     stages = len(method.generator.stages)
     if settings.layer > stages:
         raise InputError(
-            f"refinement.layer {settings.layer}: the generator of {prior.workdir} has "
-            f"{stages} stages; 0 is the latent, {stages} the image itself"
+            f"--config.refinement.layer={settings.layer}: the generator of "
+            f"{prior.workdir} has {stages} stages; 0 is the latent, {stages} the "
+            "image itself"
         )
     score_loss = searches.score_loss(
         prior.config, "refinement.unlikely", settings.unlikely
@@ -194,30 +198,22 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
     )
 
 
-def _training_config(config: ConfigDict, prior: Prior) -> ConfigDict:
-    """Return the prior's config with the batch size of shaping."""
-    own = prior.config.copy_and_resolve_references()
-    with own.unlocked():
-        own.batch_size = config.shaping.batch_size
-    return own
-
-
 def _gather(
     config: ConfigDict, prior: Prior
 ) -> tuple[ObservedImages, list[Skipped], Hole]:
     """Return the images to be completed, those skipped, and training images' hole.
 
     Raises:
-        InputError: the prior, the holes or the images cannot be used.
+        InputError: If the prior, the holes or the images cannot be used.
     """
-    check_prior(prior, FIRST_COMMANDS["collaborate"])
-    (name, hole), *more = named_holes(config.masks).items()
+    check_prior(prior, config.program)
+    (name, hole), *other_holes = named_holes(config.masks).items()
     masks = config.shaping.masks or config.masks
     (training_name, training_hole), *others = named_holes(masks).items()
-    if more or others:
+    if other_holes or others:
         raise InputError(
-            "masks and shaping.masks name one kind of hole each: shape a critic for "
-            "each kind in a --workdir of its own"
+            "--config.masks and --config.shaping.masks name one kind of hole each: "
+            "shape a critic for each kind in a --workdir of its own"
         )
     if training_hole is None:
         raise InputError(
@@ -227,8 +223,8 @@ def _gather(
     check_fits(training_name, training_hole, prior.config.data.size)
     if 0 < config.shaping.images < config.shaping.batch_size:
         raise InputError(
-            f"shaping.images {config.shaping.images} are fewer than shaping.batch_size "
-            f"{config.shaping.batch_size}: give more"
+            f"--config.shaping.images={config.shaping.images} is less than "
+            f"--config.shaping.batch_size={config.shaping.batch_size}: give more"
         )
     return *Observer(config, prior, name, hole).gather(), training_hole
 

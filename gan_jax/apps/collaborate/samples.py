@@ -31,7 +31,7 @@ _POINTS = 2000  # of a picture
 _SHOWN, _POOL, _CALIBRATION = range(3)  # uses of samples, which draw other latents
 
 Draw = Callable[[int, int], tuple[Images, Request]]
-"""`draw(use, count)`: samples, and what was asked for."""
+"""`draw(use, count)` returns samples and their request."""
 
 
 def refine_samples(
@@ -43,25 +43,20 @@ def refine_samples(
 ) -> Outcome:
     """Refine samples with every snapshot of a critic; accept some by their scores.
 
-    Args:
-        config: Config of the collaboration.
-        training: The prior's data and method.
-        refiner: Refiner of the prior.
-        snapshots: The critic as it was trained, then during shaping.
-        acceptance_critics: Critics that tell `proposals` and `refined` samples from
-            real images; without them no samples are accepted.
+    Samples are accepted by the critics that tell `proposals` and `refined` samples from
+    real images; without critics none are accepted.
     """
     samples = _Samples(config, training, refiner)
     measurement = _Measurement(config, training)
-    images, asked = samples.proposals(_SHOWN, config.count)
+    images, request = samples.proposals(_SHOWN, config.count)
     stages = {"proposals": images}
-    measurement.add("proposals", images, asked)
+    measurement.add("proposals", images, request)
     for epoch, critic in snapshots:
         stage = f"refined, {epoch:g} epochs" if epoch else "refined"
-        after, asked = samples.refined(critic, _SHOWN, config.count)
+        after, request = samples.refined(critic, _SHOWN, config.count)
         stages[stage] = after.images
         steps, cost = float(after.steps.mean()), float(after.cost.mean())
-        measurement.add(stage, after.images, asked, steps=steps, cost=cost)
+        measurement.add(stage, after.images, request, steps=steps, cost=cost)
     caption = (
         "Refined with the critic as shaping began, and after so many epochs of shaping."
         " Steps and cost: means; cost by the critic that refines."
@@ -78,8 +73,8 @@ def refine_samples(
                 functools.partial(samples.refined_images, last),
             ),
         ):
-            for stage, images, asked in _accepted(config, refiner, critic, draw):
-                measurement.add(f"{name}, {stage}", images, asked)
+            for stage, images, request in _accepted(config, refiner, critic, draw):
+                measurement.add(f"{name}, {stage}", images, request)
         caption = (
             "By the scores of a critic that has learned to tell these samples from "
             "real images, calibrated on others: rejection (Azadi et al. 2018) and "
@@ -112,29 +107,29 @@ class _Samples:
     def inputs(
         self, use: int, count: int
     ) -> tuple[tuple[np.ndarray, Observation, PRNGKeyArray], Request]:
-        """Return what `Refiner.refine` takes, and what is asked for."""
+        """Return latents, conditions and key for `Refiner.refine`, and the request."""
         key = jax.random.fold_in(jax.random.key(self._seed), 1_000_011 + use)
         keys = jax.random.split(key, 3)
         training = self._training
-        asked = training.task.ask(training.parts["test"], keys[1], count)
+        request = training.task.ask(training.parts["test"], keys[1], count)
         latents = np.asarray(training.method.latent(keys[0], count))
-        return (latents, Observation(condition=asked.condition), keys[2]), asked
+        return (latents, Observation(condition=request.condition), keys[2]), request
 
     def proposals(self, use: int, count: int) -> tuple[Images, Request]:
-        (latents, *_), asked = self.inputs(use, count)
-        return self._refiner.propose(latents, asked.condition), asked
+        (latents, *_), request = self.inputs(use, count)
+        return self._refiner.propose(latents, request.condition), request
 
     def refined(
         self, critic: Variables, use: int, count: int
     ) -> tuple[Refinements, Request]:
-        inputs, asked = self.inputs(use, count)
-        return self._refiner.refine(critic, *inputs), asked
+        inputs, request = self.inputs(use, count)
+        return self._refiner.refine(critic, *inputs), request
 
     def refined_images(
         self, critic: Variables, use: int, count: int
     ) -> tuple[Images, Request]:
-        after, asked = self.refined(critic, use, count)
-        return after.images, asked
+        after, request = self.refined(critic, use, count)
+        return after.images, request
 
 
 class _Measurement:
@@ -145,34 +140,27 @@ class _Measurement:
         self.rows: list[pages.Row] = []
         self.measured = Measured({}, {})
 
-    def add(self, stage: str, images: Images, asked: Request, **more: Any) -> None:
+    def add(self, stage: str, images: Images, request: Request, **means: Any) -> None:
         say(f"measuring {stage}")
-        found = self._evaluation.compare(images, asked, "test", self._count)
-        values = measures(found.metrics)
-        self.rows.append({"samples of": stage, "count": len(images), **values, **more})
-        self.measured.add(found, f"{stage}/")
+        measured = self._evaluation.compare(images, request, "test", self._count)
+        values = measures(measured.metrics)
+        self.rows.append({"samples of": stage, "count": len(images), **values, **means})
+        self.measured.add(measured, f"{stage}/")
 
 
 def _accepted(
     config: ConfigDict, refiner: Refiner, critic: Variables, draw: Draw
 ) -> list[tuple[str, Images, Request]]:
-    """Return as many samples as are to be accepted: the first, and those of each rule.
-
-    Args:
-        config: Config of the collaboration, with `acceptance`.
-        refiner: Refiner of the prior.
-        critic: The critic that scores.
-        draw: Draws samples of one kind.
-    """
+    """Return `acceptance.count` samples by rule: the first, and the accepted ones."""
     settings = config.acceptance
     count = settings.count
-    images, asked = draw(_POOL, count * settings.proposals)
-    pool = refiner.scores(critic, images, asked.condition)
-    others, others_asked = draw(_CALIBRATION, count)
-    fake = refiner.scores(critic, others, others_asked.condition)
+    images, request = draw(_POOL, count * settings.proposals)
+    pool = refiner.scores(critic, images, request.condition)
+    calibration, requested = draw(_CALIBRATION, count)
+    fake = refiner.scores(critic, calibration, requested.condition)
     real = refiner.scores(critic, *refiner.real())
     chosen = {str(count): np.arange(count), **_choose(config, pool, fake, real)}
-    return [(rule, images[at], taken(asked, at)) for rule, at in chosen.items()]
+    return [(rule, images[at], taken(request, at)) for rule, at in chosen.items()]
 
 
 def _choose(
@@ -183,30 +171,28 @@ def _choose(
 ) -> dict[str, np.ndarray]:
     """Return the indices of accepted samples by rule.
 
-    Args:
-        config: Config of the collaboration, with `acceptance`.
-        pool: Scores of the samples among which is chosen.
-        fake: Scores of other samples of their kind.
-        real: Scores of real images that the critic has not seen.
+    The `fake` scores are those of other samples, drawn as the `pool` was.
     """
     settings = config.acceptance
     logits_of = calibrated(real, fake)
     logits = logits_of(pool)
-    uniform, others = np.random.default_rng(config.seed).random((2, len(logits)))
-    kept = rejection(logits, float(logits.max()), uniform, settings.share)
+    uniform, again = np.random.default_rng(config.seed).random((2, len(logits)))
+    is_accepted = rejection(logits, float(logits.max()), uniform, settings.share)
     chains = logits.reshape(settings.count, settings.proposals)
     starts = logits_of(np.resize(real, settings.count))
     ends = metropolis_hastings(chains, starts, uniform.reshape(chains.shape))
-    # A chain that never left its real image begins again, at a sample, and is offered
-    # those of the next one: its own have just been found worse than most.
-    stuck, own = ends < 0, np.arange(settings.count)
-    following = np.roll(own, -1)
-    offered = chains[following]
-    again = metropolis_hastings(offered, offered[:, 0], others.reshape(chains.shape))
-    ends = np.where(stuck, np.maximum(again, 0), ends)
-    chain = np.where(stuck, following, own)
+    # A chain that never left its real image begins again, at a sample, with the
+    # proposals of the next chain: its own were just rejected.
+    is_stuck, numbers = ends < 0, np.arange(settings.count)
+    following = np.roll(numbers, -1)
+    proposed = chains[following]
+    second_ends = metropolis_hastings(
+        proposed, proposed[:, 0], again.reshape(chains.shape)
+    )
+    ends = np.where(is_stuck, np.maximum(second_ends, 0), ends)
+    chain = np.where(is_stuck, following, numbers)
     return {
-        "rejection": np.flatnonzero(kept)[: settings.count],
+        "rejection": np.flatnonzero(is_accepted)[: settings.count],
         "Metropolis-Hastings": chain * settings.proposals + ends,
     }
 
@@ -224,7 +210,7 @@ def _points(
 
     real = np.asarray(read(training.parts["test"]["real"], np.arange(_POINTS)).image)
     first = functools.partial(score, snapshots[0].critic)
-    scores = [first, *(functools.partial(score, each.critic) for each in snapshots)]
+    scores = [first, *(functools.partial(score, snap.critic) for snap in snapshots)]
     image = planes(
         real.reshape(-1, 2),
         {

@@ -44,30 +44,26 @@ class Snapshot(NamedTuple):
 def epochs_of(snapshots: str, epochs: float) -> list[float]:
     """Return the epochs after which snapshots are taken, 0 and the last among them.
 
-    Args:
-        snapshots: Numbers joined by commas.
-        epochs: Epochs of shaping in all.
-
     Raises:
-        InputError: one is no number, or not between 0 and `epochs`.
+        InputError: If one is no number, or not between 0 and `epochs`.
     """
     try:
-        found = {float(part) for part in snapshots.split(",") if part}
+        numbers = {float(part) for part in snapshots.split(",") if part}
     except ValueError as error:
-        raise InputError(f"shaping.snapshots '{snapshots}': {error}") from None
-    if not all(0 <= epoch <= epochs for epoch in found):
+        raise InputError(f"--config.shaping.snapshots='{snapshots}': {error}") from None
+    if not all(0 <= epoch <= epochs for epoch in numbers):
         raise InputError(
-            f"shaping.snapshots '{snapshots}' are to lie between 0 and shaping.epochs, "
-            f"{epochs:g}"
+            f"--config.shaping.snapshots='{snapshots}': give numbers between 0 and "
+            f"--config.shaping.epochs, {epochs:g}"
         )
-    return sorted(found | {0.0, epochs})
+    return sorted(numbers | {0.0, epochs})
 
 
 def check_shaping(settings: ConfigDict) -> None:
     """Refuse settings of shaping that make no sense, before anything is trained.
 
     Raises:
-        InputError: names the key.
+        InputError: If a setting makes no sense; names the key.
     """
     epochs_of(settings.snapshots, settings.epochs)
     look_up(_STARTS, "shaping.start", settings.start)
@@ -77,7 +73,7 @@ def shape_critic(
     training: Run,
     prior: Prior,
     settings: ConfigDict,
-    how: Collaboration,
+    refinement: Collaboration,
     lessons: Lessons,
     signals: Signals,
     refiner: Variables | None = None,
@@ -91,28 +87,21 @@ def shape_critic(
     The state is kept in `<workdir>/checkpoints`, snapshots in `<workdir>/snapshots`;
     the same call continues from there and returns the same critics.
 
-    Args:
-        training: The prior's data, and the workdir.
-        prior: The prior whose critic is shaped.
-        settings: The `shaping` of a config.
-        how: The refinement of the samples that the critic learns from.
-        lessons: The lessons of the critic.
-        signals: Signals that interrupt the training.
-        refiner: The critic that refines; None = the critic that learns.
-        annealed: Whether the learning rate falls to 0, as a cosine.
+    The settings are the `shaping` of a config. The critic `refiner` refines; None = the
+    critic that learns. If `annealed`, the learning rate falls to 0, as a cosine.
 
     Returns:
         The snapshots, from the trained critic on.
 
     Raises:
-        InputError: the workdir holds a critic of another prior.
-        DivergedError: a value was not finite; the last good checkpoint is kept.
-        Interrupted: by a signal, after saving.
-        OSError: the disk failed.
+        InputError: If the workdir holds a critic of another prior.
+        DivergedError: If a value was not finite; the last good checkpoint is kept.
+        Interrupted: By a signal, after saving.
+        OSError: If the disk failed.
     """
     epochs = epochs_of(settings.snapshots, settings.epochs)
-    marks = [round(epoch * lessons.epoch) for epoch in epochs]
-    steps = marks[-1] if annealed else None
+    snapshot_steps = [round(epoch * lessons.epoch) for epoch in epochs]
+    steps = snapshot_steps[-1] if annealed else None
     method, critic = _beginning(training, prior, settings, steps)
     everywhere = NamedSharding(training.mesh, PartitionSpec())
     weights = {
@@ -120,19 +109,21 @@ def shape_critic(
     }
 
     def update(
-        critic: Player, others: PyTree, arrays: PyTree, step: Int[Array, ""]
+        critic: Player, fixed: PyTree, arrays: PyTree, step: Int[Array, ""]
     ) -> Any:
-        generator, refiner = others
+        generator, refiner = fixed
         lesson = lessons.lesson(arrays, step)
         key = lessons.keys(step)[2]
-        return shape(method, how, generator, critic, weights, lesson, key, refiner)
+        return shape(
+            method, refinement, generator, critic, weights, lesson, key, refiner
+        )
 
     run = compiled(update, out_shardings=everywhere)
-    others = jax.device_put((prior.networks.generator, refiner), everywhere)
+    fixed = jax.device_put((prior.networks.generator, refiner), everywhere)
     origin = np.frombuffer(bytes.fromhex(prior.digest), np.uint8)
     with (
         Checkpoints(training.workdir / "checkpoints") as checkpoints,
-        Checkpoints(training.workdir / "snapshots", keep=None) as kept,
+        Checkpoints(training.workdir / "snapshots", keep=None) as snapshots,
     ):
 
         def state(step: int, critic: Player) -> dict[str, Any]:
@@ -150,21 +141,21 @@ def shape_critic(
                 f"{prior.workdir} was trained anew; choose another --workdir"
             )
         step, critic = int(restored["step"]), Player(**restored["critic"])
-        if 0 not in kept.steps:
-            kept.save(0, Player(**begun["critic"]).variables)
-            kept.wait()
-        if 0 < step < marks[-1]:
-            say(f"{training.workdir} continues at step {step} of {marks[-1]}")
+        if 0 not in snapshots.steps:
+            snapshots.save(0, Player(**begun["critic"]).variables)
+            snapshots.wait()
+        if 0 < step < snapshot_steps[-1]:
+            say(f"{training.workdir} continues at step {step} of {snapshot_steps[-1]}")
         with Journal(training.workdir, step if step else None) as journal:
 
             def advance(critic: Player, arrays: PyTree, count: int) -> Any:
-                return run(critic, others, *arrays)
+                return run(critic, fixed, *arrays)
 
             def record(step: int, critic: Player) -> Player:
-                if step in marks:
-                    kept.delete(step)  # may be left by a run that was killed
-                    kept.save(step, critic.variables)
-                    kept.wait()
+                if step in snapshot_steps:
+                    snapshots.delete(step)  # may be left by a run that was killed
+                    snapshots.save(step, critic.variables)
+                    snapshots.wait()
                 return critic
 
             def log(log: Log, first: int, count: int) -> dict[str, Any]:
@@ -174,28 +165,28 @@ def shape_critic(
             critic, _ = iterate(
                 critic,
                 step,
-                marks[-1],
+                snapshot_steps[-1],
                 title=training.workdir.name if refiner is not None else "shaping",
                 read=lambda step: (1, (lessons.arrays(step), np.int32(step))),
                 compile_advance=lambda critic, arrays: advance,
                 log=log,
                 record=record,
                 saves=lambda step: (
-                    due(step, settings.checkpoint_every) or step in marks
+                    due(step, settings.checkpoint_every) or step in snapshot_steps
                 ),
                 save=lambda step, critic, wait: save_checkpoint(
                     journal, checkpoints, step, state(step, critic), wait
                 ),
                 signals=signals,
             )
-        return _snapshots(kept, epochs, marks, critic)
+        return _snapshots(snapshots, epochs, snapshot_steps, critic)
 
 
 def acceptance_critics(
     config: ConfigDict,
     training: Run,
     prior: Prior,
-    how: Collaboration,
+    refinement: Collaboration,
     lessons: Lessons,
     signals: Signals,
     shaped: Variables,
@@ -207,21 +198,13 @@ def acceptance_critics(
     continue to learn while all else is fixed (as in Azadi 2018, section 3.1), with a
     learning rate that falls to 0: under a constant rate the last updates would decide
     which modes are preferred.
-
-    Args:
-        config: Config of the collaboration, with `shaping` and `acceptance`.
-        training: The prior's data. Checkpoints are kept in `<workdir>/acceptance`.
-        prior: The prior whose critic is trained further.
-        how: The refinement.
-        lessons: The lessons of the critics.
-        signals: Signals that interrupt the training.
-        shaped: The shaped critic, which refines.
+    The critic `shaped` refines. Checkpoints are kept in `<workdir>/acceptance`.
 
     Returns:
         The critics of `proposals` and of `refined` samples.
 
     Raises:
-        InputError, DivergedError, Interrupted, OSError: as `shape_critic`.
+        InputError, DivergedError, Interrupted, OSError: As `shape_critic`.
     """
     settings = config.shaping.copy_and_resolve_references()
     with settings.unlocked():
@@ -239,7 +222,7 @@ def acceptance_critics(
     critics: dict[str, Variables] = {}
     for name, first, steps in (
         ("proposals", prior.networks.critic, 0),
-        ("refined", shaped, how.steps),
+        ("refined", shaped, refinement.steps),
     ):
         snapshots = shape_critic(
             training._replace(workdir=training.workdir / "acceptance" / name),
@@ -247,7 +230,7 @@ def acceptance_critics(
                 method=method, networks=prior.networks._replace(critic=first)
             ),
             settings,
-            how._replace(steps=steps),
+            refinement._replace(steps=steps),
             lessons,
             signals,
             shaped,
@@ -258,19 +241,22 @@ def acceptance_critics(
 
 
 def _snapshots(
-    kept: Checkpoints, epochs: Sequence[float], marks: Sequence[int], like: Player
+    snapshots: Checkpoints,
+    epochs: Sequence[float],
+    snapshot_steps: Sequence[int],
+    like: Player,
 ) -> list[Snapshot]:
-    kept.wait()
-    found: list[Snapshot] = []
-    for epoch, mark in zip(epochs, marks, strict=True):
-        restored = kept.restore(like.variables, say, [mark])
+    snapshots.wait()
+    restored_snapshots: list[Snapshot] = []
+    for epoch, step in zip(epochs, snapshot_steps, strict=True):
+        restored = snapshots.restore(like.variables, say, [step])
         if restored is None:
             raise InputError(
-                f"the snapshot of step {mark} is not there any more: shape the critic "
+                f"the snapshot of step {step} is not there any more: shape the critic "
                 "anew in another --workdir"
             )
-        found.append(Snapshot(epoch, restored))
-    return found
+        restored_snapshots.append(Snapshot(epoch, restored))
+    return restored_snapshots
 
 
 def _beginning(

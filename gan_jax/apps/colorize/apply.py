@@ -49,23 +49,19 @@ class Colorized(NamedTuple):
 def open_colorizing(
     config: ConfigDict, workdir: Path
 ) -> Application[Image8, Colorized]:
-    """Open a trained colorizer for photographs.
+    """Open a trained colorizer for photographs; the plate is written to `workdir`.
 
     Every output has the size of its image. The generator does not see the colours of
     the given image; the output is compared with them.
 
-    Args:
-        config: Config of the program; `prior` is read.
-        workdir: Folder of the plate.
-
     Raises:
-        InputError: There is no colorizer.
+        InputError: If there is no colorizer.
     """
     prior = open_colorizer(config.prior, FIRST_COMMANDS["colorize"])
     colorizer = Colorizer(prior)
     shown: list[dict[str, Image8]] = []
 
-    def apply(outputs: Sequence[Path], images: Sequence[Image8]) -> list[Colorized]:
+    def process(outputs: Sequence[Path], images: Sequence[Image8]) -> list[Colorized]:
         done = []
         # One by one: they may be large.
         for path, image in zip(outputs, images, strict=True):
@@ -77,10 +73,10 @@ def open_colorizing(
         return done
 
     return Application(
-        prior=describe(prior),
-        prepare=lambda image: image,
-        together=_TOGETHER,
-        apply=apply,
+        description=describe(prior),
+        preprocess=lambda image: image,
+        chunk_size=_TOGETHER,
+        process=process,
         line=_line,
         columns=_COLUMNS,
         conclude=lambda done: _conclude(done, shown, workdir),
@@ -91,11 +87,11 @@ def _compared(image: Image8, colored: Colored, colorizer: Colorizer) -> Colorize
     """Return the measures of an output against its input."""
     height, width, _ = image.shape
     light, ab = colorizer.split(colored.image)
-    made, truth = to_float_numpy(colored.image), to_float_numpy(image)
+    output, truth = to_float_numpy(colored.image), to_float_numpy(image)
     true: dict[str, float] = {}
     if _coloured(image):
         distances = np.linalg.norm(ab - colored.true_ab, axis=-1)
-        exactness = psnr(made, truth)
+        exactness = psnr(output, truth)
         # An exact output, as of an image that is nearly black, has no PSNR.
         true = {"psnr": exactness} if np.isfinite(exactness) else {}
         true |= {
@@ -106,7 +102,7 @@ def _compared(image: Image8, colored: Colored, colorizer: Colorizer) -> Colorize
     return Colorized(
         (width, height),
         float(change.mean()) * color.LIGHTNESS_SCALE,
-        colourfulness(made[None]),
+        colourfulness(output[None]),
         true,
     )
 
@@ -127,12 +123,12 @@ def _coloured(image: Image8) -> bool:
     return image.shape[-1] == 3 and bool((image != image[..., :1]).any())
 
 
-def _line(one: Colorized) -> dict[str, Any]:
+def _line(colorized: Colorized) -> dict[str, Any]:
     return {
-        "size": list(one.size),
-        "lightness_change": one.lightness_change,
-        "colourfulness": one.colourfulness,
-        **one.true,
+        "size": list(colorized.size),
+        "lightness_change": colorized.lightness_change,
+        "colourfulness": colorized.colourfulness,
+        **colorized.true,
     }
 
 
@@ -142,7 +138,7 @@ def _conclude(
     workdir: Path,
 ) -> Conclusion:
     """Return the report of all images; draw the plate."""
-    every = [one for _, one in done]
+    outcomes = [outcome for _, outcome in done]
 
     def mean(values: Sequence[float]) -> Callable[[], float]:
         def value() -> float:
@@ -154,16 +150,20 @@ def _conclude(
 
     measured = measure(
         {
-            name: mean([one.true[name] for one in every if name in one.true])
+            name: mean(
+                [outcome.true[name] for outcome in outcomes if name in outcome.true]
+            )
             for name in ("psnr", "ab_error", "colourfulness_real")
         }
         | {
-            "colourfulness": mean([one.colourfulness for one in every]),
-            "lightness_change": mean([one.lightness_change for one in every]),
+            "colourfulness": mean([outcome.colourfulness for outcome in outcomes]),
+            "lightness_change": mean(
+                [outcome.lightness_change for outcome in outcomes]
+            ),
         }
     )
     columns = {
-        name: to_float_numpy(np.stack([each[name] for each in shown]))
+        name: to_float_numpy(np.stack([versions[name] for versions in shown]))
         for name in shown[0]
     }
     drawn = plate(columns, min(6, len(shown)))
@@ -174,23 +174,23 @@ def _conclude(
         [
             [
                 str(file),
-                f"{one.size[0]}x{one.size[1]}",
-                one.colourfulness,
-                one.lightness_change,
-                one.true.get("psnr"),
+                f"{outcome.size[0]}x{outcome.size[1]}",
+                outcome.colourfulness,
+                outcome.lightness_change,
+                outcome.true.get("psnr"),
             ]
-            for file, one in done[:_SHOWN]
+            for file, outcome in done[:_SHOWN]
         ],
         "Change of lightness: mean, in Lab units, after rounding to 8 bits. PSNR in dB "
         "against the colours that an image had.",
     )
-    found = measured.metrics
+    metrics = measured.metrics
     return Conclusion(
         measured,
         "Images colorized by a generator.",
         [
-            Card("Colourfulness", found["colourfulness"], "0 = grey"),
-            Card("Change of lightness", found["lightness_change"], "of 100"),
+            Card("Colourfulness", metrics["colourfulness"], "0 = grey"),
+            Card("Change of lightness", metrics["lightness_change"], "of 100"),
         ],
         [table],
         [picture("Colorized", drawn, "The first of them.")],

@@ -13,14 +13,10 @@ from gan_jax.runs.apply import apply_to_folder
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """Train a colorizer and evaluate it; with `prior`, colorize `images` instead.
 
+    Errors are those of `apps.train.run.run`.
+
     Returns:
         The summary, as written to `summary.json`.
-
-    Raises:
-        InputError: The user can mend it; nothing was overwritten.
-        OSError: The disk failed.
-        DivergedError: A value was not finite; the last good checkpoint is kept.
-        Interrupted: By SIGINT or SIGTERM; the same call continues training.
     """
     if config.prior or config.images:
         return apply_to_folder(config, workdir, "colorize", open_colorizing)

@@ -51,22 +51,17 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
     """Open a trained detector for the images of a folder.
 
     The output of an image shows it as the detector sees it, beside a map of the pixels
-    that its score is sensitive to.
-
-    Args:
-        config: Config of the program; `prior` and `anomaly.false_positive_rate` are
-            read.
-        workdir: Folder of the sheet of sorted images.
+    that its score is sensitive to. The sheet of sorted images is written to `workdir`.
 
     Raises:
-        InputError: There is no detector.
+        InputError: If there is no detector.
     """
     opened = open_detector_run(config.prior, FIRST_COMMANDS["detect"])
     detector, data = opened.detector, opened.gan.data
     threshold = detector.threshold(config.anomaly.false_positive_rate)
     score_all = _scores_and_slopes(opened)
 
-    def apply(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
+    def process(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
         images = np.stack(fitted)
         scores, slopes = score_all(images)
         for path, drawn in zip(outputs, pages.beside(images, slopes), strict=True):
@@ -80,13 +75,13 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
         ]
 
     return Application(
-        prior=describe_detector(opened),
-        prepare=lambda image: crop_and_resize(
+        description=describe_detector(opened),
+        preprocess=lambda image: crop_and_resize(
             with_channels(image, opened.channels), data.size, data.crop
         ),
-        together=_CHUNK,
-        apply=apply,
-        line=lambda one: {name: getattr(one, name) for name in _COLUMNS},
+        chunk_size=_CHUNK,
+        process=process,
+        line=lambda scored: {name: getattr(scored, name) for name in _COLUMNS},
         columns=_COLUMNS,
         conclude=lambda done: _conclude(done, config, workdir, detector),
     )
@@ -125,17 +120,17 @@ def _conclude(
     """Return the report of all images; draw the sheet of sorted images."""
     rate = config.anomaly.false_positive_rate
     threshold = detector.threshold(rate)
-    scores = np.array([one.score for _, one in done])
-    share = float(np.mean([one.anomalous for _, one in done]))
-    sheet = pages.ranking(np.stack([one.seen for _, one in done]), scores)
+    scores = np.array([scored.score for _, scored in done])
+    share = float(np.mean([scored.anomalous for _, scored in done]))
+    sheet = pages.ranking(np.stack([scored.seen for _, scored in done]), scores)
     files.write_image(workdir / "samples" / "sorted.png", sheet)
     highest = [done[at] for at in np.argsort(-scores, kind="stable")[:_LISTED]]
     table = Table(
         "Highest scores",
         ["image", "score", "percentile", "above the threshold"],
         [
-            [str(file), one.score, one.percentile, one.anomalous]
-            for file, one in highest
+            [str(file), scored.score, scored.percentile, scored.anomalous]
+            for file, scored in highest
         ],
         "Percentile: the percentage of the detector's validation images with a lower "
         "score.",

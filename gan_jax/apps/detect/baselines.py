@@ -16,7 +16,7 @@ from gan_jax.apps.detect.data import (
 from gan_jax.apps.detect.detector import CriticScorer, Scorer, critic_scale
 from gan_jax.apps.detect.history import Snapshots
 from gan_jax.apps.inpaint.masked_images import MaskedImage
-from gan_jax.apps.inpaint.observations import observe, required
+from gan_jax.apps.inpaint.observations import observe_masked, required
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run
 from gan_jax.evaluation.detection import Detection, Scores, detection, subsample
@@ -59,17 +59,12 @@ def method_scorers(
 ) -> dict[str, Scorer]:
     """Return the detector and its baselines by name.
 
-    Args:
-        config: Config of the program; `baselines.shallow` adds those of scikit-learn.
-        run: Data of normal images.
-        prior: The GAN.
-        snapshots: Snapshots of the GAN.
-        critics: Scores by the GAN's critics.
-        detector: The detector's scores.
+    The config's `baselines.shallow` adds those of scikit-learn. `critics` scores by the
+    GAN's critics.
     """
     scale = critic_scale(prior)
     mean = snapshots.mean_critic(config.detector.beta)
-    found: dict[str, Scorer] = {
+    scorers: dict[str, Scorer] = {
         DETECTOR: detector,
         "last critic": critics.anomaly_scorer(taken(snapshots.critics, -1), scale),
         "mean of the critics": critics.anomaly_scorer(mean, scale),
@@ -77,10 +72,10 @@ def method_scorers(
     if config.baselines.shallow:
         normal = normal_images(run, "train")
         draw = np.random.default_rng(config.seed)
-        some = normal[draw.permutation(len(normal))]
+        shuffled = normal[draw.permutation(len(normal))]
         for name, fit in BASELINES.items():
-            found[name] = fit(some, config.seed)
-    return found
+            scorers[name] = fit(shuffled, config.seed)
+    return scorers
 
 
 def evaluate(
@@ -101,11 +96,11 @@ def evaluate(
     normal, validation = normal_images(run, "test"), validation_images(run)
     rate = config.anomaly.false_positive_rate
     results: list[DetectionResult] = []
-    every: dict[str, dict[str, Scores]] = {}
+    all_scores: dict[str, dict[str, Scores]] = {}
     for method, scorer in scorers.items():
         signals.obey()
         threshold = float(np.quantile(scorer(validation), 1 - rate))
-        scores = every[method] = {NORMAL: scorer(normal)}
+        scores = all_scores[method] = {NORMAL: scorer(normal)}
         for name, (images, base_rate) in kinds.items():
             scores[name] = scorer(images)
             chosen = subsample(len(normal), len(images), base_rate, config.seed)
@@ -114,7 +109,7 @@ def evaluate(
                 for kind, mask in zip((NORMAL, name), chosen, strict=True)
             ]
             results.append(_result(method, name, sides[0], sides[1], threshold))
-    return results, every
+    return results, all_scores
 
 
 def evaluate_searches(
@@ -147,17 +142,19 @@ def evaluate_searches(
         masks = subsample(len(normal), len(images), base_rate, config.seed)
         places = np.flatnonzero(np.concatenate(masks))
         draw = np.random.default_rng(config.seed)
-        some = np.sort(draw.permutation(places)[: config.baselines.searched])
+        chosen = np.sort(draw.permutation(places)[: config.baselines.searched])
         whole = np.ones(both.shape[1:3], bool)
-        given = [MaskedImage(f"{at:06d}", f"{at:06d}", both[at], whole) for at in some]
-        observed = required(*observe(prior, "none", given))
+        masked = [
+            MaskedImage(f"{at:06d}", f"{at:06d}", both[at], whole) for at in chosen
+        ]
+        observed = required(*observe_masked(prior, "none", masked))
         plain = re.sub(r"[^\w.-]", "_", name)
         path = run.workdir / "searches" / f"{plain}.npz"
-        found, _ = search.run(observed, path, name, signals)
-        is_normal = some < len(normal)
-        by_detector = np.concatenate([scores[NORMAL], scores[name]])[some]
+        minima, _ = search.run(observed, path, name, signals)
+        is_normal = chosen < len(normal)
+        by_detector = np.concatenate([scores[NORMAL], scores[name]])[chosen]
         for method, values in (
-            ("latent search (AnoGAN)", found.loss),
+            ("latent search (AnoGAN)", minima.loss),
             (f"{DETECTOR}, the same images", by_detector),
         ):
             sides = values[is_normal], values[~is_normal]

@@ -14,6 +14,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.classes import select_classes
 from gan_jax.data.datasets.dataset import Skipped, Source, in_memory
 from gan_jax.data.datasets.formats import recognise
+from gan_jax.data.degradations import LUMA
 from gan_jax.data.feed import read
 
 Images8 = UInt8[np.ndarray, "count height width channels"]
@@ -22,7 +23,6 @@ NORMAL = "normal"
 """Name of the images that are no anomalies."""
 
 _COMPARED = 2048  # validation images at most: they are scored often
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's
 
 
 class Anomalies(NamedTuple):
@@ -34,11 +34,7 @@ class Anomalies(NamedTuple):
 
 
 def check_anomalies(config: ConfigDict) -> None:
-    """Raise for a config that names no anomalies, or an impossible base rate.
-
-    Raises:
-        InputError: Says what to name.
-    """
+    """Raise an `InputError` for a config without anomalies or a wrong rate."""
     anomaly = config.anomaly
     if not anomaly.label and not anomaly.others:
         raise InputError(
@@ -56,41 +52,37 @@ def read_anomalies(
     Of a class that was left out of training: its images in the official test part, or
     all of them if the dataset has none or its test part was drawn from all images.
 
-    Args:
-        config: Config of the program; `anomaly` is read.
-        run: Data of normal images.
-
     Raises:
-        InputError: A dataset or class is unknown, or two have the same name.
+        InputError: If a dataset or class is unknown, or two have the same name.
     """
     data, anomaly = run.config.data, config.anomaly
-    found: dict[str, Anomalies] = {}
+    kinds: dict[str, Anomalies] = {}
     skipped: list[Skipped] = []
     if anomaly.label:
         source = _test_source(data, without="")
         images = in_memory(select_classes(source, anomaly.label)).images
-        found[f"class {anomaly.label}"] = Anomalies(images, 0.0)
+        kinds[f"class {anomaly.label}"] = Anomalies(images, 0.0)
     for name, base_rate in _others(config):
         short = Path(name).resolve().name
-        if short in (*found, NORMAL):
+        if short in (*kinds, NORMAL):
             raise InputError(
-                f"anomaly.others: '{name}' would be called {short}, as other images "
-                "are: rename it"
+                f"--config.anomaly.others: '{name}' would be called {short}, as other "
+                "images are: rename it"
             )
         images, broken = _read_other(name, run)
         skipped += broken
-        found[short] = Anomalies(images, base_rate)
-    for name, (images, _) in found.items():
+        kinds[short] = Anomalies(images, base_rate)
+    for name, (images, _) in kinds.items():
         if not len(images):
             raise InputError(f"anomalies '{name}': there are no such test images")
-    return found, skipped
+    return kinds, skipped
 
 
 def normal_images(run: Run, part: str, count: int | None = None) -> Images8:
     """Return normal images of a part of the data, the first `count` or all."""
     source = run.parts[part]["real"]
-    some = np.arange(len(source) if count is None else min(count, len(source)))
-    return np.asarray(read(source, some).image)
+    indices = np.arange(len(source) if count is None else min(count, len(source)))
+    return np.asarray(read(source, indices).image)
 
 
 def validation_images(run: Run) -> Images8:
@@ -99,12 +91,8 @@ def validation_images(run: Run) -> Images8:
 
 
 def _others(config: ConfigDict) -> list[tuple[str, float]]:
-    """Return the names in `anomaly.others`, each with the base rate behind its colon.
-
-    Raises:
-        InputError: A base rate is not between 0 and 1.
-    """
-    found = []
+    """Return the names in `anomaly.others` with the base rates behind their colons."""
+    others = []
     for text in filter(None, config.anomaly.others.split(",")):
         name, colon, rate = text.rpartition(":")
         try:
@@ -112,14 +100,14 @@ def _others(config: ConfigDict) -> list[tuple[str, float]]:
         except ValueError:
             colon = ""
         if not colon:
-            found.append((text, 0.0))
+            others.append((text, 0.0))
         elif 0 < share < 1:
-            found.append((name, share))
+            others.append((name, share))
         else:
             raise InputError(
-                f"anomaly.others '{text}': a base rate lies between 0 and 1"
+                f"--config.anomaly.others '{text}': a base rate lies between 0 and 1"
             )
-    return found
+    return others
 
 
 def _test_source(data: ConfigDict, **values: object) -> Source:
@@ -164,7 +152,7 @@ def to_channels(images: np.ndarray, channels: int) -> Images8:
         return images
     if channels == 3:
         return np.repeat(images, 3, axis=-1)
-    grey: np.ndarray = np.rint(images @ _LUMA)[..., None].astype(np.uint8)
+    grey: np.ndarray = np.rint(images @ np.array(LUMA))[..., None].astype(np.uint8)
     return grey
 
 

@@ -50,8 +50,8 @@ class Detector(NamedTuple):
         places, first = np.unique(np.asarray(self.quantiles), return_index=True)
         percentages = 100 * first / (len(self.quantiles) - 1)
         within = np.interp(scores, places, percentages)
-        found: np.ndarray = np.where(scores > places[-1], 100.0, within)
-        return found
+        percentiles: np.ndarray = np.where(scores > places[-1], 100.0, within)
+        return percentiles
 
     def threshold(self, false_positive_rate: float) -> float:
         """Return the score above which that share of validation images lies."""
@@ -117,10 +117,10 @@ def critic_scale(prior: Prior) -> Scale:
 def save_detector(detector: Detector, prior: Prior, workdir: Path) -> None:
     """Write a detector's arrays, and the config that describes its critic."""
     files.write_json(workdir / _CONFIG, flatten(prior.config))
-    with Checkpoints(workdir / _FOLDER, keep=None) as kept:
-        for step in kept.steps:
-            kept.delete(step)
-        kept.save(0, _arrays(detector))
+    with Checkpoints(workdir / _FOLDER, keep=None) as checkpoints:
+        for step in checkpoints.steps:
+            checkpoints.delete(step)
+        checkpoints.save(0, _arrays(detector))
 
 
 def describe_detector(run: DetectorRun) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def open_detector_run(path: str, commands: str) -> DetectorRun:
         commands: Commands that train a detector, for the error's advice.
 
     Raises:
-        InputError: There is no such run, or it is incomplete or damaged.
+        InputError: If there is no such run, or it is incomplete or damaged.
     """
     workdir, config, summary = read_run(path, "prior", "detect", commands)
     channels = int(summary["dataset"]["shape"][-1])
@@ -163,18 +163,18 @@ def open_detector(workdir: Path, like: Variables) -> Detector:
         like: Variables of a critic of the same architecture; only shapes are read.
 
     Raises:
-        InputError: There is no detector, or it cannot be read.
+        InputError: If there is no detector, or it cannot be read.
     """
     blank = Detector(like, Scale(), np.zeros(QUANTILES, np.float32))
     try:
-        with Checkpoints(workdir / _FOLDER, keep=None) as kept:
-            found = kept.restore(_arrays(blank), say)
+        with Checkpoints(workdir / _FOLDER, keep=None) as checkpoints:
+            arrays = checkpoints.restore(_arrays(blank), say)
     except InputError as error:
         raise InputError(_damaged(workdir, error)) from None
-    if found is None:
+    if arrays is None:
         raise InputError(f"prior {workdir} holds no detector: run it again")
-    scale = Scale(*map(float, found["scale"]))
-    return Detector(found["critic"], scale, np.asarray(found["quantiles"]))
+    scale = Scale(*map(float, arrays["scale"]))
+    return Detector(arrays["critic"], scale, np.asarray(arrays["quantiles"]))
 
 
 def _damaged(workdir: Path, error: Exception) -> str:

@@ -60,16 +60,9 @@ def diagnose(
     critics: CriticScorer,
     anomalous: Images8,
 ) -> Diagnostics:
-    """Return the diagnostics of a detector.
+    """Return the diagnostics of a detector, on one kind of anomalies.
 
-    Args:
-        config: Config of the program.
-        run: Data of normal images.
-        prior: The GAN.
-        snapshots: Snapshots of the GAN.
-        detector: The detector's scores.
-        critics: Scores by the GAN's critics.
-        anomalous: Images of one kind of anomalies.
+    `critics` scores by the GAN's critics.
     """
     return Diagnostics(
         noise_scores(detector, run, config.seed),
@@ -119,7 +112,7 @@ def history_scores(
     scale = critic_scale(prior)
     normal = normal_images(run, "test", _TRACED)
     both = np.concatenate([normal, anomalous[:_TRACED]])
-    every = np.stack(
+    scores_of_all = np.stack(
         [
             critics.anomaly_scorer(taken(snapshots.critics, at), scale)(both)
             for at in range(len(snapshots.steps))
@@ -128,14 +121,14 @@ def history_scores(
     beta = config.detector.beta
     return HistoryScores(
         snapshots.steps,
-        every[:, : len(normal)],
-        every[:, len(normal) :],
-        snapshots.critic_weights(beta) @ every,
+        scores_of_all[:, : len(normal)],
+        scores_of_all[:, len(normal) :],
+        snapshots.critic_weights(beta) @ scores_of_all,
         critics.anomaly_scorer(snapshots.mean_critic(beta), scale)(both),
     )
 
 
-def diagnostic_metrics(found: Diagnostics) -> dict[str, float]:
+def diagnostic_metrics(diagnostics: Diagnostics) -> dict[str, float]:
     """Return the metrics of the diagnostics by name.
 
     `noise_rank_correlation` is Spearman's correlation of mean score and noise,
@@ -145,7 +138,7 @@ def diagnostic_metrics(found: Diagnostics) -> dict[str, float]:
     """
     from scipy.stats import spearmanr
 
-    noise, path, history = found
+    noise, path, history = diagnostics
     rising = spearmanr(noise.at, noise.scores.mean(axis=1)).statistic
     agreeing = np.corrcoef(history.mean_of_scores, history.score_of_mean)[0, 1]
     return {

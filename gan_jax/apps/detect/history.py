@@ -53,7 +53,7 @@ def snapshot_weights(
             value at the beginning. 0 weighs all alike.
 
     Raises:
-        ValueError: No snapshot was taken at `alpha` or later.
+        ValueError: If no snapshot was taken at `alpha` or later.
     """
     times = np.asarray(steps, np.float64) / end
     if not (times >= alpha).any():
@@ -61,8 +61,8 @@ def snapshot_weights(
     # Counted from the first snapshot with weight: a large beta must not round all to 0.
     since = times - times[times >= alpha].min()
     density = np.where(times >= alpha, np.exp(-beta * since.clip(0)), 0.0)
-    found: np.ndarray = density / density.sum()
-    return found
+    weights: np.ndarray = density / density.sum()
+    return weights
 
 
 def weighted_mean(
@@ -101,7 +101,7 @@ def sample_history(
             is faster on CPUs.
 
     Raises:
-        ValueError: The groups do not divide the images.
+        ValueError: If the groups do not divide the images.
     """
     count = len(latents)
     if count % groups:
@@ -158,15 +158,15 @@ class Snapshots(NamedTuple):
     """Step at which the critic had seen as many images as the training set holds."""
 
     def history(self, alpha: float, beta: float) -> History:
-        """Return the generators with their probabilities: c exp(-beta t) on [alpha, 1].
+        """Return the generators with their probabilities, as `snapshot_weights`.
 
         Raises:
-            InputError: No snapshot is late enough.
+            InputError: If no snapshot is late enough.
         """
         try:
             weights = snapshot_weights(self.steps, self.end, alpha, beta)
         except ValueError as error:
-            raise InputError(f"detector.alpha: {error}") from None
+            raise InputError(f"--config.detector.alpha: {error}") from None
         # Snapshots that are never drawn need no place on the device.
         drawn = np.flatnonzero(weights)
         generators = jax.tree.map(
@@ -175,7 +175,7 @@ class Snapshots(NamedTuple):
         return History(generators, jnp.asarray(weights[drawn], jnp.float32))
 
     def critic_weights(self, beta: float) -> Float[np.ndarray, "snapshots"]:
-        """Return the weight of each critic in their mean: c exp(-beta t), summing to 1.
+        """Return the weight of each critic in their mean, as `snapshot_weights`.
 
         All times from the first epoch on count, whatever the generators' alpha: the
         integral of the mean in the authors' talk begins at 1. Snapshots of the first
@@ -185,7 +185,7 @@ class Snapshots(NamedTuple):
         return snapshot_weights(self.steps, self.end, since / self.end, beta)
 
     def mean_critic(self, beta: float) -> Variables:
-        """Return the critic whose arrays are the weighted means of the saved critics'.
+        """Return the weighted mean of the saved critics' arrays.
 
         It is the initial D_TV of Chatillon & Ballester 2019.
         """
@@ -200,21 +200,17 @@ class Snapshots(NamedTuple):
 
 
 def open_snapshots(prior: Prior, count: int) -> Snapshots:
-    """Read the snapshots that a run has kept.
-
-    Args:
-        prior: The run.
-        count: Number of images that it was trained on.
+    """Read the snapshots of a run that was trained on `count` images.
 
     Raises:
-        InputError: It has kept none, or one cannot be read.
+        InputError: If it has kept none, or one cannot be read.
     """
     folder = prior.workdir / HISTORY
-    every, end = int(prior.config.history.every), int(prior.config.steps)
-    wanted = list(range(every, end + 1, every)) if every else []
+    interval, end = int(prior.config.history.every), int(prior.config.steps)
+    wanted = list(range(interval, end + 1, interval)) if interval else []
     if not folder.is_dir() or not wanted:
         raise InputError(
-            f"history_run {prior.workdir} has kept no history: train it with "
+            f"--config.history_run {prior.workdir} has kept no history: train it with "
             "--config.history.every, at most its --config.steps"
         )
     like = jax.eval_shape(
@@ -225,16 +221,18 @@ def open_snapshots(prior: Prior, count: int) -> Snapshots:
     unusable = (
         f"the history of {prior.workdir} {{}}: remove that folder, and run it again"
     )
-    with Checkpoints(folder, keep=None) as kept:
-        missing = sorted(set(wanted) - set(kept.steps))
+    with Checkpoints(folder, keep=None) as checkpoints:
+        missing = sorted(set(wanted) - set(checkpoints.steps))
         if missing:
             steps = ", ".join(map(str, missing))
             raise InputError(unusable.format(f"lacks steps {steps}"))
         try:
-            found = [jax.device_get(kept.restore(like, say, [at])) for at in wanted]
+            snapshots = [
+                jax.device_get(checkpoints.restore(like, say, [at])) for at in wanted
+            ]
         except InputError as error:
             raise InputError(unusable.format(f"cannot be read ({error})")) from None
-    both = jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+    both = jax.tree.map(lambda *leaves: np.stack(leaves), *snapshots)
     batches = -(-count // prior.config.batch_size)
     epoch = steps_until(batches, prior.method.critic_steps, end)
     return Snapshots(wanted, both["generator"], both["critic"], end, epoch)

@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from ml_collections import ConfigDict
 
 from gan_jax.apps.detect.baselines import DETECTOR, DetectionResult
 from gan_jax.apps.detect.data import Images8
 from gan_jax.apps.detect.diagnostics import Diagnostics, ScoreCurve
+from gan_jax.config.command_line import full_command
+from gan_jax.config.keys import flatten
 from gan_jax.evaluation.detection import Detection, Scores
 from gan_jax.report import plots
 from gan_jax.report.formats import format_number
 from gan_jax.report.grids import glow, rgb, tile
 from gan_jax.report.page import (
-    Block,
     Card,
     Command,
     Figure,
@@ -57,10 +59,8 @@ _DETECTION = (
 def table(results: Sequence[DetectionResult], total_variation: float) -> Table:
     """Return a table with a row for each method and kind of anomalies.
 
-    Args:
-        results: Measures of all methods.
-        total_variation: Total variation between normal images and the history's, in
-            [0, 1]; it stands beside the detector's measures.
+    The total variation between normal images and the history's, in [0, 1], stands
+    beside the detector's measures.
     """
     names = [name.replace("_", " ") for name in Detection._fields]
     return Table(
@@ -95,10 +95,9 @@ def cards(results: Sequence[DetectionResult], total_variation: float) -> list[Ca
 
 def histograms(scores: Mapping[str, Scores], threshold: float) -> bytes:
     """Draw the distribution of each kind of images' scores, and the threshold."""
-    figure, (panel,) = plots.draw_panels(1, height=3.4)
-    figure.set_figwidth(7.2)
-    every = np.concatenate(list(scores.values()))
-    low, high = map(float, np.percentile(every, (0.2, 99.8)))
+    figure, (panel,) = plots.draw_panels(1, height=3.4, width=7.2)
+    all_scores = np.concatenate(list(scores.values()))
+    low, high = map(float, np.percentile(all_scores, (0.2, 99.8)))
     if low == high:
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, 61)
@@ -180,9 +179,9 @@ def extremes(
     rows: dict[str, np.ndarray] = {}
     for name, (images, scores) in kinds.items():
         order = np.argsort(scores, kind="stable")
-        some = min(_SHOWN, len(order))
-        rows[f"{name}, lowest"] = images[order[:some]]
-        rows[f"{name}, highest"] = images[order[::-1][:some]]
+        count = min(_SHOWN, len(order))
+        rows[f"{name}, lowest"] = images[order[:count]]
+        rows[f"{name}, highest"] = images[order[::-1][:count]]
     width = min(map(len, rows.values()))
     cells = np.stack([rgb(row[:width]) for row in rows.values()])
     return tile(cells, row_titles=list(rows), gap=3)
@@ -196,11 +195,7 @@ def pictures(
 ) -> list[Figure]:
     """Return the figures of a detector's scores of test images, and its diagnostics.
 
-    Args:
-        scores: Anomaly scores by kind of images, of which one is `normal`.
-        images: Images by kind.
-        threshold: Threshold of scores.
-        diagnostics: Scores along lines.
+    The scores and the images are by kind of images, of which one is `normal`.
     """
     kinds = {name: (images[name], values) for name, values in scores.items()}
     noise, path, history = diagnostics
@@ -253,24 +248,17 @@ def pictures(
 
 
 def report(
-    title: str,
+    config: ConfigDict,
     facts: Mapping[str, str],
-    cards: Sequence[Card],
-    tables: Sequence[Block],
+    results: Sequence[DetectionResult],
+    total_variation: float,
     figures: Sequence[Figure],
     rows: Sequence[Mapping[str, Any]],
-    command: str,
 ) -> str:
     """Return the page.
 
-    Args:
-        title: Title of the page.
-        facts: What was trained, on what.
-        cards: Key figures.
-        tables: Measures of methods on anomalies.
-        figures: Plots and plates.
-        rows: Journal of the detector's training.
-        command: Command that runs it again.
+    `facts` are what was trained, on what; `figures` the result of `pictures`, and
+    `rows` the journal of the detector's training.
     """
     course = plots.curves(
         rows,
@@ -286,15 +274,16 @@ def report(
         course,
         "The best look at validation images is kept; no anomaly is looked at.",
     )
+    command = full_command(config.name, flatten(config))
     return page(
-        title,
+        config.name,
         "Anomalies detected by the history of a generator's training.",
         facts,
         [
-            Section("Figures", tables),
+            Section("Figures", [table(results, total_variation), PUBLISHED]),
             Section("Pictures", figures),
             Section("Training", [training]),
             Section("Reproduce", [Command("Command", command)]),
         ],
-        cards,
+        cards(results, total_variation),
     )

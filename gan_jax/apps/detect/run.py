@@ -3,7 +3,6 @@
 import functools
 import json
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from gan_jax.apps.detect import report as pages
 from gan_jax.apps.detect.apply import open_scoring
 from gan_jax.apps.detect.baselines import (
     DETECTOR,
-    DetectionResult,
     evaluate,
     evaluate_searches,
     method_scorers,
@@ -34,14 +32,13 @@ from gan_jax.apps.train import run as train
 from gan_jax.apps.train.setup import prepare
 from gan_jax.build import searches, tasks
 from gan_jax.config.checks import difference
-from gan_jax.config.command_line import FIRST_COMMANDS, full_command
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.defaults import training
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.evaluation.measure import measure
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
-from gan_jax.report.page import Figure
 from gan_jax.report.terminal import say
 from gan_jax.runs.apply import apply_to_folder
 from gan_jax.runs.prior import describe, open_prior, read_run
@@ -58,15 +55,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """Train a detector and evaluate it, or score the user's images with one.
 
     The GAN is an ordinary run in `<workdir>/gan`, unless `history_run` names another.
+    Errors are those of `apps.train.run.run`.
 
     Returns:
         The summary, as written to `summary.json`.
-
-    Raises:
-        InputError: The user can mend it; nothing was overwritten.
-        OSError: The disk failed; the same call continues once it is mended.
-        DivergedError: A value was not finite; the last good checkpoint is kept.
-        Interrupted: By SIGINT or SIGTERM, after saving; the same call continues.
     """
     if config.prior or config.images:
         return apply_to_folder(config, workdir, "score", open_scoring)
@@ -93,22 +85,22 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         gan_trained = time.monotonic()
         prior = open_prior(str(gan_workdir), FIRST_COMMANDS["detect"])
         snapshots = open_snapshots(prior, len(normal.parts["train"]["real"]))
-        say(
-            f"history: {len(snapshots.steps)} snapshots of both networks, "
-            f"{snapshots.size / 2**20:.0f} MiB"
-        )
-        own = detector_prior(config.detector, prior, _gan_config(config))
+        memory = f"{snapshots.size / 2**20:.0f} MiB"
+        say(f"history: {len(snapshots.steps)} snapshots of both networks, {memory}")
+        detector_gan = detector_prior(config.detector, prior, _gan_config(config))
         gan_critics = CriticScorer(prior.method)
-        critics = gan_critics if own is prior else CriticScorer(own.method)
-        detector, total_variation = train_detector(
-            normal, own, snapshots, critics, config, signals
+        critics = (
+            gan_critics if detector_gan is prior else CriticScorer(detector_gan.method)
         )
-        save_detector(detector, own, workdir)
+        detector, total_variation = train_detector(
+            normal, detector_gan, snapshots, critics, config, signals
+        )
+        save_detector(detector, detector_gan, workdir)
         detector_trained = time.monotonic()
         scorer = critics.anomaly_scorer(detector.critic, detector.scale)
         scorers = method_scorers(config, normal, prior, snapshots, gan_critics, scorer)
-        results, every = evaluate(config, normal, scorers, kinds, signals)
-        scores = every[DETECTOR]
+        results, all_scores = evaluate(config, normal, scorers, kinds, signals)
+        scores = all_scores[DETECTOR]
         if config.baselines.searched:
             results += evaluate_searches(config, normal, prior, kinds, scores, signals)
         now = time.monotonic()
@@ -118,7 +110,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "evaluation_seconds": now - detector_trained,
             "total_seconds": now - began,
         }
-        first = next(iter(kinds.values())).images
+        images = {name: kind.images for name, kind in kinds.items()}
+        first = next(iter(images.values()))
         diagnostics = diagnose(
             config, normal, prior, snapshots, scorer, gan_critics, first
         )
@@ -126,23 +119,29 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         for row in results:
             metrics |= row.metrics("" if len(kinds) == 1 else f"{row.anomalies}/")
         metrics |= diagnostic_metrics(diagnostics)
-        images = {name: kind.images for name, kind in kinds.items()}
         images = {NORMAL: normal_images(normal, "test"), **images}
         threshold = detector.threshold(config.anomaly.false_positive_rate)
         pictures = pages.pictures(scores, images, threshold, diagnostics)
         source, settings = normal.parts["train"]["real"], config.detector
-        validated, memory = len(validation_images(normal)), snapshots.size / 2**20
+        validated = len(validation_images(normal))
+        critic = detector_gan.config.network.critic
         facts = {
             "normal images": f"{prior.config.data.name}, {len(source):,}",
-            "detector": f"{own.config.network.critic}, start: {settings.start}",
+            "detector": f"{critic}, start: {settings.start}",
             "anomalies": ", ".join(kinds),
-            "history": f"{len(snapshots.steps)} snapshots, {memory:.0f} MiB",
+            "history": f"{len(snapshots.steps)} snapshots, {memory}",
             "density of t": f"exp(-{settings.beta:g} t) from {settings.alpha:g} to 1",
             "total variation": f"{total_variation:.3f}, on {validated:,} validation "
             "images and as many of the history",
             "seed": str(config.seed),
         }
-        _report(config, workdir, facts, results, total_variation, pictures)
+        for picture in pictures:
+            name = picture.title.lower().replace(" ", "_")
+            kind = "svg" if picture.image.lstrip().startswith(b"<") else "png"
+            files.write_bytes(workdir / "samples" / f"{name}.{kind}", picture.image)
+        rows = read_rows(workdir / "metrics.jsonl")
+        page = pages.report(config, facts, results, total_variation, pictures, rows)
+        files.write_text(workdir / "report.html", page)
         summary = complete_summary(
             config,
             dataset={
@@ -153,7 +152,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                 "sha256": normal.digest,
             },
             measured=measure(
-                {name: functools.partial(float, one) for name, one in metrics.items()}
+                {
+                    name: functools.partial(float, value)
+                    for name, value in metrics.items()
+                }
             ),
             timing=timing,
             environment=environment(normal.mesh),
@@ -166,52 +168,23 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         return summary
 
 
-def _report(
-    config: ConfigDict,
-    workdir: Path,
-    facts: Mapping[str, str],
-    results: Sequence[DetectionResult],
-    total_variation: float,
-    pictures: Sequence[Figure],
-) -> None:
-    """Write the pictures and the report."""
-    for picture in pictures:
-        name = picture.title.lower().replace(" ", "_")
-        kind = "svg" if picture.image.lstrip().startswith(b"<") else "png"
-        files.write_bytes(workdir / "samples" / f"{name}.{kind}", picture.image)
-    page = pages.report(
-        config.name,
-        facts,
-        pages.cards(results, total_variation),
-        [pages.table(results, total_variation), pages.PUBLISHED],
-        pictures,
-        read_rows(workdir / "metrics.jsonl"),
-        full_command(config.name, flatten(config)),
-    )
-    files.write_text(workdir / "report.html", page)
-
-
 def _gan_config(config: ConfigDict) -> ConfigDict:
     """Return the config of the GAN: a plain training run on normal images."""
     known, copied = training("").keys(), config.copy_and_resolve_references()
-    own = ConfigDict({key: copied[key] for key in known})
-    own.name, own.program = f"{config.name}_gan", "train"
+    gan = ConfigDict({key: copied[key] for key in known})
+    gan.name, gan.program = f"{config.name}_gan", "train"
     classes = [config.data.without, config.anomaly.label]
-    own.data.without = ",".join(filter(None, classes))
-    return own.lock()
+    gan.data.without = ",".join(filter(None, classes))
+    return gan.lock()
 
 
 def _check_history(config: ConfigDict, workdir: Path) -> None:
-    """Raise for a GAN that keeps no history, or would train on after its detector.
-
-    Raises:
-        InputError: Names the key.
-    """
-    every, steps = config.history.every, config.steps
-    if not 0 < every <= steps:
+    """Raise an `InputError` if a GAN keeps no history, or outgrows its detector."""
+    interval, steps = config.history.every, config.steps
+    if not 0 < interval <= steps:
         raise InputError(
-            f"history.every {every} keeps no snapshot of {steps} steps: a detector "
-            "needs some"
+            f"--config.history.every {interval} keeps no snapshot of {steps} steps: a "
+            "detector needs some"
         )
     written = workdir / _GAN / "config.json"
     if (workdir / "checkpoints").exists() and written.exists():
@@ -226,27 +199,29 @@ def _check_history(config: ConfigDict, workdir: Path) -> None:
 def _history_run(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
     """Return the config and the workdir of a run whose history is used.
 
-    Args:
-        wanted: Config of a GAN on the detector's own data.
-        path: Workdir of the run.
-
     Raises:
-        InputError: The run's data differ, or its generator is conditional.
+        InputError: If the run's data are not those of the config `wanted`, or its
+            generator is conditional.
     """
-    workdir, own, _ = read_run(path, "history_run", "train", FIRST_COMMANDS["detect"])
-    if tasks.task(own).conditional:
+    workdir, gan, _ = read_run(path, "history_run", "train", FIRST_COMMANDS["detect"])
+    if tasks.task(gan).conditional:
         raise InputError(
-            f"history_run {path} generates under conditions: name a run of a plain GAN"
+            f"--config.history_run {path} generates under conditions: name a run of a "
+            "plain GAN"
         )
     sides = [
-        {key: value for key, value in flatten(one.data).items() if key not in _PLACES}
-        for one in (own, wanted)
+        {
+            key: value
+            for key, value in flatten(config.data).items()
+            if key not in _PLACES
+        }
+        for config in (gan, wanted)
     ]
     changed = [f"data.{text}" for text in difference(*sides)]
     if changed:
         raise InputError(
-            f"history_run {path} was trained on other data ({'; '.join(changed)}): "
-            "give the same --config.data values, and the class left out as "
-            "--config.anomaly.label"
+            f"--config.history_run {path} was trained on other data "
+            f"({'; '.join(changed)}): give the same --config.data values, and the "
+            "class left out as --config.anomaly.label"
         )
-    return own, workdir
+    return gan, workdir

@@ -50,24 +50,24 @@ def _components(run: Run, prior: Prior, snapshots: Snapshots, beta: float) -> Va
     code, normal = fresh["params"]["Dense_0"]["bias"].size, normal_images(run, "train")
     fitted = leading_components(code, normal, run.config.seed)
     centre, axes = 2 * fitted.mean_ - 1, fitted.components_  # of values in [-1, 1]
-    found = perceptron.between_components(
-        *(jnp.asarray(one, jnp.float32) for one in (centre, axes))
+    parameters = perceptron.between_components(
+        *(jnp.asarray(array, jnp.float32) for array in (centre, axes))
     )
-    return {**fresh, "params": found}
+    return {**fresh, "params": parameters}
 
 
 def _check_components(critic: str, network: ConfigDict, run: Run) -> None:
     if critic != "linear_autoencoder":
         raise InputError(
-            f"detector.start components makes no {critic}: give "
+            f"--config.detector.start components makes no {critic}: give "
             "--config.detector.critic=linear_autoencoder"
         )
     source = run.parts["train"]["real"]
     most = min(len(source), int(np.prod(source.shape)))
     if architectures.linear_code(network) > most:
         raise InputError(
-            f"detector.start components: {len(source)} images of {source.shape} have "
-            f"{most} at most; give a smaller --config.network.code"
+            f"--config.detector.start components: {len(source)} images of "
+            f"{source.shape} have {most} at most; give a smaller --config.network.code"
         )
 
 
@@ -83,10 +83,7 @@ STARTS: Mapping[str, Start] = {
 def detector_prior(settings: ConfigDict, prior: Prior, gan: ConfigDict) -> Prior:
     """Return the prior with a critic of the detector's kind.
 
-    Args:
-        settings: `detector` of a config.
-        prior: The GAN.
-        gan: Training config whose `network` a new critic is built from.
+    The `network` of the training config `gan` describes a new critic.
     """
     if not STARTS[settings.start].new:
         return prior
@@ -122,34 +119,31 @@ def detector_scale(
 def check_detector(config: ConfigDict, run: Run) -> None:
     """Raise for settings of a detector that contradict each other or the data.
 
-    Args:
-        config: Config of the program.
-        run: Data of normal images, with the config of the GAN.
-
     Raises:
-        InputError: Names the key.
+        InputError: If they do; the message names the key.
     """
     settings, groups = config.detector, config.detector.groups
     start: Start = look_up(STARTS, "detector.start", settings.start)
     critic = settings.critic or config.network.critic
     look_up(architectures.CRITICS, "detector.critic", critic)
     if settings.critic and not start.new:
-        new = " or ".join(name for name, one in STARTS.items() if one.new)
+        new = " or ".join(name for name, choice in STARTS.items() if choice.new)
         raise InputError(
-            f"detector.critic {critic} is a new network, and detector.start "
-            f"{settings.start} one that was trained: start from {new}"
+            f"--config.detector.critic {critic} is a new network, and "
+            f"--config.detector.start {settings.start} one that was trained: start "
+            f"from {new}"
         )
     kind = critic if start.new else run.config.network.critic
     if not settings.rescale and kind in architectures.ENERGY_CRITICS:
         raise InputError(
-            f"detector.rescale False leaves scores as they are, and a {kind} has "
-            "energies, which become scores by detector.margin: leave it True, or "
-            "train a critic of scores (variant published)"
+            f"--config.detector.rescale False leaves scores as they are, and a {kind} "
+            "has energies, which become scores by --config.detector.margin: leave it "
+            "True, or train a critic of scores (variant published)"
         )
     start.check(critic, config.network, run)
     batch = run.config.batch_size
     if batch % groups:
         raise InputError(
-            f"detector.groups {groups} do not divide batch_size {batch}: "
+            f"--config.detector.groups {groups} do not divide batch_size {batch}: "
             "give as many times t as share its images evenly"
         )

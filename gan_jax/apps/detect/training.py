@@ -87,11 +87,11 @@ def train_detector(
         the 0 of a constant critic.
 
     Raises:
-        InputError: The checkpoints in the workdir belong to another prior, or no
+        InputError: If the checkpoints in the workdir belong to another prior, or no
             snapshot is late enough.
-        DivergedError: A value was not finite; the last good checkpoint is kept.
-        Interrupted: By a signal, after saving.
-        OSError: The disk failed.
+        DivergedError: If a value is not finite; the last good checkpoint is kept.
+        Interrupted: If a signal was received, after saving.
+        OSError: If the disk failed.
     """
     settings = config.detector
     history = snapshots.history(settings.alpha, settings.beta)

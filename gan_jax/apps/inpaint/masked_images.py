@@ -39,6 +39,8 @@ from gan_jax.search.blending import poisson_blend
 Image8 = UInt8[np.ndarray, "height width channels"]
 Known = Bool[np.ndarray, "height width"]
 
+NOISE, STARTS = 1, 2  # uses of an image's key, each folded into it
+
 _CHUNK = 250  # files decoded at once
 
 
@@ -56,12 +58,12 @@ class MaskedImage(NamedTuple):
 
 
 Masker: TypeAlias = Callable[[Path, Image8], MaskedImage]
-"""`mask(file, image)`: gives a user's image its mask; raises `BrokenImageError` for an
-image that cannot be completed."""
+"""`mask(file, image)` returns a user's image with its mask. It raises
+`BrokenImageError` if the image cannot be completed."""
 
 
 def _square(height: int, width: int) -> tuple[slice, slice]:
-    """Return the place of the largest central square, which is all a prior sees."""
+    """Return the slices of the largest central square, which is all a prior sees."""
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return slice(top, top + side), slice(left, left + side)
@@ -90,7 +92,7 @@ def of_data(
 
 
 def masker(masks: str | Hole, size: int, channels: int, seed: int = 0) -> Masker:
-    """Return the function that gives the user's images their masks.
+    """Return the function that masks the user's images.
 
     Args:
         masks: A folder of mask files with the images' names and sizes, or a hole.
@@ -99,7 +101,7 @@ def masker(masks: str | Hole, size: int, channels: int, seed: int = 0) -> Masker
         seed: Seed of holes that are drawn.
 
     Raises:
-        InputError: the folder of masks may not be read.
+        InputError: If the folder of masks may not be read.
     """
     by_stem: dict[str, list[Path]] = {}
     draw = None
@@ -125,18 +127,11 @@ def masker(masks: str | Hole, size: int, channels: int, seed: int = 0) -> Masker
 
 
 def read_files(
-    files: Sequence[Path],
-    mask: Masker,
-    read: Read = read_file,
+    files: Sequence[Path], mask: Masker, read: Read = read_file
 ) -> tuple[list[MaskedImage], list[Skipped]]:
     """Read the user's images and mask them.
 
     Files that cannot be completed, or whose stem was already seen, are skipped.
-
-    Args:
-        files: The image files.
-        mask: Masks an image, as `masker` returns it.
-        read: Returns the content of a file, or raises `BrokenImageError`.
 
     Returns:
         The masked images, and the skipped files with their reasons.
@@ -150,8 +145,8 @@ def read_files(
 
 def _read_mask(masks: Sequence[Path], image: Image8) -> Known:
     if len(masks) != 1:
-        some = "several masks have its name" if masks else "no mask has its name"
-        raise BrokenImageError(some)
+        count = "several masks have" if masks else "no mask has"
+        raise BrokenImageError(f"{count} its name")
     try:
         mask = decode(masks[0])
     except BrokenImageError as error:
@@ -227,7 +222,7 @@ def name_hashes(names: Sequence[str]) -> UInt32[np.ndarray, " count"]:
 
 
 def keys_of(
-    hashes: UInt32[Array | np.ndarray, " count"], seed: PRNGKeyArray, use: int
+    hashes: UInt32[Array | np.ndarray, " count"], key: PRNGKeyArray, use: int
 ) -> Key[Array, " count"]:
     """Return a random key of each image for one use.
 
@@ -235,14 +230,14 @@ def keys_of(
 
     Args:
         hashes: Hashes of the images' names, as `name_hashes` returns them.
-        seed: Key of the run's seed.
-        use: Number that is folded into each image's own key.
+        key: Key of the run.
+        use: Number that is folded into each image's key: `NOISE` or `STARTS`.
     """
 
-    def key(name: Array) -> PRNGKeyArray:
-        return jax.random.fold_in(jax.random.fold_in(seed, name), use)
+    def key_of(name_hash: Array) -> PRNGKeyArray:
+        return jax.random.fold_in(jax.random.fold_in(key, name_hash), use)
 
-    keys: Key[Array, " count"] = jax.vmap(key)(jnp.asarray(hashes))
+    keys: Key[Array, " count"] = jax.vmap(key_of)(jnp.asarray(hashes))
     return keys
 
 
@@ -250,11 +245,11 @@ class Reduced(NamedTuple):
     """The square of an image that a prior sees, at the prior's size."""
 
     image: Float[np.ndarray, "size size channels"]
-    """In [-1, 1]; missing pixels have no part in it."""
+    """In [-1, 1]; missing pixels do not affect it."""
     mask: Float[np.ndarray, "size size 1"]
-    """1 where all pixels are known that have their centres in this one."""
+    """1 where every source pixel whose centre falls in this pixel is known."""
     truth: Float[np.ndarray, "size size channels"]
-    """In [-1, 1], with the file's own pixels in its holes."""
+    """In [-1, 1], with the file's pixels in its holes."""
 
 
 def reduced(masked: MaskedImage, size: int) -> Reduced:
@@ -264,8 +259,8 @@ def reduced(masked: MaskedImage, size: int) -> Reduced:
     side = len(known)
     filled = image
     if side != size and known.any():
-        # What lies in a hole must not shine through where sizes change: the nearest
-        # known pixels stand for it.
+        # Pixels of a hole must not affect their neighbours where sizes change: the
+        # nearest known pixels replace them.
         nearest = ndimage.distance_transform_edt(
             ~known, return_distances=False, return_indices=True
         )
@@ -292,19 +287,17 @@ def _reduce_mask(known: Known, size: int) -> Bool[np.ndarray, "size size"]:
 
 def restored(
     masked: MaskedImage,
-    pasted: UInt8[np.ndarray, "size size channels"],
+    generated: UInt8[np.ndarray, "size size channels"],
     blend: bool = False,
 ) -> Image8:
     """Return an image with its holes filled, at its own size.
 
-    Args:
-        masked: The image; its known pixels keep their values.
-        pasted: What was generated in place of the square that the prior sees.
-        blend: Whether holes are blended, without a visible edge (Poisson).
+    Known pixels keep their values. `generated` is the square that the prior sees; with
+    `blend` its edges are made invisible (Poisson).
     """
     place = _square(*masked.known.shape)
     image, known = masked.image[place], masked.known[place][..., None]
-    inside = undo_resize(pasted, len(known))
+    inside = undo_resize(generated, len(known))
     if blend:
         floats = to_float_numpy(inside), to_float_numpy(image), known.astype(np.float32)
         inside = to_uint8(np.asarray(blending()(*floats)))
@@ -322,8 +315,8 @@ def blending() -> Callable[..., Any]:
 
 def digest(images: Sequence[MaskedImage]) -> str:
     """Return the SHA-256 of images and their masks."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for masked in images:
-        found.update(os.fsencode(f"{masked.name}{masked.image.shape}"))
-        found.update(masked.image.tobytes() + masked.known.tobytes())
-    return found.hexdigest()
+        sha256.update(os.fsencode(f"{masked.name}{masked.image.shape}"))
+        sha256.update(masked.image.tobytes() + masked.known.tobytes())
+    return sha256.hexdigest()

@@ -1,4 +1,4 @@
-"""What is known of images: their holes and degradations, before a search."""
+"""Observations of images, under holes and degradations, for a search."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +13,14 @@ from ml_collections import ConfigDict
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.masked_images import MaskedImage
 from gan_jax.build import searches
+from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
 from gan_jax.data.degradations import Degradation, known_values
 from gan_jax.data.holes import HOLES, Hole
 from gan_jax.report.terminal import say
-from gan_jax.runs.prior import Prior
+from gan_jax.runs.prior import Prior, open_prior
 from gan_jax.search.observation import Observation
 
 Images = Float[np.ndarray, "count height width channels"]
@@ -33,22 +34,29 @@ class ObservedImages(NamedTuple):
     sources: Sequence[MaskedImage]
     """The same images at their own size."""
     truth: Images | None
-    """Whole images, in [-1, 1]; None where they are not known."""
+    """Whole images, in [-1, 1]; None if they are unknown."""
     masks: Float[np.ndarray, "count height width 1"] | None
     """1 where a pixel is known; None where a degradation was measured instead."""
     known: Observation
     """The observation of each image; every known value has the weight 1."""
 
 
-def check_prior(prior: Prior, commands: str) -> None:
-    """Refuse a prior whose latents cannot be searched.
-
-    Args:
-        prior: The trained run.
-        commands: The commands that make a prior, for the error.
+def open_latent_prior(config: ConfigDict) -> Prior:
+    """Open the prior that a config names, for a search of its latents.
 
     Raises:
-        InputError: the prior generates under conditions, or points.
+        InputError: As `open_prior` and `check_prior`.
+    """
+    prior = open_prior(config.prior, FIRST_COMMANDS[config.program])
+    check_prior(prior, config.program)
+    return prior
+
+
+def check_prior(prior: Prior, program: str) -> None:
+    """Refuse a prior whose latents cannot be searched.
+
+    Raises:
+        InputError: If the prior generates under conditions, or points.
     """
     for wrong, what in (
         (prior.task.conditional, "generates under conditions"),
@@ -57,18 +65,15 @@ def check_prior(prior: Prior, commands: str) -> None:
         if wrong:
             raise InputError(
                 f"prior {prior.workdir} {what}: a search needs one that makes images "
-                f"from latents alone. {commands}"
+                f"from latents alone. {FIRST_COMMANDS[program]}"
             )
 
 
 def named_holes(masks: str) -> dict[str, Hole | None]:
     """Return holes by their names; None stands for a folder of masks.
 
-    Args:
-        masks: The config's `masks`: names joined by commas, or a folder.
-
     Raises:
-        InputError: a name is unknown, or there is none.
+        InputError: If a name is unknown, or there is none.
     """
     names = [name for name in masks.split(",") if name]
     if not names:
@@ -83,16 +88,16 @@ def check_fits(name: str, hole: Hole, size: int) -> None:
     """Refuse a hole that is too large for images of a size.
 
     Raises:
-        InputError: names the hole: nothing would be known of the images.
+        InputError: If nothing would be known of the images.
     """
     try:
         hole(jax.random.key(0), size, size)
     except ValueError as error:
-        raise InputError(f"masks '{name}': {error}") from None
+        raise InputError(f"--config.masks '{name}': {error}") from None
 
 
 class Observer(NamedTuple):
-    """How the images that a config names are observed, under one kind of hole."""
+    """Observes the images that a config names, under one kind of hole."""
 
     config: ConfigDict
     """A config with `images`, `masks`, `count` and `seed`."""
@@ -110,58 +115,60 @@ class Observer(NamedTuple):
         """Return the images, and those that cannot be used.
 
         Raises:
-            InputError: no image can be used, or they do not fit the prior.
+            InputError: If no image can be used, or they do not fit the prior.
         """
-        config, mask = self.config, self.masker()
+        config = self.config
         skipped: list[Skipped] = []
         if config.images:
             files = list_images(config.images)
-            given, skipped = masked_images.read_files(files, mask)
+            masked, skipped = masked_images.read_files(files, self.masker())
         elif self.hole is None:
             raise InputError(
                 "--config.masks is a folder: name one with --config.images"
             )
         else:
-            given = masked_images.of_data(
+            self._checked_size()
+            masked = masked_images.of_data(
                 self.prior, "test", config.count, self.hole, config.seed
             )
-            if len(given) < config.count:
-                say(
-                    f"there are {len(given)} test images, less than count "
-                    f"{config.count}"
-                )
-        observed, more = self.observe(given)
-        skipped += more
+            if (count := len(masked)) < config.count:
+                say(f"there are {count} test images, less than count {config.count}")
+        observed, unusable = self.observe(masked)
+        skipped += unusable
         return required(observed, skipped), skipped
 
     def masker(self) -> masked_images.Masker:
-        """Return what gives the user's images their masks.
+        """Return the function that masks the user's images.
 
         Raises:
-            InputError: the degradation does not fit the prior's images, or the hole is
-                too large for them.
+            InputError: If the degradation does not fit the prior's images, or the hole
+                is too large for them.
         """
-        config, side = self.config, self.prior.config.data.size
+        masks = self.config.masks if self.hole is None else self.hole
+        return masked_images.masker(masks, *self._checked_size(), self.config.seed)
+
+    def _checked_size(self) -> tuple[int, int]:
+        """Return the rows and channels of an observation; raise as `masker`."""
         size, channels = _observed_size(self.prior, self.degradation)
         if self.hole is not None:
-            check_fits(self.name, self.hole, size if config.images else side)
-        masks = config.masks if self.hole is None else self.hole
-        return masked_images.masker(masks, size, channels, config.seed)
+            side = size if self.config.images else self.prior.config.data.size
+            check_fits(self.name, self.hole, side)
+        return size, channels
 
     def observe(
-        self, given: Sequence[MaskedImage]
+        self, masked: Sequence[MaskedImage]
     ) -> tuple[ObservedImages | None, list[Skipped]]:
-        """Return some of the images, None where none can be used, and the others."""
+        """Return the usable images, None if there are none, and the others."""
         whole: list[Skipped] = []
         if self.degradation is None:
-            given, whole = masked_images.with_holes(given)
+            masked, whole = masked_images.with_holes(masked)
         is_users = bool(self.config.images)
-        # A user's file that has holes of its own does not show what they hide.
+        # The truth in the holes of a user's files, with a folder of masks, is unknown.
         has_truth = self.hole is not None and self.degradation is None
-        observed, blank = observe(
+        observed, blank = observe_masked(
             self.prior,
             self.name,
-            given,
+            masked,
             self.degradation,
             simulated=not is_users,
             has_truth=has_truth or not is_users,
@@ -173,75 +180,73 @@ class Observer(NamedTuple):
 def required(
     observed: ObservedImages | None, skipped: Sequence[Skipped]
 ) -> ObservedImages:
-    """Return observed images, or raise an `InputError` where there are none."""
+    """Return observed images; raise an `InputError` if there are none."""
     if observed is None:
         raise InputError(f"no image can be completed ({skipped[0].reason})")
     return observed
 
 
-def observe(
+def observe_masked(
     prior: Prior,
     name: str,
-    given: Sequence[MaskedImage],
+    images: Sequence[MaskedImage],
     degradation: Degradation | None = None,
     simulated: bool = False,
     has_truth: bool = True,
     seed: int = 0,
 ) -> tuple[ObservedImages | None, list[Skipped]]:
-    """Return what is known of masked images at the prior's size.
+    """Return the observations of masked images at the prior's size.
 
     Args:
         prior: The prior under which the images are searched.
         name: Name of their holes.
-        given: The images.
+        images: The images.
         degradation: The degradation of the images; None = only pixels are missing.
         simulated: Whether the images are degraded here, and were not before.
         has_truth: Whether the images hold the truth in their holes.
         seed: Seed of a simulated degradation's noise.
 
     Returns:
-        The images, None where none can be used, and those of which nothing is known.
+        The usable images, None if there are none, and the images without known pixels.
 
     Raises:
-        InputError: the degradation does not fit the prior's images.
+        InputError: If the degradation does not fit the prior's images.
     """
-    if not given:
+    if not images:
         return None, []
     side = prior.config.data.size
     size = side if simulated else _observed_size(prior, degradation)[0]
-    pairs = [masked_images.reduced(masked, size) for masked in given]
-    images, masks, truth = (np.stack(part) for part in zip(*pairs, strict=True))
-    values, known = jnp.asarray(images), jnp.asarray(masks)
+    reduced = [masked_images.reduced(masked, size) for masked in images]
+    small, masks, truth = (np.stack(field) for field in zip(*reduced, strict=True))
+    values, known = jnp.asarray(small), jnp.asarray(masks)
     if degradation is not None and simulated:
-        hashes = masked_images.name_hashes([masked.name for masked in given])
-        keys = masked_images.keys_of(hashes, jax.random.key(seed), _NOISE)
+        hashes = masked_images.name_hashes([masked.name for masked in images])
+        keys = masked_images.keys_of(hashes, jax.random.key(seed), masked_images.NOISE)
         values = jax.vmap(degradation.measure)(keys, values)
         known = jax.vmap(lambda mask: known_values(degradation, mask, prior.channels))(
             known
         )
     seen = np.asarray(known).any(axis=(1, 2, 3))
     reason = f"nothing is known of it at the prior's size of {side}x{side}"
-    lost: list[int] = np.flatnonzero(~seen).tolist()
-    blank = [Skipped(given[index].source, reason) for index in lost]
-    if len(blank) == len(given):
+    blank = [
+        Skipped(images[at].source, reason) for at in np.flatnonzero(~seen).tolist()
+    ]
+    if len(blank) == len(images):
         return None, blank
     return ObservedImages(
         name,
-        [given[index] for index in np.flatnonzero(seen).tolist()],
+        [images[at] for at in np.flatnonzero(seen).tolist()],
         truth[seen] if has_truth else None,
         masks[seen] if degradation is None else None,
         Observation(jnp.where(known > 0, values, 0)[seen], known[seen], known[seen]),
     ), blank
 
 
-_NOISE = 1  # folded into an image's key, beside `search.START`
-
-
 def _observed_size(prior: Prior, degradation: Degradation | None) -> tuple[int, int]:
     """Return the rows and channels of an image of the prior, after a degradation.
 
     Raises:
-        InputError: the degradation does not fit the prior's images.
+        InputError: If the degradation does not fit the prior's images.
     """
     size = prior.config.data.size
     if degradation is None:
@@ -250,5 +255,5 @@ def _observed_size(prior: Prior, degradation: Degradation | None) -> tuple[int, 
     try:
         rows, _, parts = jax.eval_shape(degradation.apply, image).shape
     except ValueError as error:
-        raise InputError(f"config.degradation: {error}") from None
+        raise InputError(f"--config.degradation: {error}") from None
     return rows, parts

@@ -12,8 +12,10 @@ from gan_jax.report.files import encode_png
 from gan_jax.report.grids import tile, to_uint8
 from gan_jax.report.page import Command, Figure, Section, Table, page, picture
 
+Plate = UInt8[np.ndarray, "plate_height plate_width 3"]
+
 _SHOWN = 10  # images of a plate
-_TOGETHER = 3  # losses of a plate
+_LOSSES = 3  # losses of a plate
 
 _SETS = ("CelebA, masks A", "SVHN, masks A", "CelebA, masks B", "SVHN, masks B")
 _PUBLISHED = {
@@ -58,28 +60,34 @@ _PUBLISHED = {
 by loss (alpha, beta, eta) and set MSE, PSNR and SSIM."""
 
 
-def plates(
-    completions: Sequence[Completion],
-) -> list[UInt8[np.ndarray, "height width 3"]]:
+def by_hole(completions: Sequence[Completion]) -> dict[str, list[Completion]]:
+    """Return completions by the name of their hole, in their order."""
+    groups: dict[str, list[Completion]] = {}
+    for completion in completions:
+        groups.setdefault(completion.images.hole, []).append(completion)
+    return groups
+
+
+def plates(completions: Sequence[Completion]) -> list[Plate]:
     """Draw images under one kind of hole, a plate for every few losses."""
-    groups = range(0, len(completions), _TOGETHER)
-    return [plate(completions[at : at + _TOGETHER]) for at in groups]
+    starts = range(0, len(completions), _LOSSES)
+    return [plate(completions[at : at + _LOSSES]) for at in starts]
 
 
-def plate(completions: Sequence[Completion]) -> UInt8[np.ndarray, "height width 3"]:
+def plate(completions: Sequence[Completion]) -> Plate:
     """Draw images under one kind of hole: truth, known pixels, completions, spread."""
     first = completions[0]
     columns: list[tuple[str, Images]] = []
     if first.images.truth is not None:
         columns.append(("truth", first.images.truth))
     columns.append(("known", _known(first)))
-    for one in completions:
-        loss = one.loss.replace("_", " ")  # titles break between words
-        columns.append((loss, one.composite))
-        if one.blended is not None:
-            columns.append((f"{loss} blended", one.blended))
-        spread = spread_shown(one.spread[..., None])
-        columns.append((f"{loss} spread", np.broadcast_to(spread, one.composite.shape)))
+    for completion in completions:
+        loss, composite = completion.loss.replace("_", " "), completion.composite
+        columns.append((loss, composite))  # titles break between words
+        if completion.blended is not None:
+            columns.append((f"{loss} blended", completion.blended))
+        spread = spread_shown(completion.spread[..., None])
+        columns.append((f"{loss} spread", np.broadcast_to(spread, composite.shape)))
     cells = np.stack([images[:_SHOWN] for _, images in columns], axis=1)
     return tile(to_uint8(cells), column_titles=[name for name, _ in columns])
 
@@ -99,12 +107,7 @@ def _known(completion: Completion) -> Images:
 def chequered(
     known: Images, masks: Float[np.ndarray, "count height width 1"]
 ) -> Images:
-    """Return images with a chequer where nothing is known.
-
-    Args:
-        known: Known values.
-        masks: 1 where a value is known.
-    """
+    """Return images with a chequer where nothing is known."""
     chequer = np.indices(known.shape[1:3]).sum(axis=0) % 2 * 0.5 - 0.25
     shown: Images = np.where(masks > 0, known, chequer.reshape(1, *chequer.shape, 1))
     return shown
@@ -112,31 +115,27 @@ def chequered(
 
 def diverse_plate(
     completion: Completion, diverse: Float[np.ndarray, "images some height width _"]
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> Plate:
     """Draw different completions of each image beside its known pixels."""
     cells = np.concatenate([_known(completion)[:, None], diverse], axis=1)[:_SHOWN]
     titles = ["known", *(f"completion {n + 1}" for n in range(diverse.shape[1]))]
     return tile(to_uint8(cells), column_titles=titles)
 
 
-def along_plate(completion: Completion) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw images along their searches: truth, known pixels, G(z), result.
-
-    Args:
-        completion: A completion with a trace.
-    """
+def along_plate(completion: Completion) -> Plate:
+    """Draw images along their searches: truth, known pixels, G(z), result."""
     trace, traced, truth = completion.trace, completion.traced, completion.images.truth
     assert trace is not None and traced is not None
     count = len(traced)
     columns = {} if truth is None else {"truth": truth[:count]}
     columns["known"] = _known(completion)[:count]
-    for mark, step in enumerate(trace.steps):
-        columns[f"{step:,}" if step else "start"] = traced[:, mark]
+    for index, step in enumerate(trace.steps):
+        columns[f"{step:,}" if step else "start"] = traced[:, index]
     columns["result"] = completion.composite[:count]
     best = completion.found.best_step[:count]
     rows = [
-        f"best at {best:,} of {end:,}"
-        for best, end in zip(best, trace.ends, strict=True)
+        f"best at {step:,} of {end:,}"
+        for step, end in zip(best, trace.ends, strict=True)
     ]
     cells = np.stack(list(columns.values()), axis=1)
     return tile(to_uint8(cells), column_titles=list(columns), row_titles=rows)
@@ -151,62 +150,49 @@ def report(
     count: int,
     command: str,
 ) -> str:
-    """Return the report as a page.
-
-    Args:
-        title: Title of the page.
-        facts: Settings that are listed at its top.
-        completions: The completions by every loss under every kind of hole.
-        metrics: Metrics of each.
-        data: Name of the images.
-        count: Largest number of different completions shown of each image.
-        command: The command that repeats the run.
-    """
+    """Return the report as a page."""
     names = list(dict.fromkeys(name for values in metrics for name in values))
     table = Table(
         "Figures",
         ["hole", "loss", *names],
         [
-            [one.images.hole, one.loss, *(values.get(name) for name in names)]
-            for one, values in zip(completions, metrics, strict=True)
+            [completion.images.hole, completion.loss, *map(values.get, names)]
+            for completion, values in zip(completions, metrics, strict=True)
         ],
         "Means over the images. Levels are 0 to 255 in MSE, PSNR and SSIM; hole: over "
         "missing pixels alone; composite: over the image with its known pixels exact, "
         "which flatters. Residual: mean absolute error of known values in [-1, 1].",
     )
-    holes = dict.fromkeys(one.images.hole for one in completions)
     pictures: list[Figure] = []
-    for hole in holes:
-        own = [one for one in completions if one.images.hole == hole]
+    for hole, group in by_hole(completions).items():
         pictures += [
             picture(
                 f"Under {hole}",
-                drawn,
+                image,
                 "Missing pixels are chequered. Spread: standard deviation over the "
                 "restarts, white = a quarter of the range or more.",
             )
-            for drawn in plates(own)
+            for image in plates(group)
         ]
-        diverse = {one.loss: (one, one.diverse(count)) for one in own}
         pictures += [
             Figure(
-                f"{loss}: different completions",
-                encode_png(diverse_plate(one, images)),
+                f"{completion.loss}: different completions",
+                encode_png(diverse_plate(completion, completion.diverse(count))),
                 "The best by loss, then each the farthest from those before.",
             )
-            for loss, (one, images) in diverse.items()
-            if images.shape[1] > 1
+            for completion in group
+            if min(count, completion.restarts.shape[1]) > 1
         ]
         pictures += [
             picture(
-                f"{one.loss}: along the search",
-                along_plate(one),
+                f"{completion.loss}: along the search",
+                along_plate(completion),
                 "What the latent generates after so many iterations; a search that has "
                 "ended stays where it was. Result: the best latent that was visited, "
                 "under the known pixels.",
             )
-            for one in own
-            if one.trace is not None
+            for completion in group
+            if completion.trace is not None
         ]
     return page(
         title,
@@ -223,8 +209,10 @@ def report(
 
 def _loss_curves(completions: Sequence[Completion]) -> Figure:
     curves = {
-        f"{one.images.hole}, {one.loss}": _median(one.found.history)
-        for one in completions
+        f"{completion.images.hole}, {completion.loss}": _median(
+            completion.found.history
+        )
+        for completion in completions
     }
     rows = [
         {"step": step}
@@ -239,10 +227,10 @@ def _median(
     history: Float[np.ndarray, "images iterations"],
 ) -> Float[np.ndarray, " iterations"]:
     """Return the median loss of the searches that were running at each iteration."""
-    under_way = np.isfinite(history).any(axis=0)
-    last = int(np.flatnonzero(under_way).max(initial=0))
+    running = np.isfinite(history).any(axis=0)
+    last = int(np.flatnonzero(running).max(initial=0))
     medians = np.full(history.shape[1], np.nan)
-    medians[under_way] = np.nanmedian(history[:, under_way], axis=0)
+    medians[running] = np.nanmedian(history[:, running], axis=0)
     return medians[: last + 1]
 
 
@@ -254,9 +242,13 @@ def _beside_published(
     """Return the metrics of composites beside the published ones, if truth is known."""
     names = ("mse_composite", "psnr_composite", "ssim_composite")
     ours = [
-        (one.loss, f"{data}, {one.images.hole} (here)", *map(values.get, names))
-        for one, values in zip(completions, metrics, strict=True)
-        if one.images.truth is not None
+        (
+            completion.loss,
+            f"{data}, {completion.images.hole} (here)",
+            *map(values.get, names),
+        )
+        for completion, values in zip(completions, metrics, strict=True)
+        if completion.images.truth is not None
     ]
     theirs = [
         (loss, name, *figures)

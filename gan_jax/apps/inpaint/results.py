@@ -33,85 +33,73 @@ class Completion(NamedTuple):
     loss: str
     """Name of the loss."""
     found: Found
-    every: Float[np.ndarray, "count restarts height width channels"]
+    restarts: Float[np.ndarray, "count restarts height width channels"]
     """The image of each restart's best latent, with known pixels put over it."""
     composite: Images
     """The best restart's image, with known pixels put over it."""
-    pasted: Images
-    """The best restart's image, generated everywhere."""
+    generated: Images
+    """The best restart's image, without known pixels."""
     blended: Images | None
-    """The best restart's image, blended into its hole; None where it is not wanted."""
+    """The best restart's image, blended into its hole. None where `blend` is false or a
+    degradation was measured."""
     trace: Trace | None = None
-    """Latents of the first images on the way; None where they are not drawn."""
-    traced: Float[np.ndarray, "some marks height width channels"] | None = None
+    """Latents of the first images along their searches; None if they are not drawn."""
+    traced: Float[np.ndarray, "some recorded height width channels"] | None = None
     """The images of `trace`."""
 
     @property
     def spread(self) -> Float[np.ndarray, "count height width"]:
         """Standard deviation over the restarts, the mean of the channels."""
-        deviation: np.ndarray = self.every.std(axis=1).mean(axis=-1)
+        deviation: np.ndarray = self.restarts.std(axis=1).mean(axis=-1)
         return deviation
 
     def diverse(
         self, count: int
     ) -> Float[np.ndarray, "images some height width channels"]:
-        """Return completions of each image that differ, the best first.
+        """Return `count` diverse completions of each image, the best first.
 
-        Args:
-            count: Number of completions, if there are as many restarts.
+        There are at most as many as restarts.
         """
-        some = min(count, self.every.shape[1])
+        count = min(count, self.restarts.shape[1])
         losses = self.found.restarts.loss
         return np.stack(
             [
-                images[diverse(images, loss, some)]
-                for images, loss in zip(self.every, losses, strict=True)
+                images[diverse(images, loss, count)]
+                for images, loss in zip(self.restarts, losses, strict=True)
             ]
         )
 
 
-def images_of(
+def generate_grouped(
     model: Model, latents: Float[np.ndarray, "count some latent"]
 ) -> Float[np.ndarray, "count some height width channels"]:
-    """Return the images of latents with two leading axes."""
+    """Return the images of latents that have two leading axes."""
     flat: np.ndarray = model.generate(latents.reshape(-1, latents.shape[-1]))
     return flat.reshape(*latents.shape[:2], *flat.shape[1:])
 
 
 def complete(
-    model: Model,
-    images: ObservedImages,
-    loss: str,
-    found: Found,
-    blend: bool = False,
+    model: Model, images: ObservedImages, loss: str, found: Found, blend: bool = False
 ) -> Completion:
     """Return the images of the latents that a search has found.
 
-    Args:
-        model: The networks of the prior.
-        images: The images that were searched.
-        loss: Name of the loss.
-        found: The latents found.
-        blend: Whether blended images are made too.
+    Blended images are made only with `blend`.
     """
-    generated = images_of(model, found.restarts.latent)
-    best = np.arange(len(generated)), found.restart
-    every, pasted, blended = generated, generated[best], None
-    if images.masks is not None:
+    restarts = generate_grouped(model, found.restarts.latent)
+    best = np.arange(len(restarts)), found.restart
+    generated, blended = restarts[best], None
+    if (masks := images.masks) is not None:
         values = np.asarray(images.known.values)
-        every = np.where(images.masks[:, None] > 0, values[:, None], generated)
+        restarts = np.where(masks[:, None] > 0, values[:, None], restarts)
         if blend:
-            blended = _blend(pasted, values, images.masks)
-    return Completion(images, loss, found, every, every[best], pasted, blended)
-
-
-def _blend(generated: Images, known: Images, masks: Images) -> Images:
-    blend = masked_images.blending()
-    images: Images = in_chunks(
-        lambda at: blend(generated[at], known[at], masks[at]), len(generated), _CHUNK
-    )
-    # What lies outside the range of images can neither be shown nor written.
-    return images.clip(-1, 1)
+            blended = in_chunks(
+                lambda at: masked_images.blending()(
+                    generated[at], values[at], masks[at]
+                ),
+                len(generated),
+                _CHUNK,
+            ).clip(-1, 1)
+    return Completion(images, loss, found, restarts, restarts[best], generated, blended)
 
 
 def image_metrics(
@@ -119,33 +107,33 @@ def image_metrics(
 ) -> tuple[list[dict[str, float]], Measured]:
     """Measure completed images against the truth, where it is known.
 
-    Args:
-        completion: The completed images.
-        feature_network: Features for FID and KID; None leaves both out.
+    Without a feature network FID and KID are left out.
 
     Returns:
         The metrics of each image, and the means over the images with the distances of
         the whole set. Metrics of blended images are called `blended_...`.
     """
     truth, masks = completion.images.truth, completion.images.masks
-    each: list[dict[str, float]] = [{} for _ in completion.images.sources]
+    by_image: list[dict[str, float]] = [{} for _ in completion.images.sources]
     distances: dict[str, Callable[[], float]] = {}
     kinds = {"": completion.composite, "blended_": completion.blended}
     for prefix, images in kinds.items():
         if images is None or truth is None:
             continue
         holes = np.zeros_like(images[..., :1]) if masks is None else masks
-        for line, one in zip(each, zip(images, truth, holes, strict=True), strict=True):
-            measured = restoration(*one)._asdict()
-            line |= {f"{prefix}{name}": value for name, value in measured.items()}
+        for metrics, image, original, mask in zip(
+            by_image, images, truth, holes, strict=True
+        ):
+            values = restoration(image, original, mask)._asdict()
+            metrics |= {f"{prefix}{name}": value for name, value in values.items()}
         if feature_network is not None:
             distances |= _distances(prefix, feature_network, truth, images)
 
     def mean(name: str) -> float:
-        return float(np.mean([line[name] for line in each]))
+        return float(np.mean([metrics[name] for metrics in by_image]))
 
-    means = {name: functools.partial(mean, name) for name in each[0]}
-    return each, measure(means | distances)
+    means = {name: functools.partial(mean, name) for name in by_image[0]}
+    return by_image, measure(means | distances)
 
 
 def _distances(
@@ -155,7 +143,7 @@ def _distances(
 
     @functools.cache
     def both() -> list[np.ndarray]:
-        return [feature_network(side).features for side in (truth, images)]
+        return [feature_network(part).features for part in (truth, images)]
 
     return {
         f"{prefix}fid": lambda: features.frechet_distance(*both()),
@@ -175,9 +163,7 @@ def search_metrics(completion: Completion) -> Measured:
     )
 
 
-def spread_shown(
-    spread: Float[np.ndarray, "*shape"],
-) -> Float[np.ndarray, "*shape"]:
+def spread_shown(spread: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """Return standard deviations as grey levels in [-1, 1].
 
     Black is 0; white is 0.5, a quarter of the range of images, or more.
@@ -187,9 +173,10 @@ def spread_shown(
 
 def write_images(
     completion: Completion,
-    each: Sequence[Mapping[str, float]],
+    metrics: Sequence[Mapping[str, float]],
     folder: Path,
     workdir: Path,
+    blend: bool = False,
     others: int = 0,
 ) -> list[dict[str, Any]]:
     """Write every completed image, and return a line of `results.jsonl` for each.
@@ -199,16 +186,16 @@ def write_images(
 
     Args:
         completion: The completed images.
-        each: Metrics of each image.
+        metrics: Metrics of each image.
         folder: Folder of the images, inside `workdir`.
         workdir: Folder to which the lines' paths are relative.
+        blend: Whether generated pixels are blended into holes.
         others: Number of diverse completions of each image that are written into
             `<folder>/others`, their spread into `<folder>/spread`; 0 = none.
     """
-    found, blend = completion.found, completion.blended is not None
-    none: Sequence[Any] = [()] * len(completion.images.sources)
-    alternatives = completion.diverse(others) if others else none
-    spreads = completion.spread
+    found = completion.found
+    if others:
+        alternatives, spreads = completion.diverse(others), completion.spread
     for needed in (folder, *((folder / "others", folder / "spread") if others else ())):
         needed.mkdir(parents=True, exist_ok=True)
 
@@ -221,11 +208,11 @@ def write_images(
     lines = []
     for index, source in enumerate(completion.images.sources):
         path = folder / f"{source.name}.png"
-        write(path, source, completion.pasted[index], blend)
-        for turn, image in enumerate(alternatives[index], 1):
-            place = folder / "others" / f"{source.name}-{turn}.png"
-            write(place, source, image, blend=False)
+        write(path, source, completion.generated[index], blend)
         if others:
+            for number, image in enumerate(alternatives[index], 1):
+                place = folder / "others" / f"{source.name}-{number}.png"
+                write(place, source, image, blend=False)
             unknown = source._replace(image=np.zeros_like(source.image[..., :1]))
             shown = spread_shown(spreads[index, ..., None])
             place = folder / "spread" / f"{source.name}.png"
@@ -239,7 +226,7 @@ def write_images(
             "best_step": int(found.best_step[index]),
             "restart": int(found.restart[index]),
         }
-        numbers = {"residual": found.residual[index], **each[index]}
+        numbers = {"residual": found.residual[index], **metrics[index]}
         line |= {name: finite(value) for name, value in numbers.items()}
         lines.append(line)
     return lines

@@ -8,24 +8,19 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
-from gan_jax.apps.inpaint.observations import (
-    ObservedImages,
-    Observer,
-    check_prior,
-    named_holes,
-)
-from gan_jax.apps.inpaint.report import along_plate, plates, report
+from gan_jax.apps.inpaint.observations import Observer, named_holes, open_latent_prior
+from gan_jax.apps.inpaint.report import along_plate, by_hole, plates, report
 from gan_jax.apps.inpaint.results import (
     Completion,
     complete,
+    generate_grouped,
     image_metrics,
-    images_of,
     search_metrics,
     write_images,
 )
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.build import searches
-from gan_jax.config.command_line import FIRST_COMMANDS, full_command
+from gan_jax.config.command_line import full_command
 from gan_jax.config.keys import flatten
 from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import Skipped
@@ -34,11 +29,10 @@ from gan_jax.report import files
 from gan_jax.report.terminal import say
 from gan_jax.runs.feature_network import feature_network_of
 from gan_jax.runs.inference import make_model
-from gan_jax.runs.prior import Prior, describe, open_prior
+from gan_jax.runs.prior import Prior, describe
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
 from gan_jax.runs.workdir import check_workdir, claimed, write_results
-from gan_jax.tasks.task import Model
 from gan_jax.training.mesh import make_mesh
 
 
@@ -46,24 +40,22 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """Complete unseen images of a prior's data, or the user's, and report.
 
     Test images are degraded first; the user's images have been degraded before. Every
-    loss under every kind of hole is a search of its own, kept in `<workdir>/searches`
+    loss under every kind of hole is a separate search, kept in `<workdir>/searches`
     once it has ended: the same call continues from there.
 
     Returns:
         The summary, as written to `summary.json`.
 
     Raises:
-        InputError: the user can mend it; nothing was overwritten.
-        OSError: the disk failed; the same call continues once it is mended.
-        Interrupted: by SIGINT or SIGTERM; searches that ended are kept.
+        InputError: If the user can mend it; nothing was overwritten.
+        OSError: If the disk failed; the same call continues once it is mended.
+        Interrupted: By SIGINT or SIGTERM; searches that ended are kept.
     """
     began = time.monotonic()
     check_workdir(config, workdir)
     losses = losses_of(config)
-    prior = open_prior(config.prior, FIRST_COMMANDS["inpaint"])
-    check_prior(prior, FIRST_COMMANDS["inpaint"])
-    text = config.degradation
-    degradation = searches.degradation(text) if text else None
+    prior = open_latent_prior(config)
+    degradation = searches.degradation(config.degradation)
     by_loss = {
         name: LatentSearch(config, prior, settings, key, degradation)
         for name, (key, settings) in losses.items()
@@ -72,43 +64,29 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         Observer(config, prior, name, hole, degradation).gather()
         for name, hole in named_holes(config.masks).items()
     ]
-    skipped = list(dict.fromkeys(one for _, some in gathered for one in some))
-    for path, reason in skipped:
-        say(f"skipped {path}: {reason}")
+    skipped = list(dict.fromkeys(file for _, files in gathered for file in files))
+    for source, reason in skipped:
+        say(f"skipped {source}: {reason}")
     with claimed(config, workdir, skipped), Signals() as signals:
         model = make_model(prior.method)(prior.networks)
         completions: list[Completion] = []
-        seconds = 0.0
+        total = 0.0
         for images, _ in gathered:
-            for name, search in by_loss.items():
-                one, took = _complete(
-                    config, model, images, name, search, workdir, signals
-                )
-                completions.append(one)
-                seconds += took
-        return _conclude(config, prior, completions, seconds, skipped, workdir, began)
-
-
-def _complete(
-    config: ConfigDict,
-    model: Model,
-    images: ObservedImages,
-    loss: str,
-    search: LatentSearch,
-    workdir: Path,
-    signals: Signals,
-) -> tuple[Completion, float]:
-    """Return the completions of images by one loss, and the seconds of its search."""
-    title = _title(images.hole, loss)
-    path = workdir / "searches" / f"{title}.npz"
-    found, seconds = search.run(images, path, title, signals)
-    completion = complete(model, images, loss, found, config.blend)
-    if not config.along:
-        return completion, seconds
-    path = workdir / "searches" / "along" / f"{title}.npz"
-    trace = search.trace(images, found, config.along, path, title, signals)
-    traced = images_of(model, trace.latent)
-    return completion._replace(trace=trace, traced=traced), seconds
+            for loss, search in by_loss.items():
+                title = _title(images.hole, loss)
+                path = workdir / "searches" / f"{title}.npz"
+                found, seconds = search.run(images, path, title, signals)
+                total += seconds
+                completion = complete(model, images, loss, found, config.blend)
+                if config.along:
+                    path = workdir / "searches" / "along" / f"{title}.npz"
+                    trace = search.trace(
+                        images, found, config.along, path, title, signals
+                    )
+                    traced = generate_grouped(model, trace.latent)
+                    completion = completion._replace(trace=trace, traced=traced)
+                completions.append(completion)
+        return _conclude(config, prior, completions, total, skipped, workdir, began)
 
 
 def _title(*parts: str) -> str:
@@ -137,13 +115,16 @@ def _conclude(
     for completion in completions:
         hole, loss = completion.images.hole, completion.loss
         place = workdir / "images" / ("" if alone else _title(hole, loss))
-        each, of_images = image_metrics(completion, feature_network)
+        by_image, of_images = image_metrics(completion, feature_network)
         of_search = search_metrics(completion)
         others = config.completions if config.images else 0
-        lines += write_images(completion, each, place, workdir, others)
+        lines += write_images(
+            completion, by_image, place, workdir, config.blend, others
+        )
         by_completion.append(of_images.metrics | of_search.metrics)
-        for values in (of_images, of_search):
-            measured.add(values, "" if alone else f"{hole}/{loss}/")
+        prefix = "" if alone else f"{hole}/{loss}/"
+        measured.add(of_images, prefix)
+        measured.add(of_search, prefix)
     write_results(workdir, skipped, lines)
     sources = completions[0].images.sources
     facts = {
@@ -183,12 +164,11 @@ def _conclude(
 
 def _write_plates(completions: Sequence[Completion], folder: Path) -> None:
     """Write the pictures of the report as files."""
-    for hole in dict.fromkeys(one.images.hole for one in completions):
-        own = [one for one in completions if one.images.hole == hole]
-        for number, drawn in enumerate(plates(own), 1):
+    for hole, group in by_hole(completions).items():
+        for number, picture in enumerate(plates(group), 1):
             name = _title(hole) if number == 1 else f"{_title(hole)}-{number}"
-            files.write_image(folder / f"{name}.png", drawn)
-    for one in completions:
-        if one.trace is not None:
-            name = f"{_title(one.images.hole, one.loss)}-along"
-            files.write_image(folder / f"{name}.png", along_plate(one))
+            files.write_image(folder / f"{name}.png", picture)
+    for completion in completions:
+        if completion.trace is not None:
+            name = f"{_title(completion.images.hole, completion.loss)}-along"
+            files.write_image(folder / f"{name}.png", along_plate(completion))

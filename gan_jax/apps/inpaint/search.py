@@ -32,11 +32,10 @@ from gan_jax.runs.inference import in_chunks
 from gan_jax.runs.prior import Prior
 from gan_jax.runs.signals import Signals
 from gan_jax.search.completion import completion_loss, for_one
-from gan_jax.search.latent import Found, Search, compile_turns, run
+from gan_jax.search.latent import Found, Search, compile_search, run
 from gan_jax.search.observation import Observation
 from gan_jax.search.trace import Trace, trace
 
-_START = 2  # folded into an image's key, beside the use for noise
 _CHUNK = 250  # images whose starts are drawn in one call
 
 
@@ -53,22 +52,19 @@ class LatentSearch:
     ):
         """Prepare the search; nothing is compiled yet.
 
-        Args:
-            config: A config with `search` and `seed`.
-            prior: The prior whose latents are searched.
-            settings: Settings of the loss, as `config.COMPLETION` has them.
-            key: Key of the loss in the config.
-            degradation: The degradation of the images; None = only pixels are missing.
+        The settings of the loss have the keys of `schema.COMPLETION`. They lie at `key`
+        in the config. Without a degradation only pixels are missing.
 
         Raises:
-            InputError: a name in the settings is unknown, or they do not fit together.
+            InputError: If a name in the settings is unknown, or they do not fit
+                together.
         """
         if settings.composite and degradation is not None:
             raise InputError(
-                f"{key}.composite puts known pixels into images, and a degradation "
-                f"leaves none: give --config.{key}.composite=False"
+                f"--config.{key}.composite puts known pixels into images, and a "
+                f"degradation leaves none: give --config.{key}.composite=False"
             )
-        method, networks, how = prior.method, prior.networks, config.search
+        method, networks, limits = prior.method, prior.networks, config.search
         if method.objective.paired and math.isnan(prior.real_score):
             raise InputError(
                 f"prior {prior.workdir} has not kept the median score of real images, "
@@ -83,16 +79,18 @@ class LatentSearch:
                 _unchanged if degradation is None else degradation.apply,
                 searches.terms(prior.config, settings, key, prior.real_score),
             ),
-            searches.descent(how),
+            searches.descent(limits),
             searches.support(prior.config),
-            how.iterations,
-            how.patience,
-            how.progress,
-            how.tolerance,
+            limits.iterations,
+            limits.patience,
+            limits.progress,
+            limits.tolerance,
         )
-        self.turns = compile_turns(search, how.length, compiled)
-        self._prior, self._how, self._weights = prior, how, weights
-        self._starts = make_starts(method.latent, config.seed, how.restarts, how.spread)
+        self.compiled_search = compile_search(search, limits.length, compiled)
+        self._prior, self._settings, self._weights = prior, config.search, weights
+        self._starts = make_starts(
+            method.latent, config.seed, limits.restarts, limits.spread
+        )
 
     def inputs(
         self, images: ObservedImages
@@ -106,34 +104,34 @@ class LatentSearch:
     def run(
         self, images: ObservedImages, path: Path, title: str, signals: Signals
     ) -> tuple[Found, float]:
-        """Search the latents of images, or read those found before.
+        """Search the latents of images, or read the results of an earlier search.
 
-        Args:
-            images: The images.
-            path: File in which the latents are kept.
-            title: Title of the search, for progress.
-            signals: Signals that interrupt the search.
+        The results are kept in the file `path`; `title` is for progress.
 
         Returns:
-            The latents found, and the seconds of the search, compilation included.
+            The results, and the seconds of the search, compilation included.
 
         Raises:
-            Interrupted: by a signal; nothing is kept.
-            OSError: the latents cannot be written.
+            Interrupted: By a signal; nothing is written.
+            OSError: If the results cannot be written.
         """
         text = f"{self._prior.digest}{masked_images.digest(images.sources)}"
         if self._prior.method.objective.paired:
             text += f"{self._prior.real_score:.9g}"
         identity = hashlib.sha256(text.encode()).hexdigest()
-        kept = read_found(path, identity)
-        if kept is not None:
+        cached = read_found(path, identity)
+        if cached is not None:
             say(f"{title}: searched before")
-            return kept
+            return cached
         start = time.monotonic()
-        total = len(images.sources) * self._how.restarts
+        total = len(images.sources) * self._settings.restarts
         with Progress(total, 0, title, "latent") as progress:
-            shown = _shown(progress, signals, total)
-            found = run(self.turns, *self.inputs(images), self._how.slots, shown)
+            found = run(
+                self.compiled_search,
+                *self.inputs(images),
+                self._settings.slots,
+                _advancing(progress, signals, total),
+            )
         seconds = time.monotonic() - start
         write_found(path, found, seconds, identity)
         return found, seconds
@@ -147,35 +145,32 @@ class LatentSearch:
         title: str,
         signals: Signals,
     ) -> Trace:
-        """Repeat the searches of the first images, or read their traces.
+        """Repeat the best restarts of the first `count` images, or read their trace.
 
-        Of each image the search from its best start is repeated.
-
-        Args:
-            images: The images.
-            found: What their search has found.
-            count: Largest number of images that are traced.
-            path: File in which the trace is kept.
-            title: Title of the search, for progress.
-            signals: Signals that interrupt the search.
+        The trace is kept in the file `path`; `title` is for progress.
 
         Raises:
-            Interrupted: by a signal; nothing is kept.
-            OSError: the trace cannot be written.
+            Interrupted: By a signal; nothing is written.
+            OSError: If the trace cannot be written.
         """
-        some = np.arange(min(count, len(found.latent)))
-        parts = (self._prior.digest.encode(), found.latent.tobytes(), some.tobytes())
+        first = np.arange(min(count, len(found.latent)))
+        parts = (self._prior.digest.encode(), found.latent.tobytes(), first.tobytes())
         identity = hashlib.sha256(b"".join(parts)).hexdigest()
-        kept = read_trace(path, identity)
-        if kept is not None:
-            return kept
-        total, inputs = self._how.iterations, self.inputs(images)
-        restarts, slots = found.restart[some], self._how.slots
+        cached = read_trace(path, identity)
+        if cached is not None:
+            return cached
+        total = self._settings.iterations
         with Progress(total, 0, f"{title}, watched", "iteration") as progress:
-            shown = _shown(progress, signals, total)
-            seen = trace(self.turns, *inputs, some, restarts, slots, shown)
-        write_trace(path, seen, identity)
-        return seen
+            latents = trace(
+                self.compiled_search,
+                *self.inputs(images),
+                first,
+                found.restart[first],
+                self._settings.slots,
+                _advancing(progress, signals, total),
+            )
+        write_trace(path, latents, identity)
+        return latents
 
 
 def _unchanged(image: Array) -> Array:
@@ -187,18 +182,14 @@ def make_starts(
 ) -> Callable[[Sequence[str]], Float[Array, "restarts images latent"]]:
     """Return the function that draws the starts of images.
 
-    An image's starts depend on its name and the seed, not on the other images.
-
-    Args:
-        latent: Draws latents: `latent(key, count)`.
-        seed: Seed of the run.
-        restarts: Number of starts of each image.
-        spread: Latents are clipped to [-spread, spread].
+    An image's starts depend on its name and the seed, not on the other images. They are
+    clipped to [-spread, spread].
     """
 
     @compiled
     def draw(hashes: Array) -> Array:
-        keys = masked_images.keys_of(hashes, jax.random.key(seed), _START)
+        key = jax.random.key(seed)
+        keys = masked_images.keys_of(hashes, key, masked_images.STARTS)
         drawn = jax.vmap(lambda key: latent(key, restarts))(keys)
         return jnp.clip(drawn, -spread, spread)
 
@@ -210,8 +201,10 @@ def make_starts(
     return starts
 
 
-def _shown(progress: Progress, signals: Signals, total: int) -> Callable[[int], None]:
-    """Return what shows the work done, of `total`, and obeys a signal."""
+def _advancing(
+    progress: Progress, signals: Signals, total: int
+) -> Callable[[int], None]:
+    """Return the function that shows the work done, of `total`, and obeys signals."""
 
     def advanced(done: int) -> None:
         progress.advance(min(done, total))

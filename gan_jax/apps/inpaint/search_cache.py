@@ -18,14 +18,10 @@ from gan_jax.search.trace import Trace
 def write_found(path: Path, found: Found, seconds: float, identity: str) -> None:
     """Write the result of a search, whole or not at all.
 
-    Args:
-        path: The file; its folder need not exist.
-        found: The result.
-        seconds: Duration of the search.
-        identity: Hash of everything that the search depends on.
+    The identity is a hash of everything that the search depends on.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: If the file cannot be written.
     """
     arrays = found._asdict() | {"seconds": np.array(seconds)}
     arrays |= {f"restarts.{k}": v for k, v in arrays.pop("restarts")._asdict().items()}
@@ -35,16 +31,16 @@ def write_found(path: Path, found: Found, seconds: float, identity: str) -> None
 def read_found(path: Path, identity: str) -> tuple[Found, float] | None:
     """Return the result of a search and its duration in seconds.
 
-    Returns None if there is no such file. If the file is broken or has another identity
-    this is printed, and None returned.
+    Returns None if the file is missing, broken or has another identity; the last two
+    are printed.
     """
-    every = [f"restarts.{name}" for name in Restarts._fields]
-    own = [name for name in Found._fields if name != "restarts"]
-    arrays = _read(path, identity, [*own, *every, "seconds"])
+    of_restarts = [f"restarts.{name}" for name in Restarts._fields]
+    of_best = [name for name in Found._fields if name != "restarts"]
+    arrays = _read(path, identity, [*of_best, *of_restarts, "seconds"])
     if arrays is None:
         return None
-    restarts = Restarts(*(arrays[name] for name in every))
-    found = Found(**{name: arrays[name] for name in own}, restarts=restarts)
+    restarts = Restarts(*(arrays[name] for name in of_restarts))
+    found = Found(**{name: arrays[name] for name in of_best}, restarts=restarts)
     return found, float(arrays["seconds"])
 
 
@@ -71,7 +67,8 @@ def _read(
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # np.load leaves a path that it opened itself open where a file is damaged.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if str(arrays["identity"]) != identity:
                 raise ValueError("it is of another prior or of other images")
             return {name: arrays[name] for name in names}

@@ -1,15 +1,14 @@
 """The arms of a study: whole training configs with shared values."""
 
-import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
 from gan_jax.apps.train.teacher import teachable
-from gan_jax.build import datasets, methods, tasks
+from gan_jax.build import methods, tasks
 from gan_jax.config.checks import check_numbers
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
@@ -45,7 +44,7 @@ def study_arms(config: ConfigDict) -> list[Arm]:
     """Return the arms of a study, each with its own config.
 
     Raises:
-        InputError: There is no such arm, or the sweep is impossible.
+        InputError: If there is no such arm, or the sweep is impossible.
     """
     _check_sweep(config)
     arms: list[Arm] = []
@@ -57,10 +56,10 @@ def study_arms(config: ConfigDict) -> list[Arm]:
             arms.append(Arm(name, name, plain, None))
             continue
         for value in swept(config):
-            own = plain.copy_and_resolve_references()
-            with own.unlocked():
-                own.update_from_flattened_dict({config.sweep.key: value})
-            arms.append(Arm(arm_name(name, value), name, own, value))
+            varied = plain.copy_and_resolve_references()
+            with varied.unlocked():
+                varied.update_from_flattened_dict({config.sweep.key: value})
+            arms.append(Arm(arm_name(name, value), name, varied, value))
     return arms
 
 
@@ -68,11 +67,11 @@ def swept(config: ConfigDict) -> list[float]:
     """Return the values of a study's sweep in ascending order.
 
     Raises:
-        InputError: One is no number, or there is none.
+        InputError: If one is no number, or there is none.
     """
     values = [number(text) for text in config.sweep.over.split(",") if text]
     if not values:
-        raise InputError("sweep.over is empty: give numbers joined by commas")
+        raise InputError("--config.sweep.over is empty: give numbers joined by commas")
     return sorted(set(values))
 
 
@@ -83,7 +82,8 @@ def _check_sweep(config: ConfigDict) -> None:
         return
     if arm not in config.arms:
         raise InputError(
-            f"sweep.arm: the study has no arm '{arm}'; known: {', '.join(config.arms)}"
+            f"--config.sweep.arm: the study has no arm '{arm}'; known: "
+            f"{', '.join(config.arms)}"
         )
     numbers = [
         name
@@ -92,65 +92,68 @@ def _check_sweep(config: ConfigDict) -> None:
     ]
     if key not in numbers:
         raise InputError(
-            f"sweep.key: '{key}' is no number of arm {arm} that may be any; known: "
-            f"{', '.join(numbers)}"
+            f"--config.sweep.key: '{key}' is no number of arm {arm} that may be any; "
+            f"known: {', '.join(numbers)}"
         )
 
 
-def check_arm(config: ConfigDict, arm: Arm, first: Arm) -> None:
+def check_arm(
+    config: ConfigDict, arm: Arm, first: Arm, open_data: Callable[[], Dataset]
+) -> None:
     """Raise if an arm cannot be trained; the message names the study's keys.
 
     Args:
         config: Config of the study.
         arm: The arm.
         first: First arm of the study, whose data all arms share.
+        open_data: Opens the dataset of the arms; called after all other checks.
 
     Raises:
-        InputError: The arm cannot be trained, or its data differ from the first arm's.
+        InputError: If the arm cannot be trained, or its data are not the first arm's.
     """
 
-    def own(found: re.Match[str]) -> str:
-        if arm.value is not None and found[1] == config.sweep.key:
+    def key_of_study(match: re.Match[str]) -> str:
+        if arm.value is not None and match[1] == config.sweep.key:
             return "--config.sweep.over"
-        shared = found[1] in flatten(config.shared)
-        return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{found[1]}"
+        shared = match[1] in flatten(config.shared)
+        return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{match[1]}"
 
     try:
         check_numbers(arm.config)
-        methods.method(arm.config, tasks.task(arm.config), channels=3)
+        if arm.config.data != first.config.data:
+            raise InputError(
+                f"its data are not those of arm {first.name}: a study compares arms on "
+                "the same data"
+            )
+        channels = open_data().train.shape[-1]
+        methods.method(arm.config, tasks.task(arm.config), channels)
     except InputError as error:
-        told = re.sub(r"--config\.([\w.]*\w)", own, str(error))
-        raise InputError(f"arm {arm.name}: {told}") from None
-    if arm.config.data != first.config.data:
-        raise InputError(
-            f"arm {arm.name} has other data than arm {first.name}: a study compares "
-            "arms on the same data"
-        )
+        message = re.sub(r"--config\.([\w.]*\w)", key_of_study, str(error))
+        raise InputError(f"arm {arm.name}: {message}") from None
 
 
-def with_teachers(arms: Sequence[Arm]) -> list[Arm]:
-    """Return the arms without those that need a teacher which cannot be trained.
+def trainable(arms: Sequence[Arm], open_data: Callable[[], Dataset]) -> list[Arm]:
+    """Drop the arms whose teacher cannot be trained.
+
+    Args:
+        arms: Arms of a study.
+        open_data: Opens the dataset of the arms; called if an arm needs a teacher.
 
     Raises:
-        InputError: No arm is left.
+        InputError: If no arm is left.
     """
-
-    @functools.cache
-    def dataset() -> Dataset:
-        return datasets.source(arms[0].config.data)
-
-    kept: list[Arm] = []
+    remaining: list[Arm] = []
     for arm in arms:
-        if not arm.config.get("class_weight", 0) or teachable(arm.config, dataset()):
-            kept.append(arm)
+        if not arm.config.get("class_weight", 0) or teachable(arm.config, open_data()):
+            remaining.append(arm)
             continue
         say(
-            f"without {arm.name}: {dataset().train.name} has no labels to train a "
+            f"without {arm.name}: {open_data().train.name} has no labels to train a "
             "teacher on; give --config.shared.teacher.path=<run>/teacher.msgpack"
         )
-    if not kept:
+    if not remaining:
         raise InputError("every arm that was chosen needs a teacher")
-    return kept
+    return remaining
 
 
 def _chosen(config: ConfigDict) -> list[str]:
@@ -158,6 +161,7 @@ def _chosen(config: ConfigDict) -> list[str]:
     for name in names:
         if name not in config.arms:
             raise InputError(
-                f"only: the study has no arm '{name}'; known: {', '.join(config.arms)}"
+                f"--config.only: the study has no arm '{name}'; known: "
+                f"{', '.join(config.arms)}"
             )
     return names

@@ -16,14 +16,10 @@ def comparison(
 ) -> bytes:
     """Plot several methods in one panel, both axes logarithmic, named at their ends.
 
-    Args:
-        lines: One line or more for each method, `(x, y)`, all of one colour.
-        across: Name of the horizontal axis.
-        up: Name of the vertical axis.
-        format: `svg` or `png` (two pixels per point).
+    Each method has one line or more, `(x, y)`, all of one colour. A `png` has two
+    pixels per point.
     """
-    figure, (panel,) = draw_panels(1, height=4.2)
-    figure.set_figwidth(7.2)
+    figure, (panel,) = draw_panels(1, height=4.2, width=7.2)
     panel.set(xlabel=across, ylabel=up)
     ends: list[tuple[float, str, str]] = []
     for place, (name, runs) in enumerate(lines.items()):

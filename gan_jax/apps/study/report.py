@@ -58,55 +58,47 @@ class ArmFigures(NamedTuple):
 
 def figures(runs: Sequence[StudyRun]) -> dict[str, ArmFigures]:
     """Return the figures of each arm, in the order of the arms."""
-    every = [measures(run.summary["metrics"]) for run in runs if run.summary]
-    names = in_order(name for found in every for name in found)
+    all_measures = [measures(run.summary["metrics"]) for run in runs if run.summary]
+    names = in_order(name for measured in all_measures for name in measured)
     arms: dict[str, ArmFigures] = {}
     for arm in dict.fromkeys(run.arm for run in runs):
-        own = [run for run in runs if run.arm == arm]
-        done = [run.summary for run in own if run.summary is not None]
-        found = [measures(summary["metrics"]) for summary in done]
+        arm_runs = [run for run in runs if run.arm == arm]
+        done = [run.summary for run in arm_runs if run.summary is not None]
+        measured = [measures(summary["metrics"]) for summary in done]
         values = {
-            name: [each[name] for each in found if name in each] for name in names
+            name: [row[name] for row in measured if name in row] for name in names
         }
         collapsed = sum(summary["metrics"].get("collapsed") is True for summary in done)
-        arms[arm] = ArmFigures(len(own), len(done), collapsed, values, _costs(own))
+        speeds = [
+            (summary["steps"], summary["timing"]["steps_per_second"])
+            for summary in done
+            if summary["timing"]["steps_per_second"]
+        ]
+        costs = {
+            "milliseconds": [1000 / speed for _, speed in speeds],
+            "seconds": [steps / speed for steps, speed in speeds],
+            "tracking": [run.tracking for run in arm_runs if run.tracking is not None],
+        }
+        arms[arm] = ArmFigures(len(arm_runs), len(done), collapsed, values, costs)
     return arms
-
-
-def _costs(runs: Sequence[StudyRun]) -> dict[str, list[float]]:
-    done = [run.summary for run in runs if run.summary is not None]
-    speeds = [
-        (summary["steps"], summary["timing"]["steps_per_second"])
-        for summary in done
-        if summary["timing"]["steps_per_second"]
-    ]
-    return {
-        "milliseconds": [1000 / speed for _, speed in speeds],
-        "seconds": [steps / speed for steps, speed in speeds],
-        "tracking": [run.tracking for run in runs if run.tracking is not None],
-    }
 
 
 def gather_sweep(
     runs: Sequence[StudyRun], key: str, criterion: Sequence[str], published: Published
 ) -> Sweep:
-    """Return the measures of the arms of a sweep, and of the others.
+    """Return the measures of the arms of a sweep along its key, and of the others.
 
-    Args:
-        runs: All runs.
-        key: Key that was swept.
-        criterion: Measures that the study is about.
-        published: Published figures by value.
+    `criterion` names the measures that the study is about.
     """
     along: dict[float, Mapping[str, Sequence[float]]] = {}
     levels: dict[str, Mapping[str, Sequence[float]]] = {}
     values = {run.arm: run.value for run in runs}
-    for arm, own in figures(runs).items():
+    for arm, arm_figures in figures(runs).items():
         value = values[arm]
         if value is None:
-            levels[arm] = own.values
+            levels[arm] = arm_figures.values
         else:
-            along[value] = own.values
+            along[value] = arm_figures.values
     return Sweep(key, criterion, along, levels, published)
 
 
@@ -115,7 +107,7 @@ def baselines(runs: Sequence[StudyRun]) -> dict[str, dict[str, list[float]]]:
 
     Every run has measured them, with equal results for equal seeds.
     """
-    found: dict[str, dict[str, dict[int, float]]] = {}
+    tables: dict[str, dict[str, dict[int, float]]] = {}
     for run in runs:
         if run.summary is None:
             continue
@@ -124,10 +116,10 @@ def baselines(runs: Sequence[StudyRun]) -> dict[str, dict[str, list[float]]]:
         rows["real images"] = of_real_images(run.summary["metrics"])
         for row, values in rows.items():
             for name, value in values.items():
-                found.setdefault(row, {}).setdefault(name, {})[run.seed] = value
+                tables.setdefault(row, {}).setdefault(name, {})[run.seed] = value
     return {
-        row: {name: list(by_seed.values()) for name, by_seed in own.items()}
-        for row, own in found.items()
+        row: {name: list(by_seed.values()) for name, by_seed in columns.items()}
+        for row, columns in tables.items()
     }
 
 
@@ -139,7 +131,7 @@ def report(
     plate: UInt8[np.ndarray, "height width 3"] | None = None,
     sweep: Sweep | None = None,
 ) -> str:
-    """Return the page.
+    """Return the page of a study.
 
     Args:
         title: Title of the study.

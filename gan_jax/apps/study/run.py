@@ -1,5 +1,6 @@
 """Train several configs under several seeds on the same data and compare them."""
 
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +13,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.study import report as pages
 from gan_jax.apps.study import sweep_report as sweeps
-from gan_jax.apps.study.arms import Arm, check_arm, study_arms, with_teachers
-from gan_jax.apps.study.sweep_report import Sweep
+from gan_jax.apps.study.arms import Arm, check_arm, study_arms, trainable
 from gan_jax.apps.train import run as train
 from gan_jax.build import datasets, tasks
 from gan_jax.config.command_line import full_command
@@ -35,24 +35,23 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
     An arm is a whole training config. Its runs lie in `<workdir>/runs/<arm>/<seed>` and
     hold the same files as if trained alone. Complete runs are not repeated. A run that
-    diverges is reported, and the others go on.
+    diverges is reported, and the others go on. Other errors are those of
+    `apps.train.run.run`.
 
     Returns:
         The summary, as written to `summary.json`.
-
-    Raises:
-        InputError: The user can mend it; nothing was overwritten.
-        OSError: The disk failed; the same call continues once it is mended.
-        Interrupted: By SIGINT or SIGTERM, after saving; the same call continues.
     """
     began = time.monotonic()
     check_workdir(config, workdir)
     arms = study_arms(config)
+    open_data = functools.cache(lambda: datasets.source(arms[0].config.data))
     for arm in arms:
-        check_arm(config, arm, arms[0])
-        for seed in range(config.seeds):
+        if None in [
             _finished(arm.seeded(seed), arm.folder(workdir, seed), workdir)
-    arms = with_teachers(arms)
+            for seed in range(config.seeds)
+        ]:
+            check_arm(config, arm, arms[0], open_data)
+    arms = trainable(arms, open_data)
     with claimed(config, workdir, ()):
         runs = [run for arm in arms for run in _run_arm(arm, config.seeds, workdir)]
         return _conclude(config, workdir, arms, runs, time.monotonic() - began)
@@ -64,7 +63,7 @@ def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:
     configs = [arm.seeded(seed) for seed in range(seeds)]
     workdirs = [arm.folder(workdir, seed) for seed in range(seeds)]
     summaries = [
-        _finished(*each, workdir) for each in zip(configs, workdirs, strict=True)
+        _finished(*pair, workdir) for pair in zip(configs, workdirs, strict=True)
     ]
     missing = [seed for seed, summary in enumerate(summaries) if summary is None]
     failures = dict.fromkeys(range(seeds), "")
@@ -109,7 +108,7 @@ def _finished(arm: ConfigDict, workdir: Path, named: Path) -> dict[str, Any] | N
         named: Workdir of the study.
 
     Raises:
-        InputError: The run is trained further than its config says.
+        InputError: If the run is trained further than its config says.
     """
     summary = check_workdir(arm, workdir, named=named)
     steps = arm.steps if summary is None else summary.get("steps", 0)
@@ -135,8 +134,8 @@ def _conclude(
         {f"{arm}/fid": None for arm in figures}
         | {
             f"{arm}/{name}": float(np.mean(values))
-            for arm, own in figures.items()
-            for name, values in {**own.values, **own.costs}.items()
+            for arm, arm_figures in figures.items()
+            for name, values in {**arm_figures.values, **arm_figures.costs}.items()
             if values
         },
         {f"{run.arm}/fid": run.failure for run in runs if run.failure},
@@ -147,12 +146,12 @@ def _conclude(
         measured=measured,
         timing={
             "compile_seconds": sum(
-                one["timing"]["compile_seconds"] for one in finished
+                summary["timing"]["compile_seconds"] for summary in finished
             ),
             "total_seconds": seconds,
         },
         environment=finished[0]["environment"] if finished else None,
-        arms={name: own._asdict() for name, own in figures.items()},
+        arms={name: arm_figures._asdict() for name, arm_figures in figures.items()},
         baselines=pages.baselines(runs),
         runs=[
             {
@@ -168,9 +167,12 @@ def _conclude(
     if plate is not None:
         files.write_image(workdir / "samples" / "comparison.png", plate)
     sweep = None
-    if finished:
-        sweep = _sweep(config, arms, runs, finished[0]["dataset"]["name"])
-    if sweep is not None:
+    swept = next((arm for arm in arms if arm.value is not None), None)
+    if finished and swept is not None:
+        task = tasks.task(swept.config)
+        published = task.report.published_along(finished[0]["dataset"]["name"])
+        criterion = task.evaluation.criterion
+        sweep = pages.gather_sweep(runs, config.sweep.key, criterion, published)
         terminal.show(sweeps.table(sweep))
     terminal.show(pages.tables(runs)[0])
     facts = {"arms": ", ".join(figures), "seeds": str(config.seeds)}
@@ -179,29 +181,17 @@ def _conclude(
         facts["steps"] = f"{finished[0]['steps']:,}"
         facts["device"] = finished[0]["environment"]["device"]
     title = config.name.replace("_", " ")
+    # Without the values of the arms, which the named variants determine.
+    values = {
+        key: value for key, value in flatten(config).items() if "arms." not in key
+    }
+    command = full_command(config.name, values)
     files.write_text(
         workdir / "report.html",
-        pages.report(title, facts, runs, _command(config), plate, sweep),
+        pages.report(title, facts, runs, command, plate, sweep),
     )
     files.write_json(workdir / "summary.json", summary)
     return summary
-
-
-def _sweep(
-    config: ConfigDict,
-    arms: Sequence[Arm],
-    runs: Sequence[pages.StudyRun],
-    dataset: str,
-) -> Sweep | None:
-    """Return the measures along the sweep; None if there is no sweep."""
-    first = next((arm for arm in arms if arm.value is not None), None)
-    if first is None:
-        return None
-    task = tasks.task(first.config)
-    published = task.report.published_along(dataset)
-    return pages.gather_sweep(
-        runs, config.sweep.key, task.evaluation.criterion, published
-    )
 
 
 def _plate(
@@ -227,11 +217,3 @@ def _plate(
     return task.report.comparison(
         models, datasets.parts(first)["test"], jax.random.key(first.seed)
     )
-
-
-def _command(config: ConfigDict) -> str:
-    """Return the command that runs the study, without the values of its arms."""
-    values = {
-        key: value for key, value in flatten(config).items() if "arms." not in key
-    }
-    return full_command(config.name, values)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from gan_jax.apps.study.named_lines import name_ends
 from gan_jax.report import plots
@@ -59,21 +58,21 @@ def table(sweep: Sweep) -> Table:
         for name in sweep.measures
         if any(name in row for row in sweep.published.values())
     ]
-    counts = [len(values) for own in sweep.along.values() for values in own.values()]
+    counts = [len(values) for row in sweep.along.values() for values in row.values()]
     runs = max(counts, default=0)
     rows: list[list[Value]] = []
     for value in sorted({*sweep.along, *sweep.published}):
-        own = sweep.along.get(value, {})
+        row = sweep.along.get(value, {})
         published = sweep.published.get(value, {})
         rows.append(
             [
                 value,
-                *(_spread(own.get(name, []), runs) for name in sweep.measures),
+                *(_spread(row.get(name, []), runs) for name in sweep.measures),
                 *(published.get(name) for name in known),
             ]
         )
-    for arm, own in sweep.levels.items():
-        cells = [_spread(own.get(name, []), runs) for name in sweep.measures]
+    for arm, row in sweep.levels.items():
+        cells = [_spread(row.get(name, []), runs) for name in sweep.measures]
         rows.append([arm, *cells, *[None] * len(known)])
     return Table(
         f"Along {sweep.key}",
@@ -87,20 +86,19 @@ def table(sweep: Sweep) -> Table:
 
 def course(sweep: Sweep, measure: str) -> bytes:
     """Draw a measure along the value, and the other arms as horizontal lines."""
-    figure, (panel,) = plots.draw_panels(1, height=3.6)
-    figure.set_figwidth(7.2)
+    figure, (panel,) = plots.draw_panels(1, height=3.6, width=7.2)
     panel.set(xlabel=sweep.key, ylabel=measure)
     # A logarithmic axis has no place for 0, which becomes a horizontal line.
-    zero = {f"{sweep.key} 0": own for value, own in sweep.along.items() if value == 0}
+    zero = {f"{sweep.key} 0": row for value, row in sweep.along.items() if value == 0}
     along = {
-        value: np.array(own[measure])
-        for value, own in sorted(sweep.along.items())
-        if value > 0 and own.get(measure)
+        value: np.array(row[measure])
+        for value, row in sorted(sweep.along.items())
+        if value > 0 and row.get(measure)
     }
     levels = {
-        name: float(np.median(own[measure]))
-        for name, own in {**zero, **sweep.levels}.items()
-        if own.get(measure)
+        name: float(np.median(row[measure]))
+        for name, row in {**zero, **sweep.levels}.items()
+        if row.get(measure)
     }
     drawn = [*levels.values(), *np.concatenate([[], *along.values()]).tolist()]
     if along:
@@ -113,7 +111,14 @@ def course(sweep: Sweep, measure: str) -> bytes:
             at, middle, "o-", color=plots.PALETTE[0], markersize=4, linewidth=1.7
         )
         for value, values in along.items():
-            _dots(panel, value, values)
+            panel.scatter(
+                np.full(len(values), value),
+                values,
+                s=9,
+                color=plots.PALETTE[0],
+                alpha=0.45,
+                lw=0,
+            )
         plots.set_logarithmic(panel, panel.xaxis, at.min() / 1.4, at.max() * 1.4)
     for place, level in enumerate(levels.values()):
         colour = plots.PALETTE[1 + place % (len(plots.PALETTE) - 1)]
@@ -128,27 +133,20 @@ def course(sweep: Sweep, measure: str) -> bytes:
     return plots.encode_figure(figure)
 
 
-def _dots(panel: plots.Panel, at: float, values: Float[np.ndarray, " runs"]) -> None:
-    panel.scatter(
-        np.full(len(values), at), values, s=9, color=plots.PALETTE[0], alpha=0.45, lw=0
-    )
-
-
 def trade_off(sweep: Sweep) -> bytes:
     """Draw the medians of the two measures against each other."""
     across, up = sweep.measures
-    figure, (panel,) = plots.draw_panels(1, height=3.6)
-    figure.set_figwidth(7.2)
+    figure, (panel,) = plots.draw_panels(1, height=3.6, width=7.2)
     panel.set(xlabel=across, ylabel=up)
     panel.grid(axis="both", color=plots.GRID, linewidth=0.8)
 
-    def middle(own: Mapping[str, Sequence[float]]) -> tuple[float, float] | None:
-        if not own.get(across) or not own.get(up):
+    def middle(row: Mapping[str, Sequence[float]]) -> tuple[float, float] | None:
+        if not row.get(across) or not row.get(up):
             return None
-        return float(np.median(own[across])), float(np.median(own[up]))
+        return float(np.median(row[across])), float(np.median(row[up]))
 
-    along = {f"{value:g}": middle(own) for value, own in sorted(sweep.along.items())}
-    levels = {name: middle(own) for name, own in sweep.levels.items()}
+    along = {f"{value:g}": middle(row) for value, row in sorted(sweep.along.items())}
+    levels = {name: middle(row) for name, row in sweep.levels.items()}
     line = np.array([place for place in along.values() if place])
     if len(line):
         panel.plot(*line.T, "-", color=plots.GRID, linewidth=1.4, zorder=1)
@@ -165,9 +163,9 @@ def trade_off(sweep: Sweep) -> bytes:
                 color=colour,
                 size=8.5,
             )
-    every = np.array([each for each in (*along.values(), *levels.values()) if each])
-    if len(every):
-        for axis, values in zip((panel.xaxis, panel.yaxis), every.T, strict=True):
+    points = np.array([point for point in (*along.values(), *levels.values()) if point])
+    if len(points):
+        for axis, values in zip((panel.xaxis, panel.yaxis), points.T, strict=True):
             floor = max(float(values.min()), 1e-9)
             plots.set_logarithmic(panel, axis, floor / 1.3, float(values.max()) * 1.3)
     return plots.encode_figure(figure)

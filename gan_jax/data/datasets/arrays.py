@@ -43,7 +43,8 @@ def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
     files = {"train": place} if place.is_file() else array_files(place)
     if not files:
         raise InputError(
-            f"data.path {path} holds no train.npz, train.npy or MNIST-style idx files"
+            f"--config.data.path {path} holds no train.npz, train.npy or MNIST-style "
+            "idx files"
         )
     loaded = {part: _load(file) for part, file in files.items()}
     for part, (images, labels) in loaded.items():
@@ -52,8 +53,8 @@ def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
             _check_labels(files[part], labels, len(images))
     if len({images.shape[3:] or (1,) for images, _ in loaded.values()}) > 1:
         raise InputError(
-            f"data.path {path}: training and test images have different numbers of "
-            "channels: save both in grey or both in colour"
+            f"--config.data.path {path}: training and test images have different "
+            "numbers of channels: save both in grey or both in colour"
         )
     # All parts are scaled alike: a small test part may lack negative values by chance.
     signed = any(images.min() < 0 for images, _ in loaded.values())
@@ -88,10 +89,10 @@ def array_files(place: Path) -> dict[str, Path]:
         if files["train"].is_file():
             return {part: file for part, file in files.items() if file.is_file()}
     stems = {"train": "train-images", "test": "t10k-images"}
-    found = {
+    matches = {
         part: sorted(place.glob(f"{stem}?idx3-ubyte*")) for part, stem in stems.items()
     }
-    files = {part: names[0] for part, names in found.items() if names}
+    files = {part: names[0] for part, names in matches.items() if names}
     return {"train": files["test"]} if list(files) == ["test"] else files
 
 

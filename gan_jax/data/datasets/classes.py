@@ -13,12 +13,12 @@ from gan_jax.data.datasets.dataset import (
 
 
 def select_classes(source: Source, names: str, inside: bool = True) -> Source:
-    """Return the images of some classes, or of all other classes.
+    """Return the images of some classes, or, unless `inside`, of all other classes.
 
     Args:
         source: Labelled images; they are read into memory.
         names: Names or numbers of the classes, joined by commas.
-        inside: Whether to return the images of these classes or all others.
+        inside: Whether to return the images of these classes.
 
     Raises:
         InputError: If the images are not labelled, or there is no such class.
@@ -41,7 +41,7 @@ def _number(source: Source, name: str) -> int:
     if name in source.classes:
         return source.classes.index(name)
     # Where names are numbers, another number is an unknown name, not an index.
-    named = any(one.isdecimal() for one in source.classes)
+    named = any(name_of_class.isdecimal() for name_of_class in source.classes)
     if not named and name.isdecimal() and int(name) < len(source.classes):
         return int(name)
     raise InputError(

@@ -120,11 +120,7 @@ class LazySource:
         return len(self._positions)
 
     def __getitem__(self, index: int) -> LabelledImage:
-        """Read one image.
-
-        Raises:
-            InputError: If the image can no longer be read.
-        """
+        """Read one image; errors are those of `take`."""
         return self.take([index])[0]
 
     def take(self, indices: Sequence[int]) -> list[LabelledImage]:
@@ -190,7 +186,7 @@ def in_memory(source: Source) -> ArraySource:
     except MemoryError:
         raise InputError(
             f"{source.name}: {len(source)} images of {source.shape} do not fit into "
-            "memory: lower data.size"
+            "memory: lower --config.data.size"
         ) from None
     labels = np.empty(len(source), np.int32)
     index = 0

@@ -17,17 +17,16 @@ def digits(size: int) -> Dataset:
     as gives the brightness and sharpness of MNIST, and centred on 28x28 as in MNIST. At
     size 32 these images are padded; at other sizes the proportions are the same.
 
-    Args:
-        size: Height and width of the images, at least 8.
-
     Raises:
-        InputError: If the size is too small.
+        InputError: If the size is less than 8.
     """
     from PIL import Image
     from sklearn.datasets import load_digits
 
     if size < 8:
-        raise InputError(f"data.size {size} is too small for digits: take 8 or more")
+        raise InputError(
+            f"--config.data.size {size} is too small for digits: take 8 or more"
+        )
     data = load_digits()
     # The image shows a window of 28/20 of the digit's 8 pixels. The padding lets the
     # ends of strokes fade as their sides do.
@@ -49,13 +48,10 @@ def photos(size: int, count: int = 2000) -> Dataset:
 
     Training crops are from the left three quarters of each photograph (427x640 pixels),
     the `count` // 5 test crops from the rest, so that the parts do not overlap. Sides
-    are from max(64, size) to 160 pixels, uniform in the logarithm. Crops of bare sky or
-    blurred background (a standard deviation below 24 of 255) are drawn again. The same
-    size and count always return the same crops. They have no labels.
-
-    Args:
-        size: Height and width of the images; above 160 crops are enlarged.
-        count: Number of training images.
+    are from max(64, size) to 160 pixels, uniform in the logarithm; larger sizes are
+    enlarged. Crops of bare sky or blurred background (a standard deviation below 24 of
+    255) are drawn again. The same size and count always return the same crops. They
+    have no labels.
 
     Raises:
         InputError: If size or count is not positive.

@@ -124,11 +124,15 @@ def list_images(folder: str) -> list[Path]:
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise InputError(f"images {folder!r} is not a folder: check its spelling")
-    found = list(image_files(root))
-    if not found:
-        raise InputError(f"images {folder} holds no image files: give another folder")
-    return found
+        raise InputError(
+            f"--config.images {folder!r} is not a folder: check its spelling"
+        )
+    files = list(image_files(root))
+    if not files:
+        raise InputError(
+            f"--config.images {folder} holds no image files: give another folder"
+        )
+    return files
 
 
 def image_files(place: Path) -> Iterator[Path]:
@@ -179,7 +183,7 @@ def _group(place: Path, file: Path) -> str:
 
 
 def _check(
-    found: list[Path], size: int, crop: int, pixel_limit: int, memory_limit: int
+    candidates: list[Path], size: int, crop: int, pixel_limit: int, memory_limit: int
 ) -> _Checked:
     def attempt(file: Path) -> Image8 | str:
         try:
@@ -193,9 +197,9 @@ def _check(
     colour, fits = False, True
     with threads() as pool:
         # In chunks, so that images that are not kept are released before the next.
-        for first in range(0, len(found), 100):
-            some = found[first : first + 100]
-            for file, result in zip(some, pool.map(attempt, some), strict=True):
+        for first in range(0, len(candidates), 100):
+            chunk = candidates[first : first + 100]
+            for file, result in zip(chunk, pool.map(attempt, chunk), strict=True):
                 if isinstance(result, str):
                     skipped.append(Skipped(str(file), result))
                     continue

@@ -30,12 +30,8 @@ def ring(name: str, modes: int = 8, share: float = 0.5) -> Mixture:
     """Return Gaussians of standard deviation 0.1 on a circle of radius 2.
 
     The example of Metz et al. 2016 (arXiv 1611.02163) at the size of Liu et al. 2019
-    (arXiv 1902.00813).
-
-    Args:
-        name: Name of the dataset.
-        modes: Number of modes, even.
-        share: Total weight of every other mode; 0.5 is balanced.
+    (arXiv 1902.00813). The number of modes is even; `share` is the total weight of
+    every other mode.
     """
     angles = 2 * np.pi * np.arange(modes) / modes
     centres = 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -47,11 +43,7 @@ def grid(name: str, side: int = 5) -> Mixture:
     """Return Gaussians of standard deviation 0.05 on a centred grid of spacing 2.
 
     The example of Dumoulin et al. 2016 (arXiv 1606.00704) with the parameters of Lin et
-    al. 2018, section 4.1 (arXiv 1712.04086).
-
-    Args:
-        name: Name of the dataset.
-        side: Modes along each side of the grid.
+    al. 2018, section 4.1 (arXiv 1712.04086). `side` is the number of modes per side.
     """
     line = 2.0 * np.arange(side) - (side - 1)
     centres = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)

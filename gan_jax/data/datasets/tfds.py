@@ -37,7 +37,7 @@ class PreparedSet(NamedTuple):
 
 def prepared_sets(root: Path) -> list[PreparedSet]:
     """Return the datasets below a TFDS data directory, or below that of one dataset."""
-    found = []
+    sets = []
     for depth in range(4):  # from the version's directory to the data directory
         for file in sorted(root.glob("*/" * depth + "dataset_info.json")):
             if not (file.parent / "features.json").is_file():
@@ -49,7 +49,7 @@ def prepared_sets(root: Path) -> list[PreparedSet]:
                 variant = info.get("configName")
                 name = info.get("name") or file.parent.parent.name
                 version = tuple(int(part) for part in info["version"].split("."))
-                found.append(
+                sets.append(
                     PreparedSet(
                         f"{name}/{variant}" if variant else name,
                         version,
@@ -57,7 +57,7 @@ def prepared_sets(root: Path) -> list[PreparedSet]:
                         file.parent,
                     )
                 )
-    return found
+    return sets
 
 
 def read_tfds(
@@ -85,15 +85,15 @@ def read_tfds(
     """
     root = path or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     place = Path(root).expanduser()
-    found = _newest(name, prepared_sets(place))
-    if found is None and download and name:
+    prepared = _newest(name, prepared_sets(place))
+    if prepared is None and download and name:
         _download(name, place)
-        found = _newest(name, prepared_sets(place))
-    if found is None:
+        prepared = _newest(name, prepared_sets(place))
+    if prepared is None:
         raise InputError(_missing(name, place))
-    name = name or found.name
+    name = name or prepared.name
     with _quiet():
-        return _open(name, found.place, size, crop)
+        return _open(name, prepared.place, size, crop)
 
 
 def _newest(name: str, sets: list[PreparedSet]) -> PreparedSet | None:
@@ -102,7 +102,7 @@ def _newest(name: str, sets: list[PreparedSet]) -> PreparedSet | None:
         name = sets[0].name
     named = [prepared for prepared in sets if prepared.name == name]
     if not named and "/" not in name:  # a dataset with one variant
-        named = [one for one in sets if one.name.split("/")[0] == name]
+        named = [prepared for prepared in sets if prepared.name.split("/")[0] == name]
         if len({prepared.name for prepared in named}) > 1:
             named = []
     readable = [prepared for prepared in named if prepared.form == _FORMAT]
@@ -177,7 +177,9 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
     try:
         builder = tensorflow_datasets.builder_from_directory(place)
         features = dict(builder.info.features)
-        splits = [key for key, one in builder.info.splits.items() if one.num_examples]
+        splits = [
+            key for key, split in builder.info.splits.items() if split.num_examples
+        ]
     except Exception as error:
         raise InputError(_unreadable(name, place, error)) from None
     image = features.get("image")
@@ -231,8 +233,8 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
             try:
                 raw = records.__getitems__(list(indices))  # one by one takes 3 times
                 return [
-                    example(index, one, channels)
-                    for index, one in zip(indices, raw, strict=True)
+                    example(index, record, channels)
+                    for index, record in zip(indices, raw, strict=True)
                 ]
             except InputError:
                 raise

@@ -42,27 +42,29 @@ def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
         values = np.array(text.split(), np.float64).reshape(-1, variables)[:, 0]
     except (OSError, ValueError, IndexError, OverflowError) as error:
         raise InputError(
-            f"data.path {path} is not a GSLIB or SGeMS grid ({error}): its first lines "
-            "must hold the numbers of cells, the number of variables, and their names"
+            f"--config.data.path {path} is not a GSLIB or SGeMS grid ({error}): its "
+            "first lines must hold the numbers of cells, the number of variables, and "
+            "their names"
         ) from None
     if any(layer > 1 for layer in layers):
         raise InputError(
-            f"data.path {path} has {layers[0]} layers: give a grid of one layer"
+            f"--config.data.path {path} has {layers[0]} layers: give a grid of one "
+            "layer"
         )
     if min(width, height) < 1:
         raise InputError(
-            f"data.path {path} is a grid of {width}x{height} cells: it must have at "
-            "least one along x and along y"
+            f"--config.data.path {path} is a grid of {width}x{height} cells: it must "
+            "have at least one along x and along y"
         )
     if len(values) != width * height or not np.isfinite(values).all():
         raise InputError(
-            f"data.path {path} has {len(values)} values for {width}x{height} cells, or "
-            "values that are not finite: give one finite value per cell"
+            f"--config.data.path {path} has {len(values)} values for {width}x{height} "
+            "cells, or values that are not finite: give one finite value per cell"
         )
     if values.min() <= _NO_DATA or values.min() == values.max():
         raise InputError(
-            f"data.path {path} has cells without a value ({values.min():g}), or the "
-            "same value in all cells: give a complete grid that has a pattern"
+            f"--config.data.path {path} has cells without a value ({values.min():g}), "
+            "or the same value in all cells: give a complete grid that has a pattern"
         )
     return values.reshape(height, width)[::-1]
 
@@ -70,13 +72,9 @@ def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
 def read_crops(path: str, size: int, count: int = _COUNT) -> Dataset:
     """Return random square crops of a training image, in grey with its minimum black.
 
-    Training crops are from the left part of the image, test crops from the right one,
-    so that they do not overlap. The same size and count always return the same crops.
-
-    Args:
-        path: Path of the grid.
-        size: Height and width of the crops in cells.
-        count: Number of training crops; there are a quarter as many test crops.
+    `count` training crops are from the left part of the image, a quarter as many test
+    crops from the right one, so that they do not overlap. The same size and count
+    always return the same crops.
 
     Raises:
         InputError: If the file is not a grid, or too small for the crops.
@@ -88,8 +86,9 @@ def read_crops(path: str, size: int, count: int = _COUNT) -> Dataset:
     edge = width - max(size + _MARGIN, width // 4)
     if edge < size + _MARGIN or height < size:
         raise InputError(
-            f"data.path {path} has {width}x{height} cells, too small for training and "
-            f"test crops of {size}x{size}: choose a smaller --config.data.size"
+            f"--config.data.path {path} has {width}x{height} cells, too small for "
+            f"training and test crops of {size}x{size}: choose a smaller "
+            "--config.data.size"
         )
     generator = np.random.Generator(np.random.Philox(0))
     name = Path(path).stem

@@ -20,7 +20,7 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
@@ -39,10 +39,6 @@ from gan_jax.networks.layers.cpu_convolutions import (
     transpose_kernel,
     transpose_pads,
 )
-
-Padding = str | Sequence[tuple[int, int]]
-"""`"SAME"`, `"VALID"`, or (low, high) for height and for width, as in `jax.lax`."""
-
 
 _platform: ContextVar[str] = ContextVar("platform", default="")
 
@@ -70,38 +66,26 @@ def convolve(
     image: Float[Array, "batch height width inputs"],
     kernel: Float[Array, "taps_high taps_wide inputs outputs"],
     stride: int = 1,
-    padding: Padding = "SAME",
 ) -> Float[Array, "batch new_height new_width outputs"]:
-    """Return a strided convolution, equal to `jax.lax.conv_general_dilated`.
-
-    Args:
-        image: Images or activations.
-        kernel: Kernel.
-        stride: Stride along height and width.
-        padding: Padding of the image.
-    """
-    pads = _pads(padding, image.shape[1:3], kernel.shape[:2], stride)
+    """Return a strided convolution, as `jax.lax.conv_general_dilated` with "SAME"."""
+    sizes, strides = image.shape[1:3], (stride, stride)
+    rows, columns = lax.padtype_to_pads(sizes, kernel.shape[:2], strides, "SAME")
     form = _convolve if use_cpu_forms() else cpu.convolve_directly
-    return form(image, kernel, stride, pads)
+    return form(image, kernel, stride, (rows, columns))
 
 
 def convolve_transposed(
     image: Float[Array, "batch height width inputs"],
     kernel: Float[Array, "taps_high taps_wide inputs outputs"],
     stride: int = 2,
-    padding: Padding = "SAME",
 ) -> Float[Array, "batch new_height new_width outputs"]:
-    """Return a transposed convolution, equal to `jax.lax.conv_transpose`.
+    """Return a transposed convolution, as `jax.lax.conv_transpose` with "SAME".
 
-    Args:
-        image: Images or activations.
-        kernel: Kernel.
-        stride: Factor by which height and width are enlarged.
-        padding: Padding of the dilated image.
+    The stride enlarges height and width.
     """
-    pads = _transposed_pads(padding, kernel.shape[:2], stride)
+    high, wide = (_transposed_pads(taps, stride) for taps in kernel.shape[:2])
     form = _convolve_transposed if use_cpu_forms() else cpu.convolve_dilated
-    return form(image, kernel, stride, pads)
+    return form(image, kernel, stride, (high, wide))
 
 
 def _bilinear(
@@ -112,15 +96,15 @@ def _bilinear(
     """Return a bilinear map with given gradients.
 
     Args:
-        form: Function that computes the map, `form(one, other, *statics)`.
+        form: Function that computes the map, `form(left, right, *statics)`.
         gradients: Function that computes the gradients with respect to both arrays,
-            `gradients(one, other, cotangent, *statics)`, by maps of the same kind.
+            `gradients(left, right, cotangent, *statics)`, by maps of the same kind.
         statics: Number of static arguments.
     """
     function = jax.custom_vjp(form, nondiff_argnums=tuple(range(2, 2 + statics)))
 
-    def forward(one: Array, other: Array, *rest: Any) -> tuple[Array, Any]:
-        return function(one, other, *rest), (one, other)
+    def forward(left: Array, right: Array, *rest: Any) -> tuple[Array, Any]:
+        return function(left, right, *rest), (left, right)
 
     def backward(*inputs: Any) -> tuple[Array, Array]:
         *rest, saved, cotangent = inputs
@@ -178,50 +162,19 @@ _convolve_transposed = _bilinear(cpu.convolve_transposed, _transposed_gradients,
 _kernel_gradient = _bilinear(cpu.kernel_gradient, _kernel_gradient_gradients, 3)
 
 
-def _pads(
-    padding: Padding, sizes: Sequence[int], taps: Sequence[int], stride: int
-) -> Pads:
-    if isinstance(padding, str):
-        padding = lax.padtype_to_pads(sizes, taps, (stride, stride), padding)
-    (top, bottom), (left, right) = padding
-    return (top, bottom), (left, right)
-
-
-def _transposed_pads(padding: Padding, taps: Sequence[int], stride: int) -> Pads:
-    """Return the padding of the dilated image, as in `jax.lax.conv_transpose`."""
-    if not isinstance(padding, str):
-        (top, bottom), (left, right) = padding
-        return (top, bottom), (left, right)
-
-    if padding not in ("SAME", "VALID"):
-        raise ValueError(f"padding {padding!r} is unknown: use 'SAME' or 'VALID'")
-
-    def pair(tap: int) -> tuple[int, int]:
-        if padding == "VALID":
-            return tap - 1, tap - 1 + max(stride - tap, 0)
-        total = tap + stride - 2
-        low = tap - 1 if stride > tap - 1 else math.ceil(total / 2)
-        return low, total - low
-
-    return pair(taps[0]), pair(taps[1])
+def _transposed_pads(taps: int, stride: int) -> tuple[int, int]:
+    """Return the padding of an axis of the dilated image."""
+    total = taps + stride - 2
+    low = taps - 1 if stride > taps - 1 else math.ceil(total / 2)
+    return low, total - low
 
 
 class _Convolution(nn.Module):
-    """Base of both modules; its parameters are named as those of flax's `Conv`.
-
-    Attributes:
-        features: Number of output channels.
-        kernel: Height and width of the kernel.
-        stride: Stride along height and width.
-        padding: Padding of the image.
-        use_bias: Whether to add a bias.
-        kernel_init: Initialiser of the kernel.
-    """
+    """Base of both modules; its parameters are named as those of flax's `Conv`."""
 
     features: int
     kernel: int = 3
     stride: int = 1
-    padding: Padding = "SAME"
     use_bias: bool = True
     kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
 
@@ -241,9 +194,7 @@ class _Convolution(nn.Module):
         kernel = self.param("kernel", self.kernel_init, shape)
         precision = images[0].dtype
         parts = jnp.split(kernel.astype(precision), ends[:-1], axis=2)
-        operation = functools.partial(
-            type(self).operation, stride=self.stride, padding=self.padding
-        )
+        operation = functools.partial(type(self).operation, stride=self.stride)
         image = functools.reduce(jnp.add, map(operation, images, parts))
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))

@@ -193,10 +193,7 @@ def _convolve_phases_at_once(
 def _interleaved(phases: Array, rows: "_Axis", columns: "_Axis") -> Array:
     """Return the image of phases, cut to its height and width.
 
-    Args:
-        phases: Pixels `[batch, blocks, stride, blocks, stride, outputs]`.
-        rows: Vertical axis.
-        columns: Horizontal axis.
+    The phases have the shape `[batch, blocks, stride, blocks, stride, outputs]`.
     """
     batch, outputs = phases.shape[0], phases.shape[-1]
     joined = phases.reshape(batch, rows.blocks * rows.stride, -1, outputs)
@@ -258,14 +255,7 @@ def kernel_gradient(
     """Return the gradient of a convolution with respect to its kernel.
 
     It is a convolution with batch and channels exchanged. The cotangent of the output
-    is its kernel, dilated by the stride.
-
-    Args:
-        image: Image that was convolved.
-        cotangent: Cotangent of the output.
-        stride: Stride of the convolution.
-        pads: Padding of the image.
-        taps: Height and width of the kernel.
+    is its kernel, dilated by the stride. `taps` are height and width of the kernel.
     """
     if stride == 1 and cotangent.shape[-1] < image.shape[-1]:
         # The gradient is symmetric in the two: take the one with fewer channels as the

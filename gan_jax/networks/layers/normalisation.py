@@ -26,12 +26,8 @@ def normalise(
 ) -> Float[Array, "batch *shape"]:
     """Return normalised activations, inside a compact module.
 
-    Args:
-        activation: Activations.
-        kind: `batch`; `layer`, which normalises every example alone; other kinds
-            return the activations as they are. Spectral norm acts on weights, in
-            `apply_layer`.
-        train: Whether to normalise with the batch's own statistics.
+    Layer normalisation acts on every example alone. Spectral norm acts on weights, in
+    `apply_layer`: here it returns the activations as they are, as `none` does.
     """
     if kind == "batch":
         normed: Array = BatchNorm()(activation, train)
@@ -55,14 +51,9 @@ class BatchNorm(nn.Module):
     def __call__(
         self, activation: Float[Array, "batch *shape"], train: bool
     ) -> Float[Array, "batch *shape"]:
-        """Return normalised activations.
+        """Return normalised activations; statistics are computed in float32.
 
-        Statistics are computed in float32 for any type of activations.
-
-        Args:
-            activation: Activations.
-            train: Whether to use the batch's own statistics and update the running
-                ones, rather than to use the running ones.
+        In training they are the batch's, and the running statistics are updated.
         """
         shape = activation.shape[-1:]
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
@@ -74,8 +65,8 @@ class BatchNorm(nn.Module):
             normed = _standardised(values, mean.value, variance.value)
             return _affine(normed, scale, bias).astype(activation.dtype)
         if not self.is_initializing():
-            own = _moments(jax.lax.stop_gradient(values))
-            for running, new in zip((mean, variance), own, strict=True):
+            batch_moments = _moments(jax.lax.stop_gradient(values))
+            for running, new in zip((mean, variance), batch_moments, strict=True):
                 running.value = MOMENTUM * running.value + (1 - MOMENTUM) * new
         return _by_batch(values, scale, bias).astype(activation.dtype)
 
