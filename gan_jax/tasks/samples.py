@@ -9,7 +9,7 @@ from gan_jax.training.method import Batch
 
 def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
     """Return the real images; there is no condition."""
-    return Batch(to_float(images["real"].image), None, None)
+    return Batch(to_float(images["real"].image))
 
 
 def task() -> Task:

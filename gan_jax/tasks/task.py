@@ -1,6 +1,6 @@
 """Tasks: functions that training, evaluation and reports call.
 
-A minimal task is `Task(present)`, where `present` returns real images. A task with
+A minimal task is `Task(present)`, where `present` returns `Batch(real)`. A task with
 conditions is `Task(present, condition_arrays)`: without these descriptions the
 generator has no condition. Everything else has a default.
 """

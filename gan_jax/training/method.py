@@ -52,8 +52,8 @@ class Batch(NamedTuple):
     """A batch of training: real images, and conditions of fakes and of real images."""
 
     real: Images
-    condition: Condition
-    real_condition: Condition
+    condition: Condition = None
+    real_condition: Condition = None
 
 
 class Method(NamedTuple):
