@@ -46,4 +46,4 @@ def _in_threads(
                 done, running = wait(running, TICK, FIRST_COMPLETED)
                 yield [row for future in done for row in future.result()]
         finally:
-            work.close()  # or the pool would wait for the running blocks
+            work.close()  # cancels the searches; the pool's exit would wait for them

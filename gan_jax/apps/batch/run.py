@@ -40,7 +40,8 @@ def run(
 
     Every image gets an output of the same stem in `<out>/images` and a row in
     `<out>/results`, written after it. A job that is started again does only images
-    without a row. Broken images get a row with the reason.
+    without a row; after `kill -9` those of the last ten seconds may have none. Broken
+    images get a row with the reason.
 
     Args:
         config: Config of the program that is applied, with `prior` and `images`.

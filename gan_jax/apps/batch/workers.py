@@ -62,7 +62,8 @@ class Work(NamedTuple):
     """`apply(files, read)` writes an image for each file and returns its row, after
     the image is complete. It may be called from several threads at once."""
     close: Callable[[], None]
-    """Cancels work under way; its callers get an error."""
+    """Cancels searches under way, whose callers get an error; other work ends its
+    block."""
 
 
 def open_work(config: ConfigDict, out: Path) -> Work:
