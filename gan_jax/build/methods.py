@@ -1,7 +1,7 @@
 """Training methods from a config: explicit tables, nothing else.
 
-A new objective is a function in `losses.adversarial` and a row of `OBJECTIVES` here,
-`lambda config: ...`, because an objective may read keys of the config.
+A new objective is an `Objective` in `losses.adversarial` and a row of `OBJECTIVES`
+here, `lambda config: ...`, because an objective may read keys of the config.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,11 @@ LATENT_DISTRIBUTIONS: Mapping[str, Callable[..., Array | None]] = {
     "uniform": partial(jax.random.uniform, minval=-1.0, maxval=1.0),
     "none": lambda key, shape: None,
 }
-"""By name; `none` is for generators that start from a condition alone."""
+"""By name; `none` is for generators that start from a condition alone.
+
+A new one may also need a projection in `build.searches.support`, and its export a row
+of `_LATENTS` in `export.functions`.
+"""
 
 
 def _rate(settings: ConfigDict) -> optax.ScalarOrSchedule:
@@ -147,7 +151,7 @@ def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:
 
     The loss is the mean over the critic's map of N scores. A gradient penalty that
     holds the slope of the map's sum at 1 leaves its mean a slope of 1/N. A weight meant
-    for one of the two is converted by 1/N or N for the other. Without the penalty the
+    for the sum is divided by N under the mean, and the reverse. Without the penalty the
     slope is not held, and the weight stays as it is.
     """
     weight: float = config.get("adversarial_weight", 1.0)

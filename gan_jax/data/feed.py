@@ -1,8 +1,8 @@
 """Batches as a pure function of (seed, number), resident on the device or streamed.
 
 Both feeds return the same batches. Every epoch is a permutation of the images, which
-is computed at any position without being stored. Therefore a run resumes from its step
-number alone, and the number of critic steps may vary by schedule.
+is computed at any position without being stored. Therefore a run resumes from the
+number of the critic's update alone, and critic steps may vary by schedule.
 """
 
 import functools
@@ -148,7 +148,7 @@ def resident(
 
     Args:
         sources: Images by role; a batch draws from each independently.
-        batch_size: Number of images per role and step.
+        batch_size: Number of images per role and batch.
         seed: Seed of the order of the images.
         placement: Placement of the images on devices.
 

@@ -62,8 +62,8 @@ def iterate(
 
     Returns:
         The last state, and `compile_seconds`, `steps_per_second` without the time of
-        `record`, and `host_share`, the share of that time for which the device waited
-        for the host; None where nothing was left to do.
+        `record`, and `host_share`, the share of the training time, without `record`, in
+        which the device waited for the host; None where nothing was left to do.
 
     Raises:
         Interrupted: A signal was received; the state is saved.

@@ -38,8 +38,8 @@ class Terms(NamedTuple):
     composite: bool = False
     """Whether known pixels replace generated ones in the image that is scored."""
     mean: bool = False
-    """Whether the sum is divided by the number of measured values. Same minimum; scales
-    gradients, so plain gradient descent needs another rate."""
+    """Whether the whole loss is divided by the number of measured values. The
+    minimum stays; gradients shrink, so plain gradient descent needs a larger rate."""
     real_score: float = math.nan
     """The median score of real images. Only the score loss of a paired objective reads
     it, and is NaN without it."""

@@ -207,8 +207,8 @@ def compile_search(
 
     Args:
         search: The search.
-        length: Iterations between checks for finished searches. Searches end at
-            multiples of it, so it should divide `search.iterations`.
+        length: Iterations between checks for finished searches. An ended
+            search stands still in its slot until the next multiple of it.
         compiled: The compiler of a function, as `jax.jit` is one.
     """
     advance = functools.partial(

@@ -17,6 +17,7 @@ class Observation(NamedTuple):
     mask: Float[Array, "*images rows columns 1"] | None = None
     """1 where a value was measured, 0 elsewhere."""
     weights: Float[Array, "*images rows columns 1"] | None = None
-    """Weights of the measured values in a loss, 0 elsewhere."""
+    """Weights of the measured values in a loss, 0 elsewhere. An observer sets the mask;
+    `LatentSearch.inputs` replaces it by the weights of a loss."""
     condition: PyTree[Array] = None
     """The condition of a conditional generator."""

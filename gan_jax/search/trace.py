@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from gan_jax.search.latent import CompiledSearch, empty_slots
 
 Watched = Int[np.ndarray, " watched"]
-"""A number of each repeated search."""
+"""One integer for each repeated search."""
 
 
 class Trace(NamedTuple):

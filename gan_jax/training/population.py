@@ -1,7 +1,8 @@
 """Populations: several runs trained as one program, along a leading axis.
 
-The runs share a method and the step; seeds, data, parameters and weights of loss terms
-differ.
+The runs share a method and the step. In training only seeds differ, and with them data
+and parameters. In `launch.benchmark.populations` and in tests weights of loss terms may
+differ too.
 """
 
 from collections.abc import Callable, Sequence

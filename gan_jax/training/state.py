@@ -41,7 +41,7 @@ class TrainState(NamedTuple):
     """Moving average of the generator's parameters and statistics."""
     weights: dict[str, dict[str, Float[Array, ""]]]
     """Weights of the loss terms, by player and name; arrays, so that one program trains
-    a population under many weights."""
+    a population under many weights (`launch.benchmark.populations` and tests)."""
 
 
 class Trained(NamedTuple):

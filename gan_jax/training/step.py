@@ -1,8 +1,7 @@
 """One training step for every objective and every task.
 
-The step generates fakes, updates the critic on them as often as the method says, then
-the generator; it knows no method by name. Closures hold modules and functions only;
-every array is an argument.
+Each critic update draws its own fakes; then the generator is updated. The step knows
+no method by name. Closures hold modules and functions only; every array is an argument.
 """
 
 from collections.abc import Callable
@@ -93,8 +92,8 @@ def make_step(
 
     Returns:
         `step(state, arrays, frozen) -> (state, log)`, pure and compilable, with the
-        `arrays` of the feed. Values logged are those of each network's last update;
-        tensors are finite where they are so in all updates.
+        `arrays` of the feed. Values logged are those of each network's last update.
+        A tensor counts as finite only if it was in every update.
     """
 
     def batch_of(state: TrainState, arrays: PyTree, critic_step: Array) -> Batch:

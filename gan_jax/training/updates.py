@@ -220,7 +220,7 @@ def _loss_inputs(
     frozen: PyTree[Array],
     generated: Any = None,
 ) -> tuple[LossInputs, Variables]:
-    """Return the scores of real and fake images, and the critic's new statistics."""
+    """Return the inputs of the losses, and the critic's new statistics."""
 
     def score(images: Images, condition: Condition) -> Scores:
         module = method.penalised or method.critic

@@ -163,7 +163,8 @@ class Observer(NamedTuple):
         if self.degradation is None:
             masked, whole = masked_images.with_holes(masked)
         is_users = bool(self.config.images)
-        # The truth in the holes of a user's files, with a folder of masks, is unknown.
+        # With a folder of masks, what lies in the holes of a user's files is not the
+        # truth.
         has_truth = self.hole is not None and self.degradation is None
         observed, blank = observe_masked(
             self.prior,

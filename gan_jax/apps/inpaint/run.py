@@ -39,9 +39,9 @@ from gan_jax.training.mesh import make_mesh
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """Complete unseen images of a prior's data, or the user's, and report.
 
-    Test images are degraded first; the user's images have been degraded before. Every
-    loss under every kind of hole is a separate search, kept in `<workdir>/searches`
-    once it has ended: the same call continues from there.
+    Test images are degraded first; the user's images are expected to be degraded
+    already. Every loss under every kind of hole is a separate search, kept in
+    `<workdir>/searches` once it has ended: the same call continues from there.
 
     Returns:
         The summary, as written to `summary.json`.

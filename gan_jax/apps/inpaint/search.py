@@ -32,7 +32,8 @@ from gan_jax.runs.inference import in_chunks
 from gan_jax.runs.prior import Prior
 from gan_jax.runs.signals import Signals
 from gan_jax.search.completion import completion_loss, for_one
-from gan_jax.search.latent import Found, Search, compile_search, run
+from gan_jax.search.latent import Found, Search, compile_search
+from gan_jax.search.latent import run as run_searches
 from gan_jax.search.observation import Observation
 from gan_jax.search.trace import Trace, trace
 
@@ -126,7 +127,7 @@ class LatentSearch:
         start = time.monotonic()
         total = len(images.sources) * self._settings.restarts
         with Progress(total, 0, title, "latent") as progress:
-            found = run(
+            found = run_searches(
                 self.compiled_search,
                 *self.inputs(images),
                 self._settings.slots,

@@ -45,8 +45,8 @@ class Epochs:
     def keep(self, rows: Sequence[Mapping[str, Any]], state: TrainState) -> None:
         """Keep the networks of an evaluated state, if it may be the best.
 
-        They are on the disk when this returns, so that every later checkpoint of the
-        run implies them. `rows` are those of the journal, up to the state's step.
+        They are on the disk when this returns, so a checkpoint is never newer than
+        the epochs it needs. `rows` are those of the journal, up to the state's step.
         """
         step = int(state.step)
         steps = self._steps(rows, candidates)

@@ -189,7 +189,7 @@ def _read(
 ) -> tuple[int, PyTree]:
     """Return the number of steps in the next call, and the arrays of its batches.
 
-    `updates_before` each step, the critic has had so many updates and batches.
+    `updates_before[s]` is the number of critic updates before step s.
     """
     periods = (
         config.fused_steps,

@@ -26,7 +26,7 @@ from gan_jax.training.mesh import make_mesh, placement_over
 from gan_jax.training.method import Method
 
 RESIDENT_LIMIT = 4 * 2**30
-"""Bytes of training images beyond which `data.feed=auto` streams them."""
+"""Bytes of all images, test part included, beyond which `data.feed=auto` streams."""
 
 
 class Run(NamedTuple):
@@ -37,7 +37,7 @@ class Run(NamedTuple):
     task: Task
     method: Method
     dataset: Dataset
-    """The published dataset, read into memory where the feed is resident."""
+    """The dataset as opened, before its split; in memory where the feed is resident."""
     parts: Mapping[str, Part]
     feed: Feed
     mesh: jax.sharding.Mesh
