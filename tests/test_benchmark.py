@@ -16,14 +16,8 @@ TOY = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("pixelcgan_28", marks=pytest.mark.slow),
-        pytest.param("wgan_gp_28", marks=pytest.mark.slow),
-        "dcgan_64",
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pixelcgan_28", "wgan_gp_28", "dcgan_64"])
 def test_a_step_is_timed_in_every_form(name):
     row = steps.ROWS[name]
     small = steps.Row(row.config, row.variant, {**row.changes, **TOY}, row.channels)
@@ -33,7 +27,7 @@ def test_a_step_is_timed_in_every_form(name):
     assert {"ratio_to_alone", "ratio_to_streamed", "ratio_to_flax"} <= set(found)
     assert "torch" not in found and all(value > 0 for value in found.values())
     # From the cache nothing is compiled: what is left is to trace and to read.
-    assert found["compile_warm"] < found["compile_cold"]
+    assert found["compile_warm"] < 0.7 * found["compile_cold"]
 
 
 @pytest.mark.slow

@@ -286,6 +286,7 @@ def test_a_new_critic_begins_between_principal_components(detected, tmp_path):
         detect.run(smoke(**values | {"network.code": 785}), tmp_path / "large")
 
 
+@pytest.mark.slow
 def test_the_papers_critic_starts_as_the_mean_of_all_from_the_first_epoch_on(tmp_path):
     """And with the scores that it has."""
     values = {

@@ -439,7 +439,7 @@ def test_the_command_line(runs, tmp_path, capsys):
     assert "known pixels" in said and "generator: " in said
     assert export.main([*flags, "--platforms=abacus"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("gan_jax: platform 'abacus'") and said.count("\n") == 1
+    assert said.startswith("gan_jax: --platforms 'abacus'") and said.count("\n") == 1
 
 
 TRAINED = {

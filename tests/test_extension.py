@@ -63,6 +63,7 @@ def test_a_condition_that_is_not_described_is_refused(printed, monkeypatch, tmp_
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_it_is_compared_in_a_study(printed, tmp_path):
     arms = {name: small(printed(), name) for name in ("absolute", "hinge")}
     of_both = defaults.study("toys", arms)

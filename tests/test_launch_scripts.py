@@ -111,6 +111,7 @@ def test_a_run_that_fails_ends_it(tmp_path, codes, code, count):
     assert len(notes()) == count
 
 
+@pytest.mark.slow
 def test_a_machine_trains_and_exports(tmp_path):
     finished = local(
         tmp_path,

@@ -165,6 +165,7 @@ def test_an_unreadable_checkpoint_is_set_aside(four, tmp_path):
     assert any((tmp_path / "unreadable").iterdir())
 
 
+@pytest.mark.slow
 def test_streamed_and_resident_training_are_the_same(four, tmp_path):
     _, found = train(tmp_path, "--config.data.feed=streamed", devices=4)
     assert found["parameters_sha256"] == summary(four)["parameters_sha256"]

@@ -116,6 +116,7 @@ def test_two_processes_train_as_one(whole, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_run_and_the_same_command_continues(whole, tmp_path):
     workdir = tmp_path / "killed"
     process = started(workdir)

@@ -13,6 +13,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 def test_rates_and_their_ratio():
     row = searches.time_search(searches.row_config(SMALL), slots=4, repeats=3, work=16)
     assert set(row) == {"ours", "loop", "natural", "ratio_to_loop", "mebibytes"}

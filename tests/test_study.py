@@ -181,6 +181,7 @@ def test_a_comparison_draws_more_methods_than_there_are_colours():
     assert picture.startswith("<?xml") and "stroke-dasharray" in picture
 
 
+@pytest.mark.slow
 def test_a_sweep_has_a_run_for_every_value(tmp_path):
     finished = run(
         tmp_path,

@@ -138,7 +138,7 @@ def _meaning(key: str, program: str) -> str:
 def _row(left: str, right: str, column: int = _COLUMN) -> list[str]:
     """Return a name and its text in two columns, on a line of its own if it is long."""
     gap = " " * column
-    lines = textwrap.wrap(right, _width() - column)
+    lines = textwrap.wrap(right, _width() - column, break_on_hyphens=False)
     if len(left) + 4 > column or not lines:
         return [f"  {left}", *(gap + line for line in lines)]
     return [f"  {left}".ljust(column) + lines[0], *(gap + line for line in lines[1:])]

@@ -18,8 +18,9 @@ from gan_jax.search.trace import Trace
 def write_found(path: Path, found: Found, seconds: float, identity: str) -> None:
     """Write the result of a search, whole or not at all.
 
-    The identity is a hash of the networks, the images and their masks. The workdir's
-    config and the file's name fix everything else the search depends on.
+    The identity is a hash of the networks, the images and their masks; of a paired
+    objective also of the median real score. The workdir's config and the file's name
+    fix everything else the search depends on.
 
     Raises:
         OSError: If the file cannot be written.
