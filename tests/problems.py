@@ -33,7 +33,7 @@ def starts(restarts, count, seed=1):
 
 
 def counting(turns):
-    """Give what compiles a function whose calls are counted in a list."""
+    """Return what compiles a function whose calls are counted in a list."""
 
     def compiled(function):
         inner = jax.jit(function)

@@ -77,7 +77,7 @@ def stamps(out):
 
 @pytest.fixture(scope="module")
 def job(prior, tmp_path_factory):
-    """Give a job that has ended, of images some of which cannot be used."""
+    """Return a job that has ended, of images some of which cannot be used."""
     place = tmp_path_factory.mktemp("job")
     images = draw(place / "images", 14)
     (images / "broken.png").write_bytes(b"no image")

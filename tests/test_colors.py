@@ -40,7 +40,7 @@ def batch(count=4, size=32):
 
 
 def fixed(network, variables):
-    """Give a trained network as a compiled function."""
+    """Return a trained network as a compiled function."""
     apply = jax.jit(network.apply, static_argnames=("start", "stop"))
     return functools.partial(apply, variables)
 
@@ -52,7 +52,7 @@ def lightness(count=4, size=32, seed=0):
 
 @pytest.fixture(scope="module")
 def translator():
-    """Give a U-Net, its variables and what it is given."""
+    """Return a U-Net, its variables and what it is given."""
     network = unet.generator(32, 2, width=4, depth=4)
     given = lightness()
     return network, jax.jit(network.init)(jax.random.key(1), None, given), given
@@ -118,7 +118,7 @@ def test_a_unet_passes_detail_around_its_narrowest_place(translator):
 
 @pytest.fixture(scope="module")
 def namer():
-    """Give ChromaGAN's generator, its variables and what it is given."""
+    """Return ChromaGAN's generator, its variables and what it is given."""
     network = chroma.generator(32, 2, CLASSES, width=2)
     given = lightness(2)
     return network, jax.jit(network.init)(jax.random.key(1), None, given), given
@@ -203,7 +203,7 @@ METHODS = (
 
 
 def stepping(variant, **values):
-    """Give a step of a method, and what it is called with."""
+    """Return a step of a method, and what it is called with."""
     config = made(variant, **values)
     classes = CLASSES if config.class_weight else 0
     this = methods.method(config, tasks.task(config), 3, classes)

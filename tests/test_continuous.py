@@ -20,7 +20,7 @@ COUNT, RESTARTS, SLOTS = 10, 2, 8
 
 @pytest.fixture(scope="module")
 def searched():
-    """Give searches through real networks, and what they come to all at once."""
+    """Return searches through real networks, and what they come to all at once."""
     images = jnp.tanh(jax.random.normal(jax.random.key(3), (COUNT, 8, 8, 1)))
     start = jax.random.normal(jax.random.key(4), (RESTARTS, COUNT, 5))
     search = network_search(patience=5)

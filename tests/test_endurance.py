@@ -78,7 +78,7 @@ def on_the_way(workdir):
 
 
 def watch(phase, workdir):
-    """Give a function that tells whether a run, started after this, is in a phase."""
+    """Return a function that tells whether a run, started after this, is in a phase."""
     checkpoint, left, seen = latest(workdir), writing(workdir), on_the_way(workdir)
     return {
         "start": lambda: True,

@@ -127,7 +127,7 @@ def test_a_share_of_the_wells_is_honoured():
 
 
 def wells(**changes):
-    """Give the example's config with changes by dotted key, `_` for dots."""
+    """Return the example's config with changes by dotted key, `_` for dots."""
     path = Path(__file__).parents[1] / "configs" / "geostatistics.py"
     config = defaults.sibling(str(path), "geostatistics", "")
     for key, value in changes.items():

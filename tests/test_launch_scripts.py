@@ -165,7 +165,7 @@ def test_slurm_lets_a_job_save_and_queues_it_again():
 
 
 def closed(required, **properties):
-    """Give the schema of an object that has no other keys: they would be mistyped."""
+    """Return the schema of an object that has no other keys: they would be mistyped."""
     return {
         "type": "object",
         "required": required.split(),

@@ -72,7 +72,7 @@ def test_any_size_and_every_stage_is_a_door(
 
 @pytest.fixture(scope="module")
 def norms():
-    """Give our normalisation and flax's as `run(values, variables, train)`."""
+    """Return our normalisation and flax's as `run(values, variables, train)`."""
 
     def run(module, values, variables, **mode):
         return module.apply(variables, values, **mode, mutable=["batch_stats"])

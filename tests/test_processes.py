@@ -94,7 +94,7 @@ def assert_same(one, other, tolerance=1e-3):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Give an uninterrupted run of 2 processes with 2 devices each."""
+    """Return an uninterrupted run of 2 processes with 2 devices each."""
     workdir = tmp_path_factory.mktemp("processes") / "whole"
     finished = trained(workdir)
     # The first process alone speaks.
