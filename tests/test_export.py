@@ -32,7 +32,7 @@ BATCHES = (3, 7)
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Return a run of each kind, of networks that are all different from their start."""
+    """Return a run of each kind, whose networks differ from their initial ones."""
     folder = tmp_path_factory.mktemp("runs")
     kept(folder / "generator", smoke("gan"))
     kept(folder / "conditional", smoke("pixelcgan"))
