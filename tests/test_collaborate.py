@@ -99,6 +99,7 @@ def test_another_prior_in_the_same_place_is_noticed(prior, sampled, tmp_path):
     assert finished.returncode == 2 and "another prior" in finished.stderr
 
 
+@pytest.mark.slow
 def test_a_critic_that_was_shaped_on_several_devices_refines(prior, tmp_path):
     flags = (
         f"--config.prior={prior}",

@@ -302,6 +302,7 @@ def test_chromagans_critic_minimises_the_published_loss():
     assert float(log.values["critic/loss"]) == pytest.approx(wanted, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_critic_and_its_n_fold_lead_the_generator_alike():
     """Under the mean a critic of slope 1 is N times the one of the sum."""
     count, updated = 8 * 8, []

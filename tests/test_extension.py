@@ -37,6 +37,7 @@ def small(config, objective="absolute"):
     return config.lock()
 
 
+@pytest.mark.slow
 def test_it_trains_and_is_exported(printed, tmp_path):
     summary = train.run(small(printed()), tmp_path / "run")
     assert summary["complete"] and summary["steps"] == 4

@@ -97,6 +97,7 @@ def test_a_result_lies_on_the_way_that_is_drawn(completed):
             np.testing.assert_array_equal(seen["latent"][met, 1], found["latent"][met])
 
 
+@pytest.mark.slow
 def test_more_settings_and_no_drawing_need_no_new_search(completed):
     workdir, flags = completed
     before = {path: path.stat().st_mtime_ns for path in workdir.glob("searches/*.npz")}

@@ -124,9 +124,9 @@ def test_draws_pictures_and_a_page_that_needs_nothing_else(whole):
     assert not re.search(r"(src|href)=.https?:", text)
 
 
-def test_a_complete_run_is_evaluated_again_without_training(four):
-    before = summary(four)
-    finished, after = train(four, devices=4)
+def test_a_complete_run_is_evaluated_again_without_training(whole):
+    before = summary(whole)
+    finished, after = train(whole, how=start_run)
     assert f"trained to step {STEPS}" in finished.stdout
     assert after["metrics"] == before["metrics"]
     assert after["parameters_sha256"] == before["parameters_sha256"]
@@ -171,6 +171,7 @@ def test_streamed_and_resident_training_are_the_same(four, tmp_path):
     assert found["parameters_sha256"] == summary(four)["parameters_sha256"]
 
 
+@pytest.mark.slow
 def test_four_devices_train_as_one(whole, four):
     counts = [summary(workdir)["environment"]["count"] for workdir in (whole, four)]
     assert counts == [1, 4]
@@ -199,6 +200,7 @@ def test_history_keeps_both_networks(tmp_path):
     assert {path.name for path in (tmp_path / "history").iterdir()} == {"15", "30"}
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_users_own_images(tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()

@@ -66,10 +66,8 @@ def runs():
     return stretch, states, arrays, ends
 
 
-@pytest.mark.parametrize(
-    ("form", "tolerance"),
-    [pytest.param("map", 0.0, marks=pytest.mark.slow), ("vmap", 2e-4)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("form", "tolerance"), [("map", 0.0), ("vmap", 2e-4)])
 def test_a_population_of_eight_equals_eight_runs(runs, form, tolerance):
     stretch, states, arrays, ends = runs
     together = jax.jit(make_population(stretch, form))

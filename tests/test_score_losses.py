@@ -210,6 +210,7 @@ def test_a_paired_prior_without_its_data_is_opened_and_not_searched(paired, tmp_
         LatentSearch(config, opened, settings, "losses.yeh")
 
 
+@pytest.mark.slow
 def test_a_paired_prior_completes_images(paired, tmp_path):
     config = "--config=configs/inpaint.py:yeh,cooper,cooper_yeh,smoke"
     finished = run(tmp_path, f"--config.prior={paired}", config=config)

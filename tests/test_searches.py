@@ -21,6 +21,7 @@ def test_rates_and_their_ratio():
     assert row["ratio_to_loop"] == pytest.approx(row["ours"] / row["loop"], rel=0.9)
 
 
+@pytest.mark.slow
 def test_times_of_refinement(monkeypatch):
     monkeypatch.setitem(refinements.ROWS, "toy", SMALL)
     monkeypatch.setattr(refinements, "STEPS", 3)

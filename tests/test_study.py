@@ -84,11 +84,12 @@ def test_a_run_that_diverges_is_reported_and_ends_nothing_else(tmp_path):
     assert "Runs that stopped" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "metric"),
     [
-        pytest.param("gan.py:smoke", "fid", marks=pytest.mark.slow),
-        pytest.param("wgan_gp.py:smoke", "fid", marks=pytest.mark.slow),
+        ("gan.py:smoke", "fid"),
+        ("wgan_gp.py:smoke", "fid"),
         ("r3gan.py:gaussians25,smoke", "modes"),
     ],
 )
