@@ -48,7 +48,7 @@ class Run(NamedTuple):
     teacher: Teacher | None = None
 
     @property
-    def frozen(self) -> PyTree[Array]:
+    def frozen(self) -> PyTree[Array | np.ndarray]:
         """Arrays that terms of a loss use and that do not train."""
         return self.teacher and {TEACHER: self.teacher["variables"]}
 
