@@ -8,8 +8,8 @@ from jaxtyping import Float, UInt8
 
 from gan_jax.report.plots import PALETTE, draw_panels, encode_figure
 
-Points = Float[np.ndarray, "points 2"]
-Score = Callable[[Points], Float[np.ndarray, " points"]]
+Points = Float[np.ndarray, "_ 2"]
+Score = Callable[[Points], Float[np.ndarray, " _"]]
 
 _GRID = 160  # points of the landscape along each side
 
