@@ -13,7 +13,8 @@ from gan_jax.losses.adversarial import Objective
 from gan_jax.training.schedules import Schedule, boosted
 
 Images = Float[Array, "batch ..."]
-Scores = Float[Array, "batch ..."]
+Scores = Float[Array, "scores ..."]
+"""One row for each image or, of a packed critic, for each pack of images."""
 Condition: TypeAlias = Any
 """A pytree of arrays with a leading axis of images; None where there is none."""
 
