@@ -48,7 +48,7 @@ def _one_score(
 ) -> Callable[[Images], Float[Array, "batch"]]:
     """Return the critic as a function from images to one score each."""
 
-    def score(images: Images) -> Float[Array, "batch"]:
+    def score(images: Images) -> Float[Array, "scores"]:
         scores = inputs.critic(images, condition)
         return of_map(scores.reshape(scores.shape[0], -1), axis=1)
 
