@@ -80,7 +80,9 @@ class Refiner:
         self._visits = compiled(functools.partial(_visits, settings))
         self._score = compiled(functools.partial(scores, settings))
 
-    def propose(self, latents: np.ndarray, condition: PyTree[Array] = None) -> Images:
+    def propose(
+        self, latents: np.ndarray, condition: PyTree[Array | np.ndarray] = None
+    ) -> Images:
         """Return the images of latents, not refined."""
         return self.model.generate(latents, condition, _CHUNK)
 
@@ -90,7 +92,10 @@ class Refiner:
         return standard(self._how.score_loss, real)
 
     def scores(
-        self, critic: Variables, images: Images, condition: PyTree[Array] = None
+        self,
+        critic: Variables,
+        images: Images,
+        condition: PyTree[Array | np.ndarray] = None,
     ) -> Float[np.ndarray, " count"]:
         """Return a critic's scores, high for real images: energies are negated."""
         return self._sign * self._raw_scores(critic, images, condition)
@@ -102,7 +107,7 @@ class Refiner:
         return real
 
     def _raw_scores(
-        self, critic: Variables, images: Images, condition: PyTree[Array]
+        self, critic: Variables, images: Images, condition: PyTree[Array | np.ndarray]
     ) -> Float[np.ndarray, " count"]:
         raw_scores: np.ndarray = in_chunks(
             lambda at: self._score(critic, *taken((images, condition), at)),
@@ -182,7 +187,7 @@ def _refined(
     slack: float,
     critic: Variables,
     generator: Variables,
-    latents: PyTree[Array],
+    latents: PyTree[Array | np.ndarray],
     known: Observation,
     ends: Stops,
     real_score: Array,
@@ -211,7 +216,7 @@ def _visits(
     settings: Collaboration,
     critic: Variables,
     generator: Variables,
-    latents: PyTree[Array],
+    latents: PyTree[Array | np.ndarray],
     known: Observation,
     ends: Stops,
     real_score: Array,
