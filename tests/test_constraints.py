@@ -36,4 +36,7 @@ def test_both_ways_answer_for_the_same_pixels(tmp_path):
     with Image.open(tmp_path / "plate.png") as plate:
         assert min(plate.size) > 100
     refused = compare("gan", "pixelcgan")
-    assert refused.returncode == 2 and "--conditional must be a pixelcgan" in refused.stderr
+    assert (
+        refused.returncode == 2
+        and "--conditional must be a pixelcgan" in refused.stderr
+    )
