@@ -78,7 +78,10 @@ def written(workdir, config, channels, classes=0):
         "config_name": config.name,
         "dataset": {"name": "digits", "shape": [size, size, channels]},
         "teacher": {"classes": classes},
+        "metrics": {},
+        "metrics_failed": {},
         "timing": {},
+        "environment": None,
         "parameters_sha256": "0" * 64,
     }
     files.write_json(workdir / "config.json", flatten(config))

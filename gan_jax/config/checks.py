@@ -8,9 +8,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import flatten
+from gan_jax.config.keys import flatten, nested
 from gan_jax.config.limits import WORD
-from gan_jax.config.schema import find
+from gan_jax.config.schema import KEYS, OF_TASKS, Key, find
 
 _IMAGES = 2**32
 """Most images that a run may see: their positions are 32-bit integers on the device."""
@@ -36,6 +36,42 @@ def check_numbers(config: ConfigDict) -> None:
             )
     _check_updates(numbers)
     _check_images(numbers)
+
+
+def read_config(written: Mapping[str, Any], program: str) -> ConfigDict:
+    """Return the config of a run that trains, read from a file.
+
+    Every value is checked. A key that a run of an older version does not have gets the
+    value that was fixed then; a key that this version does not know is left out.
+
+    Args:
+        written: The flat config of the run.
+        program: The program that must have written it.
+
+    Raises:
+        ValueError: It is of another program, or a value is missing, of the wrong kind
+            or outside its limits.
+    """
+    if written.get("program") != program:
+        raise ValueError(f"it is no run of '{program}'")
+    of_task = OF_TASKS.get(str(written.get("task")), {})
+    rows = {"name": _TEXT, "program": _TEXT, **KEYS[program], **of_task}
+    values = {key: written.get(key, row.older) for key, row in rows.items()}
+    for key, value in values.items():
+        if value is None:
+            raise ValueError(f"it has no {key}")
+        kind = type(rows[key].default)
+        # JSON has one kind of number; True is an int in Python.
+        known = type(value) is kind or (kind is float and type(value) is int)
+        if not known:
+            raise ValueError(f"{key} is {value!r}, not {_KINDS[kind]}")
+        if kind in (int, float) and not rows[key].limits.hold(value):
+            raise ValueError(f"{key} is {value}, not {rows[key].limits}")
+    return ConfigDict(nested(values)).lock()
+
+
+_TEXT = Key("", "")
+_KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 
 
 def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

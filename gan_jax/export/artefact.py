@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,8 +103,9 @@ def _check_free(folder: Path) -> None:
 
 def _is_metadata(path: Path) -> bool:
     try:
-        return str(json.loads(path.read_text())["format"]).startswith("gan_jax.export/")
-    except (ValueError, LookupError, TypeError):
+        form = files.read_json(path).get("format")
+        return isinstance(form, str) and form.startswith("gan_jax.export/")
+    except (OSError, ValueError):
         return False
 
 

@@ -1,6 +1,5 @@
 """The network of a trained run as one function of plain arrays."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.data import color
 from gan_jax.runs.inference import images_of
 from gan_jax.runs.prior import Prior, blank_images, describe, open_colorizer, open_prior
-from gan_jax.runs.workdir import read_summary
+from gan_jax.runs.workdir import read_summary, written_config
 from gan_jax.tasks.task import ConditionArray
 from gan_jax.training.state import Variables
 
@@ -88,10 +87,10 @@ def open_function(path: str) -> NetworkFunction:
 def _program(path: str) -> str:
     """Return the program of a workdir; the opening of another folder fails later."""
     try:
-        config = json.loads((Path(path).expanduser() / "config.json").read_text())
-        return str(config["program"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return "train"
+        written = written_config(Path(path).expanduser()) or {}
+    except (OSError, ValueError):
+        written = {}
+    return str(written.get("program", "train"))
 
 
 def _generator(path: str) -> NetworkFunction:

@@ -13,7 +13,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
+def printable(text: str) -> str:
+    """Return text with characters outside UTF-8, as in broken file names, escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write `value` to `path` as strict JSON, indented by 2, keys in the given order.
 
@@ -122,6 +127,59 @@ def encode_json(value: Any, indent: int | None = None) -> str:
             raise
         message = f"{place} is not finite: strict JSON has only null for it"
         raise ValueError(message) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a file of strict JSON, as `decode_json` does.
+
+    Raises:
+        OSError: If the file is missing or cannot be read.
+        ValueError: If it holds anything else.
+    """
+    return decode_json(path.read_bytes())
+
+
+def decode_json(text: str | bytes) -> dict[str, Any]:
+    """Return the object in strict JSON text, or in its UTF-8 bytes.
+
+    Raises:
+        ValueError: If it is no JSON, or JSON but no object. Names that occur twice,
+            NaN, infinities, integers beyond 64 bits and deep nesting are refused too.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")  # editors of Windows write a mark first
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_finite,
+            parse_float=_finite,
+            parse_int=_integer,
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("it holds no JSON object")
+    return value
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        raise ValueError("a name occurs twice in an object")
+    return names
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is not JSON")
+    return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or abs(number := int(text)) >= 2**63:
+        raise ValueError("an integer has more than 64 bits")
+    return number
 
 
 def _number(value: Any) -> Any:

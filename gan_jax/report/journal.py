@@ -1,6 +1,5 @@
 """The journal of a run: `metrics.jsonl`, and the same values for TensorBoard."""
 
-import json
 import math
 import os
 import time
@@ -12,7 +11,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import UInt8
 
-from gan_jax.report.files import encode_json, named, write_text
+from gan_jax.report.files import decode_json, encode_json, named, write_text
 
 _FLUSH_SECONDS = 5.0
 # The whole file is rewritten at every flush: where that is slow (a long run on a
@@ -23,8 +22,8 @@ _FLUSH_SHARE = 0.02
 def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return the rows of a `metrics.jsonl` in order; none if the file is missing.
 
-    Lines that are not one strict JSON object with an integer `step`, such as a
-    half-written last line, are left out.
+    Lines that are not one strict JSON object of numbers with an integer `step`, such as
+    a half-written last line, are left out.
     """
     try:
         text = Path(path).read_text("utf-8", errors="replace")
@@ -36,17 +35,11 @@ def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 def _row(line: str) -> dict[str, Any] | None:
     try:
-        row = json.loads(line, parse_constant=_finite, parse_float=_finite)
+        row = decode_json(line)
     except ValueError:
         return None
-    known = isinstance(row, dict) and type(row.get("step")) is int
-    return row if known else None
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text} is not JSON")
-    return number
+    numbers = all(isinstance(value, int | float | None) for value in row.values())
+    return row if numbers and type(row.get("step")) is int else None
 
 
 class Rows:

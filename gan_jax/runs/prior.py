@@ -1,7 +1,6 @@
 """Priors: trained runs, opened for use."""
 
 import functools
-import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,23 +10,25 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+import gan_jax
 from gan_jax.build import datasets, methods, tasks
+from gan_jax.config.checks import read_config
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import nested
 from gan_jax.data.feed import ImagesByRole, LabelledImages, read
 from gan_jax.data.splits import Part
 from gan_jax.networks.packing import Packed
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import make_model
-from gan_jax.runs.workdir import read_summary
+from gan_jax.runs.workdir import read_summary, written_config
 from gan_jax.tasks.task import Task
-from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.checkpoint import Checkpoints, about_run
 from gan_jax.training.method import Batch, Method
 from gan_jax.training.state import Trained, TrainState, digest, trained
 from gan_jax.training.step import initial_state
 
 PRIOR_FOLDER = "prior"
 _REAL = 1000  # real images that are scored at most
+_CHANNELS = (1, 2, 3)  # of grey images, of points in the plane, of colour
 
 
 class Prior(NamedTuple):
@@ -98,24 +99,60 @@ def read_run(
         raise InputError(f"--config.{key} is empty: name a run. {commands}")
     workdir = Path(path).expanduser()
     try:
-        written = json.loads((workdir / "config.json").read_text())
-        summary = read_summary(workdir)
-        config = ConfigDict(nested(written)).lock()
-        if summary is None or config.program != program:
-            raise ValueError(f"it is not a complete run of '{program}'")
-        if config.get("prior", ""):
-            raise ValueError(f"it applies {config.prior} to images: name that run")
-        int(summary["dataset"]["shape"][-1])
-    except FileNotFoundError:
+        written, summary = written_config(workdir), read_summary(workdir)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{key} {workdir} cannot be used ({error}): run the command that made it "
+            f"again, which writes the file anew. {commands}"
+        ) from None
+    if written is None:
         raise InputError(
             f"{key} {workdir} is no run's workdir: check its spelling. {commands}"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        )
+    if summary is None or written.get("program") != program:
         raise InputError(
-            f"{key} {workdir} cannot be used ({error}): name the workdir of a run that "
-            f"has ended. {commands}"
-        ) from None
+            f"{key} {workdir} cannot be used (it is not a complete run of '{program}'):"
+            f" name the workdir of a run that has ended. {commands}"
+        )
+    if written.get("prior"):
+        raise InputError(
+            f"{key} {workdir} applies {written['prior']} to images: name that run"
+        )
+    try:
+        config = read_config(written, program)
+        _check_summary(summary)
+    except ValueError as error:
+        raise InputError(unfit(key, workdir, error)) from None
     return workdir, config, summary
+
+
+def _check_summary(summary: Mapping[str, Any]) -> None:
+    """Raise a `ValueError` if a summary lacks what is read to open a run."""
+    shape = (summary["dataset"] or {}).get("shape")
+    if not isinstance(shape, list) or not shape or shape[-1] not in _CHANNELS:
+        raise ValueError(f"its summary.json says that images have the shape {shape!r}")
+    for name in ("config_name", "parameters_sha256"):
+        if not isinstance(summary.get(name), str):
+            raise ValueError(f"its summary.json has no {name}")
+    if not isinstance(summary.get("real_score"), int | float | None):
+        raise ValueError("its summary.json has a real_score that is no number")
+
+
+def unfit(key: str, workdir: Path, error: Exception) -> str:
+    """Return the message for a run that cannot be used as it was written.
+
+    Args:
+        key: The config key that names it.
+        workdir: Its workdir.
+        error: The reason.
+    """
+    kept = about_run(workdir / PRIOR_FOLDER) or about_run(workdir / "checkpoints")
+    version = kept.get("gan_jax", "an older version")
+    here = gan_jax.__version__
+    return (
+        f"{key} {workdir} is damaged, or of another version of gan_jax ({error}): use "
+        f"the version that wrote it ({version}; this is {here}), or train it anew"
+    )
 
 
 def blank_state(
@@ -143,19 +180,19 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
     workdir, config, summary = read_run(path, "prior", program, commands)
     if not (workdir / PRIOR_FOLDER).is_dir():
         raise InputError(f"prior {workdir} holds no networks. {commands}")
-    channels = int(summary["dataset"]["shape"][-1])
-    classes = summary.get("teacher", {}).get("classes", 0)
-    task = tasks.task(config)
-    method = methods.method(config, task, channels, classes)
-    like = jax.eval_shape(lambda: trained(blank_state(config, task, method, channels)))
-    with Checkpoints(workdir / PRIOR_FOLDER, keep=None) as checkpoints:
-        try:
+    channels = summary["dataset"]["shape"][-1]
+    try:
+        classes = int((summary.get("teacher") or {}).get("classes", 0))
+        task = tasks.task(config)
+        method = methods.method(config, task, channels, classes)
+        blank = functools.partial(blank_state, config, task, method, channels)
+        like = jax.eval_shape(lambda: trained(blank()))
+        with Checkpoints(workdir / PRIOR_FOLDER, keep=None) as checkpoints:
             restored = checkpoints.restore(like._asdict(), say)
-        except InputError as error:
-            raise InputError(
-                f"prior {workdir} is damaged, or of another version ({error}): "
-                "train it anew"
-            ) from None
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever another version's config leads to
+        raise InputError(unfit("prior", workdir, error)) from None
     if restored is None:
         raise InputError(f"prior {workdir} holds no networks. {commands}")
     networks = Trained(**restored)

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import json
 import os
 import re
 import shlex
@@ -17,6 +16,8 @@ from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.report import files
+from gan_jax.report.terminal import say
+from gan_jax.training.checkpoint import about_run, check_path
 from gan_jax.training.distributed import is_main
 
 _FILES = (
@@ -31,6 +32,8 @@ _FILES = (
     "report.html",
 )
 """Names that only a run writes."""
+_COPIES = ("checkpoints", "prior", "detector", "epochs", "history", "snapshots")
+"""Folders of checkpoints, which hold copies of the config."""
 
 
 def another(workdir: Path, flag: str = "--workdir") -> str:
@@ -72,30 +75,55 @@ def check_workdir(
     _check_apart(wanted.get("images", ""), workdir, flag)
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"workdir {workdir} is a file: {advice}")
-    if not path.exists():
+    check_path(workdir)
+    try:
+        written = written_config(workdir)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}), and no checkpoint says what it held: "
+            "copy it from a run of the same command in another --workdir, which may be "
+            f"stopped at once, or {advice}"
+        ) from None
+    if written is None:
         others = [name for name in _FILES if (workdir / name).exists()]
         if others:
             raise InputError(
                 f"{workdir} holds {others[0]} but no config.json to tell whose it is: "
                 f"{advice}"
             )
+    else:
+        changed = difference(written, wanted)
+        if changed:
+            raise InputError(
+                f"{workdir} was written with another config ({'; '.join(changed)}):"
+                f" {advice}, or give the same values"
+            )
     try:
-        if path.exists():
-            written = json.loads(path.read_text())
-            if not isinstance(written, dict):
-                raise ValueError("its config.json is not a run's")
-            changed = difference(written, wanted)
-            if changed:
-                raise InputError(
-                    f"{workdir} was written with another config ({'; '.join(changed)}):"
-                    f" {advice}, or give the same values"
-                )
         return read_summary(workdir)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"workdir {workdir} cannot be used ({error}): remove the broken file "
-            f"there, or {advice}"
-        ) from None
+        say(f"{workdir / 'summary.json'} cannot be used ({error}): writing it anew")
+        return None
+
+
+def written_config(workdir: Path) -> dict[str, Any] | None:
+    """Return the flat config that a run has written; None where there is none.
+
+    Its checkpoints have copies, of which one is read if `config.json` cannot be.
+
+    Raises:
+        OSError: The file cannot be read, and there is no copy.
+        ValueError: The file holds something else, and there is no copy.
+    """
+    try:
+        return files.read_json(workdir / "config.json")
+    except (OSError, ValueError) as error:
+        for folder in _COPIES:
+            config = about_run(workdir / folder).get("config")
+            if isinstance(config, dict):
+                return config
+        if isinstance(error, FileNotFoundError):
+            return None
+        raise
 
 
 def _check_apart(images: str, workdir: Path, flag: str) -> None:
@@ -203,12 +231,17 @@ def read_summary(workdir: Path) -> dict[str, Any] | None:
     """Return the summary of a workdir; None if there is none.
 
     Raises:
+        OSError: The file cannot be read.
         ValueError: The file holds something else.
     """
-    path = workdir / "summary.json"
-    if not path.exists():
+    try:
+        summary = files.read_json(workdir / "summary.json")
+    except FileNotFoundError:
         return None
-    summary: dict[str, Any] = json.loads(path.read_text())
-    if not isinstance(summary, dict) or not isinstance(summary.get("timing"), dict):
-        raise ValueError("its summary.json is not a run's")
+    for name in ("metrics", "metrics_failed", "timing"):
+        if not isinstance(summary.get(name), dict):
+            raise ValueError(f"it holds no {name}")
+    for name in ("dataset", "environment"):  # a study of failures has none
+        if not isinstance(summary.get(name, False), dict | None):
+            raise ValueError(f"it holds no {name}")
     return summary

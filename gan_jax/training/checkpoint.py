@@ -5,42 +5,83 @@ import errno
 import os
 import re
 import shutil
+import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 from jaxtyping import Array, PyTree
 from orbax.checkpoint import checkpoint_managers
 
+import gan_jax
 from gan_jax.config.errors import InputError
+from gan_jax.report.files import printable, read_json
 from gan_jax.training.distributed import all_max, is_main
+from gan_jax.training.state import digest
 
 State = TypeVar("State")
+
+_STEP = re.compile("0|[1-9][0-9]*")  # the name of a saved step
+_SHA256 = "arrays_sha256"
+_DAMAGE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+"""Numbers of an `OSError` that a damaged checkpoint leads to; others are the disk's."""
+
+
+@contextlib.contextmanager
+def _failures_are_silent() -> Iterator[None]:
+    """Drop the errors of reads that are still under way when Orbax gives up a state.
+
+    The storage library reports them, each with a traceback, where nobody can catch
+    them; the first is raised as well.
+    """
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda report: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+
+
+class _Written(NamedTuple):
+    """A state that was saved and has not been read back yet."""
+
+    step: int
+    like: PyTree
+    sha256: str
 
 
 class Checkpoints:
     """The saved states of one run, by step; a context manager.
 
     A state is written in the background under a temporary name and then renamed, so
-    that a run that is killed at any moment leaves only whole checkpoints.
+    that a run that is killed at any moment leaves only whole checkpoints. With it are
+    kept the SHA-256 of its arrays, which is compared whenever it is read, the version
+    of this package, and the content of `config.json` beside the directory. A state is
+    read back before the one two saves earlier is deleted.
     """
 
     def __init__(self, directory: Path, keep: int | None = 2):
         """Open the checkpoints in a directory, and keep the latest ones; None = all."""
+        check_path(directory)
         latest = checkpoint_managers.preservation_policy.LatestN
         # Orbax needs an absolute path: a relative one fails late, while saving.
         self._directory = directory.absolute()
+        self._about = {
+            "gan_jax": gan_jax.__version__,
+            "config": _config_beside(directory),
+        }
+        self._written: _Written | None = None
         with _disk(self._directory):
-            self._manager = ocp.CheckpointManager(
+            self._manager = _open(
                 self._directory,
-                options=ocp.CheckpointManagerOptions(
-                    preservation_policy=None if keep is None else latest(keep),
-                    cleanup_tmp_directories=True,
-                ),
+                preservation_policy=None if keep is None else latest(keep),
+                cleanup_tmp_directories=True,
             )
 
     def __enter__(self) -> "Checkpoints":
@@ -48,13 +89,16 @@ class Checkpoints:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Wait for the last save and close.
+        """Wait for the last save, read it back and close.
 
         Raises:
-            OSError: The last state could not be written.
+            OSError: The last state could not be written, or is not what was saved.
         """
-        with _disk(self._directory):
-            self._manager.close()
+        try:
+            self.wait()
+        finally:
+            with _disk(self._directory):
+                self._manager.close()
 
     def save(self, step: int, state: PyTree[Array]) -> None:
         """Save a state in the background, unless its step is saved already.
@@ -62,24 +106,56 @@ class Checkpoints:
         Raises:
             OSError: This state, or the one before it, cannot be written.
         """
-        if step not in self.steps:
-            # On a full disk each of Orbax's many threads fails with a traceback. While
-            # it saves, a state takes up to twice its size.
-            size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-            if shutil.disk_usage(self._directory).free < 2 * size:
-                reason = os.strerror(errno.ENOSPC)
-                raise OSError(errno.ENOSPC, reason, str(self._directory))
-            with _disk(self._directory):
-                self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
+        if step in self.steps:
+            return
+        self.wait()
+        # On a full disk each of Orbax's many threads fails with a traceback. While it
+        # saves, a state takes up to twice its size.
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+        if shutil.disk_usage(self._directory).free < 2 * size:
+            reason = os.strerror(errno.ENOSPC)
+            raise OSError(errno.ENOSPC, reason, str(self._directory))
+        sha256 = _digest(state)
+        with _disk(self._directory):
+            self._manager.save(
+                step,
+                args=ocp.args.StandardSave(state),
+                custom_metadata={**self._about, _SHA256: sha256},
+                force=True,
+            )
+        self._written = _Written(step, jax.tree.map(_on_host, state), sha256)
 
     def wait(self) -> None:
-        """Wait until every saved state is on the disk.
+        """Wait until every saved state is on the disk, and read the last one back.
 
         Raises:
-            OSError: One could not be written.
+            OSError: One could not be written, or is not what was saved.
         """
         with _disk(self._directory):
             self._manager.wait_until_finished()
+        written, self._written = self._written, None
+        if written is None:
+            return
+        try:
+            self._read(written.step, written.like, written.sha256)
+        except Exception as error:  # whatever a damaged file leads to
+            if _is_transient(error):
+                raise
+            reason = f"it is not what was saved ({_line(error)})"
+            place = str(self._directory / str(written.step))
+            raise OSError(errno.EIO, reason, place) from error
+
+    def replace(self, step: int, state: PyTree[Array]) -> None:
+        """Save a state, and delete those of all other steps once it has been read back.
+
+        Raises:
+            OSError: The state cannot be written, or is not what was saved.
+        """
+        self.delete(step)
+        self.save(step, state)
+        self.wait()
+        for other in set(self.steps) - {step}:
+            self.delete(other)
 
     @property
     def steps(self) -> list[int]:
@@ -91,6 +167,7 @@ class Checkpoints:
         if step in self.steps:
             self._manager.delete(step)
 
+    @_failures_are_silent()
     def restore(
         self,
         like: State,
@@ -99,7 +176,8 @@ class Checkpoints:
     ) -> State | None:
         """Return the newest state that can be read; None where there is none.
 
-        Newer ones that cannot be read are moved to the folder `unreadable` beside the
+        Newer ones that cannot be read, or whose arrays are not those that were saved,
+        are moved to the folder `unreadable` beside the
         checkpoints. Where none can be read, none is moved.
 
         Args:
@@ -112,20 +190,20 @@ class Checkpoints:
             OSError: The disk failed; the checkpoints may well be whole.
         """
         template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        if order is None:
+            # Of what is no folder Orbax lists nothing.
+            names = (path.name for path in self._directory.iterdir())
+            order = sorted(map(int, filter(_STEP.fullmatch, names)), reverse=True)
         reasons: dict[int, str] = {}
-        for step in self.steps[::-1] if order is None else order:
+        for step in order:
             try:
-                with _disk(self._directory):
-                    restored: State = self._manager.restore(
-                        step, args=ocp.args.StandardRestore(template)
-                    )
+                restored: State = self._read(step, template)
             except MemoryError:
                 raise
             except Exception as error:  # whatever a damaged file leads to
                 if _is_transient(error):
                     raise
-                lines = str(error).splitlines() or [type(error).__name__]
-                reasons[step] = lines[0][:160]
+                reasons[step] = _line(error)
                 continue
             for damaged, reason in reasons.items():
                 warn(
@@ -141,6 +219,19 @@ class Checkpoints:
             )
         return None
 
+    def _read(self, step: int, like: State, sha256: str | None = None) -> State:
+        """Return the state of a step, if it has the SHA-256 given or kept with it."""
+        with _disk(self._directory):
+            # States of older versions have none.
+            about = self._manager.metadata(step).custom_metadata or {}
+            restored: State = self._manager.restore(
+                step, args=ocp.args.StandardRestore(like)
+            )
+        expected = sha256 or about.get(_SHA256)
+        if expected is not None and _digest(restored) != expected:
+            raise ValueError("its arrays are not those that were saved")
+        return restored
+
     def _set_aside(self, step: int) -> Path:
         aside = self._directory.parent / "unreadable" / f"{step}-{time.time_ns()}"
         if is_main():
@@ -151,10 +242,114 @@ class Checkpoints:
         return aside
 
 
+def check_path(directory: Path) -> None:
+    """Raise if no states can be saved below a directory because of its name.
+
+    Raises:
+        InputError: The name holds a backslash, which the storage library takes for a
+            slash, or bytes that are not UTF-8.
+    """
+    path = str(directory.absolute())
+    if os.sep == "/" and "\\" in path:
+        raise InputError(f"{path} has a backslash in its name: choose another folder")
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{printable(path)} has a name that is not UTF-8: choose another folder"
+        ) from None
+
+
+def about_run(directory: Path) -> Mapping[str, Any]:
+    """Return what the newest state in a directory says of its run; write nothing.
+
+    Returns:
+        `gan_jax`, the version of this package that saved it, and `config`, the content
+        of its run's `config.json`. Empty where there is no state, or one of an older
+        version.
+    """
+    if not directory.is_dir():
+        return {}
+    with _open(directory.absolute(), read_only=True) as manager:
+        for step in sorted(manager.all_steps(), reverse=True):
+            with contextlib.suppress(Exception):  # whatever a damaged file leads to
+                about: Mapping[str, Any] = manager.metadata(step).custom_metadata
+                if _SHA256 in about:
+                    return about
+    return {}
+
+
+def _config_beside(directory: Path) -> dict[str, Any] | None:
+    """Return the config of the run that a directory of checkpoints lies in."""
+    try:
+        return read_json(directory.parent / "config.json")
+    except (OSError, ValueError):
+        return None
+
+
+def _open(directory: Path, **options: Any) -> ocp.CheckpointManager:
+    # Without a handler Orbax guesses from the first step that it looks at how all are
+    # stored, and an empty folder leads it astray.
+    return ocp.CheckpointManager(
+        _LiteralPath(directory),
+        # Orbax would read all states' metadata first, and end at a damaged one.
+        options=ocp.CheckpointManagerOptions(lightweight_initialize=True, **options),
+        item_handlers=ocp.StandardCheckpointHandler(),
+    )
+
+
+_Path: Any = type(epath.Path())
+
+
+class _LiteralPath(_Path):
+    """A path whose characters stand for themselves when files below it are searched.
+
+    Those of etils, which Orbax uses, take the folder for a part of the pattern: below
+    `run[1]` they find nothing, and Orbax saves states that it cannot read.
+    """
+
+    _uri_scheme = None  # a folder `/s3` is a local one too
+
+    def glob(self, pattern: str) -> "Iterator[_LiteralPath]":
+        """Return the files below this folder whose path from here fits a pattern."""
+        return map(type(self), Path(self).glob(pattern))
+
+
+def _digest(state: PyTree[Array | np.ndarray]) -> str:
+    """Return the SHA-256 of a state, which is the same for dicts and named tuples."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return digest(
+        {
+            jax.tree_util.keystr(path, simple=True, separator="/"): jax.random.key_data(
+                leaf
+            )
+            if _is_key(leaf)
+            else leaf
+            for path, leaf in leaves
+        }
+    )
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _on_host(leaf: Array) -> Any:
+    """Return a template for the array, to be read without the device's memory."""
+    if _is_key(leaf):
+        return ocp.utils.to_shape_dtype_struct(leaf)
+    return np.empty(leaf.shape, leaf.dtype)
+
+
+def _line(error: Exception) -> str:
+    """Return the beginning of an error's first line."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+
+
 def _is_transient(error: Exception) -> bool:
     """Return whether the machine failed, so that the checkpoint may well be whole."""
     if isinstance(error, OSError):
-        return error.errno not in (None, errno.ENOENT)  # a file of it may be missing
+        return error.errno not in _DAMAGE
     return "RESOURCE_EXHAUSTED" in str(error)
 
 

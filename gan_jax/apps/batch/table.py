@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from gan_jax.config.errors import InputError
 from gan_jax.report import files
+from gan_jax.report.files import printable
 from gan_jax.report.terminal import say
 
 Row: TypeAlias = dict[str, Any]
@@ -43,11 +44,6 @@ def as_table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
         for row in rows
     ]
     return pa.Table.from_pylist(plain, schema=schema)
-
-
-def printable(text: str) -> str:
-    """Return text with characters outside UTF-8, as in broken file names, escaped."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class Parts:

@@ -1,6 +1,5 @@
 """The detector D_TV of a run: its scores, and how it is saved and opened."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -14,15 +13,16 @@ from ml_collections import ConfigDict
 from gan_jax.apps.detect.total_variation import Scale
 from gan_jax.build import methods, tasks
 from gan_jax.build import networks as architectures
+from gan_jax.config.checks import read_config
 from gan_jax.config.errors import InputError
-from gan_jax.config.keys import flatten, nested
+from gan_jax.config.keys import flatten
 from gan_jax.data.feed import to_float
 from gan_jax.evaluation.detection import Scores
 from gan_jax.networks.compilation import compiled
 from gan_jax.report import files
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import in_chunks
-from gan_jax.runs.prior import Prior, blank_state, read_run
+from gan_jax.runs.prior import Prior, blank_state, read_run, unfit
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.method import Method
 from gan_jax.training.state import Variables
@@ -118,9 +118,7 @@ def save_detector(detector: Detector, prior: Prior, workdir: Path) -> None:
     """Write a detector's arrays, and the config that describes its critic."""
     files.write_json(workdir / _CONFIG, flatten(prior.config))
     with Checkpoints(workdir / _FOLDER, keep=None) as checkpoints:
-        for step in checkpoints.steps:
-            checkpoints.delete(step)
-        checkpoints.save(0, _arrays(detector))
+        checkpoints.replace(0, _arrays(detector))
 
 
 def describe_detector(run: DetectorRun) -> dict[str, Any]:
@@ -143,14 +141,17 @@ def open_detector_run(path: str, commands: str) -> DetectorRun:
         InputError: If there is no such run, or it is incomplete or damaged.
     """
     workdir, config, summary = read_run(path, "prior", "detect", commands)
-    channels = int(summary["dataset"]["shape"][-1])
+    channels = summary["dataset"]["shape"][-1]
     try:
-        gan = ConfigDict(nested(json.loads((workdir / _CONFIG).read_text()))).lock()
-        task = tasks.task(gan)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise InputError(_damaged(workdir, error)) from None
-    method = methods.method(gan, task, channels)
-    blank = jax.eval_shape(lambda: blank_state(gan, task, method, channels))
+        gan = read_config(files.read_json(workdir / _CONFIG), "train")
+        method = methods.method(gan, tasks.task(gan), channels)
+        blank = jax.eval_shape(
+            lambda: blank_state(gan, tasks.task(gan), method, channels)
+        )
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever another version's config leads to
+        raise InputError(unfit("prior", workdir, error)) from None
     detector = open_detector(workdir, blank.critic.variables)
     return DetectorRun(workdir, config, summary, gan, method, detector, channels)
 
@@ -170,15 +171,11 @@ def open_detector(workdir: Path, like: Variables) -> Detector:
         with Checkpoints(workdir / _FOLDER, keep=None) as checkpoints:
             arrays = checkpoints.restore(_arrays(blank), say)
     except InputError as error:
-        raise InputError(_damaged(workdir, error)) from None
+        raise InputError(unfit("prior", workdir, error)) from None
     if arrays is None:
         raise InputError(f"prior {workdir} holds no detector: run it again")
     scale = Scale(*map(float, arrays["scale"]))
     return Detector(arrays["critic"], scale, np.asarray(arrays["quantiles"]))
-
-
-def _damaged(workdir: Path, error: Exception) -> str:
-    return f"prior {workdir} holds a damaged detector ({error}): run it again"
 
 
 def _arrays(detector: Detector) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Anomaly detection by the history of a GAN: train a detector, or use one."""
 
 import functools
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ from gan_jax.runs.apply import apply_to_folder
 from gan_jax.runs.prior import describe, open_prior, read_run
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
-from gan_jax.runs.workdir import another, check_workdir, claimed
+from gan_jax.runs.workdir import another, check_workdir, claimed, written_config
 from gan_jax.training.state import digest
 
 _GAN = "gan"
@@ -186,9 +185,9 @@ def _check_history(config: ConfigDict, workdir: Path) -> None:
             f"--config.history.every {interval} keeps no snapshot of {steps} steps: a "
             "detector needs some"
         )
-    written = workdir / _GAN / "config.json"
-    if (workdir / "checkpoints").exists() and written.exists():
-        before = json.loads(written.read_text()).get("steps")
+    written = written_config(workdir / _GAN)  # checked before
+    if (workdir / "checkpoints").exists() and written is not None:
+        before = written.get("steps")
         if before != steps:
             raise InputError(
                 f"{workdir} holds a detector of a history of {before} steps, not "

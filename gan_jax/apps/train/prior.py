@@ -38,9 +38,7 @@ def keep_prior(run: Run, chosen: Trained) -> float:
     batches = (batch(arrays, jnp.int32(number)) for number in range(_BATCHES))
     networks = recalibrate(run.method, chosen, batches, key)
     with Checkpoints(run.workdir / PRIOR_FOLDER, keep=None) as checkpoints:
-        for step in checkpoints.steps:
-            checkpoints.delete(step)
-        checkpoints.save(int(networks.step), networks._asdict())
+        checkpoints.replace(int(networks.step), networks._asdict())
     return measure_real_score(run.method, networks, lambda: run.parts)
 
 
