@@ -146,6 +146,23 @@ def test_a_part_that_is_damaged_inside_is_set_aside(tmp_path, capsys):
     assert "part-000000.unreadable" in capsys.readouterr().out
 
 
+def test_flipped_bits_of_a_parts_rows_are_found(tmp_path):
+    columns, path = {"input": str, "done": bool}, tmp_path / "part-000000.parquet"
+    names = [f"image-{at}" for at in range(200)]
+    Parts(tmp_path, columns, "prior").write([{"input": n, "done": True} for n in names])
+    data = path.read_bytes()
+    pages = len(data) - 8 - int.from_bytes(data[-8:-4], "little")  # the footer is last
+    outcomes = set()
+    for bit in range(40, 8 * pages, 211):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        done = Parts(tmp_path, columns, "prior").done
+        outcomes.add(len(done))
+        assert done in ({}, dict.fromkeys(names, True)), bit
+    assert 0 in outcomes
+
+
 def test_the_same_command_does_only_what_is_missing(job, tmp_path):
     images, out, flags = job
     images = shutil.copytree(images, tmp_path / "images")

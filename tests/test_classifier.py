@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import flax.serialization
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -208,6 +209,25 @@ def test_a_file_that_lacks_something_is_refused(trained, tmp_path, name):
     write_classifier(path, {key: trained[key] for key in trained if key != name})
     with pytest.raises(InputError, match=f"it holds no {name}"):
         read_classifier(path)
+
+
+def test_every_flipped_bit_of_a_file_is_found(trained, tmp_path):
+    """A sample of all bits, and each of those that are no weights."""
+    path = tmp_path / "teacher.msgpack"
+    write_classifier(path, trained)
+    data = path.read_bytes()
+    for at in [*range(0, len(data), len(data) // 50), data.find(b"accuracy") + 12]:
+        flipped = bytearray(data)
+        flipped[at] ^= 1
+        path.write_bytes(flipped)
+        with pytest.raises(InputError, match="cannot be used"):
+            read_classifier(path)
+
+
+def test_a_file_of_an_older_version_is_read(trained, tmp_path):
+    path = tmp_path / "teacher.msgpack"
+    path.write_bytes(flax.serialization.msgpack_serialize(dict(trained)))
+    assert read_classifier(path)["accuracy"] == trained["accuracy"]
 
 
 def test_weights_of_something_else_are_no_classifier(trained):

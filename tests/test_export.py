@@ -1,5 +1,6 @@
 """Artefacts of trained networks, run where this package cannot be imported."""
 
+import hashlib
 import json
 import re
 import sys
@@ -168,6 +169,9 @@ def test_metadata_say_what_goes_in_and_comes_out(artefacts, kind):
         assert {name: list(weights[name].shape) for name in weights} == {
             name: each["shape"] for name, each in found["weights"].items()
         }
+    for name in ("program.jax", "weights.npz"):
+        content = (artefacts / kind / name).read_bytes()
+        assert found["sha256"][name] == hashlib.sha256(content).hexdigest()
     assert found["platforms"] == ["cpu", "cuda", "tpu"]
     assert len(found["run"]["parameters_sha256"]) == 64
     assert found["run"]["dataset"]["name"] == "digits"

@@ -51,6 +51,22 @@ def test_a_search_is_read_as_it_was_written(tmp_path):
     assert_equal(wanted, again)
 
 
+def test_every_flipped_bit_is_harmless_or_leads_to_a_new_search(tmp_path):
+    path, wanted = tmp_path / "one.npz", found()
+    write_found(path, wanted, 1.5, "prior")
+    data, outcomes = path.read_bytes(), set()
+    for bit in range(0, 8 * len(data), 101):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        again = read_found(path, "prior")
+        outcomes.add(again is None)
+        if again is not None:
+            assert again[1] == 1.5
+            assert_equal(wanted, again[0])
+    assert outcomes == {False, True}
+
+
 def test_a_trace_is_read_as_it_was_written(tmp_path):
     steps = np.array([0, 5])
     wanted = Trace(**{name: steps + at for at, name in enumerate(Trace._fields)})

@@ -1,6 +1,7 @@
 """The three files of an exported network: program, weights and metadata."""
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -60,11 +61,12 @@ def export(
         serialised = bytes(program.serialize(vjp_order=1))
     stored = io.BytesIO()
     np.savez(stored, **weights)
-    metadata = _metadata(function, weights, program)
+    contents = {_PROGRAM: serialised, _WEIGHTS: stored.getvalue()}
+    metadata = _metadata(function, weights, program, contents)
     # The metadata is written last: a folder that has it is complete.
     (folder / _METADATA).unlink(missing_ok=True)
-    files.write_bytes(folder / _PROGRAM, serialised)
-    files.write_bytes(folder / _WEIGHTS, stored.getvalue())
+    for name, content in contents.items():
+        files.write_bytes(folder / name, content)
     files.write_json(folder / _METADATA, metadata)
     files.remove_temporaries(folder)
     return metadata
@@ -176,6 +178,7 @@ def _metadata(
     function: NetworkFunction,
     weights: Mapping[str, np.ndarray],
     program: jax_export.Exported,
+    contents: Mapping[str, bytes],
 ) -> dict[str, Any]:
     """Return the content of `metadata.json`; long entries come last."""
     names = [array.name for array in function.inputs]
@@ -196,6 +199,10 @@ def _metadata(
         "calling_convention": program.calling_convention_version,
         "run": dict(function.run),
         "versions": {"gan_jax": gan_jax.__version__, "jax": jax.__version__},
+        "sha256": {
+            name: hashlib.sha256(content).hexdigest()
+            for name, content in contents.items()
+        },
         "weights": {
             name: {"shape": list(array.shape), "dtype": str(array.dtype)}
             for name, array in weights.items()

@@ -149,12 +149,20 @@ def open_classifier(
     return saved
 
 
-def write_classifier(path: Path, saved: Mapping[str, Any]) -> None:
-    """Write a classifier to a file."""
-    files.write_bytes(path, flax.serialization.msgpack_serialize(dict(saved)))
-
-
 _ENTRIES = {"variables", "labels", "network", "sha256", "accuracy"}
+_CHECKED = "entries_sha256"
+
+
+def write_classifier(path: Path, saved: Mapping[str, Any]) -> None:
+    """Write a classifier to a file, with the SHA-256 of its entries."""
+    content = {**saved, _CHECKED: _entries_digest(saved)}
+    files.write_bytes(path, flax.serialization.msgpack_serialize(content))
+
+
+def _entries_digest(saved: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of all entries; that of the variables is one of them."""
+    plain = {name: saved[name] for name in sorted(saved) if name != "variables"}
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
 
 def read_classifier(path: Path) -> Mapping[str, Any]:
@@ -168,7 +176,11 @@ def read_classifier(path: Path) -> Mapping[str, Any]:
         missing = _ENTRIES - saved.keys()
         if missing:
             raise ValueError(f"it holds no {', '.join(sorted(missing))}")
-        if saved["sha256"] != digest(saved["variables"]):
+        # Files of older versions hold no second hash.
+        entries = saved.pop(_CHECKED, None)
+        if saved["sha256"] != digest(saved["variables"]) or (
+            entries is not None and entries != _entries_digest(saved)
+        ):
             raise ValueError("its contents are not what was written")
         classifier_for(saved["variables"])
     except OSError as error:

@@ -74,7 +74,12 @@ class Parts:
 
     def _read(self, path: Path) -> None:
         try:
-            part = pq.read_table(path, columns=["input", "done"], partitioning=None)
+            part = pq.read_table(
+                path,
+                columns=["input", "done"],
+                partitioning=None,
+                page_checksum_verification=True,
+            )
             prior = (part.schema.metadata or {})[_PRIOR]
             inputs, done = (part[name].to_pylist() for name in ("input", "done"))
         except (pa.ArrowException, KeyError, UnicodeDecodeError, OSError) as error:
@@ -103,7 +108,7 @@ class Parts:
             OSError: If the part cannot be written; nothing of it is left.
         """
         content = io.BytesIO()
-        pq.write_table(as_table(rows, self._schema), content)
+        pq.write_table(as_table(rows, self._schema), content, write_page_checksum=True)
         files.write_bytes(
             self._folder / f"part-{self._number:06d}.parquet", content.getvalue()
         )

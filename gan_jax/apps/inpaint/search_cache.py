@@ -1,11 +1,9 @@
 """Results of searches, kept on disk: a search that has ended is not repeated."""
 
 import io
-import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -74,6 +72,8 @@ def _read(
             if str(arrays["identity"]) != identity:
                 raise ValueError("it is of another prior or of other images")
             return {name: arrays[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged file leads to
         say(f"{path} cannot be used ({error}): searching anew")
         return None
