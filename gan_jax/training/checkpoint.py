@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import re
 import shutil
@@ -27,7 +28,8 @@ from gan_jax.training.state import digest
 
 State = TypeVar("State")
 
-_STEP = re.compile("0|[1-9][0-9]*")  # the name of a saved step
+_STEP = re.compile("0|[1-9][0-9]*")  # the folder of a saved state
+_METADATA = "_CHECKPOINT_METADATA"  # the file in which Orbax keeps `custom_metadata`
 _SHA256 = "arrays_sha256"
 _DAMAGE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 """Numbers of an `OSError` that a damaged checkpoint leads to; others are the disk's."""
@@ -190,12 +192,8 @@ class Checkpoints:
             OSError: The disk failed; the checkpoints may well be whole.
         """
         template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        if order is None:
-            # Of what is no folder Orbax lists nothing.
-            names = (path.name for path in self._directory.iterdir())
-            order = sorted(map(int, filter(_STEP.fullmatch, names)), reverse=True)
         reasons: dict[int, str] = {}
-        for step in order:
+        for step in _steps(self._directory) if order is None else order:
             try:
                 restored: State = self._read(step, template)
             except MemoryError:
@@ -222,12 +220,10 @@ class Checkpoints:
     def _read(self, step: int, like: State, sha256: str | None = None) -> State:
         """Return the state of a step, if it has the SHA-256 given or kept with it."""
         with _disk(self._directory):
-            # States of older versions have none.
-            about = self._manager.metadata(step).custom_metadata or {}
             restored: State = self._manager.restore(
                 step, args=ocp.args.StandardRestore(like)
             )
-        expected = sha256 or about.get(_SHA256)
+        expected = sha256 or _about(self._directory / str(step)).get(_SHA256)
         if expected is not None and _digest(restored) != expected:
             raise ValueError("its arrays are not those that were saved")
         return restored
@@ -268,15 +264,27 @@ def about_run(directory: Path) -> Mapping[str, Any]:
         of its run's `config.json`. Empty where there is no state, or one of an older
         version.
     """
-    if not directory.is_dir():
-        return {}
-    with _open(directory.absolute(), read_only=True) as manager:
-        for step in sorted(manager.all_steps(), reverse=True):
-            with contextlib.suppress(Exception):  # whatever a damaged file leads to
-                about: Mapping[str, Any] = manager.metadata(step).custom_metadata
-                if _SHA256 in about:
-                    return about
+    for step in _steps(directory) if directory.is_dir() else []:
+        with contextlib.suppress(Exception):  # whatever a damaged file leads to
+            if about := _about(directory / str(step)):
+                return about
     return {}
+
+
+def _about(folder: Path) -> Mapping[str, Any]:
+    """Return what was saved with a state; nothing for one of an older version."""
+    try:
+        text = (folder / _METADATA).read_text()
+    except FileNotFoundError:
+        return {}
+    about: Mapping[str, Any] = json.loads(text)["custom_metadata"] or {}
+    return about if _SHA256 in about else {}
+
+
+def _steps(directory: Path) -> list[int]:
+    """Return the steps in a directory, the newest first; Orbax lists only folders."""
+    names = (path.name for path in directory.iterdir())
+    return sorted(map(int, filter(_STEP.fullmatch, names)), reverse=True)
 
 
 def _config_beside(directory: Path) -> dict[str, Any] | None:

@@ -1,0 +1,128 @@
+"""Runs opened for use: those of other versions and damaged ones are explained."""
+
+import json
+import os
+
+import pytest
+
+import gan_jax
+from gan_jax.apps.detect.detector import open_detector_run
+from gan_jax.config.errors import InputError
+from gan_jax.config.keys import flatten
+from gan_jax.export.functions import open_function
+from gan_jax.runs.prior import open_prior
+from tests.runs import kept, kept_detector, smoke
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run")
+    kept(workdir, smoke("gan"))
+    return workdir
+
+
+@pytest.fixture
+def changed(run):
+    """A function that changes a file of the run for the length of a test."""
+    before = {}
+
+    def change(name, edit):
+        path = run / name
+        before.setdefault(path, path.read_bytes())
+        value = json.loads(before[path])
+        edit(value)
+        path.write_text(json.dumps(value))
+
+    yield change
+    for path, content in before.items():
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("network.width", "64", "network.width is '64', not an integer"),
+        ("network.width", True, "network.width is True, not an integer"),
+        ("network.width", -1, "network.width is -1, not at least 1"),
+        ("network.width", [8], r"network.width is \[8\], not an integer"),
+        ("network.generator", "vqgan", "network.generator 'vqgan' is unknown"),
+        ("network.normalisation", 3, "network.normalisation is 3, not a text"),
+        ("task", {}, r"task is \{\}, not a text"),
+        ("task", "poems", "task 'poems' is unknown"),
+        ("average_decay", None, "it has no average_decay"),
+        ("data.size", 7, "data.size|size"),
+    ],
+)
+def test_a_config_of_another_version_is_one_line(run, changed, key, value, reason):
+    changed("config.json", lambda config: config.update({key: value}))
+    with pytest.raises(InputError, match=reason) as caught:
+        open_prior(str(run), "")
+    assert f"this is {gan_jax.__version__}), or train it anew" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [None, [], [8, 8, -1], [8, 8, "1"], [8, 8, 10**12]])
+def test_a_summary_of_another_version_is_one_line(run, changed, shape):
+    changed("summary.json", lambda summary: summary["dataset"].update(shape=shape))
+    with pytest.raises(InputError, match="says that images have the shape"):
+        open_prior(str(run), "")
+
+
+def test_a_config_without_a_key_that_came_later_is_opened(run, changed):
+    def older(config):
+        config.pop("generator_steps")  # it had the value 1 for all runs
+        config["data.of_a_later_version"] = 3
+
+    changed("config.json", older)
+    assert open_prior(str(run), "").config.generator_steps == 1
+
+
+@pytest.mark.parametrize("text", [None, "", "[" * 10_000, '{"seed": NaN}'])
+def test_a_broken_config_is_read_from_the_checkpoint(tmp_path, text):
+    config = smoke("gan")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(flatten(config)))
+    wanted = kept(tmp_path, config)
+    path.unlink() if text is None else path.write_text(text)
+    opened = open_prior(str(tmp_path), "")
+    assert opened.digest == wanted.digest
+    assert flatten(opened.config) == flatten(config)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "[" * 10_000])
+def test_a_broken_summary_says_how_it_is_written_anew(run, text):
+    path = run / "summary.json"
+    before = path.read_bytes()
+    path.write_text(text)
+    with pytest.raises(InputError, match="run the command that made it again"):
+        open_prior(str(run), "")
+    path.write_bytes(before)
+
+
+def test_a_prior_with_a_flipped_bit_is_refused(run):
+    data = max(
+        (path for path in (run / "prior").rglob("*") if path.is_file()),
+        key=lambda path: path.stat().st_size,
+    )
+    before = data.read_bytes()
+    data.write_bytes(before[:900] + bytes([before[900] ^ 4]) + before[901:])
+    with pytest.raises(InputError, match=f"it \\({gan_jax.__version__}; this is"):
+        open_prior(str(run), "")
+    data.write_bytes(before)
+
+
+def test_the_critic_of_a_detector_is_described_as_strictly(tmp_path):
+    kept_detector(tmp_path)
+    path = tmp_path / "gan.json"
+    config = json.loads(path.read_text())
+    for text in ("[" * 10_000, "", json.dumps(config | {"network.depth": "2"})):
+        path.write_text(text)
+        with pytest.raises(InputError, match="use the version that wrote it"):
+            open_detector_run(str(tmp_path), "")
+    path.write_text(json.dumps(config))
+    assert open_function(str(tmp_path)).kind == "detector"
+    for file in (tmp_path / "detector").rglob("*"):
+        if file.is_file():
+            os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(InputError, match="use the version that wrote it"):
+        open_detector_run(str(tmp_path), "")
