@@ -83,6 +83,43 @@ def test_json_refuses_numbers_it_has_no_word_for(tmp_path, bad):
         files.write_json(target, {"a": {1, 2}})
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "Expecting value"),
+        ("[1]", "no JSON object"),
+        ('{"a": 1, "b": {"a": 1, "a": 2}}', "a name occurs twice"),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ('{"a": 1e999}', "1e999 is not JSON"),
+        ('{"a": 9223372036854775808}', "more than 64 bits"),
+        ('{"a": ' + "9" * 5000 + "}", "more than 64 bits"),
+        ('{"a":' * 10_000, "nested too deeply"),
+        (b'{"a": "\xff"}', "utf-8"),
+        ('{"a": 1}'.encode("utf-16"), "utf-8"),
+        ('{"a": 1} {}', "Extra data"),
+    ],
+)
+def test_json_that_is_not_strict_is_not_read(tmp_path, text, reason):
+    with pytest.raises(ValueError, match=reason):
+        files.decode_json(text)
+    if isinstance(text, str):
+        (tmp_path / "metrics.jsonl").write_text(f'{text}\n{{"step": 1, "a": 0.5}}\n')
+        rows = journal.read_rows(tmp_path / "metrics.jsonl")
+        assert rows == [{"step": 1, "a": 0.5}]
+
+
+def test_json_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a": -1.5}')
+    assert files.read_json(path) == {"a": -1.5}
+
+
+@pytest.mark.parametrize("value", ['"1"', "[1]", "{}"])
+def test_rows_of_the_journal_hold_numbers_alone(tmp_path, value):
+    (tmp_path / "metrics.jsonl").write_text(f'{{"step": 1, "fid": {value}}}\n')
+    assert journal.read_rows(tmp_path / "metrics.jsonl") == []
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_image_file_holds_the_image(tmp_path, channels):
     image = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)

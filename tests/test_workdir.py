@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import jax.numpy as jnp
 import pytest
 from ml_collections import ConfigDict
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.runs.workdir import another, check_workdir, claimed
+from gan_jax.training.checkpoint import Checkpoints
 
 CONFIG = ConfigDict({"name": "some", "steps": 3})
 
@@ -65,14 +67,48 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, name):
     assert check_workdir(CONFIG, tmp_path) is None
 
 
-@pytest.mark.parametrize("name", ["config.json", "summary.json"])
-@pytest.mark.parametrize("text", ["", "[1]", "{", '{"timing": 3}'])
-def test_damaged_files_of_a_workdir_are_explained(tmp_path, name, text):
+BROKEN = ["", "[1]", "{", '{"a": 1, "a": 2}', '{"a": NaN}', "[" * 10_000, "1" * 5000]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_broken_config_without_checkpoints_names_a_way_back(tmp_path, text):
     with claimed(CONFIG, tmp_path, []):
         pass
-    (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match="choose another --workdir"):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match="copy it from a run of the same command"):
         check_workdir(CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, *BROKEN])
+def test_a_broken_config_is_written_anew_from_a_checkpoint(tmp_path, text):
+    path = tmp_path / "config.json"
+    with (
+        claimed(CONFIG, tmp_path, []),
+        Checkpoints(tmp_path / "checkpoints") as checkpoints,
+    ):
+        checkpoints.save(1, {"weights": jnp.ones(3)})
+    whole = path.read_bytes()
+    path.unlink() if text is None else path.write_text(text)
+    other = ConfigDict({"name": "some", "steps": 3, "seed": 1})
+    with pytest.raises(InputError, match="seed: None -> 1"):
+        check_workdir(other, tmp_path)
+    with claimed(CONFIG, tmp_path, []):
+        assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("text", [*BROKEN, '{"timing": 3}', "{}"])
+def test_a_broken_summary_is_one_of_a_run_that_has_not_ended(tmp_path, text, capsys):
+    with claimed(CONFIG, tmp_path, []):
+        pass
+    (tmp_path / "summary.json").write_text(text)
+    assert check_workdir(CONFIG, tmp_path) is None
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("writing it anew")
+
+
+def test_a_workdir_in_which_nothing_can_be_saved_is_refused_early(tmp_path):
+    with pytest.raises(InputError, match="a backslash"):
+        check_workdir(CONFIG, tmp_path / "a\\b")
 
 
 def test_unusable_inputs_are_listed_and_the_list_follows(tmp_path):

@@ -80,10 +80,18 @@ class Checkpoints:
         }
         self._written: _Written | None = None
         with _disk(self._directory):
-            self._manager = _open(
-                self._directory,
-                preservation_policy=None if keep is None else latest(keep),
-                cleanup_tmp_directories=True,
+            self._manager = ocp.CheckpointManager(
+                _LiteralPath(self._directory),
+                options=ocp.CheckpointManagerOptions(
+                    preservation_policy=None if keep is None else latest(keep),
+                    cleanup_tmp_directories=True,
+                    # Orbax would read the metadata of all states now, and end at a
+                    # damaged one.
+                    lightweight_initialize=True,
+                ),
+                # Without it Orbax guesses from the first folder that it looks at how
+                # all states are stored, and an empty one leads it astray.
+                item_handlers=ocp.StandardCheckpointHandler(),
             )
 
     def __enter__(self) -> "Checkpoints":
@@ -293,17 +301,6 @@ def _config_beside(directory: Path) -> dict[str, Any] | None:
         return read_json(directory.parent / "config.json")
     except (OSError, ValueError):
         return None
-
-
-def _open(directory: Path, **options: Any) -> ocp.CheckpointManager:
-    # Without a handler Orbax guesses from the first step that it looks at how all are
-    # stored, and an empty folder leads it astray.
-    return ocp.CheckpointManager(
-        _LiteralPath(directory),
-        # Orbax would read all states' metadata first, and end at a damaged one.
-        options=ocp.CheckpointManagerOptions(lightweight_initialize=True, **options),
-        item_handlers=ocp.StandardCheckpointHandler(),
-    )
 
 
 _Path: Any = type(epath.Path())

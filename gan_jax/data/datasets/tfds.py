@@ -42,7 +42,9 @@ def prepared_sets(root: Path) -> list[PreparedSet]:
         for file in sorted(root.glob("*/" * depth + "dataset_info.json")):
             if not (file.parent / "features.json").is_file():
                 continue
-            with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+            with contextlib.suppress(
+                OSError, ValueError, AttributeError, TypeError, RecursionError
+            ):
                 info = json.loads(file.read_text())
                 # Data in TensorFlow's own format may not state it.
                 form = info.get("fileFormat") or "tfrecord"
