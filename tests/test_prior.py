@@ -57,7 +57,7 @@ def test_a_config_of_another_version_is_one_line(run, changed, key, value, reaso
     changed("config.json", lambda config: config.update({key: value}))
     with pytest.raises(InputError, match=reason) as caught:
         open_prior(str(run), "")
-    assert f"this is {gan_jax.__version__}), or train it anew" in str(caught.value)
+    assert "if need be with the version that wrote it" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -117,12 +117,12 @@ def test_the_critic_of_a_detector_is_described_as_strictly(tmp_path):
     config = json.loads(path.read_text())
     for text in ("[" * 10_000, "", json.dumps(config | {"network.depth": "2"})):
         path.write_text(text)
-        with pytest.raises(InputError, match="use the version that wrote it"):
+        with pytest.raises(InputError, match="the version that wrote it"):
             open_detector_run(str(tmp_path), "")
     path.write_text(json.dumps(config))
     assert open_function(str(tmp_path)).kind == "detector"
     for file in (tmp_path / "detector").rglob("*"):
         if file.is_file():
             os.truncate(file, file.stat().st_size // 2)
-    with pytest.raises(InputError, match="use the version that wrote it"):
+    with pytest.raises(InputError, match="the version that wrote it"):
         open_detector_run(str(tmp_path), "")

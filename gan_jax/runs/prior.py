@@ -148,10 +148,10 @@ def unfit(key: str, workdir: Path, error: Exception) -> str:
     """
     kept = about_run(workdir / PRIOR_FOLDER) or about_run(workdir / "checkpoints")
     version = kept.get("gan_jax", "an older version")
-    here = gan_jax.__version__
     return (
-        f"{key} {workdir} is damaged, or of another version of gan_jax ({error}): use "
-        f"the version that wrote it ({version}; this is {here}), or train it anew"
+        f"{key} {workdir} is damaged, or of another version of gan_jax ({error}): run "
+        "its command again, which writes it anew, if need be with the version that "
+        f"wrote it ({version}; this is {gan_jax.__version__})"
     )
 
 
@@ -185,8 +185,9 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
         classes = int((summary.get("teacher") or {}).get("classes", 0))
         task = tasks.task(config)
         method = methods.method(config, task, channels, classes)
-        blank = functools.partial(blank_state, config, task, method, channels)
-        like = jax.eval_shape(lambda: trained(blank()))
+        like = jax.eval_shape(
+            lambda: trained(blank_state(config, task, method, channels))
+        )
         with Checkpoints(workdir / PRIOR_FOLDER, keep=None) as checkpoints:
             restored = checkpoints.restore(like._asdict(), say)
     except (OSError, MemoryError):

@@ -121,7 +121,7 @@ def written_config(workdir: Path) -> dict[str, Any] | None:
             config = about_run(workdir / folder).get("config")
             if isinstance(config, dict):
                 return config
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
             return None
         raise
 
@@ -236,7 +236,7 @@ def read_summary(workdir: Path) -> dict[str, Any] | None:
     """
     try:
         summary = files.read_json(workdir / "summary.json")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     for name in ("metrics", "metrics_failed", "timing"):
         if not isinstance(summary.get(name), dict):

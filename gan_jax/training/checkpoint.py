@@ -135,6 +135,7 @@ class Checkpoints:
             )
         self._written = _Written(step, jax.tree.map(_on_host, state), sha256)
 
+    @_failures_are_silent()
     def wait(self) -> None:
         """Wait until every saved state is on the disk, and read the last one back.
 
