@@ -12,7 +12,8 @@ import pytest
 import gan_jax
 from gan_jax.config.errors import InputError
 from gan_jax.report import files
-from gan_jax.training.checkpoint import Checkpoints, _LiteralPath, about_run
+from gan_jax.training.checkpoint import Checkpoints, about_run
+from gan_jax.training.literal_path import LiteralPath
 
 
 def state(step):
@@ -61,7 +62,7 @@ def test_a_folder_may_have_any_name(tmp_path, name):
 
 
 def test_a_folder_named_as_a_storage_service_is_local():
-    assert str(_LiteralPath("/s3/run")) == "/s3/run"
+    assert str(LiteralPath("/s3/run")) == "/s3/run"
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.report import files
 from gan_jax.report.terminal import say
-from gan_jax.training.checkpoint import about_run, check_path
+from gan_jax.training.checkpoint import about_run
 from gan_jax.training.distributed import is_main
+from gan_jax.training.literal_path import check_path
 
 _FILES = (
     "checkpoints",

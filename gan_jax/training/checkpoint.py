@@ -16,14 +16,14 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from etils import epath
 from jaxtyping import Array, PyTree
 from orbax.checkpoint import checkpoint_managers
 
 import gan_jax
 from gan_jax.config.errors import InputError
-from gan_jax.report.files import printable, read_json
+from gan_jax.report.files import read_json
 from gan_jax.training.distributed import all_max, is_main
+from gan_jax.training.literal_path import LiteralPath, check_path
 from gan_jax.training.state import digest
 
 State = TypeVar("State")
@@ -81,7 +81,7 @@ class Checkpoints:
         self._written: _Written | None = None
         with _disk(self._directory):
             self._manager = ocp.CheckpointManager(
-                _LiteralPath(self._directory),
+                LiteralPath(self._directory),
                 options=ocp.CheckpointManagerOptions(
                     preservation_policy=None if keep is None else latest(keep),
                     cleanup_tmp_directories=True,
@@ -247,24 +247,6 @@ class Checkpoints:
         return aside
 
 
-def check_path(directory: Path) -> None:
-    """Raise if no states can be saved below a directory because of its name.
-
-    Raises:
-        InputError: The name holds a backslash, which the storage library takes for a
-            slash, or bytes that are not UTF-8.
-    """
-    path = str(directory.absolute())
-    if os.sep == "/" and "\\" in path:
-        raise InputError(f"{path} has a backslash in its name: choose another folder")
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"{printable(path)} has a name that is not UTF-8: choose another folder"
-        ) from None
-
-
 def about_run(directory: Path) -> Mapping[str, Any]:
     """Return what the newest state in a directory says of its run; write nothing.
 
@@ -304,36 +286,15 @@ def _config_beside(directory: Path) -> dict[str, Any] | None:
         return None
 
 
-_Path: Any = type(epath.Path())
-
-
-class _LiteralPath(_Path):
-    """A path whose characters stand for themselves when files below it are searched.
-
-    Those of etils, which Orbax uses, take the folder for a part of the pattern: below
-    `run[1]` they find nothing, and Orbax saves states that it cannot read.
-    """
-
-    _uri_scheme = None  # a folder `/s3` is a local one too
-
-    def glob(self, pattern: str) -> "Iterator[_LiteralPath]":
-        """Return the files below this folder whose path from here fits a pattern."""
-        return map(type(self), Path(self).glob(pattern))
-
-
 def _digest(state: PyTree[Array | np.ndarray]) -> str:
     """Return the SHA-256 of a state, which is the same for dicts and named tuples."""
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return digest(
-        {
-            jax.tree_util.keystr(path, simple=True, separator="/"): jax.random.key_data(
-                leaf
-            )
-            if _is_key(leaf)
-            else leaf
-            for path, leaf in leaves
-        }
-    )
+    plain = {
+        jax.tree_util.keystr(path, simple=True, separator="/"): (
+            jax.random.key_data(leaf) if _is_key(leaf) else leaf
+        )
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+    }
+    return digest(plain)
 
 
 def _is_key(leaf: Any) -> bool:
