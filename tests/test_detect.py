@@ -15,7 +15,6 @@ from gan_jax.apps.detect.detector import open_detector_run
 from gan_jax.apps.detect.history import open_snapshots
 from gan_jax.apps.detect.total_variation import Scale
 from gan_jax.config.errors import InputError, Interrupted
-from gan_jax.config.keys import flatten
 from gan_jax.report.formats import format_number
 from gan_jax.runs.prior import open_prior
 from gan_jax.runs.signals import Signals
@@ -332,9 +331,7 @@ def test_a_history_under_conditions_is_refused(tmp_path):
     config = runs.smoke("pixelcgan")
     place = tmp_path / "pixels"
     place.mkdir()
-    (place / "config.json").write_text(json.dumps(flatten(config)))
-    described = {"dataset": {"shape": [28, 28, 1]}, "timing": {}}
-    (place / "summary.json").write_text(json.dumps(described))
+    runs.written(place, config, channels=1)
     with pytest.raises(InputError, match="generates under conditions"):
         detect.run(smoke(history_run=place), tmp_path / "run")
 
@@ -345,7 +342,7 @@ def test_a_damaged_detector_is_named(detected, tmp_path):
     config = smoke(prior=place, images=tmp_path / "images")
     for text in ("{}", "[]", "no json"):
         (place / "gan.json").write_text(text)
-        with pytest.raises(InputError, match=r"damaged detector(.|\n)* run it again"):
+        with pytest.raises(InputError, match=r"is damaged.*run its command again"):
             detect.run(config, tmp_path / "run")
     shutil.copy(detected / "gan.json", place)
     shutil.rmtree(place / "detector")
