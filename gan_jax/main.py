@@ -1,11 +1,17 @@
 """The command line: python -m gan_jax.main --config=pixelcgan, or gan-jax."""
 
+if __name__ == "__main__":
+    from gan_jax.runs.startup import begin
+
+    begin()
+
 import sys
 from pathlib import Path
 
 from absl import flags
 from ml_collections import ConfigDict
 
+from gan_jax.config.checks import check_path
 from gan_jax.config.flags import default_workdir, run_program
 
 _WORKDIR = flags.DEFINE_string(
@@ -35,8 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def workdir_of(config: ConfigDict) -> Path:
-    """Return the workdir that the flags name, or the default of their config."""
-    return Path(_WORKDIR.value or default_workdir(config))
+    """Return the workdir that the flags name, or the default of their config.
+
+    Raises:
+        InputError: Its path is not UTF-8.
+    """
+    workdir = Path(_WORKDIR.value or default_workdir(config))
+    check_path("--workdir", workdir)
+    return workdir
 
 
 def _run(config: ConfigDict) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -36,6 +37,24 @@ def check_numbers(config: ConfigDict) -> None:
             )
     _check_updates(numbers)
     _check_images(numbers)
+
+
+def check_path(flag: str, path: str | Path) -> None:
+    """Refuse a folder of a run, e.g. a workdir, whose whole path is not UTF-8.
+
+    Orbax, which reads and writes checkpoints, opens no other.
+
+    Raises:
+        InputError: Names the flag that gives the path.
+    """
+    whole = str(Path(path).expanduser().absolute())
+    try:
+        whole.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{flag}={path} lies in {whole}, whose name is not UTF-8, and no "
+            "checkpoint can be kept there: rename that folder or choose another"
+        ) from None
 
 
 def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from gan_jax.config.errors import printable_lines
+
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
@@ -113,9 +115,10 @@ def encode_json(value: Any, indent: int | None = None) -> str:
     those of `write_json`.
     """
     try:
-        return json.dumps(
+        text = json.dumps(
             value, indent=indent, allow_nan=False, ensure_ascii=False, default=_number
         )
+        return printable_lines(text)  # its escapes are JSON's: readers see no change
     except ValueError as error:
         place = _nonfinite_place(value)
         if place is None:

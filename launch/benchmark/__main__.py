@@ -19,6 +19,11 @@ second, and `of_peak` its share of a product of large matrices. `ratio_to_...` i
 1 if our program is faster.
 """
 
+if __name__ == "__main__":
+    from gan_jax.runs.startup import begin
+
+    begin()
+
 import argparse
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gan_jax.config.errors import InputError
+from gan_jax.config.errors import InputError, printable
 from gan_jax.report import files
 from gan_jax.report.terminal import say
 
@@ -43,11 +43,6 @@ def as_table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
         for row in rows
     ]
     return pa.Table.from_pylist(plain, schema=schema)
-
-
-def printable(text: str) -> str:
-    """Return text with characters outside UTF-8, as in broken file names, escaped."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class Parts:
@@ -98,7 +93,8 @@ class Parts:
                 f"{path} holds results of another prior, which has been trained anew "
                 "since: choose another --out"
             )
-        self.done |= dict(zip(inputs, done, strict=True))
+        # An older version escaped fewer characters.
+        self.done |= dict(zip(map(printable, inputs), done, strict=True))
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write rows as another part.
