@@ -806,7 +806,7 @@ def in_protobuf(name):
         },
         {
             "pythonClassName": OWN.format("features_dict.FeaturesDict"),
-            "jsonFeature": {"json": json.dumps({"image": {"type": FOREIGN}})},
+            "jsonFeature": {"json": json.dumps({"": {"type": FOREIGN, "content": {}}})},
         },
         {
             "type": OWN.format("sequence_feature.Sequence"),

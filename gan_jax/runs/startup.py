@@ -13,7 +13,7 @@ import sys
 import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from gan_jax.config.errors import InputError, printable_lines
 
@@ -31,9 +31,7 @@ def begin() -> None:
     signal.signal(signal.SIGINT, _quit)
     # In this order each gets its own number back. Otherwise the next file that is
     # opened gets it, and the messages of C libraries would be written into that file.
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - stays open
+    sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - stays open
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
     sys.excepthook = _print_traceback
 
@@ -55,7 +53,9 @@ class _Lasting(io.FileIO):
             return memoryview(data).nbytes
 
 
-def _lasting(stream: TextIO) -> TextIO:
+def _lasting(stream: Any) -> io.TextIOWrapper:
+    if stream is None:
+        return Path(os.devnull).open("w", errors="backslashreplace")
     raw = _Lasting(stream.fileno(), "w", closefd=False)
     # A character that the encoding lacks is escaped.
     return io.TextIOWrapper(
