@@ -111,7 +111,7 @@ def test_a_traceback_is_harmless(restored, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "| head -n 1"])
+@pytest.mark.parametrize("closed", [">&- 2>&-", "| head -n 1"])
 def test_a_run_outlives_its_output(tmp_path, closed):
     run = [sys.executable, "-m", "gan_jax.main", SMOKE, "--config.steps=3"]
     line = " ".join([*run, f"--workdir={tmp_path / 'run'}", closed])
