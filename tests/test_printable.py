@@ -4,9 +4,11 @@ import io
 import json
 import unicodedata
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from gan_jax.apps.batch.table import as_table, schema
+from gan_jax.apps.batch.table import Parts, as_table, schema
 from gan_jax.config import errors
 from gan_jax.config.errors import printable, printable_lines
 from gan_jax.report import files
@@ -114,6 +116,16 @@ def test_json_keeps_the_text_and_shows_none_of_it(tmp_path):
 def test_rows_of_a_batch_job():
     table = as_table([{"input": HOSTILE}], schema({"input": str}))
     assert table.to_pylist() == [{"input": SHOWN}]
+
+
+def test_rows_of_an_older_version_are_not_done_again(tmp_path):
+    columns = {"input": str, "done": bool}
+    name = HOSTILE.replace("\udce9", "\\udce9")  # all that was escaped then
+    old = pa.table({"input": [name], "done": [True]})
+    pq.write_table(
+        old.replace_schema_metadata({"prior": "a"}), tmp_path / "part-0.parquet"
+    )
+    assert Parts(tmp_path, columns, "a").done == {SHOWN: True}
 
 
 def test_flags_and_names_of_the_command_line(tmp_path):
