@@ -1,5 +1,10 @@
 """The command line: python -m gan_jax.main --config=pixelcgan, or gan-jax."""
 
+if __name__ == "__main__":
+    from gan_jax.runs.startup import begin
+
+    begin()
+
 import sys
 from pathlib import Path
 

@@ -10,15 +10,22 @@ on validation images: near 1 the detector separates the texture of real and gene
 images, not their shapes.
 """  # noqa: E501
 
+if __name__ == "__main__":
+    from gan_jax.runs.startup import begin
+
+    begin()
+
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+
+from gan_jax.config.errors import explain, print_error
+from launch.processes import Children
 
 MEASURES = ("auprc", "auroc")
 
@@ -39,26 +46,40 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("arguments", nargs="*", help="arguments of gan_jax.main")
     options = parser.parse_args()
+    if options.seeds < 1 or options.jobs < 1:
+        parser.error("--seeds and --jobs must be at least 1")
     places = {
         (label, seed): options.workdir / label / str(seed)
         for label in options.labels.split(",")
         for seed in range(options.seeds)
     }
 
-    def run(place: tuple[str, int]) -> int:
-        label, seed = place
-        return detect(options.arguments, label, seed, places[place])
+    with Children() as children, ThreadPoolExecutor(options.jobs) as pool:
 
-    with ThreadPoolExecutor(options.jobs) as pool:
-        failures = sum(code != 0 for code in pool.map(run, places))
+        def run(place: tuple[str, int]) -> int:
+            if children.received:
+                return 128 + children.received
+            return detect(children, options.arguments, *place, places[place])
+
+        try:
+            codes = [*pool.map(run, places)]
+        except OSError as error:
+            line, code = explain(error)
+            print_error(line)
+            return code
+    if children.received:
+        return 128 + children.received
     print(table(figures(places, options.measure)))
-    return int(failures > 0)
+    return int(any(codes))
 
 
-def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> int:
+def detect(
+    children: Children, arguments: Sequence[str], label: str, seed: int, workdir: Path
+) -> int:
     """Run a detection unless it is complete, and return its exit code.
 
     Args:
+        children: The processes, of which the run becomes one.
         arguments: Arguments of `gan_jax.main`.
         label: Class that is the anomaly.
         seed: Seed of the run.
@@ -70,17 +91,17 @@ def detect(arguments: Sequence[str], label: str, seed: int, workdir: Path) -> in
     if same and (workdir / "summary.json").exists():
         return 0
     workdir.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "gan_jax.main", *arguments]
     flags = [f"--config.anomaly.label={label}", f"--config.seed={seed}"]
     with (workdir.parent / f"{seed}.log").open("w") as log:
-        finished = subprocess.run(
-            [*command, *flags, f"--workdir={workdir}"], stdout=log, stderr=log
+        child = children.start(
+            [*arguments, *flags, f"--workdir={workdir}"], stdout=log, stderr=log
         )
-    if finished.returncode:
-        print(f"{label}, seed {seed}: failed, see {log.name}", file=sys.stderr)
-    else:
+        code = child.wait()
+    if code == 0:
         record.write_text(text)
-    return finished.returncode
+    elif not children.received:
+        print(f"{label}, seed {seed}: failed, see {log.name}", file=sys.stderr)
+    return code
 
 
 def figures(

@@ -11,6 +11,11 @@ per image, and summary.json. The same command resumes after any crash. Images th
 a row are not redone; after `kill -9` those of the last ten seconds may be.
 """  # noqa: E501
 
+if __name__ == "__main__":
+    from gan_jax.runs.startup import begin
+
+    begin()
+
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -73,6 +78,7 @@ def launch(config: ConfigDict) -> None:
     from gan_jax.apps.batch.engine import Engine
     from gan_jax.apps.batch.local import local
     from gan_jax.apps.batch.ray import on_ray
+    from gan_jax.report.terminal import say
     from gan_jax.runs.startup import keep_compiled, keep_memory
 
     out = results_folder()
@@ -87,11 +93,11 @@ def launch(config: ConfigDict) -> None:
 
     summary = batch.run(config, out, start_engine, _BLOCK.value)
     inputs, timing = summary["inputs"], summary["timing"]
-    print(
+    say(
         f"{inputs['done']} images done, {inputs['failed']} failed; "
         f"{timing['images']} now, {timing['images_per_second']:.1f} a second"
     )
-    print(f"results: {out / 'results'}")
+    say(f"results: {out / 'results'}")
 
 
 def main(arguments: list[str]) -> int:

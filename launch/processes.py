@@ -10,6 +10,11 @@ the last checkpoint. SIGINT and SIGTERM are passed on to all processes, which sa
 exit.
 """
 
+if __name__ == "__main__":
+    from gan_jax.runs.startup import begin
+
+    begin()
+
 import argparse
 import os
 import signal
@@ -18,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 _GRACE = 20  # seconds for the other processes to end by themselves
 _POLL = 0.1  # seconds between checks
@@ -60,45 +66,72 @@ def run(processes: int, devices: int, arguments: Sequence[str]) -> int:
     environment = {"NPROC": str(threads)} | os.environ
     environment["JAX_NUM_CPU_DEVICES"] = str(devices)
 
-    def start(process: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "gan_jax.main",
-                *arguments,
-                f"--coordinator={coordinator}",
-                f"--processes={processes}",
-                f"--process={process}",
-            ],
-            env=environment,
-            process_group=0,  # Ctrl-C of a terminal arrives once, through `pass_on`
-        )
-
-    started: list[subprocess.Popen[bytes]] = []
-
-    def pass_on(number: int, frame: object) -> None:
-        for one in started:
-            one.send_signal(number)
-
-    before = {
-        number: signal.signal(number, pass_on)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with Children() as children:
         for process in range(processes):
-            started.append(start(process))
-        return _wait(started)
-    finally:
-        for number, handler in before.items():
+            children.start(
+                [
+                    *arguments,
+                    f"--coordinator={coordinator}",
+                    f"--processes={processes}",
+                    f"--process={process}",
+                ],
+                env=environment,
+            )
+        return _wait(children)
+
+
+class Children:
+    """Runs of `gan_jax.main` in processes of their own; a context manager.
+
+    They get each SIGINT and SIGTERM that this process gets. At the end those that are
+    still at work are killed.
+    """
+
+    def __init__(self) -> None:
+        """Prepare; signals are passed on once the context is entered."""
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.received: int | None = None
+        """The last signal."""
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Children":
+        """Catch both signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._pass_on)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Restore the handlers of before."""
+        for number, handler in self._before.items():
             signal.signal(number, handler)
-        for one in started:
-            one.kill()
-            one.wait()
+        for child in self.started:
+            child.kill()
+            child.wait()
+
+    def start(self, arguments: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
+        """Start a run; `how` is passed to `subprocess.Popen`."""
+        child = subprocess.Popen(
+            [sys.executable, "-m", "gan_jax.main", *arguments],
+            process_group=0,  # Ctrl-C of a terminal arrives once, through `_pass_on`
+            **how,
+        )
+        self.started.append(child)
+        if self.received:  # before it was in the list
+            child.send_signal(self.received)
+        return child
+
+    def _pass_on(self, number: int, frame: object) -> None:
+        self.received = number
+        for child in self.started:
+            child.send_signal(number)
 
 
-def _wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait for all processes and return the exit code; report the one that failed."""
+def _wait(children: Children) -> int:
+    """Wait for all processes and return the exit code; report the one that failed.
+
+    Those that end because this process was sent a signal are not reported.
+    """
+    started = children.started
     while True:
         codes = [one.poll() for one in started]
         failed = [place for place, code in enumerate(codes) if code]
@@ -116,6 +149,8 @@ def _wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
     code = codes[cause] or 0
     if code == 2:  # an input error, which the process has reported
         return code
+    if children.received:
+        return 128 + children.received
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     print(
         f"launch.processes: process {cause} of {len(started)} has ended ({how}) and "

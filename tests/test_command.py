@@ -1,12 +1,17 @@
 """Flags: whatever is wrong with them is one line that says what would be right."""
 
+import contextlib
+import os
 import sys
 from functools import partial
 
 import pytest
 
 from gan_jax.config import flags
-from tests.programs import called, start
+from gan_jax.config.checks import check_path
+from gan_jax.config.errors import InputError
+from gan_jax.export.__main__ import main as export
+from tests.programs import called, run, run_batch, start
 
 REAL = "--config=configs/pixelcgan.py:smoke"
 # The parser alone: neither JAX nor a data set is touched.
@@ -60,6 +65,16 @@ def test_a_mistake_is_one_line_of_a_program_that_fails(tmp_path):
         ([REAL, "--config.steps=0"], "steps is 0: give a number at least 1"),
         ([REAL, "--config.pixel_weight=nan"], "give a number that is finite"),
         ([REAL, "--config.seed=-1"], "seed is -1: give a number at least 0"),
+        ([REAL, "--engine=spark"], "--engine=spark cannot be used (value should be"),
+        ([REAL, "--block=-1"], "--block=-1 cannot be used (-1 is not a non-negative"),
+        ([REAL, "--workers=-1"], "--workers=-1 cannot be used"),
+        ([REAL, "--processes=x"], "--processes=x cannot be used"),
+        ([REAL, "--process=1.5"], "'1.5'): give a whole number"),
+        ([REAL, "--distributed=perhaps"], "'perhaps')): give True or False"),
+        ([REAL, "--verbose=2"], "--verbose=2 cannot be used"),
+        ([REAL, "--workdir"], "gan_jax: Missing value for flag --workdir"),
+        ([REAL, "--stderrthreshold=x"], "gan_jax: --stderrthreshold must be one of"),
+        ([REAL, "--config.steps=many", "--block=x"], "--block=x cannot be used"),
         (["--config=configs/pixelcgan.py:mnits"], "did you mean mnist?"),
         (["--config=pixlcgan"], "did you mean pixelcgan?"),
         (["--config", "pixelcgan:mnits"], "did you mean mnist?"),
@@ -70,6 +85,23 @@ def test_what_is_wrong_is_one_line(arguments, says):
     assert says in said
     assert len(said.splitlines()) == 1
     assert "Traceback" not in said
+
+
+def test_a_folder_of_checkpoints_is_utf8(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    finished = run(tmp_path / name)
+    assert finished.returncode == 2
+    assert r"caf\udce9" in finished.stderr and "is not UTF-8" in finished.stderr
+    assert not (tmp_path / name).exists()
+    finished = run_batch(tmp_path, tmp_path / name, config=REAL)
+    assert finished.returncode == 2 and "--out=" in finished.stderr
+    assert "is not UTF-8" in parse(
+        "--config=configs/inpaint.py", f"--config.prior={tmp_path / name}"
+    )
+    assert export([f"--prior={tmp_path / name}"]) == 2
+    (tmp_path / name).mkdir()
+    with contextlib.chdir(tmp_path / name), pytest.raises(InputError, match="rename"):
+        check_path("--workdir", "runs/gan")
 
 
 def test_a_config_that_raises_or_gives_something_else(tmp_path):

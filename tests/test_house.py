@@ -27,6 +27,7 @@ FLOORS = [
     {"apps.batch"},
     {"apps"},
     {"main", "export"},
+    {"__main__"},
 ]
 """From the ground up; rooms on one floor do not import each other.
 
@@ -108,6 +109,7 @@ HEAVY = {"jax", "jinja2", "matplotlib", "PIL", "rich", "sklearn", "tensorboardX"
 }
 CHEAP = (
     ("gan_jax", HEAVY),
+    ("gan_jax.runs.startup", HEAVY | {"absl", "ml_collections", "numpy"}),
     ("gan_jax.main", HEAVY),
     ("gan_jax.report.files", HEAVY),
     ("gan_jax.report.formats", HEAVY),

@@ -782,6 +782,75 @@ def test_a_failed_download_is_one_line(monkeypatch, tmp_path):
     one_line(caught)
 
 
+FOREIGN = "foreign_features.Picture"
+OWN = "tensorflow_datasets.core.features.{}"
+
+
+def in_protobuf(name):
+    return {"pythonClassName": name, "image": {"dtype": "uint8"}}
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        in_protobuf(FOREIGN),
+        {"python_class_name": FOREIGN, "image": {}},
+        {"type": FOREIGN, "content": {}},
+        {
+            "pythonClassName": OWN.format("features_dict.FeaturesDict"),
+            "featuresDict": {"features": {"image": in_protobuf(FOREIGN)}},
+        },
+        {
+            "type": OWN.format("features_dict.FeaturesDict"),
+            "content": {"type": {"type": FOREIGN, "content": {}}},
+        },
+        {
+            "pythonClassName": OWN.format("features_dict.FeaturesDict"),
+            "jsonFeature": {"json": json.dumps({"": {"type": FOREIGN, "content": {}}})},
+        },
+        {
+            "type": OWN.format("sequence_feature.Sequence"),
+            "proto_cls": "tensorflow_datasets.Sequence",
+            "content": json.dumps({"feature": in_protobuf(FOREIGN)}),
+        },
+        in_protobuf("tensorflow_datasets_evil.core.features.Picture"),
+        in_protobuf("tensorflow_datasets.testing.Picture"),
+    ],
+)
+def test_a_set_that_names_a_module_runs_nothing(monkeypatch, tmp_path, features):
+    ran = tmp_path / "ran"
+    program = f"from pathlib import Path\nPath({str(ran)!r}).touch()"
+    (tmp_path / "foreign_features.py").write_text(program)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "foreign_features", raising=False)
+    place = tmp_path / "mine" / "1.0.0"
+    place.mkdir(parents=True)
+    info = {"name": "mine", "version": "1.0.0", "fileFormat": "array_record"}
+    (place / "dataset_info.json").write_text(json.dumps(info))
+    (place / "features.json").write_text(json.dumps(features))
+    with pytest.raises(InputError, match="is refused") as caught:
+        read_tfds("mine", str(tmp_path), 28)
+    one_line(caught)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, '"' + "[" * 10**5 + '"', "[", "\udce9"])
+def test_a_description_that_is_no_json_has_a_reason(tmp_path, text):
+    place = tmp_path / "mine" / "1.0.0"
+    place.mkdir(parents=True)
+    info = {"name": "mine", "version": "1.0.0", "fileFormat": "array_record"}
+    (place / "dataset_info.json").write_text(json.dumps(info))
+    (place / "features.json").write_bytes(os.fsencode(text))
+    with pytest.raises(InputError, match="cannot be read") as caught:
+        read_tfds("mine", str(tmp_path), 28)
+    one_line(caught)
+    (place / "dataset_info.json").write_bytes(os.fsencode(text))
+    assert tfds.prepared_sets(tmp_path) == []
+    for wrong in ({}, {"version": 3}, {"version": ""}, []):
+        (place / "dataset_info.json").write_text(json.dumps(wrong))
+        assert tfds.prepared_sets(tmp_path) == []
+
+
 @pytest.fixture
 def copied(tmp_path):
     if not DATA.is_dir():

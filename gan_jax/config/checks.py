@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -72,6 +74,33 @@ def read_config(written: Mapping[str, Any], program: str) -> ConfigDict:
 
 _TEXT = Key("", "")
 _KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
+
+
+def check_path(flag: str, path: str | Path) -> None:
+    """Refuse a folder of a run in which Orbax could keep no checkpoint.
+
+    Its storage library opens only paths in UTF-8, and takes a backslash for a slash.
+
+    Args:
+        flag: What gives the path, for messages.
+        path: A folder, e.g. a workdir; its whole absolute path counts.
+
+    Raises:
+        InputError: Names the flag.
+    """
+    whole = str(Path(path).expanduser().absolute())
+    if os.sep == "/" and "\\" in whole:
+        raise InputError(
+            f"{flag}={path} lies in {whole}, whose name has a backslash, and no "
+            "checkpoint can be kept there: rename that folder or choose another"
+        )
+    try:
+        whole.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{flag}={path} lies in {whole}, whose name is not UTF-8, and no "
+            "checkpoint can be kept there: rename that folder or choose another"
+        ) from None
 
 
 def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,13 @@
-"""Exceptions that the command line reports as one line and an exit code."""
+"""Exceptions that the command line reports as one line and an exit code.
+
+Names of files and classes, and the words of libraries that repeat them, are foreign
+text. `printable` makes it harmless wherever it is shown.
+"""
 
 import errno
+import json
+import re
+import sys
 from collections.abc import Mapping
 
 
@@ -23,6 +30,27 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the run was asked to
         self.signal = signal
 
 
+_CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # commands to a terminal, line ends
+    "\u2028\u2029\u202a-\u202e\u2066-\u2069"  # line ends, reversed reading order
+    "\ud800-\udfff]"  # bytes of a file name that are not UTF-8
+)
+
+
+def printable(text: str) -> str:
+    r"""Return text as one line that a terminal shows and does not obey.
+
+    Control characters, line ends, changes of the reading order and bytes that are not
+    UTF-8 become the escapes of JSON, e.g. `\u001b`.
+    """
+    return _CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def printable_lines(text: str) -> str:
+    """Return text as `printable` does, with its line ends."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 EXPECTED = (InputError, DivergedError, Interrupted, OSError)
 """Exceptions that may end a run without an error in the program."""
 
@@ -41,7 +69,7 @@ _REMEDIES: Mapping[int | None, str] = {
 
 
 def explain(error: BaseException) -> tuple[str, int]:
-    """Return the line that tells the user why a run ended, and the exit code.
+    """Return the printable line that says why a run ended, and the exit code.
 
     Only this function turns an `OSError` into advice; other code lets it through.
 
@@ -49,11 +77,17 @@ def explain(error: BaseException) -> tuple[str, int]:
         error: An instance of `EXPECTED`.
     """
     if isinstance(error, Interrupted):
-        return str(error), 128 + error.signal
+        return printable(str(error)), 128 + error.signal
     if isinstance(error, OSError):
-        reason = error.strerror or str(error) or type(error).__name__
+        words = " ".join((error.strerror or str(error)).split())
+        reason = words or type(error).__name__
         place = error.filename2 or error.filename
         remedy = _REMEDIES.get(error.errno, f"solve the problem and {_AGAIN}")
         what = f"{place}: {reason}" if place is not None else f"{reason}"
-        return " ".join(f"{what}: {remedy}".split()), 2
-    return str(error), 2 if isinstance(error, InputError) else 1
+        return printable(f"{what}: {remedy}"), 2
+    return printable(str(error)), 2 if isinstance(error, InputError) else 1
+
+
+def print_error(line: str) -> None:
+    """Print a line to standard error, as the program's own."""
+    print(f"gan_jax: {printable(line)}", file=sys.stderr, flush=True)

@@ -12,8 +12,14 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from gan_jax.config import experiments
-from gan_jax.config.checks import check_numbers
-from gan_jax.config.errors import EXPECTED, InputError, explain
+from gan_jax.config.checks import check_numbers, check_path
+from gan_jax.config.errors import (
+    EXPECTED,
+    InputError,
+    explain,
+    print_error,
+    printable_lines,
+)
 from gan_jax.config.keys import flatten, unknown_key
 from gan_jax.config.names import closest
 
@@ -27,7 +33,9 @@ _CONFIG_FLAG = re.compile(r"^(--?config=)(.*)", re.DOTALL)
 _OVERRIDE = re.compile(r"--?config\.([\w.]+)")
 _HELP = {"--help", "-help", "-h", "-?", "--helpshort"}
 _LIST = "--help lists the experiments"
-_KINDS = {bool: "True or False", int: "a whole number", float: "a number"}
+_RUNS = ("prior", "history_run")  # keys that name a workdir
+_ILLEGAL = re.compile(r"flag (--([\w.]+)=.*?): (.*)", re.DOTALL)
+_KINDS = {"bool": "True or False", "int": "a whole number", "float": "a number"}
 
 
 def run_program(arguments: list[str], program: Callable[[ConfigDict], None]) -> int:
@@ -44,13 +52,14 @@ def run_program(arguments: list[str], program: Callable[[ConfigDict], None]) -> 
     if len(rest) == 1:
         asked = rest != arguments
         text = experiments.overview(program.__module__)
-        print(text, file=sys.stdout if asked else sys.stderr)
+        print(printable_lines(text), file=sys.stdout if asked else sys.stderr)
         if asked:
             return 0
     try:
         config = parse(rest)
         if rest != arguments:
-            print(experiments.describe(config, _path(_located(rest))))
+            described = experiments.describe(config, _path(_located(rest)))
+            print(printable_lines(described))
             return 0
         # What Orbax and Grain log as errors, tracebacks in all, they also raise.
         logging.set_verbosity(logging.ERROR if _VERBOSE.value else logging.FATAL)
@@ -60,7 +69,7 @@ def run_program(arguments: list[str], program: Callable[[ConfigDict], None]) -> 
         if flags.FLAGS.is_parsed() and _VERBOSE.value:
             raise
         line, code = explain(error)
-        print(f"gan_jax: {line}", file=sys.stderr)
+        print_error(line)
         return code
     except KeyboardInterrupt:
         return 130
@@ -88,6 +97,8 @@ def parse(arguments: list[str]) -> ConfigDict:
             f"config file {_path(arguments)} returns no ConfigDict; {_LIST}"
         )
     check_numbers(config)
+    for key in _RUNS:
+        check_path(f"--config.{key}", config.get(key) or "")
     return config
 
 
@@ -145,7 +156,7 @@ def _load(arguments: list[str]) -> ConfigDict:
 
 
 def _explain(arguments: list[str], error: Exception) -> str:
-    """Return the error line: of an override if the config loads without, or its file.
+    """Return the error line of a flag, of an override, or of the config file.
 
     Raises:
         InputError: Loading the config without overrides raises one.
@@ -153,6 +164,16 @@ def _explain(arguments: list[str], error: Exception) -> str:
     if isinstance(error, flags.UnrecognizedFlagError):
         return _line(error)
     keys = [_OVERRIDE.match(argument) for argument in arguments]
+    try:
+        flags.FLAGS(
+            [
+                argument
+                for argument, key in zip(arguments, keys, strict=True)
+                if not (key or _CONFIG_FLAG.match(argument))
+            ]
+        )
+    except (flags.Error, ValueError) as cause:
+        return _flag_line(cause)
     # The library reads the overrides from here, whatever it is asked to parse.
     sys.argv = [each for each, key in zip(arguments, keys, strict=True) if not key]
     try:
@@ -168,12 +189,22 @@ def _explain(arguments: list[str], error: Exception) -> str:
         if key not in known:
             return unknown_key(config, key)
         if str(error).startswith(f"flag --config.{key}="):
-            kind = _KINDS.get(type(known[key]), "a value")
+            kind = _KINDS.get(type(known[key]).__name__, "a value")
             return (
                 f"--config.{key} cannot be used ({_line(error)}): give {kind}, e.g. "
                 f"--config.{key}={known[key]}"
             )
     return _line(error)
+
+
+def _flag_line(error: Exception) -> str:
+    """Return the error line of a flag that takes no such value."""
+    found = _ILLEGAL.match(str(error))
+    if found is None:
+        return _line(error)
+    flag, name, reason = found.groups()
+    kind = _KINDS.get(flags.FLAGS[name].flag_type())
+    return f"{flag} cannot be used ({reason})" + (f": give {kind}" if kind else "")
 
 
 def _line(error: Exception) -> str:

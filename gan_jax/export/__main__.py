@@ -8,13 +8,20 @@ describes inputs and output and shows how to call it. A run of `train` gives a g
 (with its condition, if it has one), `colorize` a colorizer, `detect` a detector.
 """
 
+if __name__ == "__main__":
+    from gan_jax.runs.startup import begin
+
+    begin()
+
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gan_jax.config.errors import EXPECTED, explain
+from gan_jax.config.checks import check_path
+from gan_jax.config.errors import EXPECTED, explain, print_error
 from gan_jax.export.artefact import KNOWN_PLATFORMS, PLATFORMS, export
+from gan_jax.report.terminal import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,16 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = Path(options.prior).expanduser().resolve().name
     out = Path(options.out or Path("exported") / name)
     try:
+        check_path("--prior", options.prior)
         metadata = export(options.prior, out, options.platforms.split(","))
     except EXPECTED as error:
         if options.verbose:
             raise
         line, code = explain(error)
-        print(f"gan_jax: {line}", file=sys.stderr)
+        print_error(line)
         return code
     for array in [*metadata["inputs"], metadata["output"]]:
-        print(f"{array['name']:20s} {array['shape']}: {array['meaning']}")
-    print(f"{metadata['kind']}: {out}, for {', '.join(metadata['platforms'])}")
+        say(f"{array['name']:20s} {array['shape']}: {array['meaning']}")
+    say(f"{metadata['kind']}: {out}, for {', '.join(metadata['platforms'])}")
     return 0
 
 

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from gan_jax.config.errors import printable_lines
+
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
@@ -95,11 +97,6 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
-def printable(text: str) -> str:
-    """Return text with characters outside UTF-8, as in broken file names, escaped."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write `value` to `path` as strict JSON, indented by 2, keys in the given order.
 
@@ -118,9 +115,10 @@ def encode_json(value: Any, indent: int | None = None) -> str:
     those of `write_json`.
     """
     try:
-        return json.dumps(
+        text = json.dumps(
             value, indent=indent, allow_nan=False, ensure_ascii=False, default=_number
         )
+        return printable_lines(text)  # its escapes are JSON's: readers see no change
     except ValueError as error:
         place = _nonfinite_place(value)
         if place is None:

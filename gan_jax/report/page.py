@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from gan_jax.config.errors import printable_lines
 from gan_jax.report.files import encode_png
 from gan_jax.report.formats import format_number
 
@@ -111,7 +112,7 @@ def page(
     text: str = _template().render(
         title=title, subtitle=subtitle, facts=facts, sections=sections, cards=cards
     )
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return printable_lines(text)
 
 
 @functools.cache

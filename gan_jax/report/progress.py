@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, SupportsFloat, TextIO
 
+from gan_jax.config.errors import printable
 from gan_jax.report import terminal
 from gan_jax.report.formats import format_duration, format_number
 
@@ -46,7 +47,7 @@ class Progress:
         self._total = total
         self._start = start
         self._step = start
-        self._description = description
+        self._description = printable(description)
         self._unit = unit
         self._stream: Any = terminal.stream() if stream is None else stream
         self._metrics: Mapping[str, SupportsFloat] = {}
@@ -103,7 +104,8 @@ class Progress:
             self._show(self._status())
 
     def message(self, text: str) -> None:
-        """Print a line of its own, above the bar if there is one."""
+        """Print text as a line of its own, above the bar if there is one."""
+        text = printable(text)
         if self._bar is None:
             print(text, file=self._stream, flush=True)
         else:
@@ -147,7 +149,7 @@ class Progress:
     def _metric_parts(self) -> list[str]:
         losses_first = sorted(self._metrics, key=lambda name: not name.endswith("loss"))
         return [
-            f"{name} {format_number(float(self._metrics[name]), 3)}"
+            f"{printable(name)} {format_number(float(self._metrics[name]), 3)}"
             for name in losses_first[:_METRICS_SHOWN]
         ]
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from gan_jax.config.errors import printable
 from gan_jax.report.formats import format_number
 from gan_jax.report.page import Table, Value
 
@@ -21,9 +22,9 @@ def silence() -> None:
 
 
 def say(text: str) -> None:
-    """Print one line, unbuffered."""
+    """Print text as one line, unbuffered."""
     if not _silent:
-        print(text, flush=True)
+        print(printable(text), flush=True)
 
 
 def stream() -> TextIO:
@@ -39,16 +40,17 @@ def show(table: Table) -> None:
     from rich.console import Console
     from rich.table import Table as Grid
 
-    grid = Grid(title=table.title, title_justify="left", title_style="bold")
-    for place, name in enumerate(table.header):
+    grid = Grid(title=printable(table.title), title_justify="left", title_style="bold")
+    for place, name in enumerate(map(printable, table.header)):
         grid.add_column(name, justify="right" if place else "left", no_wrap=True)
     for row in table.rows:
         grid.add_row(*map(_cell, row))
-    # A table takes what it needs of the width: cells are never cut.
-    Console(width=_WIDEST).print(grid)
+    # A table takes what it needs of the width: cells are never cut, and brackets in
+    # them are no markup.
+    Console(width=_WIDEST, markup=False, emoji=False).print(grid)
 
 
 def _cell(value: Value) -> str:
     if isinstance(value, float):
         return format_number(value)
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))

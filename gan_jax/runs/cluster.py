@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from gan_jax.config.errors import (
     InputError,
     Interrupted,
     explain,
+    print_error,
 )
 from gan_jax.report.terminal import silence
 from gan_jax.training.distributed import all_max, is_main, is_multiprocess
@@ -69,7 +69,7 @@ def joined(
         else:
             traceback.print_exc()
             line, code = f"process {jax.process_index()} has failed", 1
-        print(f"gan_jax: {line}", file=sys.stderr, flush=True)
+        print_error(line)
         os._exit(code)
 
 

@@ -1,16 +1,73 @@
-"""Settings of a process at its start: compilation cache and memory."""
+"""Settings of a process at its start: Ctrl-C, streams, compilation cache and memory.
+
+A program calls `begin` before it imports anything else, so this module imports no JAX.
+"""
 
 import ctypes
 import hashlib
+import io
 import os
 import platform
+import signal
+import sys
+import traceback
 from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
 
-import jax
-
-from gan_jax.config.errors import InputError
+from gan_jax.config.errors import InputError, printable_lines
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h of glibc
+
+
+def begin() -> None:
+    """Let this process end at Ctrl-C from its first moment, and outlive its output.
+
+    Python's own answer to Ctrl-C, `KeyboardInterrupt`, is lost where a module that is
+    being imported catches all exceptions, and prints a traceback elsewhere. What is
+    written to a closed standard stream, or to one that nobody reads any more, is
+    dropped: a program does its work to the end under `| head`.
+    """
+    signal.signal(signal.SIGINT, _quit)
+    # In this order each gets its own number back. Otherwise the next file that is
+    # opened gets it, and the messages of C libraries would be written into that file.
+    sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - stays open
+    sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+    sys.excepthook = _print_traceback
+
+
+def _quit(number: int, frame: FrameType | None) -> None:
+    """End the process; files are whole at any moment."""
+    if os.isatty(2):
+        os.write(2, b"\x1b[?25h")  # a progress bar hides the cursor
+    os._exit(128 + number)
+
+
+class _Lasting(io.FileIO):
+    """A file that drops what cannot be written: its reader or terminal has gone."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def _lasting(stream: Any) -> io.TextIOWrapper:
+    if stream is None:
+        return Path(os.devnull).open("w", errors="backslashreplace")
+    raw = _Lasting(stream.fileno(), "w", closefd=False)
+    # A character that the encoding lacks is escaped.
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), stream.encoding, "backslashreplace", line_buffering=True
+    )
+
+
+def _print_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    lines = traceback.format_exception(kind, error, trace)
+    print(printable_lines("".join(lines)), end="", file=sys.stderr)
 
 
 def cache_folder() -> Path:
@@ -36,6 +93,8 @@ def keep_compiled() -> None:
     folder nothing is kept. Programs for CPUs fit one kind of machine, and each has a
     folder of its own in a shared home.
     """
+    import jax
+
     if jax.config.values["jax_compilation_cache_dir"] is not None:
         return
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.config.checks import difference
+from gan_jax.config.checks import check_path, difference
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
@@ -19,7 +19,6 @@ from gan_jax.report import files
 from gan_jax.report.terminal import say
 from gan_jax.training.checkpoint import about_run
 from gan_jax.training.distributed import is_main
-from gan_jax.training.literal_path import check_path
 
 _FILES = (
     "checkpoints",
@@ -76,7 +75,7 @@ def check_workdir(
     _check_apart(wanted.get("images", ""), workdir, flag)
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"workdir {workdir} is a file: {advice}")
-    check_path(workdir)
+    check_path(flag, workdir)
     try:
         written = written_config(workdir)
     except (OSError, ValueError) as error:

@@ -20,10 +20,11 @@ from jaxtyping import Array, PyTree
 from orbax.checkpoint import checkpoint_managers
 
 import gan_jax
+from gan_jax.config.checks import check_path
 from gan_jax.config.errors import InputError
 from gan_jax.report.files import read_json
 from gan_jax.training.distributed import all_max, is_main
-from gan_jax.training.literal_path import LiteralPath, check_path
+from gan_jax.training.literal_path import LiteralPath
 from gan_jax.training.state import digest
 
 State = TypeVar("State")
@@ -70,7 +71,7 @@ class Checkpoints:
 
     def __init__(self, directory: Path, keep: int | None = 2):
         """Open the checkpoints in a directory, and keep the latest ones; None = all."""
-        check_path(directory)
+        check_path("directory", directory)
         latest = checkpoint_managers.preservation_policy.LatestN
         # Orbax needs an absolute path: a relative one fails late, while saving.
         self._directory = directory.absolute()

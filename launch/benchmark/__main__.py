@@ -19,6 +19,11 @@ second, and `of_peak` its share of a product of large matrices. `ratio_to_...` i
 1 if our program is faster.
 """
 
+if __name__ == "__main__":
+    from gan_jax.runs.startup import begin
+
+    begin()
+
 import argparse
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -160,12 +165,17 @@ def main() -> None:
         "--rows", default=default, help="names of rows, joined by commas"
     )
     parser.add_argument(
-        "--batches", default="0", help="batch sizes; 0 is the default of a row"
+        "--batches",
+        type=batch_sizes,
+        default="0",
+        help="batch sizes, joined by commas; 0 is the default of a row",
     )
     parser.add_argument("--repeats", type=int, default=5, help="rounds per median")
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--markdown", type=Path, help="write a table here")
     options = parser.parse_args()
+    if options.repeats < 1 or min(options.batches) < 0:
+        parser.error("--repeats must be at least 1, and --batches at least 0")
     names = _parse_names(parser, options.rows, TIMERS)
     peers = _parse_names(parser, options.peers, PEERS)
     if peers and jax.default_backend() != "cpu":
@@ -176,7 +186,7 @@ def main() -> None:
     print(f"peak {reached:.0f} GFLOP/s", flush=True)
     rows: list[Row] = []
     for name in names:
-        for batch in map(int, options.batches.split(",")):
+        for batch in options.batches:
             row = TIMERS[name](options.repeats, batch, module, peers)
             if "gigaflops" in row:
                 row["of_peak"] = row["gigaflops"] / reached
@@ -186,6 +196,11 @@ def main() -> None:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
     if options.markdown:
         options.markdown.write_text(table(rows))
+
+
+def batch_sizes(text: str) -> list[int]:
+    """Return the numbers of a flag; argparse names this function in its error."""
+    return [int(part) for part in text.split(",")]
 
 
 def _parse_names(

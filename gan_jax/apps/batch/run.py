@@ -12,9 +12,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.apps.batch.engine import Engine
-from gan_jax.apps.batch.table import Parts, Row, printable
+from gan_jax.apps.batch.table import Parts, Row
 from gan_jax.apps.batch.workers import failed
-from gan_jax.config.errors import InputError
+from gan_jax.config.errors import InputError, printable
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
 from gan_jax.data.user_images import same_name

@@ -8,9 +8,8 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gan_jax.config.errors import InputError
+from gan_jax.config.errors import InputError, printable
 from gan_jax.report import files
-from gan_jax.report.files import printable
 from gan_jax.report.terminal import say
 
 Row: TypeAlias = dict[str, Any]
@@ -99,7 +98,8 @@ class Parts:
                 f"{path} holds results of another prior, which has been trained anew "
                 "since: choose another --out"
             )
-        self.done |= dict(zip(inputs, done, strict=True))
+        # An older version escaped fewer characters.
+        self.done |= dict(zip(map(printable, inputs), done, strict=True))
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write rows as another part.

@@ -7,11 +7,12 @@ import io
 import json
 import logging
 import os
+import re
 import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,10 @@ from gan_jax.data.datasets.dataset import Dataset, LabelledImage, LazySource
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode, with_channels
 
 _FORMAT = "array_record"  # the format with random access without TensorFlow
+_CLASS_KEYS = ("pythonClassName", "python_class_name", "type")  # in features.json
+# TFDS imports the module of any other class, which would run as a program.
+_OWN_CLASS = re.compile(r"tensorflow_datasets\.core\.features\.\w+\.\w+", re.ASCII)
+_LARGEST = 2**24  # bytes of a description
 
 
 class PreparedSet(NamedTuple):
@@ -43,13 +48,13 @@ def prepared_sets(root: Path) -> list[PreparedSet]:
             if not (file.parent / "features.json").is_file():
                 continue
             with contextlib.suppress(
-                OSError, ValueError, AttributeError, TypeError, RecursionError
+                OSError, ValueError, LookupError, AttributeError, TypeError
             ):
-                info = json.loads(file.read_text())
+                info = _read_json(file)
                 # Data in TensorFlow's own format may not state it.
-                form = info.get("fileFormat") or "tfrecord"
+                form = str(info.get("fileFormat") or "tfrecord")
                 variant = info.get("configName")
-                name = info.get("name") or file.parent.parent.name
+                name = str(info.get("name") or file.parent.parent.name)
                 version = tuple(int(part) for part in info["version"].split("."))
                 sets.append(
                     PreparedSet(
@@ -60,6 +65,39 @@ def prepared_sets(root: Path) -> list[PreparedSet]:
                     )
                 )
     return sets
+
+
+def _read_json(file: Path) -> Any:
+    """Return the content of a description.
+
+    Raises:
+        ValueError: It is too large, too deeply nested, no file or no JSON.
+        OSError: It cannot be read.
+    """
+    if not file.is_file() or file.stat().st_size > _LARGEST:
+        raise ValueError(f"{file.name} is not a file of at most {_LARGEST} bytes")
+    try:
+        return json.loads(file.read_text())
+    except RecursionError:
+        raise ValueError(f"{file.name} is nested too deeply") from None
+
+
+def _class_names(description: Any) -> Iterator[str]:
+    """Yield the names of Python classes in a description, also in JSON within it."""
+    waiting = [description]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            with contextlib.suppress(ValueError):
+                waiting.append(json.loads(part))
+        elif isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            for key, value in part.items():
+                if key in _CLASS_KEYS and isinstance(value, str):
+                    yield value
+                else:
+                    waiting.append(value)
 
 
 def read_tfds(
@@ -174,6 +212,20 @@ def _download(name: str, place: Path) -> None:
 def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
     # Read by the directory's own description: TFDS needs neither the code that prepared
     # the dataset nor the network.
+    try:
+        foreign = [
+            each
+            for each in _class_names(_read_json(place / "features.json"))
+            if not _OWN_CLASS.fullmatch(each)
+        ]
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(_unreadable(name, place, error)) from None
+    if foreign:
+        raise InputError(
+            f"TFDS set {name} in {place} is refused: its features.json names the "
+            f"Python class '{foreign[0]}', whose module would be run; only features of "
+            "TFDS itself are read: prepare it without others"
+        )
     import tensorflow_datasets
 
     try:
