@@ -71,7 +71,7 @@ def test_a_folder_named_as_a_storage_service_is_local():
 def test_names_that_the_storage_library_does_not_take_are_refused(
     tmp_path, name, reason
 ):
-    with pytest.raises(InputError, match=f"{reason}.*choose another folder"):
+    with pytest.raises(InputError, match=f"{reason}.*choose another"):
         Checkpoints(tmp_path / name)
     assert not any(tmp_path.iterdir())
 

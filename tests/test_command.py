@@ -6,12 +6,14 @@ import sys
 from functools import partial
 
 import pytest
+from ml_collections import ConfigDict
 
 from gan_jax.config import flags
 from gan_jax.config.checks import check_path
 from gan_jax.config.errors import InputError
 from gan_jax.export.__main__ import main as export
-from tests.programs import called, run, run_batch, start
+from gan_jax.runs.workdir import check_workdir
+from tests.programs import called, run, start
 
 REAL = "--config=configs/pixelcgan.py:smoke"
 # The parser alone: neither JAX nor a data set is touched.
@@ -93,8 +95,8 @@ def test_a_folder_of_checkpoints_is_utf8(tmp_path):
     assert finished.returncode == 2
     assert r"caf\udce9" in finished.stderr and "is not UTF-8" in finished.stderr
     assert not (tmp_path / name).exists()
-    finished = run_batch(tmp_path, tmp_path / name, config=REAL)
-    assert finished.returncode == 2 and "--out=" in finished.stderr
+    with pytest.raises(InputError, match=r"^--out=.* is not UTF-8"):
+        check_workdir(ConfigDict(), tmp_path / name, "--out")
     assert "is not UTF-8" in parse(
         "--config=configs/inpaint.py", f"--config.prior={tmp_path / name}"
     )
