@@ -26,7 +26,8 @@ def check_program(config: ConfigDict) -> None:
     Raises:
         InputError: Names the missing keys.
     """
-    groups = {key.partition(".")[0] for key in schema.KEYS[config.program]}
+    rows = schema.KEYS[config.program].items()
+    groups = {key.partition(".")[0] for key, row in rows if row.older is None}
     _check_keys(config, "program", sorted(groups - {*config}))
 
 

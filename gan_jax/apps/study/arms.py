@@ -52,6 +52,7 @@ def study_arms(config: ConfigDict) -> list[Arm]:
         plain = config.arms[name].copy_and_resolve_references()
         with plain.unlocked():
             plain.update_from_flattened_dict(flatten(config.shared))
+            plain.memory = config.get("memory", 0.0)
         if name != config.sweep.arm:
             arms.append(Arm(name, name, plain, None))
             continue
