@@ -189,6 +189,7 @@ def _searching(
             "--config.masks, and one variant of losses with one setting in "
             "--config.sweep, and give each other one an --out of its own"
         )
+    check_memory(config, completion_demands(config, prior, _BLOCK_SIZE))
     search = LatentSearch(config, prior, settings, key, degradation)
     observer = Observer(config, prior, name, hole, degradation)
     mask = observer.masker()

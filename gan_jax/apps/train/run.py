@@ -74,7 +74,7 @@ def run_together(
     with all_succeeded():
         pairs = [*zip(configs, workdirs, strict=True)]
         earlier = [check_workdir(*pair) for pair in pairs]
-        runs = [prepare(*pair) for pair in pairs]
+        runs = [prepare(*pair, len(pairs)) for pair in pairs]
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         for prepared in runs:
