@@ -112,7 +112,9 @@ def in_words(size: int | float) -> str:
     """Return a number of bytes in words, e.g. `3.2 GiB`."""
     units = ("MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
     power = min(max(2, math.floor(math.log2(max(size, 1)) / 10)), len(units) + 1)
-    return f"{size / 2 ** (10 * power):,.3g} {units[power - 2]}"
+    number = size / 2 ** (10 * power)
+    digits = f"{number:.3g}" if number < 100 else f"{number:,.0f}"
+    return f"{digits} {units[power - 2]}"
 
 
 def device_memory() -> int | None:

@@ -85,9 +85,9 @@ def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
             f"{dataset.train.name} has the size {sides[1]}x{sides[0]}: give "
             f"--config.data.size={sides[0]}"
         )
-    _check_condition(config, task, channels)
     # Refuses what cannot be made before a teacher is trained, which may take long.
     method = methods.method(config, task, channels)
+    _check_condition(config, task, channels)
     check_memory(config, training_demands(config, task, method, dataset, runs))
     kind = feed_kind(config, dataset)
     open_feed = look_up(datasets.FEEDS, "data.feed", kind)
