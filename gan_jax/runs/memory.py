@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
@@ -20,8 +19,8 @@ from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.config.limits import GIB, memory_limit
 from gan_jax.config.schema import find
-from gan_jax.data.feed import LabelledImages
 from gan_jax.networks.layers.convolutions import trace_for
+from gan_jax.runs.prior import blank_images
 from gan_jax.tasks.task import Task
 from gan_jax.training.method import Method
 from gan_jax.training.state import Variables
@@ -144,15 +143,12 @@ def network_sizes(
     config: ConfigDict, task: Task, method: Method, channels: int
 ) -> Networks:
     """Return the sizes of the networks of a config, for data with so many channels."""
-    count, side = config.get("packing", 1), config.data.size
-    images = LabelledImages(
-        jax.ShapeDtypeStruct((count, side, side, channels), jnp.uint8),
-        jax.ShapeDtypeStruct((count,), jnp.int32),
-    )
+    count = config.get("packing", 1)
+    images = jax.eval_shape(lambda: blank_images(config, task, channels))
     key = jax.eval_shape(lambda: jax.random.key(0))
     # The forms for CPUs take minutes to trace where kernels are large.
     with trace_for("shapes"):
-        batch = jax.eval_shape(method.present, key, dict.fromkeys(task.roles, images))
+        batch = jax.eval_shape(method.present, key, images)
         latent = jax.eval_shape(lambda key: method.latent(key, count), key)
         generator, made = traced(method.generator, key, latent, batch.condition)
         critic, seen = traced(method.critic, key, batch.real, batch.real_condition)

@@ -72,7 +72,7 @@ def training_demands(
     networks = network_sizes(config, task, method, dataset.train.shape[-1])
     return [
         *_feed_demands(config, dataset, runs),
-        *_batch_demands(config, networks),
+        *_batch_demands(config, networks, runs),
         Demand(
             runs * _STATES * networks.state,
             "the networks and their optimisers",
@@ -80,8 +80,6 @@ def training_demands(
             on_device=True,
         ),
         *_evaluation_demands(config, dataset.train),
-        # The number of critic updates before each step.
-        Demand(24 * config.steps, "the schedule of the steps", ["steps"]),
     ]
 
 
@@ -115,11 +113,14 @@ def _feed_demands(config: ConfigDict, dataset: Dataset, runs: int) -> list[Deman
     ]
 
 
-def _batch_demands(config: ConfigDict, networks: Networks) -> list[Demand]:
-    """Return the memory of one batch in training, on one device."""
+def _batch_demands(config: ConfigDict, networks: Networks, runs: int) -> list[Demand]:
+    """Return the memory of one batch in training, on one device.
+
+    Accelerators train all runs as one program.
+    """
     share = config.batch_size
     if device_memory() is not None:
-        share //= make_mesh(config.batch_size).size
+        share = runs * share // make_mesh(share).size
     penalties = ("critic_penalty", "fake_penalty", "gradient_penalty")
     # Real and fake; a penalty differentiates the critic once more.
     passes = 2 + 3 * sum(config[penalty] > 0 for penalty in penalties)

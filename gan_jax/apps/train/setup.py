@@ -53,7 +53,7 @@ class Run(NamedTuple):
 
 def _check_condition(config: ConfigDict, task: Task, channels: int) -> None:
     """Raise where a task does not describe the arrays of its conditions one by one."""
-    images = blank_images(config, task, channels)
+    images = jax.eval_shape(lambda: blank_images(config, task, channels))
     condition = jax.eval_shape(task.present, jax.random.key(0), images).condition
     count, described = len(jax.tree.leaves(condition)), len(task.condition_arrays)
     if count != described:
