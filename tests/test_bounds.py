@@ -1,5 +1,6 @@
 """Numbers that are too large: refused before anything is allocated or written."""
 
+import re
 import time
 
 import jax
@@ -9,7 +10,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.programs import program_of
 from gan_jax.apps.study.arms import study_arms
-from gan_jax.build import searches
+from gan_jax.build import methods, searches, tasks
 from gan_jax.config import schema
 from gan_jax.config.checks import check_numbers
 from gan_jax.config.errors import InputError
@@ -19,7 +20,14 @@ from gan_jax.config.sweeps import losses_of
 from gan_jax.data.holes import squares
 from gan_jax.runs import memory
 from gan_jax.runs import workdir as workdirs
-from gan_jax.runs.memory import Demand, check_memory, in_words
+from gan_jax.runs.memory import (
+    Demand,
+    bytes_of,
+    check_memory,
+    in_words,
+    network_sizes,
+)
+from gan_jax.runs.prior import blank_state
 from tests.runs import kept, smoke
 
 SECONDS = 5
@@ -45,6 +53,7 @@ COUNTS = [
     for name in EXPERIMENTS
     for key in counts(name)
     if name == "gan" or key not in counts("gan")  # all train in the same way
+    if not re.match(r"arms\.(?!ebgan)", key)
 ]
 NEVER = {
     "critic_boost.every",
@@ -75,6 +84,8 @@ BOUND = {"count", "shaping.images", "baselines.searched", "along", "completions"
     "critic_boost.steps",  # of boosted steps, of which there are none
     "network.hidden",  # of another network
     "network.code",
+    "teacher.classifier.width",  # of a teacher, and there is none
+    "teacher.classifier.features",
 }
 """Bound by what there is: images, restarts, networks of another kind."""
 
@@ -122,7 +133,7 @@ def test_the_largest_number_is_refused_or_harmless(name, key, prior, check):
         config.critic_boost.steps = config.critic_boost.steps or 1
     with pytest.raises((InputError, Passed)) as found:
         check(config)
-    short = key.removeprefix("shared.").removeprefix("search.")
+    short = re.sub(r"^(shared|search|arms\.\w+)\.", "", key)
     assert found.type is InputError or short in NEVER | TIME | BOUND
 
 
@@ -162,6 +173,18 @@ def test_a_number_is_refused_by_its_key(name, key, value, check):
 def test_a_number_of_a_search_is_refused_by_its_key(name, key, value, prior, check):
     with pytest.raises(InputError, match=rf"--config\.{key}\b"):
         check(smoke(name, prior=prior, **{key: value}))
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer", "spectral", "none"])
+def test_the_sizes_of_networks_are_those_of_their_arrays(kind):
+    config = smoke("gan", **{"network.critic_normalisation": kind})
+    task = tasks.task(config)
+    method = methods.method(config, task, 1)
+    state = jax.eval_shape(lambda: blank_state(config, task, method, 1))
+    sizes = network_sizes(config, task, method, 1)
+    assert sizes.state == bytes_of((state.generator, state.critic, state.average))
+    images = 28 * 28 * 4
+    assert min(sizes.generator, sizes.critic) > images
 
 
 def demanding(*demands, **values):

@@ -173,14 +173,20 @@ def traced(module: nn.Module, *inputs: PyTree) -> tuple[Variables, int]:
 
     The outputs are those of its layers, and of the layers in them.
     """
+    outputs: list[int] = []
+
+    # Flax's spectral norm does not work with its own `capture_intermediates`.
+    def record(call: Any, inputs: Any, options: Any, context: Any) -> Any:
+        output = call(*inputs, **options)
+        outputs.append(bytes_of(output))
+        return output
 
     def init(*inputs: Any) -> Any:
-        return module.init_with_output(
-            *inputs, train=True, mutable=True, capture_intermediates=True
-        )[1]
+        return module.init(*inputs, train=True)
 
-    variables = dict(jax.eval_shape(init, *inputs))
-    return variables, bytes_of(variables.pop("intermediates"))
+    with nn.intercept_methods(record):
+        variables = jax.eval_shape(init, *inputs)
+    return dict(variables), sum(outputs)
 
 
 def bytes_of(tree: PyTree) -> int:
