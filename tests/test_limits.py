@@ -5,7 +5,7 @@ import math
 import pytest
 from ml_collections import ConfigDict
 
-from gan_jax.config import schema
+from gan_jax.config import limits, schema
 from gan_jax.config.checks import check_numbers
 from gan_jax.config.defaults import (
     collaboration,
@@ -17,7 +17,7 @@ from gan_jax.config.defaults import (
 )
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import nested
-from gan_jax.config.limits import Limits
+from gan_jax.config.limits import GIB, Limits, available_memory, memory_limit
 
 ROWS = {
     key: row
@@ -113,3 +113,34 @@ def test_a_run_makes_no_more_generator_updates_than_it_can_count():
 def test_a_boost_has_steps(when):
     with pytest.raises(InputError, match=r"--config\.critic_boost\.steps$"):
         check_numbers(config(**{"critic_boost.steps": 0, f"critic_boost.{when}": 5}))
+
+
+def test_memory_is_what_the_machine_has_unless_the_config_says_so(monkeypatch):
+    assert 2**28 < available_memory() < 2**50
+    assert memory_limit(config()) == memory_limit(config(memory=0.0))
+    assert memory_limit(config(memory=0.0)) == available_memory()
+    assert memory_limit(config(memory=1.5)) == 3 * GIB // 2
+    monkeypatch.setattr(limits, "_limits_of_process", lambda: [-1, GIB // 4])
+    assert available_memory() == GIB // 4
+    monkeypatch.setattr(limits, "_limits_of_groups", lambda: [GIB // 8, 2**63 - 4096])
+    assert available_memory() == GIB // 8
+
+
+@pytest.mark.parametrize(
+    "line, files, least",
+    [
+        ("0::/a/b", {"a/memory.max": "4096", "a/b/memory.max": "max"}, 4096),
+        ("0::/elsewhere", {"memory.max": "8192"}, 8192),  # a container's root
+        ("4:memory:/a", {"memory/a/memory.limit_in_bytes": "512"}, 512),
+        ("3:cpuset:/a", {"memory/a/memory.limit_in_bytes": "512"}, None),
+    ],
+)
+def test_control_groups_bind_what_is_in_them(tmp_path, monkeypatch, line, files, least):
+    for name, text in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(f"{line}\n")
+    monkeypatch.setattr(limits, "Path", lambda path: tmp_path / path.lstrip("/"))
+    assert min(limits._limits_of_groups(), default=None) == least

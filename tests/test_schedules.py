@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_jax.apps.train.run import _read
+from gan_jax.config.limits import WORD
 from gan_jax.training.schedules import boosted, steps_until
+from tests.runs import smoke
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,27 @@ def test_how_many_steps_make_so_many_turns(turns, steps):
 def test_turns_that_a_run_never_makes_are_beyond_its_end():
     assert steps_until(20, boosted(5), 4) == 4
     assert steps_until(21, boosted(5), 4) == 5
+
+
+@pytest.mark.parametrize(
+    "start, steps", [(0, 90), (40, 90), (0, WORD), (WORD - 50, WORD)]
+)
+def test_the_calls_of_a_run_follow_its_schedule_however_long_it_is(start, steps):
+    """A table of the updates of all steps would take 17 GB."""
+    config = smoke("gan", steps=steps, **{"critic_boost.steps": 25})
+    schedule = boosted(1, 25, first=7, every=30)
+    done = 7 * 24 if start else 0
+    before = {start: start + done}
+    wanted, step = start + done, start
+    for _ in range(30):
+        count, (first, updates, capacity) = _read(
+            config, lambda *sizes: sizes, schedule, before, step
+        )
+        each = np.asarray(schedule(np.arange(step, step + count, dtype=np.int32)))
+        assert (first, updates, capacity) == (wanted, each.sum(), 25)
+        assert 0 < count <= config.fused_steps and updates <= capacity
+        wanted, step = wanted + updates, step + count
+        assert before == {step: wanted}
+        if step == steps:
+            break
+    assert step == steps or steps == WORD

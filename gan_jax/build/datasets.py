@@ -37,6 +37,14 @@ SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
 """By name; any other name is a dataset of TFDS."""
 
 
+_EMBEDDED: Mapping[str, tuple[int, int]] = {
+    "digits": (1797, 1),
+    "photos": (2400, 3),
+    "training_image": (10_000, 1),
+    **dict.fromkeys(mixtures.MIXTURES, (60_000, 2)),
+}
+"""Images and channels of the data that are made here, at any size."""
+
 FEEDS: Mapping[str, Callable[..., feed.Feed]] = {
     "resident": feed.resident,
     "streamed": feed.streamed,
@@ -59,6 +67,18 @@ def source(data: ConfigDict) -> Dataset:
         classes.select_classes(train, data.without, inside=False),
         test and classes.select_classes(test, data.without, inside=False),
     )
+
+
+def foreseen(data: ConfigDict) -> tuple[int, int]:
+    """Return the number of images and their channels, before the data are opened.
+
+    They are (0, 3) for data in files, of which the files tell more.
+
+    Raises:
+        InputError: There are no data at the path.
+    """
+    kind = formats.recognise(data.path) if data.path else data.name
+    return _EMBEDDED.get(kind, (0, 3))
 
 
 def parts(config: ConfigDict) -> dict[str, Part]:

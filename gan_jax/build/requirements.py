@@ -26,7 +26,8 @@ def check_program(config: ConfigDict) -> None:
     Raises:
         InputError: Names the missing keys.
     """
-    groups = {key.partition(".")[0] for key in schema.KEYS[config.program]}
+    rows = schema.KEYS[config.program].items()
+    groups = {key.partition(".")[0] for key, row in rows if row.older is None}
     _check_keys(config, "program", sorted(groups - {*config}))
 
 
@@ -58,6 +59,12 @@ def check_combination(config: ConfigDict, task: Task, objective: Objective) -> N
         InputError: Says which values do not fit, and what to choose.
     """
     network, energies = config.network, gives_energies(config)
+    if network.kernel > 2 * config.data.size and not task.points:
+        raise InputError(
+            f"network.kernel {network.kernel} is wider than twice the images of "
+            f"{config.data.size}x{config.data.size}, and its ends would see no pixel: "
+            f"give at most {2 * config.data.size} with --config.network.kernel"
+        )
     if config.gradient_penalty and network.critic_normalisation == "batch":
         raise InputError(
             "a gradient penalty needs a critic that sees each image alone: choose "

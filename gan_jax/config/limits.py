@@ -1,8 +1,16 @@
-"""Intervals of numbers that a config may hold."""
+"""Limits of the numbers that a config may hold, and of the memory of a run."""
 
+import contextlib
 import math
+import os
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
+from ml_collections import ConfigDict
+
+GIB = 2**30
+"""Bytes in a gibibyte."""
 WORD = 2**31 - 1
 """The largest step number or size: they are 32-bit integers on the device."""
 
@@ -44,3 +52,58 @@ WEIGHT = Limits(least=0)
 POSITIVE = Limits(above=0)
 DECAY = Limits(least=0, below=1)
 SHARE = Limits(least=0, most=1)
+
+
+def memory_limit(config: ConfigDict) -> int:
+    """Return the bytes of memory that a run may take.
+
+    It is `memory` of its config, or where that is 0, `available_memory`.
+    """
+    return round(config.get("memory", 0.0) * GIB) or available_memory()
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that the machine lets this process have.
+
+    It is the memory built in, or the least limit of the process and of the control
+    groups it is in (containers, batch systems). What other programs take is not
+    deducted, so that the same machine always gives the same answer. Where a system
+    tells nothing the number is as large as a process can address.
+    """
+    limits = [sys.maxsize, *_limits_of_process(), *_limits_of_groups()]
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # not on Windows
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(limit for limit in limits if limit > 0)
+
+
+def _limits_of_process() -> list[int]:
+    """Return the limits that `ulimit -v` and `ulimit -d` set; -1 is none."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return []
+    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+    return [resource.getrlimit(kind)[0] for kind in kinds]
+
+
+def _limits_of_groups() -> list[int]:
+    """Return the limits of the process's control groups, of either version of Linux's.
+
+    Each group is bound by those above it. A container sees its own as the root.
+    """
+    limits: list[int] = []
+    root = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers == "memory":
+                top, name = root / "memory", "memory.limit_in_bytes"
+            elif not controllers:
+                top, name = root, "memory.max"
+            else:
+                continue
+            own = top / path.lstrip("/")
+            for group in (own, *own.parents):
+                with contextlib.suppress(OSError, ValueError):  # `max`, or no file
+                    limits.append(int((group / name).read_text()))
+    return limits

@@ -7,6 +7,8 @@ from typing import Any
 
 from gan_jax.config.errors import InputError
 
+_MOST = 100  # names in one text
+
 
 def look_up(table: Mapping[str, Any], key: str, name: str) -> Any:
     """Return the entry of a table under a name.
@@ -42,7 +44,10 @@ def made(table: Mapping[str, Callable[..., Any]], key: str, text: str) -> list[A
         InputError: A name is unknown, or its argument cannot be used.
     """
     found: list[Any] = []
-    for part in filter(None, text.split(",")):
+    parts = [part for part in text.split(",") if part]
+    if len(parts) > _MOST:
+        raise InputError(f"{key} has {len(parts)} names: give {_MOST} at most")
+    for part in parts:
         name, colon, value = part.partition(":")
         make = look_up(table, key, name)
         if colon and not inspect.signature(make).parameters:

@@ -48,6 +48,10 @@ def _inside(group: str, rows: Keys) -> dict[str, Key]:
 # One row, one line.
 # ruff: noqa: E501
 # fmt: off
+_MEMORY: Keys = {
+    "memory": Key(0.0, "memory in GiB that a run may take, by an estimate before it starts; 0 = what the machine has", WEIGHT, resumable=True, older=0.0),
+}
+
 _CLASSIFIER: Keys = {
     "width": Key(64, "filters of the classifier's first layer", COUNT),
     "features": Key(256, "length of the feature vectors that FID compares", COUNT),
@@ -109,6 +113,7 @@ TRAINING: Keys = {
     "log_every": Key(20, "steps between lines of metrics.jsonl after the first 20; 0 = none", COUNT_OR_0, resumable=True),
     "checkpoint_every": Key(500, "steps between checkpoints; 0 = only at the end", COUNT_OR_0, resumable=True),
     "sample_every": Key(500, "steps between pictures in samples/; 0 = only at the end", COUNT_OR_0, resumable=True),
+    **_MEMORY,
 }
 
 PIXELS: Keys = {
@@ -181,6 +186,7 @@ INPAINT: Keys = {
     "sweep.key": Key("", "their keys that are swept, joined by commas", older=""),
     "sweep.over": Key("", "settings joined by commas; the values of one setting joined by colons", resumable=True, older=""),
     **_inside("search", _SEARCH),
+    **_MEMORY,
 }
 
 COLLABORATE: Keys = {
@@ -214,6 +220,7 @@ COLLABORATE: Keys = {
     "acceptance.share": Key(0.2, "share of samples that rejection accepts with a chance above 1/2, at least", SHARE),
     **_inside("losses.*", COMPLETION),
     **_inside("search", _SEARCH),
+    **_MEMORY,
 }
 
 DETECT: Keys = {
@@ -253,6 +260,7 @@ STUDY: Keys = {
     "sweep.arm": Key("", "arm that is run with every swept value; empty = no sweep"),
     "sweep.key": Key("", "key that is swept, one of the arm's that holds a float"),
     "sweep.over": Key("", "its values, joined by commas", resumable=True),
+    **_MEMORY,
     "shared.*": Key(None, "a training key that all arms have in common"),
     "arms.*.*": Key(None, "a training key of one arm"),
 }

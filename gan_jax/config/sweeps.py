@@ -9,6 +9,8 @@ from gan_jax.config.keys import flatten
 from gan_jax.config.names import closest
 from gan_jax.config.schema import find
 
+_MOST = 1000  # settings of a sweep
+
 
 class Loss(NamedTuple):
     """One loss of latent searches, with its settings."""
@@ -16,6 +18,21 @@ class Loss(NamedTuple):
     key: str
     """The loss's key in the config, e.g. `losses.yeh`."""
     settings: ConfigDict
+
+
+def settings(text: str) -> list[str]:
+    """Return the settings in `sweep.over`, as text.
+
+    Raises:
+        InputError: They are more than anyone would train or search for.
+    """
+    found = [part for part in text.split(",") if part]
+    if len(found) > _MOST:
+        raise InputError(
+            f"sweep.over has {len(found)} settings: give {_MOST} at most, and the "
+            "others in a --workdir of their own"
+        )
+    return found
 
 
 def number(text: str) -> float:
@@ -61,13 +78,13 @@ def losses_of(config: ConfigDict) -> dict[str, Loss]:
         if isinstance(value, float)
     ]
     keys = _names("key", sweep.key, numbers)
-    settings = _settings(sweep.over, keys)
+    swept = _settings(sweep.over, keys)
     found: dict[str, Loss] = {}
     for name, loss in losses.items():
         if name not in names:
             found[name] = loss
             continue
-        for values in settings:
+        for values in swept:
             own = loss.settings.copy_and_resolve_references()
             with own.unlocked():
                 own.update(dict(zip(keys, values, strict=True)))
@@ -97,7 +114,7 @@ def _names(key: str, text: str, known: list[str]) -> list[str]:
 def _settings(text: str, keys: list[str]) -> list[tuple[float, ...]]:
     """Return the settings of a sweep, each with one number for every key."""
     found: list[tuple[float, ...]] = []
-    for part in filter(None, text.split(",")):
+    for part in settings(text):
         values = tuple(map(number, part.split(":")))
         if len(values) != len(keys):
             raise InputError(

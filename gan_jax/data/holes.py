@@ -150,12 +150,19 @@ def squares(count: int = 4, missing: float = 0.25, pixels: int | None = None) ->
         keys = jax.random.split(key)
         tops = jax.random.randint(keys[0], (count, 1), 0, max(1, height - side + 1))
         lefts = jax.random.randint(keys[1], (count, 1), 0, max(1, width - side + 1))
-        rows = jnp.arange(height).reshape(1, -1)
-        columns = jnp.arange(width).reshape(1, -1)
-        down = (rows >= tops) & (rows < tops + side)
-        across = (columns >= lefts) & (columns < lefts + side)
-        inside = (down[:, :, None] & across[:, None, :]).any(axis=0)
-        return _known(~inside)
+        # Each square adds 1 from its first row and column on, and takes it away again
+        # behind its last: the sums count the squares over a pixel.
+        steps = jnp.zeros((height + 1, width + 1), jnp.int32)
+        bottoms, rights = tops + side, lefts + side
+        for row, column, sign in (
+            (tops, lefts, 1),
+            (tops, rights, -1),
+            (bottoms, lefts, -1),
+            (bottoms, rights, 1),
+        ):
+            steps = steps.at[row, column].add(sign, mode="clip")
+        squares_over = steps.cumsum(axis=0).cumsum(axis=1)[:height, :width]
+        return _known(squares_over == 0)
 
     return hole
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -164,10 +165,13 @@ def blank_state(
 
 
 def blank_images(config: ConfigDict, task: Task, channels: int) -> ImagesByRole:
-    """Return images like a run's, made without its data, for their structure."""
+    """Return images like a run's, made without its data, for their structure.
+
+    Under `jax.eval_shape` they take no memory.
+    """
     size, count = config.data.size, config.get("packing", 1)
-    image = np.zeros((count, size, size, channels), np.uint8)
-    return dict.fromkeys(task.roles, LabelledImages(image, np.zeros(count, np.int32)))
+    image = jnp.zeros((count, size, size, channels), jnp.uint8)
+    return dict.fromkeys(task.roles, LabelledImages(image, jnp.zeros(count, jnp.int32)))
 
 
 def open_prior(path: str, commands: str, program: str = "train") -> Prior:

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Array, Int
 
 Steps = Int[Array | np.ndarray, "*steps"] | int
+_CHUNK = 100_000  # steps that are looked at together
+
 Schedule = Callable[[Steps], Int[Array, "*steps"]]
 """`schedule(step)`: critic updates of a step, or of each of several; may be traced."""
 
@@ -39,5 +41,10 @@ def steps_until(updates: int, schedule: Schedule, end: int) -> int:
 
     It is 1 at least, and `end` + 1 where a run of `end` steps has fewer updates.
     """
-    done = np.cumsum(np.asarray(schedule(np.arange(end))), dtype=np.int64)
-    return 1 + int(np.searchsorted(done, updates))
+    for first in range(0, end, _CHUNK):
+        steps = np.asarray(schedule(np.arange(first, min(first + _CHUNK, end))))
+        done = np.cumsum(steps, dtype=np.int64)
+        if done[-1] >= updates:
+            return first + 1 + int(np.searchsorted(done, updates))
+        updates -= int(done[-1])
+    return end + 1

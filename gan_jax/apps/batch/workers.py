@@ -14,6 +14,7 @@ from gan_jax.apps.collaborate.run import collaboration
 from gan_jax.apps.colorize.apply import open_colorizing
 from gan_jax.apps.detect.apply import open_scoring
 from gan_jax.apps.inpaint.masked_images import read_files
+from gan_jax.apps.inpaint.memory import completion_demands
 from gan_jax.apps.inpaint.observations import (
     ObservedImages,
     Observer,
@@ -31,6 +32,7 @@ from gan_jax.data.degradations import Degradation
 from gan_jax.data.user_images import Read
 from gan_jax.runs.apply import Application, apply_to_files, result_line
 from gan_jax.runs.inference import make_model
+from gan_jax.runs.memory import check_memory
 from gan_jax.runs.prior import Prior, describe
 from gan_jax.search.latent import Found
 from gan_jax.search.streaming import StreamingSearch
@@ -189,6 +191,7 @@ def _searching(
             "--config.masks, and one variant of losses with one setting in "
             "--config.sweep, and give each other one an --out of its own"
         )
+    check_memory(config, completion_demands(config, prior, _BLOCK_SIZE))
     search = LatentSearch(config, prior, settings, key, degradation)
     observer = Observer(config, prior, name, hole, degradation)
     mask = observer.masker()

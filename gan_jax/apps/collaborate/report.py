@@ -26,8 +26,8 @@ Plate = UInt8[np.ndarray, "plate_height plate_width 3"]
 Row = Mapping[str, Value]
 
 _SHOWN = 12  # images of a plate
-_FOLLOWED = 8  # examples shown at every step
-_STEP_SIDE = 56  # screen pixels of an image among those of every step
+FOLLOWED = 8  # examples shown at every step
+STEP_SIDE = 56  # screen pixels of an image among those of every step
 _CHANGE = 0.5  # the change drawn brightest, of images in [-1, 1]
 
 _PUBLISHED = (
@@ -86,8 +86,8 @@ def every_step(
         visits: `visits(count)` returns the images of the proposals of `count` examples,
             then of each step.
     """
-    images = rgb(to_uint8(visits(_FOLLOWED).swapaxes(0, 1)))
-    scale = max(1, round(_STEP_SIDE / max(images.shape[2:4])))
+    images = rgb(to_uint8(visits(FOLLOWED).swapaxes(0, 1)))
+    scale = max(1, round(STEP_SIDE / max(images.shape[2:4])))
     titles = [str(step) for step in range(images.shape[1])]
     return picture(
         "Every step",

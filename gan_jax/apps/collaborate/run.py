@@ -14,6 +14,7 @@ from gan_jax.apps.collaborate.lessons import (
     latents_path,
     searched_lessons,
 )
+from gan_jax.apps.collaborate.memory import collaboration_demands
 from gan_jax.apps.collaborate.refinement import Refiner
 from gan_jax.apps.collaborate.report import Outcome
 from gan_jax.apps.collaborate.samples import refine_samples
@@ -23,6 +24,7 @@ from gan_jax.apps.collaborate.shaping import (
     shape_critic,
 )
 from gan_jax.apps.inpaint import masked_images
+from gan_jax.apps.inpaint.memory import completion_demands
 from gan_jax.apps.inpaint.observations import (
     ObservedImages,
     Observer,
@@ -42,6 +44,7 @@ from gan_jax.data.holes import Hole
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
 from gan_jax.report.terminal import say
+from gan_jax.runs.memory import check_memory
 from gan_jax.runs.prior import Prior, describe, open_prior
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
@@ -74,9 +77,11 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         )
     refinement = collaboration(config, prior, "refinement")
     shaping = collaboration(config, prior, "shaping")
+    check_memory(config, collaboration_demands(config, prior, 0))
     train_config = prior.config.copy_and_resolve_references()
     with train_config.unlocked():
         train_config.batch_size = config.shaping.batch_size
+        train_config.memory = config.get("memory", 0.0)
     training = prepare(train_config, workdir)
     images: ObservedImages | None = None
     skipped: Sequence[Skipped] = ()
@@ -84,7 +89,18 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         images, skipped, training_hole = _gather(config, prior)
         (loss,) = config.losses
         search = LatentSearch(config, prior, config.losses[loss], f"losses.{loss}")
+        completed = len(images.sources)
+        learned = len(training.parts["train"]["real"])
+        learned = min(config.shaping.images or learned, learned)
+        check_memory(
+            config,
+            [
+                *collaboration_demands(config, prior, completed),
+                *completion_demands(config, prior, max(completed, learned)),
+            ],
+        )
     else:
+        check_memory(config, collaboration_demands(config, prior, config.count))
         lessons = drawn_lessons(training, config.shaping.images, config.seed)
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")

@@ -25,6 +25,7 @@ from gan_jax.apps.detect.data import (
 from gan_jax.apps.detect.detector import CriticScorer, save_detector
 from gan_jax.apps.detect.diagnostics import diagnose, diagnostic_metrics
 from gan_jax.apps.detect.history import open_snapshots
+from gan_jax.apps.detect.memory import detection_demands
 from gan_jax.apps.detect.starts import check_detector, detector_prior
 from gan_jax.apps.detect.training import train_detector
 from gan_jax.apps.train import run as train
@@ -40,6 +41,7 @@ from gan_jax.report import files
 from gan_jax.report.journal import read_rows
 from gan_jax.report.terminal import say
 from gan_jax.runs.apply import apply_to_folder
+from gan_jax.runs.memory import check_memory
 from gan_jax.runs.prior import describe, open_prior, read_run
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
@@ -70,11 +72,14 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     else:
         check_workdir(gan, gan_workdir, named=workdir)
         _check_history(config, workdir)
+    with (gan := gan.copy_and_resolve_references()).unlocked():
+        gan.memory = config.get("memory", 0.0)
     normal = prepare(gan, workdir)
     check_detector(config, normal)
     if config.baselines.searched:
         searches.check(config.search, config.reconstruction, gan, "reconstruction")
     kinds, broken = read_anomalies(config, normal)
+    check_memory(config, detection_demands(config, normal, kinds))
     for path, reason in broken:
         say(f"skipped {path}: {reason}")
     with claimed(config, workdir, [*normal.skipped, *broken]), Signals() as signals:

@@ -8,6 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
+from gan_jax.apps.inpaint.memory import completion_demands
 from gan_jax.apps.inpaint.observations import Observer, named_holes, open_latent_prior
 from gan_jax.apps.inpaint.report import along_plate, by_hole, plates, report
 from gan_jax.apps.inpaint.results import (
@@ -29,6 +30,7 @@ from gan_jax.report import files
 from gan_jax.report.terminal import say
 from gan_jax.runs.feature_network import feature_network_of
 from gan_jax.runs.inference import make_model
+from gan_jax.runs.memory import check_memory
 from gan_jax.runs.prior import Prior, describe
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
@@ -67,6 +69,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     skipped = list(dict.fromkeys(file for _, files in gathered for file in files))
     for source, reason in skipped:
         say(f"skipped {source}: {reason}")
+    count = sum(len(images.sources) for images, _ in gathered)
+    check_memory(config, completion_demands(config, prior, count, len(by_loss)))
     with claimed(config, workdir, skipped), Signals() as signals:
         model = make_model(prior.method)(prior.networks)
         completions: list[Completion] = []

@@ -87,7 +87,9 @@ class LatentSearch:
             limits.progress,
             limits.tolerance,
         )
-        self.compiled_search = compile_search(search, limits.length, compiled)
+        # Between two checks a search that has ended stands still.
+        length = min(limits.length, limits.iterations)
+        self.compiled_search = compile_search(search, length, compiled)
         self._prior, self._settings, self._weights = prior, config.search, weights
         self._starts = make_starts(
             method.latent, config.seed, limits.restarts, limits.spread

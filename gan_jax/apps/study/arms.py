@@ -7,14 +7,16 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
+from gan_jax.apps.train.memory import data_demands, training_demands
 from gan_jax.apps.train.teacher import teachable
 from gan_jax.build import methods, tasks
 from gan_jax.config.checks import check_numbers
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
-from gan_jax.config.sweeps import arm_name, number
+from gan_jax.config.sweeps import arm_name, number, settings
 from gan_jax.data.datasets.dataset import Dataset
 from gan_jax.report.terminal import say
+from gan_jax.runs.memory import check_memory
 
 
 class Arm(NamedTuple):
@@ -52,6 +54,7 @@ def study_arms(config: ConfigDict) -> list[Arm]:
         plain = config.arms[name].copy_and_resolve_references()
         with plain.unlocked():
             plain.update_from_flattened_dict(flatten(config.shared))
+            plain.memory = config.get("memory", 0.0)
         if name != config.sweep.arm:
             arms.append(Arm(name, name, plain, None))
             continue
@@ -69,7 +72,7 @@ def swept(config: ConfigDict) -> list[float]:
     Raises:
         InputError: If one is no number, or there is none.
     """
-    values = [number(text) for text in config.sweep.over.split(",") if text]
+    values = [number(text) for text in settings(config.sweep.over)]
     if not values:
         raise InputError("--config.sweep.over is empty: give numbers joined by commas")
     return sorted(set(values))
@@ -115,6 +118,8 @@ def check_arm(
     def key_of_study(match: re.Match[str]) -> str:
         if arm.value is not None and match[1] == config.sweep.key:
             return "--config.sweep.over"
+        if match[1] == "memory":  # of the study, for all its arms
+            return match[0]
         shared = match[1] in flatten(config.shared)
         return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{match[1]}"
 
@@ -125,8 +130,12 @@ def check_arm(
                 f"its data are not those of arm {first.name}: a study compares arms on "
                 "the same data"
             )
-        channels = open_data().train.shape[-1]
-        methods.method(arm.config, tasks.task(arm.config), channels)
+        task = tasks.task(arm.config)
+        check_memory(arm.config, data_demands(arm.config))
+        data = open_data()
+        method = methods.method(arm.config, task, data.train.shape[-1])
+        demands = training_demands(arm.config, task, method, data, config.seeds)
+        check_memory(arm.config, demands)
     except InputError as error:
         message = re.sub(r"--config\.([\w.]*\w)", key_of_study, str(error))
         raise InputError(f"arm {arm.name}: {message}") from None

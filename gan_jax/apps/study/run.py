@@ -25,9 +25,12 @@ from gan_jax.report import files, terminal
 from gan_jax.report.journal import read_rows
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import make_model
+from gan_jax.runs.memory import Demand, check_memory
 from gan_jax.runs.prior import open_prior
 from gan_jax.runs.summary import complete_summary
 from gan_jax.runs.workdir import another, check_workdir, claimed
+
+_RECORD = 2**18  # bytes of what is known of a run in the report
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -44,6 +47,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.monotonic()
     check_workdir(config, workdir)
     arms = study_arms(config)
+    check_memory(config, _record_demands(config, arms))
     open_data = functools.cache(lambda: datasets.source(arms[0].config.data))
     for arm in arms:
         if None in [
@@ -55,6 +59,12 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     with claimed(config, workdir, ()):
         runs = [run for arm in arms for run in _run_arm(arm, config.seeds, workdir)]
         return _conclude(config, workdir, arms, runs, time.monotonic() - began)
+
+
+def _record_demands(config: ConfigDict, arms: Sequence[Arm]) -> list[Demand]:
+    """Return the memory of the configs, journals and summaries of all runs."""
+    size = len(arms) * config.seeds * _RECORD
+    return [Demand(size, "the records of its runs", ["seeds"])]
 
 
 def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:

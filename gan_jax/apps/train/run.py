@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Int, PyTree, UInt32
+from jaxtyping import Array, PyTree, UInt32
 from ml_collections import ConfigDict
 
 from gan_jax.apps.train.outputs import Outputs
@@ -33,6 +33,7 @@ from gan_jax.training.population import (
     make_population,
     members,
 )
+from gan_jax.training.schedules import Schedule
 from gan_jax.training.state import TrainState
 from gan_jax.training.step import initial_state, make_step, make_stretch
 from gan_jax.training.updates import Log
@@ -74,7 +75,7 @@ def run_together(
     with all_succeeded():
         pairs = [*zip(configs, workdirs, strict=True)]
         earlier = [check_workdir(*pair) for pair in pairs]
-        runs = [prepare(*pair) for pair in pairs]
+        runs = [prepare(*pair, len(pairs)) for pair in pairs]
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         for prepared in runs:
@@ -149,7 +150,6 @@ def train(
     """
     run, count = outputs[0].run, len(outputs)
     config = run.config
-    updates = np.asarray(run.method.critic_steps(np.arange(config.steps)))
     state, timing = iterate(
         states[0] if count == 1 else gather(states),
         int(states[0].step),
@@ -159,7 +159,8 @@ def train(
             _read,
             config,
             load_together([output.run.feed for output in outputs]),
-            np.append(0, np.cumsum(updates)),
+            run.method.critic_steps,
+            {int(states[0].step): int(states[0].critic_step)},
         ),
         compile_advance=partial(_compile_advance, run),
         log=partial(_log, outputs),
@@ -184,12 +185,14 @@ def train(
 def _read(
     config: ConfigDict,
     load: Callable[[int, int, int], PyTree],
-    updates_before: Int[np.ndarray, " steps"],
+    schedule: Schedule,
+    updates_before: dict[int, int],
     step: int,
 ) -> tuple[int, PyTree]:
     """Return the number of steps in the next call, and the arrays of its batches.
 
-    `updates_before[s]` is the number of critic updates before step s.
+    `updates_before` has one entry, the number of critic updates before `step`; that of
+    the call after takes its place. The numbers of all steps might not fit into memory.
     """
     periods = (
         config.fused_steps,
@@ -199,11 +202,15 @@ def _read(
         config.history.every,
     )
     end = step + min(steps_left(step, period) for period in periods)
-    needed = updates_before[step + 1 : end + 1] - updates_before[step]
+    # As many steps in every call, since the schedule is compiled for their number.
+    updates = np.asarray(schedule(np.arange(step, step + config.fused_steps)))
+    needed = np.cumsum(updates, dtype=np.int64)[: min(end, config.steps) - step]
     # Capacity for `fused_steps` ordinary steps, and at least for one boosted step.
     capacity = max(config.fused_steps * config.critic_steps, config.critic_boost.steps)
     count = int(np.searchsorted(needed, capacity, side="right"))
-    return count, load(int(updates_before[step]), int(needed[count - 1]), capacity)
+    before, following = updates_before.pop(step), int(needed[count - 1])
+    updates_before[step + count] = before + following
+    return count, load(before, following, capacity)
 
 
 def _compile_advance(

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
+from gan_jax.apps.train.memory import data_demands, feed_kind, training_demands
 from gan_jax.apps.train.teacher import Teacher, classes, open_teacher
 from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.errors import InputError
@@ -18,15 +19,12 @@ from gan_jax.data.datasets.dataset import Dataset, Skipped, fingerprint, in_memo
 from gan_jax.data.feed import Feed
 from gan_jax.data.splits import Part
 from gan_jax.report.terminal import say
+from gan_jax.runs.memory import check_memory
 from gan_jax.runs.prior import blank_images
 from gan_jax.tasks.colors import TEACHER
 from gan_jax.tasks.task import Task
-from gan_jax.training.distributed import is_multiprocess
 from gan_jax.training.mesh import make_mesh, placement_over
 from gan_jax.training.method import Method
-
-RESIDENT_LIMIT = 4 * 2**30
-"""Bytes of all images, test part included, beyond which `data.feed=auto` streams."""
 
 
 class Run(NamedTuple):
@@ -55,7 +53,7 @@ class Run(NamedTuple):
 
 def _check_condition(config: ConfigDict, task: Task, channels: int) -> None:
     """Raise where a task does not describe the arrays of its conditions one by one."""
-    images = blank_images(config, task, channels)
+    images = jax.eval_shape(lambda: blank_images(config, task, channels))
     condition = jax.eval_shape(task.present, jax.random.key(0), images).condition
     count, described = len(jax.tree.leaves(condition)), len(task.condition_arrays)
     if count != described:
@@ -66,14 +64,17 @@ def _check_condition(config: ConfigDict, task: Task, channels: int) -> None:
         )
 
 
-def prepare(config: ConfigDict, workdir: Path) -> Run:
+def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
     """Return the run of a training config, with its data on the devices.
 
+    It is one of so many `runs` that are prepared at once.
+
     Raises:
-        InputError: A name is unknown, settings exclude each other, or the dataset is
-            missing or does not fit.
+        InputError: A name is unknown, settings exclude each other, the dataset is
+            missing or does not fit, or the run needs more memory than there is.
     """
     task = tasks.task(config)
+    check_memory(config, data_demands(config))
     dataset = datasets.source(config.data)
     skipped = [file for part in dataset if part for file in part.skipped]
     for path, reason in skipped:
@@ -84,15 +85,11 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
             f"{dataset.train.name} has the size {sides[1]}x{sides[0]}: give "
             f"--config.data.size={sides[0]}"
         )
-    _check_condition(config, task, channels)
     # Refuses what cannot be made before a teacher is trained, which may take long.
     method = methods.method(config, task, channels)
-    kind = config.data.feed
-    if kind == "auto":
-        # From a stream each process reads only its share.
-        sizes = [len(part) * int(np.prod(part.shape)) for part in dataset if part]
-        fits = sum(sizes) <= RESIDENT_LIMIT and not is_multiprocess()
-        kind = "resident" if fits else "streamed"
+    _check_condition(config, task, channels)
+    check_memory(config, training_demands(config, task, method, dataset, runs))
+    kind = feed_kind(config, dataset)
     open_feed = look_up(datasets.FEEDS, "data.feed", kind)
     if kind == "resident":
         train, test = dataset
