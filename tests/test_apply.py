@@ -9,7 +9,6 @@ from PIL import Image
 from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.data.decode import BrokenImageError
 from gan_jax.evaluation.measure import Measured
-from gan_jax.report import files
 from gan_jax.runs.apply import Application, Conclusion, apply_to_folder
 from tests.programs import results, summary
 from tests.runs import smoke
@@ -23,10 +22,9 @@ def prepare(image):
     return image
 
 
-def invert(outputs, images):
-    for path, image in zip(outputs, images, strict=True):
-        files.write_image(path, 255 - image)
-    return [float(image.mean()) for image in images]
+def invert(images):
+    for image in images:
+        yield 255 - image, float(image.mean())
 
 
 def conclude(done):
@@ -101,9 +99,9 @@ def test_where_nothing_can_be_used_there_is_no_summary(images, tmp_path):
 
 
 def test_a_signal_ends_it_after_some_images(images, tmp_path):
-    def stopping(outputs, given):
+    def stopping(given):
         signal.raise_signal(signal.SIGTERM)
-        return invert(outputs, given)
+        return invert(given)
 
     with pytest.raises(Interrupted, match="the same command begins anew"):
         apply_to(images, tmp_path / "out", stopping)

@@ -1,7 +1,8 @@
 """The rows of a batch job in Parquet files, each written whole or not at all."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +27,12 @@ _TYPES = {
     list[float]: pa.list_(pa.float32()),
 }
 _PRIOR = b"prior"
+
+STATE: Columns = {"input_bytes": int, "input_modified": int}
+"""Columns of the size of an input, and of the time when it was last changed."""
+State: TypeAlias = tuple[int | None, int | None]
+"""The values of these columns, in bytes and in nanoseconds since 1970; both are None in
+rows of earlier versions."""
 
 
 def schema(columns: Columns) -> pa.Schema:
@@ -64,29 +71,40 @@ class Parts:
             OSError: If the folder cannot be read or written.
         """
         self._folder = folder
-        self._schema = schema(columns).with_metadata({_PRIOR: prior.encode()})
+        every = schema({**columns, **STATE})
+        self._schema = every.with_metadata({_PRIOR: prior.encode()})
         self.done: dict[str, bool] = {}
         """Whether an image was made, by input."""
-        paths = [
-            path
-            for path in sorted(folder.glob("part-*.parquet"))
-            if path.stem[5:].isdecimal()
-        ]
+        self.states: dict[str, State] = {}
+        """State of the file that was read, by input."""
+        paths = self._paths()
         for path in paths:
             self._read(path)
         self._number = 1 + max((int(path.stem[5:]) for path in paths), default=-1)
 
+    def _paths(self) -> list[Path]:
+        return [
+            path
+            for path in sorted(self._folder.glob("part-*.parquet"))
+            if path.stem[5:].isdecimal()
+        ]
+
     def _read(self, path: Path) -> None:
         try:
-            part = pq.read_table(path, columns=["input", "done"], partitioning=None)
+            part = pq.read_table(
+                path, columns=["input", "done", *STATE], partitioning=None
+            )
             prior = (part.schema.metadata or {})[_PRIOR]
             inputs, done = (part[name].to_pylist() for name in ("input", "done"))
+            states = [
+                part[name].to_pylist() if name in part.column_names else repeat(None)
+                for name in STATE
+            ]
         except (pa.ArrowException, KeyError, UnicodeDecodeError, OSError) as error:
             # pyarrow reports damaged content as an OSError without errno.
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            aside = path.with_suffix(".unreadable")
-            path.replace(aside)
+            aside = files.set_aside(path)
             reason = " ".join(str(error).split())
             say(
                 f"{path} cannot be read ({reason}): it is now {aside.name}, and its "
@@ -99,6 +117,21 @@ class Parts:
                 "since: choose another --out"
             )
         self.done |= dict(zip(inputs, done, strict=True))
+        self.states |= dict(zip(inputs, zip(*states, strict=False), strict=False))
+
+    def forget(self, inputs: Set[str]) -> None:
+        """Remove the rows of some inputs, so that they are done again.
+
+        Raises:
+            OSError: If a part cannot be written.
+        """
+        for path in self._paths() if inputs else ():
+            part = pq.read_table(path, partitioning=None)
+            kept = [name not in inputs for name in part["input"].to_pylist()]
+            if not all(kept):
+                self._write(path, part.filter(kept))
+        for name in inputs:
+            del self.done[name], self.states[name]
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write rows as another part.
@@ -106,10 +139,12 @@ class Parts:
         Raises:
             OSError: If the part cannot be written; nothing of it is left.
         """
-        content = io.BytesIO()
-        pq.write_table(as_table(rows, self._schema), content)
-        files.write_bytes(
-            self._folder / f"part-{self._number:06d}.parquet", content.getvalue()
-        )
+        path = self._folder / f"part-{self._number:06d}.parquet"
+        self._write(path, as_table(rows, self._schema))
         self._number += 1
         self.done |= {printable(row["input"]): row["done"] for row in rows}
+
+    def _write(self, path: Path, part: pa.Table) -> None:
+        content = io.BytesIO()
+        pq.write_table(part, content)
+        files.write_bytes(path, content.getvalue())
