@@ -135,7 +135,7 @@ def write_picture(workdir: Path, path: Path, picture: bytes) -> None:
     if os.path.lexists(path) and not _is_own(workdir, path):
         reason = "something that no run wrote is there"
         raise files.UnwritableError(errno.EEXIST, reason, str(path))
-    files.write_bytes(path, _signed(picture))
+    files.write_bytes(path, signed(picture))
 
 
 def unwritten(workdir: Path, error: files.UnwritableError) -> str:
@@ -164,7 +164,7 @@ _PNG_SIGNATURE = _chunk(b"tEXt", b"Software\0gan_jax")
 _SVG_SIGNATURE = b"<!-- gan_jax -->\n"
 
 
-def _signed(picture: bytes) -> bytes:
+def signed(picture: bytes) -> bytes:
     """Return a PNG or SVG file with the name of this package in it."""
     if picture.startswith(b"\x89PNG"):
         return picture[:_PNG_HEADER] + _PNG_SIGNATURE + picture[_PNG_HEADER:]
