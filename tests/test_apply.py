@@ -1,6 +1,9 @@
 """A trained run applied to a folder of images: here one that inverts them."""
 
+import errno
+import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +80,60 @@ def test_what_cannot_be_used_has_a_line_with_the_reason(images, tmp_path):
     assert not lines["broken.png"]["done"]
     # The first of two files of a name is used.
     assert [lines[name]["done"] for name in ("10.png", "10.webp")] == [True, False]
+
+
+def test_what_cannot_be_written_has_a_line_and_the_rest_is_done(images, tmp_path):
+    out = tmp_path / "out"
+    longest = "a" * 252  # an output's suffix has one letter more
+    for name in (f"{longest}.im", f"{longest[1:]}.png", "taken.png"):
+        grey = Image.fromarray(np.zeros((5, 4), np.uint8))
+        grey.save(images / name, format="png")
+    apply_to(images, out)
+    (out / "images" / "taken.png").unlink()
+    (out / "images" / "taken.png").mkdir()
+    (images / "mine.png").write_bytes((images / "10.png").read_bytes())
+    mine = (images / "20.png").read_bytes()
+    (out / "images" / "mine.png").write_bytes(mine)
+    found = apply_to(images, out)
+    assert found["inputs"] == {"done": 4, "failed": 3} and found["complete"]
+    lines = {Path(line["input"]).name: line for line in results(out)}
+    assert {name: line["done"] for name, line in lines.items()} == {
+        **{f"{level}.png": True for level in (10, 20, 30)},
+        f"{longest[1:]}.png": True,
+        **dict.fromkeys((f"{longest}.im", "taken.png", "mine.png"), False),
+    }
+    assert "File name too long" in lines[f"{longest}.im"]["reason"]
+    for name in ("taken.png", "mine.png"):
+        assert lines[name]["reason"] == (
+            f"its output images/{name} cannot be written: something that no run wrote "
+            "is there"
+        )
+    assert (out / "images" / "mine.png").read_bytes() == mine
+    assert (out / "images" / "taken.png").is_dir()
+
+
+def test_a_disk_that_fails_ends_it(images, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def filling(given):
+        monkeypatch.setattr(os, "fsync", full)
+        return invert(given)
+
+    with pytest.raises(OSError, match="No space left"):
+        apply_to(images, tmp_path / "out", filling)
+    monkeypatch.undo()
+    assert not [*(tmp_path / "out" / "images").iterdir()]
+    assert apply_to(images, tmp_path / "out")["complete"]
+
+
+def test_images_that_stood_there_before_are_left_alone(images, tmp_path):
+    mine = tmp_path / "out" / "images" / "10.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"a user's")
+    with pytest.raises(InputError, match="holds images but no config"):
+        apply_to(images, tmp_path / "out")
+    assert mine.read_bytes() == b"a user's"
 
 
 def test_the_hash_is_that_of_the_files_that_were_used(images, tmp_path):

@@ -66,7 +66,7 @@ def run(
         work = engine.work
         digest = work.origin["parameters_sha256"]
         parts = Parts(out / "results", work.columns, digest)
-        states = _states(config, inputs)
+        states = input_states(config, inputs)
         changed = {name for name in states if _is_stale(parts, name, states[name])}
         if changed:
             say(
@@ -133,7 +133,7 @@ def _check(config: ConfigDict, out: Path) -> None:
         raise InputError(f"{out} holds a run of gan_jax.main: {another(out, '--out')}")
 
 
-def _states(config: ConfigDict, inputs: Sequence[Path]) -> dict[str, State]:
+def input_states(config: ConfigDict, inputs: Sequence[Path]) -> dict[str, State]:
     """Return the state of each file, its mask included, by its name in the rows.
 
     A file that cannot be found counts as empty.

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Mapping, Sequence, Set
-from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -77,10 +76,9 @@ class Parts:
         """Whether an image was made, by input."""
         self.states: dict[str, State] = {}
         """State of the file that was read, by input."""
-        paths = self._paths()
-        for path in paths:
-            self._read(path)
-        self._number = 1 + max((int(path.stem[5:]) for path in paths), default=-1)
+        numbers = [int(path.stem[5:]) for path in self._paths()]
+        self._number = 1 + max(numbers, default=-1)
+        self._read()
 
     def _paths(self) -> list[Path]:
         return [
@@ -89,18 +87,28 @@ class Parts:
             if path.stem[5:].isdecimal()
         ]
 
-    def _read(self, path: Path) -> None:
+    def _read(self) -> None:
+        """Read which inputs have a row."""
+        self.done, self.states = {}, {}
+        for path in self._paths():
+            part = self._open(path, ["input", "done", *STATE])
+            for row in [] if part is None else part.to_pylist():
+                self.done[row["input"]] = row["done"]
+                self.states[row["input"]] = tuple(row.get(name) for name in STATE)
+
+    def _open(self, path: Path, columns: Sequence[str] = ()) -> pa.Table | None:
+        """Return a part, or those of some columns that it has; all by default.
+
+        A damaged part is set aside; the result is None then.
+        """
         try:
-            part = pq.read_table(
-                path, columns=["input", "done", *STATE], partitioning=None
-            )
+            known = pq.read_schema(path).names
+            chosen = [name for name in columns or known if name in known]
+            part = pq.read_table(path, columns=chosen, partitioning=None)
+            part.validate(full=True)
+            part.select(["input", "done"])
             prior = (part.schema.metadata or {})[_PRIOR]
-            inputs, done = (part[name].to_pylist() for name in ("input", "done"))
-            states = [
-                part[name].to_pylist() if name in part.column_names else repeat(None)
-                for name in STATE
-            ]
-        except (pa.ArrowException, KeyError, UnicodeDecodeError, OSError) as error:
+        except (pa.ArrowException, KeyError, OSError) as error:
             # pyarrow reports damaged content as an OSError without errno.
             if isinstance(error, OSError) and error.errno is not None:
                 raise
@@ -110,14 +118,13 @@ class Parts:
                 f"{path} cannot be read ({reason}): it is now {aside.name}, and its "
                 "images are done again"
             )
-            return
+            return None
         if prior != self._schema.metadata[_PRIOR]:
             raise InputError(
                 f"{path} holds results of another prior, which has been trained anew "
                 "since: choose another --out"
             )
-        self.done |= dict(zip(inputs, done, strict=True))
-        self.states |= dict(zip(inputs, zip(*states, strict=False), strict=False))
+        return part
 
     def forget(self, inputs: Set[str]) -> None:
         """Remove the rows of some inputs, so that they are done again.
@@ -125,13 +132,14 @@ class Parts:
         Raises:
             OSError: If a part cannot be written.
         """
-        for path in self._paths() if inputs else ():
-            part = pq.read_table(path, partitioning=None)
-            kept = [name not in inputs for name in part["input"].to_pylist()]
-            if not all(kept):
-                self._write(path, part.filter(kept))
-        for name in inputs:
-            del self.done[name], self.states[name]
+        if not inputs:
+            return
+        for path in self._paths():
+            if (part := self._open(path)) is not None:
+                kept = [name not in inputs for name in part["input"].to_pylist()]
+                if not all(kept):
+                    self._write(path, part.filter(kept))
+        self._read()
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write rows as another part.

@@ -64,10 +64,8 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
     def process(fitted: Sequence[Image8]) -> Iterator[tuple[Image8, Scored]]:
         images = np.stack(fitted)
         scores, slopes = score_all(images)
-        outputs, percentiles = (
-            pages.beside(images, slopes),
-            detector.percentiles(scores),
-        )
+        outputs = pages.beside(images, slopes)
+        percentiles = detector.percentiles(scores)
         for output, image, score, percentile in zip(
             outputs, images, scores, percentiles, strict=True
         ):
