@@ -15,7 +15,14 @@ from gan_jax.data.color import split
 from gan_jax.runs.feature_network import read_classifier, write_classifier
 from tests import runs
 from tests.jobs import assert_a_batch_job_does_the_same
-from tests.programs import losses, results, run, start_run, summary
+from tests.programs import (
+    assert_names_are_own,
+    losses,
+    results,
+    run,
+    start_run,
+    summary,
+)
 
 CONFIG = "--config=configs/colorize.py:smoke"
 PHOTO = load_sample_images().images[0]  # 427 x 640
@@ -86,6 +93,7 @@ def colorized(trained, tmp_path_factory):
 
 
 def test_images_of_all_kinds_are_done_or_refused(colorized):
+    assert_names_are_own(colorized)
     found = summary(colorized)
     assert found["inputs"] == {"done": 9, "failed": 3}
     lines = {line["input"].rpartition("/")[2]: line for line in results(colorized)}

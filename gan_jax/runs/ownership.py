@@ -148,7 +148,7 @@ def _is_own(workdir: Path, path: Path) -> bool:
     """Return whether a run wrote the picture at a path."""
     if path.is_symlink() or not path.is_file():
         return False
-    return not (workdir / SIGNED).exists() or _is_signed(path)
+    return not (workdir / SIGNED).exists() or is_signed(path)
 
 
 _PNG_HEADER = 33  # bytes of the signature and of the first chunk
@@ -171,7 +171,8 @@ def signed(picture: bytes) -> bytes:
     return picture + _SVG_SIGNATURE
 
 
-def _is_signed(path: Path) -> bool:
+def is_signed(path: Path) -> bool:
+    """Return whether a file is one that `signed` returned."""
     content = path.read_bytes()
     return content[_PNG_HEADER:].startswith(_PNG_SIGNATURE) or content.endswith(
         _SVG_SIGNATURE
