@@ -167,7 +167,8 @@ def test_the_same_picture_at_two_sizes_gets_the_same_colours(trained, tmp_path):
 
 def test_what_a_user_may_get_wrong(trained, colorized, tmp_path):
     empty = tmp_path / "empty"
-    empty.mkdir()
+    for folder in (empty, tmp_path / "out" / "images"):
+        folder.mkdir(parents=True)
     for values, reason in (
         ({"images": empty}, "prior is empty: name a run.*Train one:"),
         ({"prior": tmp_path / "none", "images": empty}, "no run's workdir"),

@@ -1,8 +1,8 @@
 """Artefacts of trained networks, run where this package cannot be imported."""
 
 import json
-import shutil
 import re
+import shutil
 import sys
 
 import jax

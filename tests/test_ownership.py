@@ -58,10 +58,21 @@ def test_a_workdir_may_be_a_link_but_no_folder_in_it(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "link").symlink_to("run")
     workdir = claim(tmp_path / "link")
+    (workdir / "searches").mkdir()
+    (workdir / "searches" / "along").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="searches/along is a link"):
+        claim(workdir)
+
+
+def test_a_users_link_among_the_pictures_is_not_followed(tmp_path):
+    workdir = claim(tmp_path / "run")
     (workdir / "images").mkdir()
     (workdir / "images" / "others").symlink_to(tmp_path)
-    with pytest.raises(InputError, match="images/others is a link"):
-        claim(workdir)
+    claim(workdir)
+    ownership.write_image(workdir, workdir / "images" / "000.png", GREY)
+    with pytest.raises(files.UnwritableError, match="its folder is a link"):
+        ownership.write_image(workdir, workdir / "images" / "others" / "0.png", GREY)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("images", "file"), ("gan.json", "folder")])

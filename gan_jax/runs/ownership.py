@@ -8,7 +8,7 @@ nothing else is written over.
 import errno
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ FOLDERS = frozenset(
 """Folders that a run of any program writes into its workdir."""
 
 NAMES = FILES | FOLDERS
+_OF_PICTURES = frozenset({"images", "samples"})  # where a user's own files may lie
 
 SIGNED = ".gan_jax"
 """File in a workdir whose pictures are signed. Earlier versions have signed nothing:
@@ -74,12 +75,12 @@ def sign(workdir: Path) -> None:
 
 
 def check_links(workdir: Path) -> None:
-    """Raise if a link leads out of the folders that a run writes.
+    """Raise if there is a link in a folder of a workdir that is the run's alone.
 
     Raises:
         InputError: Names the link.
     """
-    for folder in _folders(workdir):
+    for folder in _folders(workdir, FOLDERS - _OF_PICTURES):
         if folder.is_symlink():
             raise InputError(
                 f"{folder} is a link, and the run would write elsewhere: put a folder "
@@ -93,7 +94,7 @@ def remove_temporaries(workdir: Path) -> None:
     Workdirs of other runs inside it are left alone.
     """
     files.remove_temporaries(workdir, FILES.__contains__)
-    for folder in _folders(workdir):
+    for folder in _folders(workdir, FOLDERS):
         files.remove_temporaries(folder, _is_written)
 
 
@@ -102,9 +103,9 @@ def _is_written(name: str) -> bool:
     return name in FILES or Path(name).suffix in _SUFFIXES
 
 
-def _folders(workdir: Path) -> Iterator[Path]:
-    """Yield the folders that a run writes, and links in them, which are not entered."""
-    for name in sorted(FOLDERS):
+def _folders(workdir: Path, names: Set[str]) -> Iterator[Path]:
+    """Yield some folders of a run, those in them, and links, which are not entered."""
+    for name in sorted(names):
         for parent, folders, _ in os.walk(workdir / name):
             yield Path(parent)
             below = [Path(parent, folder) for folder in folders]
@@ -132,10 +133,15 @@ def write_picture(workdir: Path, path: Path, picture: bytes) -> None:
         UnwritableError: If something else is at `path`, or the name cannot be written.
         OSError: As `files.write_bytes`.
     """
-    if os.path.lexists(path) and not _is_own(workdir, path):
+    folders = [workdir / name for name in path.relative_to(workdir).parents[:-1]]
+    if any(folder.is_symlink() for folder in folders):
+        reason = "its folder is a link"
+    elif os.path.lexists(path) and not _is_own(workdir, path):
         reason = "something that no run wrote is there"
-        raise files.UnwritableError(errno.EEXIST, reason, str(path))
-    files.write_bytes(path, signed(picture))
+    else:
+        files.write_bytes(path, signed(picture))
+        return
+    raise files.UnwritableError(errno.EEXIST, reason, str(path))
 
 
 def unwritten(workdir: Path, error: files.UnwritableError) -> str:
@@ -148,7 +154,12 @@ def _is_own(workdir: Path, path: Path) -> bool:
     """Return whether a run wrote the picture at a path."""
     if path.is_symlink() or not path.is_file():
         return False
-    return not (workdir / SIGNED).exists() or is_signed(path)
+    if not (workdir / SIGNED).exists():
+        return True
+    try:
+        return is_signed(path)
+    except PermissionError:
+        return False
 
 
 _PNG_HEADER = 33  # bytes of the signature and of the first chunk
@@ -172,8 +183,13 @@ def signed(picture: bytes) -> bytes:
 
 
 def is_signed(path: Path) -> bool:
-    """Return whether a file is one that `signed` returned."""
-    content = path.read_bytes()
-    return content[_PNG_HEADER:].startswith(_PNG_SIGNATURE) or content.endswith(
-        _SVG_SIGNATURE
-    )
+    """Return whether a file is one that `signed` returned.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_PNG_HEADER + len(_PNG_SIGNATURE))
+        if head.endswith(_PNG_SIGNATURE):
+            return True
+        return (head + file.read()).endswith(_SVG_SIGNATURE)

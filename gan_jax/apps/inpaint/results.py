@@ -201,8 +201,6 @@ def write_images(
     found = completion.found
     if others:
         alternatives, spreads = completion.diverse(others), completion.spread
-    for needed in (folder, *((folder / "others", folder / "spread") if others else ())):
-        needed.mkdir(parents=True, exist_ok=True)
 
     def write(path: Path, source: MaskedImage, image: np.ndarray, blend: bool) -> None:
         whole = to_uint8(image)
