@@ -167,7 +167,7 @@ def test_the_same_picture_at_two_sizes_gets_the_same_colours(trained, tmp_path):
 
 def test_what_a_user_may_get_wrong(trained, colorized, tmp_path):
     empty = tmp_path / "empty"
-    for folder in (empty, tmp_path / "out" / "images"):
+    for folder in (empty, tmp_path / "out" / "mine"):
         folder.mkdir(parents=True)
     for values, reason in (
         ({"images": empty}, "prior is empty: name a run.*Train one:"),
@@ -178,7 +178,7 @@ def test_what_a_user_may_get_wrong(trained, colorized, tmp_path):
         ({"prior": colorized, "images": empty}, "to images: name that run"),
         # Results would lie over the images, or be taken for some.
         ({"prior": trained, "images": tmp_path}, "lie in each other"),
-        ({"prior": trained, "images": tmp_path / "out" / "images"}, "in each other"),
+        ({"prior": trained, "images": tmp_path / "out" / "mine"}, "in each other"),
     ):
         with pytest.raises(InputError, match=reason):
             colorize.run(smoke(**values), tmp_path / "out")
