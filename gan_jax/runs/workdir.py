@@ -124,7 +124,7 @@ def _inputs(config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
         yield f"--config.{name}", path
     for run in filter(None, (config.get(key) for key in _RUNS)):
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            of_run = json.loads(Path(run, "config.json").read_text())
+            of_run = json.loads(Path(run, "config.json").expanduser().read_text())
             for name, path in _named(of_run if isinstance(of_run, dict) else {}):
                 yield f"{name} of {run}", path
 

@@ -139,8 +139,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         for picture in pictures:
             name = picture.title.lower().replace(" ", "_")
             kind = "svg" if picture.image.lstrip().startswith(b"<") else "png"
-            path = workdir / "samples" / f"{name}.{kind}"
-            write_picture(workdir, path, picture.image)
+            place = workdir / "samples" / f"{name}.{kind}"
+            write_picture(workdir, place, picture.image)
         rows = read_rows(workdir / "metrics.jsonl")
         page = pages.report(config, facts, results, total_variation, pictures, rows)
         files.write_text(workdir / "report.html", page)
