@@ -8,7 +8,8 @@ python -m launch.batch --engine=ray --address=auto --config=... --images=DIR --o
 For configs/inpaint.py, collaborate.py (which refines completed images), detect.py and
 colorize.py. Results under `--out`: images/<stem>.png, results/part-*.parquet with a row
 per image, and summary.json. The same command resumes after any crash. Images that have
-a row are not redone; after `kill -9` those of the last ten seconds may be.
+a row are not redone unless they have changed; after `kill -9` those of the last ten
+seconds may be.
 """  # noqa: E501
 
 if __name__ == "__main__":

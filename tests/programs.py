@@ -19,7 +19,7 @@ import jax
 from absl.testing import flagsaver
 
 from gan_jax import main
-from gan_jax.runs import startup
+from gan_jax.runs import ownership, startup
 from launch import batch
 
 ROOT = Path(__file__).parents[1]
@@ -131,6 +131,15 @@ def wait_for(reached, process):
 
 def summary(workdir):
     return strict((workdir / "summary.json").read_text())
+
+
+def assert_names_are_own(workdir):
+    """Assert that a run wrote only names of the table, and signed its pictures."""
+    names = {path.name for path in workdir.iterdir()}
+    assert names <= {*ownership.NAMES, ownership.SIGNED}
+    assert ownership.misplaced(workdir) is None
+    for path in (*workdir.glob("samples/*"), *workdir.glob("images/**/*.png")):
+        assert ownership.is_signed(path), path
 
 
 def strict(text):

@@ -1,6 +1,9 @@
 """A trained run applied to a folder of images: here one that inverts them."""
 
+import errno
+import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +12,6 @@ from PIL import Image
 from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.data.decode import BrokenImageError
 from gan_jax.evaluation.measure import Measured
-from gan_jax.report import files
 from gan_jax.runs.apply import Application, Conclusion, apply_to_folder
 from tests.programs import results, summary
 from tests.runs import smoke
@@ -23,10 +25,9 @@ def prepare(image):
     return image
 
 
-def invert(outputs, images):
-    for path, image in zip(outputs, images, strict=True):
-        files.write_image(path, 255 - image)
-    return [float(image.mean()) for image in images]
+def invert(images):
+    for image in images:
+        yield 255 - image, float(image.mean())
 
 
 def conclude(done):
@@ -81,6 +82,60 @@ def test_what_cannot_be_used_has_a_line_with_the_reason(images, tmp_path):
     assert [lines[name]["done"] for name in ("10.png", "10.webp")] == [True, False]
 
 
+def test_what_cannot_be_written_has_a_line_and_the_rest_is_done(images, tmp_path):
+    out = tmp_path / "out"
+    longest = "a" * 252  # an output's suffix has one letter more
+    for name in (f"{longest}.im", f"{longest[1:]}.png", "taken.png"):
+        grey = Image.fromarray(np.zeros((5, 4), np.uint8))
+        grey.save(images / name, format="png")
+    apply_to(images, out)
+    (out / "images" / "taken.png").unlink()
+    (out / "images" / "taken.png").mkdir()
+    (images / "mine.png").write_bytes((images / "10.png").read_bytes())
+    mine = (images / "20.png").read_bytes()
+    (out / "images" / "mine.png").write_bytes(mine)
+    found = apply_to(images, out)
+    assert found["inputs"] == {"done": 4, "failed": 3} and found["complete"]
+    lines = {Path(line["input"]).name: line for line in results(out)}
+    assert {name: line["done"] for name, line in lines.items()} == {
+        **{f"{level}.png": True for level in (10, 20, 30)},
+        f"{longest[1:]}.png": True,
+        **dict.fromkeys((f"{longest}.im", "taken.png", "mine.png"), False),
+    }
+    assert "File name too long" in lines[f"{longest}.im"]["reason"]
+    for name in ("taken.png", "mine.png"):
+        assert lines[name]["reason"] == (
+            f"its output images/{name} cannot be written: something that no run wrote "
+            "is there"
+        )
+    assert (out / "images" / "mine.png").read_bytes() == mine
+    assert (out / "images" / "taken.png").is_dir()
+
+
+def test_a_disk_that_fails_ends_it(images, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def filling(given):
+        monkeypatch.setattr(os, "fsync", full)
+        return invert(given)
+
+    with pytest.raises(OSError, match="No space left"):
+        apply_to(images, tmp_path / "out", filling)
+    monkeypatch.undo()
+    assert not [*(tmp_path / "out" / "images").iterdir()]
+    assert apply_to(images, tmp_path / "out")["complete"]
+
+
+def test_images_that_stood_there_before_are_left_alone(images, tmp_path):
+    mine = tmp_path / "out" / "images" / "10.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"a user's")
+    with pytest.raises(InputError, match="holds images but no config"):
+        apply_to(images, tmp_path / "out")
+    assert mine.read_bytes() == b"a user's"
+
+
 def test_the_hash_is_that_of_the_files_that_were_used(images, tmp_path):
     hashes = [apply_to(images, tmp_path / "a")["dataset"]["sha256"]]
     (images / "broken.png").write_bytes(b"no image")
@@ -101,9 +156,9 @@ def test_where_nothing_can_be_used_there_is_no_summary(images, tmp_path):
 
 
 def test_a_signal_ends_it_after_some_images(images, tmp_path):
-    def stopping(outputs, given):
+    def stopping(given):
         signal.raise_signal(signal.SIGTERM)
-        return invert(outputs, given)
+        return invert(given)
 
     with pytest.raises(Interrupted, match="the same command begins anew"):
         apply_to(images, tmp_path / "out", stopping)

@@ -25,6 +25,7 @@ from tests.programs import (
     KILLED,
     ROOT,
     STOPPED,
+    assert_names_are_own,
     environment,
     run,
     run_batch,
@@ -93,6 +94,7 @@ def job(prior, tmp_path_factory):
 
 def test_every_image_has_one_row_and_its_output(job):
     images, out, _ = job
+    assert_names_are_own(out)
     found = rows(out)
     assert found.keys() == {path.name for path in images.iterdir()}
     reasons = {name: row["reason"] for name, row in found.items() if not row["done"]}

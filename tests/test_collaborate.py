@@ -12,6 +12,7 @@ from gan_jax.config.errors import InputError
 from tests.programs import (
     KILLED,
     STOPPED,
+    assert_names_are_own,
     command,
     losses,
     results,
@@ -47,6 +48,7 @@ def sampled(prior, tmp_path_factory):
 
 
 def test_samples_of_every_stage_are_measured(sampled):
+    assert_names_are_own(sampled)
     found = summary(sampled)
     stages = {name.partition("/")[0] for name in found["metrics"]}
     assert {"proposals", "refined", "refined, 0.5 epochs", "refined, 1 epochs"} < stages
@@ -129,6 +131,7 @@ def completed(prior, tmp_path_factory):
 @pytest.mark.slow
 def test_completions_are_refined_and_kept_where_trusted(completed):
     workdir, _ = completed
+    assert_names_are_own(workdir)
     found = summary(workdir)["metrics"]
     names = {name.partition("/")[0] for name in found}
     assert {"proposals", "refined", "refined, 1 epochs, kept where trusted"} < names

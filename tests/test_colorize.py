@@ -15,7 +15,14 @@ from gan_jax.data.color import split
 from gan_jax.runs.feature_network import read_classifier, write_classifier
 from tests import runs
 from tests.jobs import assert_a_batch_job_does_the_same
-from tests.programs import losses, results, run, start_run, summary
+from tests.programs import (
+    assert_names_are_own,
+    losses,
+    results,
+    run,
+    start_run,
+    summary,
+)
 
 CONFIG = "--config=configs/colorize.py:smoke"
 PHOTO = load_sample_images().images[0]  # 427 x 640
@@ -86,6 +93,7 @@ def colorized(trained, tmp_path_factory):
 
 
 def test_images_of_all_kinds_are_done_or_refused(colorized):
+    assert_names_are_own(colorized)
     found = summary(colorized)
     assert found["inputs"] == {"done": 9, "failed": 3}
     lines = {line["input"].rpartition("/")[2]: line for line in results(colorized)}
@@ -159,7 +167,8 @@ def test_the_same_picture_at_two_sizes_gets_the_same_colours(trained, tmp_path):
 
 def test_what_a_user_may_get_wrong(trained, colorized, tmp_path):
     empty = tmp_path / "empty"
-    empty.mkdir()
+    for folder in (empty, tmp_path / "out" / "mine"):
+        folder.mkdir(parents=True)
     for values, reason in (
         ({"images": empty}, "prior is empty: name a run.*Train one:"),
         ({"prior": tmp_path / "none", "images": empty}, "no run's workdir"),
@@ -169,7 +178,7 @@ def test_what_a_user_may_get_wrong(trained, colorized, tmp_path):
         ({"prior": colorized, "images": empty}, "to images: name that run"),
         # Results would lie over the images, or be taken for some.
         ({"prior": trained, "images": tmp_path}, "lie in each other"),
-        ({"prior": trained, "images": tmp_path / "out" / "images"}, "in each other"),
+        ({"prior": trained, "images": tmp_path / "out" / "mine"}, "in each other"),
     ):
         with pytest.raises(InputError, match=reason):
             colorize.run(smoke(**values), tmp_path / "out")

@@ -23,6 +23,7 @@ from tests import runs
 from tests.jobs import assert_a_batch_job_does_the_same
 from tests.programs import (
     KILLED,
+    assert_names_are_own,
     command,
     losses,
     results,
@@ -48,6 +49,8 @@ def detected(tmp_path_factory):
 
 
 def test_the_detector_is_measured_beside_its_baselines(detected):
+    for workdir in (detected, detected / "gan"):
+        assert_names_are_own(workdir)
     found = summary(detected)
     metrics = found["metrics"]
     methods = {name.rpartition("/")[0] for name in metrics if "/" in name}
@@ -112,6 +115,7 @@ def test_users_images_are_scored_and_broken_ones_reported(detected, tmp_path):
     finished = run(tmp_path / "run", *flags, config=CONFIG)
     assert finished.returncode == 0, finished.stderr
     assert "9 images in" in finished.stdout and "images/s" in finished.stdout
+    assert_names_are_own(tmp_path / "run")
     found = summary(tmp_path / "run")
     assert found["inputs"] == {"done": 7, "failed": 2}
     lines = {

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import sys
 
 import jax
@@ -434,6 +435,35 @@ def test_an_artefact_is_written_over_by_another(runs, tmp_path):
         "weights.npz",
         "metadata.json",
     }
+
+
+def test_files_of_no_artefact_are_left_alone(runs, artefacts, tmp_path):
+    mine = tmp_path / "mine" / "weights.npz"
+    files.write_bytes(mine, b"a user's")
+    linked = shutil.copytree(artefacts / "detector", tmp_path / "linked")
+    (linked / "program.jax").unlink()
+    (linked / "program.jax").symlink_to(mine)
+    for out, name in ((mine.parent, "weights.npz"), (linked, "program.jax")):
+        with pytest.raises(InputError, match=f"holds {name}, which is of no artefact"):
+            export.export(runs / "detector", out, ["cpu"])
+    assert mine.read_bytes() == b"a user's" and (linked / "program.jax").is_symlink()
+
+
+def test_an_export_that_was_killed_is_done_again(runs, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+
+    write = files.write_bytes
+
+    def killed(path, content):
+        if path.name == "weights.npz":
+            raise KeyboardInterrupt
+        write(path, content)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(files, "write_bytes", killed)
+        export.export(runs / "detector", out, ["cpu"])
+    assert "incomplete" in (out / "metadata.json").read_text()
+    assert export.export(runs / "detector", out, ["cpu"])["format"].endswith("/1")
 
 
 def test_the_command_line(runs, tmp_path, capsys):

@@ -10,7 +10,7 @@ from gan_jax.apps.inpaint.results import Completion
 from gan_jax.search.latent import Found, Restarts
 from gan_jax.search.observation import Observation
 from gan_jax.search.trace import Trace
-from tests.programs import results, run, start_run, summary
+from tests.programs import assert_names_are_own, results, run, start_run, summary
 
 CONFIG = "--config=configs/inpaint.py:yeh,ballester,smoke"
 
@@ -38,6 +38,7 @@ def completed(prior, tmp_path_factory):
 
 def test_every_loss_completes_every_image_under_every_hole(completed):
     workdir, _ = completed
+    assert_names_are_own(workdir)
     found = summary(workdir)
     assert found["inputs"] == {"done": 8, "failed": 0} and found["complete"]
     for hole, missing in (("center", 0.25), ("random:0.8", 0.8)):

@@ -14,6 +14,7 @@ from PIL import Image
 from tests.programs import (
     KILLED,
     STOPPED,
+    assert_names_are_own,
     command,
     losses,
     results,
@@ -56,6 +57,7 @@ def four(tmp_path_factory):
 
 
 def test_leaves_what_the_contract_says(whole):
+    assert_names_are_own(whole)
     found = summary(whole)
     assert found["complete"] is True
     assert found["program"] == "train" and found["config_name"] == "pixelcgan"

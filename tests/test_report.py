@@ -123,7 +123,7 @@ def test_rows_of_the_journal_hold_numbers_alone(tmp_path, value):
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_image_file_holds_the_image(tmp_path, channels):
     image = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
-    files.write_image(tmp_path / "a.png", image)
+    files.write_bytes(tmp_path / "a.png", files.encode_png(image))
     with Image.open(tmp_path / "a.png") as picture:
         read = np.asarray(picture).reshape(image.shape)
     np.testing.assert_array_equal(read, image)
@@ -464,14 +464,42 @@ def test_a_failing_write_names_the_file_and_leaves_the_old_one(monkeypatch, tmp_
 
 
 def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
-    (tmp_path / "samples").mkdir()
-    for name in (".a.json.0123abcd.tmp", "samples/.b.png.89abcdef.tmp"):
+    """The second name is one of earlier versions."""
+    others = {".hidden.tmp", "notes.tmp", ".a.json.xyz.tmp", ".b.json.0123abcd.tmp"}
+    linked = ".gan_jax-89abcdef.tmp"
+    for name in (".gan_jax-0123abcd.tmp", ".a.json.0123abcd.tmp", *others):
         (tmp_path / name).touch()
-    for name in (".hidden.tmp", "notes.tmp", ".a.json.xyz.tmp"):
-        (tmp_path / name).touch()
-    files.remove_temporaries(tmp_path)
-    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {".hidden.tmp", "notes.tmp", ".a.json.xyz.tmp"}
+    (tmp_path / linked).symlink_to("notes.tmp")
+    files.remove_temporaries(tmp_path, {"a.json"}.__contains__)
+    assert {path.name for path in tmp_path.iterdir()} == {*others, linked}
+
+
+def test_the_longest_name_of_a_file_can_be_written(tmp_path):
+    longest = tmp_path / ("a" * 251 + ".png")
+    files.write_bytes(longest, b"whole")
+    assert longest.read_bytes() == b"whole"
+    with pytest.raises(files.UnwritableError, match="File name too long"):
+        files.write_bytes(tmp_path / ("a" * 252 + ".png"), b"whole")
+    assert [*tmp_path.iterdir()] == [longest]
+    name = files.short_name("ä" * 120)
+    assert len(name.encode()) < 100 and name != files.short_name("ä" * 121)
+    assert files.short_name("center-yeh") == "center-yeh"
+
+
+def test_only_a_name_that_is_in_the_way_is_unwritable(tmp_path, monkeypatch):
+    (tmp_path / "taken" / "by" / "folders").mkdir(parents=True)
+    with pytest.raises(files.UnwritableError) as taken:
+        files.write_bytes(tmp_path / "taken", b"")
+    assert "taken: Is a directory: move it away" in errors.explain(taken.value)[0]
+
+    def full(temporary, path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.Path, "replace", full)
+    with pytest.raises(OSError, match="No space left") as failure:
+        files.write_bytes(tmp_path / "a.png", b"")
+    assert not isinstance(failure.value, files.UnwritableError)
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
 def test_trade_off_rings_the_best_epoch_and_skips_what_it_cannot_show():

@@ -89,10 +89,13 @@ def test_a_trace_is_read_as_it_was_written(tmp_path):
 def test_what_is_damaged_is_searched_anew(tmp_path, damage, capsys):
     path = tmp_path / "one.npz"
     write_found(path, found(), 1.5, "prior")
-    path.write_bytes(damage(path.read_bytes()))
+    content = damage(path.read_bytes())
+    path.write_bytes(content)
     assert read_found(path, "prior") is None
     (said,) = capsys.readouterr().out.splitlines()
-    assert str(path) in said and "searching anew" in said
+    (aside,) = tmp_path.iterdir()
+    assert str(path) in said and f"now {aside.name}; searching anew" in said
+    assert aside.read_bytes() == content
 
 
 def test_what_belongs_to_another_prior_is_searched_anew(tmp_path, capsys):

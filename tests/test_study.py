@@ -14,7 +14,7 @@ from gan_jax.apps.study.sweep_report import Sweep, blocks, table
 from gan_jax.build import datasets
 from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
-from tests.programs import run, start_run, summary
+from tests.programs import assert_names_are_own, run, start_run, summary
 
 ARMS = ("ebgan", "hinge")
 TINY = ("--config.shared.steps=20", "--config.shared.batch_size=16")
@@ -33,6 +33,8 @@ def study(tmp_path_factory):
 
 def test_a_study_compares_its_arms(study):
     workdir, *_ = study
+    for place in (workdir, workdir / "runs" / ARMS[0] / "0"):
+        assert_names_are_own(place)
     found = summary(workdir)
     assert list(found["arms"]) == list(ARMS)
     assert found["complete"] and not found["metrics_failed"]

@@ -81,6 +81,16 @@ def foreseen(data: ConfigDict) -> tuple[int, int]:
     return _EMBEDDED.get(kind, (0, 3))
 
 
+def place(name: str, path: str) -> str:
+    """Return where the images of `data.name` and `data.path` lie; "" if in no file.
+
+    In the default directory of TFDS it is the folder of the set.
+    """
+    if path or not name or name in SOURCES:
+        return path
+    return str(tfds.data_directory() / name.partition("/")[0])
+
+
 def parts(config: ConfigDict) -> dict[str, Part]:
     """Open the dataset of a training config and split it as the run does."""
     return partition_of(config, source(config.data))

@@ -64,6 +64,8 @@ _REMEDIES: Mapping[int | None, str] = {
     errno.EACCES: _PERMISSIONS,
     errno.EPERM: _PERMISSIONS,
     errno.EROFS: _PERMISSIONS,
+    errno.EEXIST: f"move it away and {_AGAIN}",
+    errno.EISDIR: f"move it away and {_AGAIN}",
     errno.EMFILE: f"raise the limit on open files (ulimit -n) and {_AGAIN}",
 }
 

@@ -24,8 +24,9 @@ from gan_jax.training.state import Variables
 PLATFORMS = ("cpu", "cuda", "tpu")
 """Platforms of a program by default."""
 KNOWN_PLATFORMS = (*PLATFORMS, "rocm")
-_FORMAT = "gan_jax.export/1"
+_FORMAT, _INCOMPLETE = "gan_jax.export/1", "gan_jax.export/incomplete"
 _PROGRAM, _WEIGHTS, _METADATA = "program.jax", "weights.npz", "metadata.json"
+_NAMES = frozenset({_PROGRAM, _WEIGHTS, _METADATA})
 
 
 def export(
@@ -63,12 +64,12 @@ def export(
     np.savez(stored, **weights)
     contents = {_PROGRAM: serialised, _WEIGHTS: stored.getvalue()}
     metadata = _metadata(function, weights, program, contents)
-    # The metadata is written last: a folder that has it is complete.
-    (folder / _METADATA).unlink(missing_ok=True)
+    # First, because it tells whose the folder is; last, because it then is complete.
+    files.write_json(folder / _METADATA, {"format": _INCOMPLETE})
     for name, content in contents.items():
         files.write_bytes(folder / name, content)
     files.write_json(folder / _METADATA, metadata)
-    files.remove_temporaries(folder)
+    files.remove_temporaries(folder, _NAMES.__contains__)
     return metadata
 
 
@@ -89,13 +90,13 @@ def _check_free(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder} is a file: name a folder")
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    own = _NAMES if _is_metadata(folder / _METADATA) else frozenset()
     others = {
         name
-        for name in names - {_PROGRAM, _WEIGHTS, _METADATA}
-        if not files.is_temporary(name)
+        for name in names
+        if (folder / name).is_symlink()
+        or not (name in own or files.is_temporary(name, own.__contains__))
     }
-    if _METADATA in names and not _is_metadata(folder / _METADATA):
-        others.add(_METADATA)
     if others:
         raise InputError(
             f"--out {folder} holds {min(others)}, which is of no artefact: name "

@@ -2,18 +2,21 @@
 
 A reader, and a run that continues after `kill -9`, sees either the old file or the new
 one, never a part. A killed writer may leave its temporary file behind
-(`.<name>.<random>.tmp` beside the target). Nothing reads it, and `remove_temporaries`
+(`.gan_jax-<random>.tmp` beside the target). Nothing reads it, and `remove_temporaries`
 deletes it.
 """
 
 import contextlib
+import errno
 import io
 import json
 import math
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,22 @@ from jaxtyping import UInt8
 
 from gan_jax.config.errors import printable_lines
 
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+# Short, so that a name of 255 bytes, the most that file systems take, can be written.
+_TEMPORARY = re.compile(r"\.gan_jax-[0-9a-f]{8}\.tmp")
+_TEMPORARY_BEFORE = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
+"""Temporary files of earlier versions, with the name of their target."""
+
+_OF_ONE_NAME = frozenset(
+    {
+        *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL),  # no name on this disk
+        *(errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EBUSY),  # it is taken
+        *(errno.EACCES, errno.EPERM),  # a file of another user or that is immutable
+    }
+)
+
+
+class UnwritableError(OSError):
+    """A file cannot be written under its name, while others in its folder can."""
 
 
 @contextlib.contextmanager
@@ -40,39 +58,76 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to `path` atomically; missing folders are created.
 
     Raises:
+        UnwritableError: If only the name of `path` is in the way.
         OSError: If the folder cannot be written, the disk is full, and the like. The
-            file at `path` is untouched then.
+            file at `path` is untouched in both cases.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The same folder, because a rename is atomic only within one file system; a
     # random part, because two processes may write the same report.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".gan_jax-{secrets.token_hex(4)}.tmp")
     try:
         with named(path), temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _rename(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove the temporary files of killed writers in a folder and its sub-folders.
+def _rename(temporary: Path, path: Path) -> None:
+    """Give a whole file its name."""
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno not in _OF_ONE_NAME:
+            raise
+        raise UnwritableError(error.errno, error.strerror, str(path)) from error
 
-    No other writer may be at work there.
+
+def remove_temporaries(folder: Path, writes: Callable[[str], bool]) -> None:
+    """Remove the temporary files that killed writers left in a folder.
+
+    Sub-folders are left alone. No other writer may be at work there; `writes` is that
+    of `is_temporary`.
     """
-    for path in folder.rglob(".*.tmp"):
-        if is_temporary(path.name):
+    for path in folder.glob(".*.tmp"):
+        if is_temporary(path.name, writes) and path.is_file() and not path.is_symlink():
             path.unlink(missing_ok=True)
 
 
-def is_temporary(name: str) -> bool:
-    """Return whether a file's name is one of a temporary file."""
-    return _TEMPORARY.fullmatch(name) is not None
+def is_temporary(name: str, writes: Callable[[str], bool]) -> bool:
+    """Return whether a name is one of a temporary file.
+
+    Those of earlier versions contain the name of the target, which `writes` has to be
+    true of.
+    """
+    before = _TEMPORARY_BEFORE.fullmatch(name)
+    return bool(_TEMPORARY.fullmatch(name) or (before and writes(before[1])))
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that cannot be read, so that nothing is written over it.
+
+    Returns:
+        The new path, in the same folder.
+    """
+    return path.rename(path.with_suffix(f".unreadable-{time.time_ns()}"))
+
+
+def short_name(text: str) -> str:
+    """Return text as a name that has room for a suffix of some 50 bytes.
+
+    Too long ones are cut, and end in a hash of the whole.
+    """
+    content = os.fsencode(text)
+    if len(content) <= 200:
+        return text
+    return f"{text[:40]}-{zlib.crc32(content):08x}"
 
 
 def _sync_folder(folder: Path) -> None:
@@ -199,17 +254,6 @@ def _nonfinite_place(value: Any, place: str = "") -> str | None:
         return None if math.isfinite(value) else place or "the value"
     places = (_nonfinite_place(part, name) for name, part in parts)
     return next((path for path in places if path is not None), None)
-
-
-def write_image(
-    path: str | os.PathLike[str], image: UInt8[np.ndarray, "height width channels"]
-) -> None:
-    """Write an image to `path` as PNG, whatever the suffix, as `write_bytes` does.
-
-    Raises:
-        ValueError: As `encode_png`.
-    """
-    write_bytes(path, encode_png(image))
 
 
 def encode_png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -15,12 +15,14 @@ from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
 from gan_jax.data.decode import read_file
-from gan_jax.data.user_images import DecodedFiles, Image8, Prepared, Read, decode_files
+from gan_jax.data.user_images import Image8, Prepared, Read, decode_files
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
+from gan_jax.report.files import UnwritableError
 from gan_jax.report.page import Block, Card, Command, Section, page
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
+from gan_jax.runs.ownership import unwritten, write_image
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
 from gan_jax.runs.workdir import another, check_workdir, claimed, write_results
@@ -40,6 +42,17 @@ class Conclusion(NamedTuple):
     pictures: Sequence[Block]
 
 
+class Applied(NamedTuple, Generic[Outcome]):
+    """A chunk of files to which a run was applied."""
+
+    done: list[tuple[Path, Outcome]]
+    """The files whose output was written."""
+    digests: list[str]
+    """SHA-256 of each of these files."""
+    skipped: list[Skipped]
+    """The other files."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Application(Generic[Prepared, Outcome]):
     """A trained run, ready to be applied to images."""
@@ -50,9 +63,9 @@ class Application(Generic[Prepared, Outcome]):
     """Function of an image, called in threads; it may raise `BrokenImageError`."""
     chunk_size: int
     """Number of images that are decoded and processed at once."""
-    process: Callable[[Sequence[Path], Sequence[Prepared]], Sequence[Outcome]]
-    """`process(outputs, images)` writes the output of each image and returns its
-    outcome."""
+    process: Callable[[Sequence[Prepared]], Iterable[tuple[Image8, Outcome]]]
+    """`process(images)` yields the output of each image, to be written before the next
+    one is made, and its outcome."""
     line: Callable[[Outcome], Mapping[str, Any]]
     """Entries of an image's line in `results.jsonl`."""
     columns: Mapping[str, Any]
@@ -164,9 +177,9 @@ def _process(
     skipped: list[Skipped] = []
     digest = hashlib.sha256()
     with Progress(len(inputs), 0, purpose, "image") as progress:
-        for chunk, outcomes in apply_to_files(application, inputs, workdir):
+        for chunk in apply_to_files(application, inputs, workdir):
             skipped += chunk.skipped
-            done += zip(chunk.files, outcomes, strict=True)
+            done += chunk.done
             digest.update("".join(chunk.digests).encode())
             progress.advance(len(done) + len(skipped))
             if signals.received:
@@ -179,8 +192,10 @@ def apply_to_files(
     inputs: Sequence[Path],
     workdir: Path,
     read: Read = read_file,
-) -> Iterator[tuple[DecodedFiles[Prepared], Sequence[Outcome]]]:
+) -> Iterator[Applied[Outcome]]:
     """Apply a run to files, a chunk at a time, and write an image for each.
+
+    A file whose output cannot be written is skipped.
 
     Args:
         application: The run.
@@ -189,7 +204,10 @@ def apply_to_files(
         read: Function that returns the content of a file.
 
     Yields:
-        The decoded chunk, and the outcomes of its images.
+        The outcomes of each chunk.
+
+    Raises:
+        OSError: If no output can be written.
     """
     for chunk in decode_files(
         inputs,
@@ -197,8 +215,19 @@ def apply_to_files(
         application.chunk_size,
         read,
     ):
-        outputs = [output_path(workdir, file) for file in chunk.files]
-        yield chunk, application.process(outputs, chunk.images) if outputs else ()
+        applied: Applied[Outcome] = Applied([], [], chunk.skipped)
+        made = application.process(chunk.images) if chunk.images else ()
+        for file, digest, (image, outcome) in zip(
+            chunk.files, chunk.digests, made, strict=True
+        ):
+            try:
+                write_image(workdir, output_path(workdir, file), image)
+            except UnwritableError as error:
+                applied.skipped.append(Skipped(str(file), unwritten(workdir, error)))
+                continue
+            applied.done.append((file, outcome))
+            applied.digests.append(digest)
+        yield applied
 
 
 def output_path(workdir: Path, file: Path) -> Path:

@@ -11,27 +11,20 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gan_jax.build import datasets
 from gan_jax.config.checks import check_path, difference
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.report import files
 from gan_jax.report.terminal import say
+from gan_jax.runs import ownership
 from gan_jax.training.checkpoint import about_run
 from gan_jax.training.distributed import is_main
 
-_FILES = (
-    "checkpoints",
-    "epochs",
-    "snapshots",
-    "detector",
-    "searches",
-    "results",
-    "metrics.jsonl",
-    "summary.json",
-    "report.html",
-)
-"""Names that only a run writes."""
+_PATHS = ("images", "masks", "known", "mask.pattern", "teacher.path")
+_RUNS = ("prior", "history_run")
+"""Keys of inputs, beside those of data."""
 _COPIES = ("checkpoints", "prior", "detector", "epochs", "history", "snapshots")
 """Folders of checkpoints, which hold copies of the config."""
 
@@ -55,7 +48,7 @@ def check_workdir(
     flag: str = "--workdir",
     named: Path | None = None,
 ) -> dict[str, Any] | None:
-    """Raise if a workdir belongs to another config; write nothing.
+    """Raise if a workdir belongs to another config, or to no run; write nothing.
 
     Args:
         config: Config of the run.
@@ -67,12 +60,13 @@ def check_workdir(
         The summary of a complete run of the config there; None if there is none.
 
     Raises:
-        InputError: Another config wrote the folder (with the difference), or it cannot
-            be read.
+        InputError: Another config wrote the folder (with the difference), it holds
+            what a run would write over, an input lies in it, or it in an input, or it
+            cannot be read.
     """
     path, advice = workdir / "config.json", another(named or workdir, flag)
     wanted = flatten(config)
-    _check_apart(wanted.get("images", ""), workdir, flag)
+    _check_apart(wanted, named or workdir, flag)
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"workdir {workdir} is a file: {advice}")
     check_path(flag, workdir)
@@ -85,10 +79,10 @@ def check_workdir(
             f"stopped at once, or {advice}"
         ) from None
     if written is None:
-        others = [name for name in _FILES if (workdir / name).exists()]
-        if others:
+        other = ownership.taken(workdir)
+        if other is not None:
             raise InputError(
-                f"{workdir} holds {others[0]} but no config.json to tell whose it is: "
+                f"{workdir} holds {other} but no config.json to tell whose it is: "
                 f"{advice}"
             )
     else:
@@ -98,6 +92,9 @@ def check_workdir(
                 f"{workdir} was written with another config ({'; '.join(changed)}):"
                 f" {advice}, or give the same values"
             )
+    wrong = ownership.misplaced(workdir)
+    if wrong is not None:
+        raise InputError(f"{wrong} in {workdir}, which no run wrote: {advice}")
     try:
         return read_summary(workdir)
     except (OSError, ValueError) as error:
@@ -126,19 +123,62 @@ def written_config(workdir: Path) -> dict[str, Any] | None:
         raise
 
 
-def _check_apart(images: str, workdir: Path, flag: str) -> None:
-    """Raise if the workdir and the folder of the user's images contain each other.
+def _check_apart(config: Mapping[str, Any], workdir: Path, flag: str) -> None:
+    """Raise if a workdir and the inputs that a flat config names lie in each other.
 
-    Outputs have the names of their inputs and would be read as inputs.
+    Outputs would be read as inputs, or written over them. A single file may lie in the
+    workdir, but not where a run writes.
     """
-    if not images:
-        return
-    inputs, outputs = Path(images).expanduser().resolve(), workdir.resolve()
-    if inputs.is_relative_to(outputs) or outputs.is_relative_to(inputs):
-        raise InputError(
-            f"--config.images {images} and the workdir {workdir} lie in each other, "
-            f"and results would be taken for images: choose another {flag}"
-        )
+    outputs = workdir.resolve()
+    for name, path in _inputs(config):
+        place = path.resolve()
+        inside = place.is_relative_to(outputs)
+        if path.is_dir() and (inside or outputs.is_relative_to(place)):
+            raise InputError(
+                f"{name} {path} and the workdir {workdir} lie in each other, and "
+                f"results would be taken for images: choose another {flag}"
+            )
+        if inside and {*place.relative_to(outputs).parts[:1]} & ownership.NAMES:
+            raise InputError(
+                f"{name} {path} lies where a run in {workdir} writes: choose another "
+                f"{flag}"
+            )
+
+
+def _inputs(config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Yield what a flat config reads from the disk, each with the words for its key.
+
+    The data of a prior count too: many applications read them.
+    """
+    for name, path in _named(config):
+        yield f"--config.{name}", path
+    for run in filter(None, (config.get(key) for key in _RUNS)):
+        with contextlib.suppress(OSError, ValueError):
+            of_run = written_config(Path(run).expanduser())
+            for name, path in _named(of_run or {}):
+                yield f"{name} of {run}", path
+
+
+def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Yield the files and folders that a flat config names, each with its key."""
+    texts = {key: value for key, value in config.items() if isinstance(value, str)}
+    data = datasets.place(texts.get("data.name", ""), texts.get("data.path", ""))
+    named = [("data.path", data), *((key, texts.get(key, "")) for key in _PATHS)]
+    for other in texts.get("anomaly.others", "").split(","):
+        name, _, _ = other.rpartition(":")  # without its base rate
+        named += [("anomaly.others", other), ("anomaly.others", name)]
+    for key, text in named:
+        if (path := _existing(text)) is not None:
+            yield key, path
+
+
+def _existing(text: str) -> Path | None:
+    """Return the path in a text; None where it is a name, or missing."""
+    # A list of names may be too long for a path, or begin with an unknown user.
+    with contextlib.suppress(OSError, RuntimeError):
+        path = Path(text).expanduser()
+        return path if text and path.exists() else None
+    return None
 
 
 @contextlib.contextmanager
@@ -164,8 +204,11 @@ def claimed(
     workdir.mkdir(parents=True, exist_ok=True)
     with _locked(workdir, flag):
         check_workdir(config, workdir, flag)  # another run may have come first
-        files.remove_temporaries(workdir)
+        ownership.check_links(workdir)
+        if not (workdir / "config.json").exists():
+            ownership.sign(workdir)
         files.write_json(workdir / "config.json", flatten(config))
+        ownership.remove_temporaries(workdir)
         if skipped or (workdir / "results.jsonl").exists():
             write_results(workdir, skipped)
         yield

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.apps.batch.engine import Engine
-from gan_jax.apps.batch.table import Parts, Row
+from gan_jax.apps.batch.table import STATE, Parts, Row, State
 from gan_jax.apps.batch.workers import failed
+from gan_jax.apps.inpaint.observations import named_holes
 from gan_jax.config.errors import InputError, printable
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.datasets.folders import list_images
+from gan_jax.data.datasets.folders import image_files, list_images
 from gan_jax.data.user_images import same_name
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
@@ -40,8 +41,9 @@ def run(
 
     Every image gets an output of the same stem in `<out>/images` and a row in
     `<out>/results`, written after it. A job that is started again does only images
-    without a row; after `kill -9` those of the last ten seconds may have none. Broken
-    images get a row with the reason.
+    without a row, and those that have changed since; after `kill -9` those of the last
+    ten seconds may have none. Images that are broken, or whose output cannot be
+    written, get a row with the reason.
 
     Args:
         config: Config of the program that is applied, with `prior` and `images`.
@@ -64,6 +66,14 @@ def run(
         work = engine.work
         digest = work.origin["parameters_sha256"]
         parts = Parts(out / "results", work.columns, digest)
+        states = input_states(config, inputs)
+        changed = {name for name in states if _is_stale(parts, name, states[name])}
+        if changed:
+            say(
+                f"{len(changed)} images are done again: they have changed since, or "
+                "failed in an earlier version"
+            )
+        parts.forget(changed)
         missing, twice = to_do(inputs, parts.done)
         before, start = len(parts.done), time.monotonic()
         if before:
@@ -78,7 +88,13 @@ def run(
             Progress(total, len(parts.done), config.program, "image") as progress,
             contextlib.closing(engine.rows(blocks)) as rows,
         ):
-            _gather(itertools.chain(rows, [failed(twice)]), parts, signals, progress)
+            found = itertools.chain(rows, [failed(twice)])
+            _gather(
+                ([_with_state(row, states) for row in block] for block in found),
+                parts,
+                signals,
+                progress,
+            )
         seconds = time.monotonic() - start
         images = len(parts.done) - before
         summary = complete_summary(
@@ -115,6 +131,44 @@ def _check(config: ConfigDict, out: Path) -> None:
     check_workdir(config, out, "--out")
     if (out / "results.jsonl").exists():
         raise InputError(f"{out} holds a run of gan_jax.main: {another(out, '--out')}")
+
+
+def input_states(config: ConfigDict, inputs: Sequence[Path]) -> dict[str, State]:
+    """Return the state of each file, its mask included, by its name in the rows.
+
+    A file that cannot be found counts as empty.
+    """
+    masks: dict[str, list[Path]] = {}
+    if config.get("masks", "") and None in named_holes(config.masks).values():
+        for mask in image_files(Path(config.masks).expanduser()):
+            masks.setdefault(mask.stem, []).append(mask)
+
+    def state(file: Path) -> State:
+        found = [(0, 0)]
+        for path in (file, *masks.get(file.stem, ())):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                found.append((status.st_size, status.st_mtime_ns))
+        sizes, times = zip(*found, strict=True)
+        return sum(sizes), max(times)
+
+    return {printable(str(file)): state(file) for file in inputs}
+
+
+def _is_stale(parts: Parts, name: str, state: State) -> bool:
+    """Return whether an input has a row, but of another state.
+
+    In rows of earlier versions, which have none, those that failed count as stale.
+    """
+    if name not in parts.done:
+        return False
+    before = parts.states[name]
+    return before != state if None not in before else not parts.done[name]
+
+
+def _with_state(row: Row, states: Mapping[str, State]) -> Row:
+    state = states.get(printable(row["input"]), (None, None))
+    return {**row, **dict(zip(STATE, state, strict=True))}
 
 
 def to_do(

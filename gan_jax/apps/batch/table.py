@@ -1,7 +1,7 @@
 """The rows of a batch job in Parquet files, each written whole or not at all."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +26,12 @@ _TYPES = {
     list[float]: pa.list_(pa.float32()),
 }
 _PRIOR = b"prior"
+
+STATE: Columns = {"input_bytes": int, "input_modified": int}
+"""Columns of the size of an input, and of the time when it was last changed."""
+State: TypeAlias = tuple[int | None, int | None]
+"""The values of these columns, in bytes and in nanoseconds since 1970; both are None in
+rows of earlier versions."""
 
 
 def schema(columns: Columns) -> pa.Schema:
@@ -59,47 +65,83 @@ class Parts:
             OSError: If the folder cannot be read or written.
         """
         self._folder = folder
-        self._schema = schema(columns).with_metadata({_PRIOR: prior.encode()})
+        every = schema({**columns, **STATE})
+        self._schema = every.with_metadata({_PRIOR: prior.encode()})
         self.done: dict[str, bool] = {}
         """Whether an image was made, by input."""
-        paths = [
+        self.states: dict[str, State] = {}
+        """State of the file that was read, by input."""
+        numbers = [int(path.stem[5:]) for path in self._paths()]
+        self._number = 1 + max(numbers, default=-1)
+        self._read()
+
+    def _paths(self) -> list[Path]:
+        return [
             path
-            for path in sorted(folder.glob("part-*.parquet"))
+            for path in sorted(self._folder.glob("part-*.parquet"))
             if path.stem[5:].isdecimal()
         ]
-        for path in paths:
-            self._read(path)
-        self._number = 1 + max((int(path.stem[5:]) for path in paths), default=-1)
 
-    def _read(self, path: Path) -> None:
+    def _read(self) -> None:
+        """Read which inputs have a row."""
+        self.done, self.states = {}, {}
+        for path in self._paths():
+            part = self._open(path, ["input", "done", *STATE])
+            for row in [] if part is None else part.to_pylist():
+                name = printable(row["input"])  # earlier versions escaped less
+                self.done[name] = row["done"]
+                self.states[name] = tuple(row.get(column) for column in STATE)
+
+    def _open(self, path: Path, columns: Sequence[str] = ()) -> pa.Table | None:
+        """Return a part, or those of some columns that it has; all by default.
+
+        A damaged part is set aside; the result is None then.
+        """
         try:
+            known = pq.read_schema(path).names
+            chosen = [name for name in columns or known if name in known]
             part = pq.read_table(
                 path,
-                columns=["input", "done"],
+                columns=chosen,
                 partitioning=None,
                 page_checksum_verification=True,
             )
+            part.validate(full=True)
+            part.select(["input", "done"])
             prior = (part.schema.metadata or {})[_PRIOR]
-            inputs, done = (part[name].to_pylist() for name in ("input", "done"))
-        except (pa.ArrowException, KeyError, UnicodeDecodeError, OSError) as error:
+        except (pa.ArrowException, KeyError, OSError) as error:
             # pyarrow reports damaged content as an OSError without errno.
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            aside = path.with_suffix(".unreadable")
-            path.replace(aside)
+            aside = files.set_aside(path)
             reason = " ".join(str(error).split())
             say(
                 f"{path} cannot be read ({reason}): it is now {aside.name}, and its "
                 "images are done again"
             )
-            return
+            return None
         if prior != self._schema.metadata[_PRIOR]:
             raise InputError(
                 f"{path} holds results of another prior, which has been trained anew "
                 "since: choose another --out"
             )
-        # An older version escaped fewer characters.
-        self.done |= dict(zip(map(printable, inputs), done, strict=True))
+        return part
+
+    def forget(self, inputs: Set[str]) -> None:
+        """Remove the rows of some inputs, so that they are done again.
+
+        Raises:
+            OSError: If a part cannot be written.
+        """
+        if not inputs:
+            return
+        for path in self._paths():
+            if (part := self._open(path)) is not None:
+                names = map(printable, part["input"].to_pylist())
+                kept = [name not in inputs for name in names]
+                if not all(kept):
+                    self._write(path, part.filter(kept))
+        self._read()
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write rows as another part.
@@ -107,10 +149,12 @@ class Parts:
         Raises:
             OSError: If the part cannot be written; nothing of it is left.
         """
-        content = io.BytesIO()
-        pq.write_table(as_table(rows, self._schema), content, write_page_checksum=True)
-        files.write_bytes(
-            self._folder / f"part-{self._number:06d}.parquet", content.getvalue()
-        )
+        path = self._folder / f"part-{self._number:06d}.parquet"
+        self._write(path, as_table(rows, self._schema))
         self._number += 1
         self.done |= {printable(row["input"]): row["done"] for row in rows}
+
+    def _write(self, path: Path, part: pa.Table) -> None:
+        content = io.BytesIO()
+        pq.write_table(part, content, write_page_checksum=True)
+        files.write_bytes(path, content.getvalue())

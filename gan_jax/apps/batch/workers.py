@@ -97,12 +97,9 @@ def _applying(
 
         def apply(block: Sequence[Path], read: Read) -> list[Row]:
             rows: list[Row] = []
-            for decoded, outcomes in apply_to_files(application, block, out, read):
-                rows += failed(decoded.skipped)
-                rows += [
-                    result_line(application, out, file, outcome)
-                    for file, outcome in zip(decoded.files, outcomes, strict=True)
-                ]
+            for applied in apply_to_files(application, block, out, read):
+                rows += failed(applied.skipped)
+                rows += [result_line(application, out, *pair) for pair in applied.done]
             return rows
 
         return Work(
@@ -155,6 +152,8 @@ def _refining(config: ConfigDict, out: Path) -> Work:
         after = refiner.refine(critic, found.latent, images.known, unused_key, real)
         rows = _write(kept_where_trusted(proposals, after), out)
         for index, row in enumerate(rows):
+            if not row["done"]:
+                continue
             row["cost_before"] = finite(after.proposed[index])
             row["cost"] = finite(after.cost[index])
             row["steps"] = int(after.steps[index])
@@ -205,10 +204,12 @@ def _searching(
             return rows
         found = streaming.minimise(*search.inputs(images))
         for index, row in enumerate(finish(images, loss, found)):
+            rows.append(row)
+            if not row["done"]:
+                continue
             row["loss_value"] = finite(found.loss[index])
             row["iterations"] = int(found.restarts.steps[index].sum())
             row["latent"] = found.latent[index].tolist()
-            rows.append(row)
         return rows
 
     return Work(

@@ -89,6 +89,8 @@ def refine_completions(
     last = list(stages.values())[-1]
     lines = write_images(last, by_image, workdir / "images", workdir)
     for line, metrics, is_refined in zip(lines, before, trusted.tolist(), strict=True):
+        if not line["done"]:
+            continue
         line["refined"] = is_refined
         line |= {f"proposal_{k}": v for k, v in metrics.items() if np.isfinite(v)}
     visits = functools.partial(

@@ -45,6 +45,7 @@ from gan_jax.report import files
 from gan_jax.report.journal import read_rows
 from gan_jax.report.terminal import say
 from gan_jax.runs.memory import check_memory
+from gan_jax.runs.ownership import write_picture
 from gan_jax.runs.prior import Prior, describe, open_prior
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
@@ -104,6 +105,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         lessons = drawn_lessons(training, config.shaping.images, config.seed)
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
+    failed = len(skipped)
     with claimed(config, workdir, skipped), Signals() as signals:
         search_seconds = 0.0
         if images is not None:
@@ -133,7 +135,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                 config, prior, workdir, refiner, snapshots, images, found
             )
             write_results(workdir, skipped, lines)
-            count = len(images.sources)
+            count = sum(line["done"] for line in lines)
+            failed += len(lines) - count
             data_digest = masked_images.digest(images.sources)
         timing = {
             "search_seconds": search_seconds,
@@ -148,7 +151,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "sha256": data_digest,
         }
         return _conclude(
-            config, prior, training, last, outcome, dataset, len(skipped), timing
+            config, prior, training, last, outcome, dataset, failed, timing
         )
 
 
@@ -259,7 +262,8 @@ def _conclude(
     workdir = training.workdir
     for picture in outcome.pictures:
         name = picture.title.lower().replace(" ", "_")
-        files.write_bytes(workdir / "samples" / f"{name}.png", picture.image)
+        path = workdir / "samples" / f"{name}.png"
+        write_picture(workdir, path, picture.image)
     kind = "completed images" if config.masks else "samples"
     facts = {
         "prior": f"{prior.config.name} on {prior.config.data.name}",

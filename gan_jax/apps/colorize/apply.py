@@ -1,6 +1,6 @@
 """Colorization of the user's photographs at their own sizes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +15,10 @@ from gan_jax.data.user_images import Image8
 from gan_jax.evaluation.color import colourfulness
 from gan_jax.evaluation.measure import measure
 from gan_jax.evaluation.restoration import psnr
-from gan_jax.report import files
 from gan_jax.report.grids import to_uint8
 from gan_jax.report.page import Card, Table, picture
 from gan_jax.runs.apply import Application, Conclusion
+from gan_jax.runs.ownership import write_image
 from gan_jax.runs.prior import describe, open_colorizer
 from gan_jax.tasks.plates.colors import plate
 
@@ -61,16 +61,12 @@ def open_colorizing(
     colorizer = Colorizer(prior)
     shown: list[dict[str, Image8]] = []
 
-    def process(outputs: Sequence[Path], images: Sequence[Image8]) -> list[Colorized]:
-        done = []
-        # One by one: they may be large.
-        for path, image in zip(outputs, images, strict=True):
+    def process(images: Sequence[Image8]) -> Iterator[tuple[Image8, Colorized]]:
+        for image in images:
             colored = colorizer(image)
-            files.write_image(path, colored.image)
-            done.append(_compared(image, colored, colorizer))
             if len(shown) < _SHOWN:
                 shown.append(_thumbnails(image, colored))
-        return done
+            yield colored.image, _compared(image, colored, colorizer)
 
     return Application(
         description=describe(prior),
@@ -167,7 +163,7 @@ def _conclude(
         for name in shown[0]
     }
     drawn = plate(columns, min(6, len(shown)))
-    files.write_image(workdir / "samples" / "colorized.png", drawn)
+    write_image(workdir, workdir / "samples" / "colorized.png", drawn)
     table = Table(
         "Images",
         ["image", "size", "colourfulness", "change of lightness", "PSNR"],

@@ -1,6 +1,6 @@
 """Scoring of the user's images by a trained detector."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,10 +24,10 @@ from gan_jax.data.feed import to_float
 from gan_jax.data.user_images import Image8
 from gan_jax.evaluation.measure import Measured
 from gan_jax.networks.compilation import compiled
-from gan_jax.report import files
 from gan_jax.report.page import Card, Figure, Table, picture
 from gan_jax.runs.apply import Application, Conclusion
 from gan_jax.runs.inference import in_chunks
+from gan_jax.runs.ownership import write_image
 from gan_jax.training.state import Variables
 
 _CHUNK = 250  # images decoded and scored at once
@@ -61,18 +61,16 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
     threshold = detector.threshold(config.anomaly.false_positive_rate)
     score_all = _scores_and_slopes(opened)
 
-    def process(outputs: Sequence[Path], fitted: Sequence[Image8]) -> list[Scored]:
+    def process(fitted: Sequence[Image8]) -> Iterator[tuple[Image8, Scored]]:
         images = np.stack(fitted)
         scores, slopes = score_all(images)
-        for path, drawn in zip(outputs, pages.beside(images, slopes), strict=True):
-            files.write_image(path, drawn)
+        outputs = pages.beside(images, slopes)
         percentiles = detector.percentiles(scores)
-        return [
-            Scored(image, float(score), float(percentile), bool(score > threshold))
-            for image, score, percentile in zip(
-                images, scores, percentiles, strict=True
-            )
-        ]
+        for output, image, score, percentile in zip(
+            outputs, images, scores, percentiles, strict=True
+        ):
+            above = bool(score > threshold)
+            yield output, Scored(image, float(score), float(percentile), above)
 
     return Application(
         description=describe_detector(opened),
@@ -123,7 +121,7 @@ def _conclude(
     scores = np.array([scored.score for _, scored in done])
     share = float(np.mean([scored.anomalous for _, scored in done]))
     sheet = pages.ranking(np.stack([scored.seen for _, scored in done]), scores)
-    files.write_image(workdir / "samples" / "sorted.png", sheet)
+    write_image(workdir, workdir / "samples" / "sorted.png", sheet)
     highest = [done[at] for at in np.argsort(-scores, kind="stable")[:_LISTED]]
     table = Table(
         "Highest scores",

@@ -21,6 +21,7 @@ from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run
 from gan_jax.evaluation.detection import Detection, Scores, detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
+from gan_jax.report import files
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import taken
 from gan_jax.runs.prior import Prior
@@ -148,7 +149,7 @@ def evaluate_searches(
             MaskedImage(f"{at:06d}", f"{at:06d}", both[at], whole) for at in chosen
         ]
         observed = required(*observe_masked(prior, "none", masked))
-        plain = re.sub(r"[^\w.-]", "_", name)
+        plain = files.short_name(re.sub(r"[^\w.-]", "_", name))
         path = run.workdir / "searches" / f"{plain}.npz"
         minima, _ = search.run(observed, path, name, signals)
         is_normal = chosen < len(normal)

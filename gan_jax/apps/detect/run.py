@@ -42,6 +42,7 @@ from gan_jax.report.journal import read_rows
 from gan_jax.report.terminal import say
 from gan_jax.runs.apply import apply_to_folder
 from gan_jax.runs.memory import check_memory
+from gan_jax.runs.ownership import write_picture
 from gan_jax.runs.prior import describe, open_prior, read_run
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
@@ -142,7 +143,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         for picture in pictures:
             name = picture.title.lower().replace(" ", "_")
             kind = "svg" if picture.image.lstrip().startswith(b"<") else "png"
-            files.write_bytes(workdir / "samples" / f"{name}.{kind}", picture.image)
+            place = workdir / "samples" / f"{name}.{kind}"
+            write_picture(workdir, place, picture.image)
         rows = read_rows(workdir / "metrics.jsonl")
         page = pages.report(config, facts, results, total_variation, pictures, rows)
         files.write_text(workdir / "report.html", page)

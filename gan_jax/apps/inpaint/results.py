@@ -15,9 +15,10 @@ from gan_jax.evaluation import features
 from gan_jax.evaluation.features import FeatureNetwork
 from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.evaluation.restoration import restoration
-from gan_jax.report import files
+from gan_jax.report.files import UnwritableError
 from gan_jax.report.grids import to_uint8
 from gan_jax.runs.inference import in_chunks
+from gan_jax.runs.ownership import unwritten, write_image
 from gan_jax.search.completion import diverse
 from gan_jax.search.latent import Found
 from gan_jax.search.trace import Trace
@@ -183,6 +184,7 @@ def write_images(
 
     Images have the size of their source, with its known pixels untouched; blended
     images are blended at that size. After a degradation they have the prior's size.
+    Where an image cannot be written, its line has the reason.
 
     Args:
         completion: The completed images.
@@ -192,21 +194,21 @@ def write_images(
         blend: Whether generated pixels are blended into holes.
         others: Number of diverse completions of each image that are written into
             `<folder>/others`, their spread into `<folder>/spread`; 0 = none.
+
+    Raises:
+        OSError: If no image can be written.
     """
     found = completion.found
     if others:
         alternatives, spreads = completion.diverse(others), completion.spread
-    for needed in (folder, *((folder / "others", folder / "spread") if others else ())):
-        needed.mkdir(parents=True, exist_ok=True)
 
     def write(path: Path, source: MaskedImage, image: np.ndarray, blend: bool) -> None:
         whole = to_uint8(image)
         if completion.images.masks is not None:
             whole = masked_images.restored(source, whole, blend)
-        files.write_image(path, whole)
+        write_image(workdir, path, whole)
 
-    lines = []
-    for index, source in enumerate(completion.images.sources):
+    def write_all(index: int, source: MaskedImage) -> Path:
         path = folder / f"{source.name}.png"
         write(path, source, completion.generated[index], blend)
         if others:
@@ -217,18 +219,24 @@ def write_images(
             shown = spread_shown(spreads[index, ..., None])
             place = folder / "spread" / f"{source.name}.png"
             write(place, unknown, shown, blend=False)
-        line: dict[str, Any] = {
-            "input": source.source,
-            "done": True,
-            "output": str(path.relative_to(workdir)),
-            "hole": completion.images.hole,
-            "loss": completion.loss,
-            "best_step": int(found.best_step[index]),
-            "restart": int(found.restart[index]),
-        }
-        numbers = {"residual": found.residual[index], **metrics[index]}
-        line |= {name: finite(value) for name, value in numbers.items()}
+        return path
+
+    lines = []
+    for index, source in enumerate(completion.images.sources):
+        line: dict[str, Any] = {"input": source.source}
         lines.append(line)
+        try:
+            path = write_all(index, source)
+        except UnwritableError as error:
+            line |= {"done": False, "reason": unwritten(workdir, error)}
+        else:
+            line |= {"done": True, "output": str(path.relative_to(workdir))}
+        line |= {"hole": completion.images.hole, "loss": completion.loss}
+        if line["done"]:
+            numbers = {"residual": found.residual[index], **metrics[index]}
+            line["best_step"] = int(found.best_step[index])
+            line["restart"] = int(found.restart[index])
+            line |= {name: finite(value) for name, value in numbers.items()}
     return lines
 
 

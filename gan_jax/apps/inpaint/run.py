@@ -31,6 +31,7 @@ from gan_jax.report.terminal import say
 from gan_jax.runs.feature_network import feature_network_of
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.memory import check_memory
+from gan_jax.runs.ownership import write_image
 from gan_jax.runs.prior import Prior, describe
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
@@ -96,7 +97,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 def _title(*parts: str) -> str:
     """Return names as a part of a path: `random:0.8` as `random_0.8`."""
     names = (Path(part).resolve().name or "masks" for part in parts)
-    return "-".join(name.replace(":", "_") for name in names)
+    return files.short_name("-".join(name.replace(":", "_") for name in names))
 
 
 def _conclude(
@@ -131,9 +132,12 @@ def _conclude(
         measured.add(of_search, prefix)
     write_results(workdir, skipped, lines)
     sources = completions[0].images.sources
+    unwritten = {line["input"] for line in lines if not line["done"]}
+    done = len(sources) - len(unwritten)
+    failed = len(skipped) + len(unwritten)
     facts = {
         "prior": f"{prior.config.name} on {prior.config.data.name}",
-        "images": f"{len(sources)} done, {len(skipped)} failed",
+        "images": f"{done} done, {failed} failed",
         "restarts": str(config.search.restarts),
         "iterations": f"at most {config.search.iterations:,}",
     }
@@ -143,13 +147,13 @@ def _conclude(
     count = config.completions
     page = report(config.name, facts, completions, by_completion, data, count, again)
     files.write_text(workdir / "report.html", page)
-    _write_plates(completions, workdir / "samples")
+    _write_plates(completions, workdir)
     summary = complete_summary(
         config,
         dataset={
             "name": config.images or prior.config.data.name,
             "split": "images" if config.images else "test",
-            "count": len(sources),
+            "count": done,
             "sha256": masked_images.digest(sources),
         },
         measured=measured,
@@ -160,19 +164,20 @@ def _conclude(
         environment=environment(make_mesh(1)),
         parameters_sha256=prior.digest,
         prior=describe(prior),
-        inputs={"done": len(sources), "failed": len(skipped)},
+        inputs={"done": done, "failed": failed},
     )
     files.write_json(workdir / "summary.json", summary)
     return summary
 
 
-def _write_plates(completions: Sequence[Completion], folder: Path) -> None:
+def _write_plates(completions: Sequence[Completion], workdir: Path) -> None:
     """Write the pictures of the report as files."""
+    folder = workdir / "samples"
     for hole, group in by_hole(completions).items():
         for number, picture in enumerate(plates(group), 1):
             name = _title(hole) if number == 1 else f"{_title(hole)}-{number}"
-            files.write_image(folder / f"{name}.png", picture)
+            write_image(workdir, folder / f"{name}.png", picture)
     for completion in completions:
         if completion.trace is not None:
             name = f"{_title(completion.images.hole, completion.loss)}-along"
-            files.write_image(folder / f"{name}.png", along_plate(completion))
+            write_image(workdir, folder / f"{name}.png", along_plate(completion))

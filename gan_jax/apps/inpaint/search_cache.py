@@ -32,7 +32,7 @@ def read_found(path: Path, identity: str) -> tuple[Found, float] | None:
     """Return the result of a search and its duration in seconds.
 
     Returns None if the file is missing, broken or has another identity; the last two
-    are printed.
+    are printed, and a broken one is set aside.
     """
     of_restarts = [f"restarts.{name}" for name in Restarts._fields]
     of_best = [name for name in Found._fields if name != "restarts"]
@@ -69,11 +69,13 @@ def _read(
     try:
         # np.load leaves a path that it opened itself open where a file is damaged.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            if str(arrays["identity"]) != identity:
-                raise ValueError("it is of another prior or of other images")
-            return {name: arrays[name] for name in names}
+            if str(arrays["identity"]) == identity:
+                return {name: arrays[name] for name in names}
     except MemoryError:
         raise
     except Exception as error:  # whatever a damaged file leads to
-        say(f"{path} cannot be used ({error}): searching anew")
+        aside = files.set_aside(path)
+        say(f"{path} cannot be used ({error}): it is now {aside.name}; searching anew")
         return None
+    say(f"{path} is of another prior or of other images: searching anew")
+    return None

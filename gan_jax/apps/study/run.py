@@ -26,6 +26,7 @@ from gan_jax.report.journal import read_rows
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.memory import Demand, check_memory
+from gan_jax.runs.ownership import write_image
 from gan_jax.runs.prior import open_prior
 from gan_jax.runs.summary import complete_summary
 from gan_jax.runs.workdir import another, check_workdir, claimed
@@ -175,7 +176,7 @@ def _conclude(
     )
     plate = _plate(workdir, arms, runs)
     if plate is not None:
-        files.write_image(workdir / "samples" / "comparison.png", plate)
+        write_image(workdir, workdir / "samples" / "comparison.png", plate)
     sweep = None
     swept = next((arm for arm in arms if arm.value is not None), None)
     if finished and swept is not None:

@@ -7,10 +7,10 @@ from gan_jax.apps.train.epochs import Epochs, epoch_row
 from gan_jax.apps.train.evaluation import Evaluation
 from gan_jax.apps.train.setup import Run
 from gan_jax.config.errors import DivergedError
-from gan_jax.report import files
 from gan_jax.report.journal import Journal, Rows
 from gan_jax.report.terminal import say
 from gan_jax.runs.loop import due, save_checkpoint, write_logs
+from gan_jax.runs.ownership import write_image
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.distributed import broadcast, is_main
 from gan_jax.training.state import TrainState, Variables, trained
@@ -100,7 +100,7 @@ class Outputs:
             picture = self.evaluation.draw(trained(state))
             if is_main():
                 plate = self.run.workdir / "samples" / f"{step:08d}.png"
-                files.write_image(plate, picture)
+                write_image(self.run.workdir, plate, picture)
             self.journal.image(step, "samples", picture)
 
     def save(self, step: int, state: TrainState, wait: bool = False) -> None:

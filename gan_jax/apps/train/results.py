@@ -12,6 +12,7 @@ from gan_jax.apps.train.teacher import describe
 from gan_jax.config.keys import flatten
 from gan_jax.report import files
 from gan_jax.report.terminal import say
+from gan_jax.runs.ownership import write_image
 from gan_jax.runs.summary import (
     complete_summary,
     environment,
@@ -90,7 +91,7 @@ def conclude(
     figures = evaluation.figures(chosen)
     if is_main():
         journal.flush()
-        files.write_image(run.workdir / "samples" / "best.png", plate)
+        write_image(run.workdir, run.workdir / "samples" / "best.png", plate)
         page = training.report(
             summary,
             flatten(run.config),

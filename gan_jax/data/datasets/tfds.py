@@ -100,6 +100,12 @@ def _class_names(description: Any) -> Iterator[str]:
                     waiting.append(value)
 
 
+def data_directory(path: str = "") -> Path:
+    """Return the TFDS data directory at a path; of an empty one, the default."""
+    root = path or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(root).expanduser()
+
+
 def read_tfds(
     name: str, path: str, size: int, crop: int = 0, download: bool = False
 ) -> Dataset:
@@ -123,8 +129,7 @@ def read_tfds(
         InputError: If the dataset is missing (with the command that prepares it),
             cannot be downloaded or read, or holds no images.
     """
-    root = path or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    place = Path(root).expanduser()
+    place = data_directory(path)
     prepared = _newest(name, prepared_sets(place))
     if prepared is None and download and name:
         _download(name, place)
