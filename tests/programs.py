@@ -19,7 +19,8 @@ import jax
 from absl.testing import flagsaver
 
 from gan_jax import main
-from gan_jax.runs import ownership, startup
+from gan_jax.report import ownership
+from gan_jax.runs import startup
 from launch import batch
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from gan_jax.config.errors import InputError
-from gan_jax.report import files
-from gan_jax.runs import ownership
+from gan_jax.report import files, ownership
 from gan_jax.runs.workdir import check_workdir, claimed
 from tests.runs import smoke
 

@@ -19,10 +19,10 @@ from gan_jax.data.user_images import Image8, Prepared, Read, decode_files
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
 from gan_jax.report.files import UnwritableError
+from gan_jax.report.ownership import unwritten, write_image
 from gan_jax.report.page import Block, Card, Command, Section, page
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
-from gan_jax.runs.ownership import unwritten, write_image
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
 from gan_jax.runs.workdir import another, check_workdir, claimed, write_results

@@ -16,9 +16,8 @@ from gan_jax.config.checks import check_path, difference
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.report import files
+from gan_jax.report import files, ownership
 from gan_jax.report.terminal import say
-from gan_jax.runs import ownership
 from gan_jax.training.checkpoint import about_run
 from gan_jax.training.distributed import is_main
 

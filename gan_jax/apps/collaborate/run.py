@@ -43,9 +43,9 @@ from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.holes import Hole
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
+from gan_jax.report.ownership import write_picture
 from gan_jax.report.terminal import say
 from gan_jax.runs.memory import check_memory
-from gan_jax.runs.ownership import write_picture
 from gan_jax.runs.prior import Prior, describe, open_prior
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment

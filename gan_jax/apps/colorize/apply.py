@@ -16,9 +16,9 @@ from gan_jax.evaluation.color import colourfulness
 from gan_jax.evaluation.measure import measure
 from gan_jax.evaluation.restoration import psnr
 from gan_jax.report.grids import to_uint8
+from gan_jax.report.ownership import write_image
 from gan_jax.report.page import Card, Table, picture
 from gan_jax.runs.apply import Application, Conclusion
-from gan_jax.runs.ownership import write_image
 from gan_jax.runs.prior import describe, open_colorizer
 from gan_jax.tasks.plates.colors import plate
 

@@ -24,10 +24,10 @@ from gan_jax.data.feed import to_float
 from gan_jax.data.user_images import Image8
 from gan_jax.evaluation.measure import Measured
 from gan_jax.networks.compilation import compiled
+from gan_jax.report.ownership import write_image
 from gan_jax.report.page import Card, Figure, Table, picture
 from gan_jax.runs.apply import Application, Conclusion
 from gan_jax.runs.inference import in_chunks
-from gan_jax.runs.ownership import write_image
 from gan_jax.training.state import Variables
 
 _CHUNK = 250  # images decoded and scored at once

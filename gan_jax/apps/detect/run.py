@@ -39,10 +39,10 @@ from gan_jax.config.keys import flatten
 from gan_jax.evaluation.measure import measure
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
+from gan_jax.report.ownership import write_picture
 from gan_jax.report.terminal import say
 from gan_jax.runs.apply import apply_to_folder
 from gan_jax.runs.memory import check_memory
-from gan_jax.runs.ownership import write_picture
 from gan_jax.runs.prior import describe, open_prior, read_run
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment

@@ -17,8 +17,8 @@ from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.evaluation.restoration import restoration
 from gan_jax.report.files import UnwritableError
 from gan_jax.report.grids import to_uint8
+from gan_jax.report.ownership import unwritten, write_image
 from gan_jax.runs.inference import in_chunks
-from gan_jax.runs.ownership import unwritten, write_image
 from gan_jax.search.completion import diverse
 from gan_jax.search.latent import Found
 from gan_jax.search.trace import Trace

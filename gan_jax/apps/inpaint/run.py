@@ -27,11 +27,11 @@ from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
+from gan_jax.report.ownership import write_image
 from gan_jax.report.terminal import say
 from gan_jax.runs.feature_network import feature_network_of
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.memory import check_memory
-from gan_jax.runs.ownership import write_image
 from gan_jax.runs.prior import Prior, describe
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment

@@ -23,10 +23,10 @@ from gan_jax.evaluation.correlation import rank_correlation
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files, terminal
 from gan_jax.report.journal import read_rows
+from gan_jax.report.ownership import write_image
 from gan_jax.report.terminal import say
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.memory import Demand, check_memory
-from gan_jax.runs.ownership import write_image
 from gan_jax.runs.prior import open_prior
 from gan_jax.runs.summary import complete_summary
 from gan_jax.runs.workdir import another, check_workdir, claimed

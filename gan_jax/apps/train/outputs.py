@@ -8,9 +8,9 @@ from gan_jax.apps.train.evaluation import Evaluation
 from gan_jax.apps.train.setup import Run
 from gan_jax.config.errors import DivergedError
 from gan_jax.report.journal import Journal, Rows
+from gan_jax.report.ownership import write_image
 from gan_jax.report.terminal import say
 from gan_jax.runs.loop import due, save_checkpoint, write_logs
-from gan_jax.runs.ownership import write_image
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.distributed import broadcast, is_main
 from gan_jax.training.state import TrainState, Variables, trained

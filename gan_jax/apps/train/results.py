@@ -11,8 +11,8 @@ from gan_jax.apps.train.prior import keep_prior
 from gan_jax.apps.train.teacher import describe
 from gan_jax.config.keys import flatten
 from gan_jax.report import files
+from gan_jax.report.ownership import write_image
 from gan_jax.report.terminal import say
-from gan_jax.runs.ownership import write_image
 from gan_jax.runs.summary import (
     complete_summary,
     environment,
