@@ -7,6 +7,7 @@ images, so the machines of a cluster must share the folders.
 
 import contextlib
 import functools
+import io
 import logging
 import os
 import queue
@@ -56,13 +57,12 @@ class Actor:
         """Return the rows of a block of files, given their names and contents."""
         files = {Path(os.fsdecode(row["input"])): row for row in batch.to_pylist()}
 
-        def read(file: Path) -> bytes:
+        def open_content(file: Path) -> io.BytesIO:
             if (reason := files[file]["reason"]) is not None:
                 raise BrokenImageError(reason)
-            content: bytes = files[file]["content"]
-            return content
+            return io.BytesIO(files[file]["content"])
 
-        rows = self._work.apply(list(files), read)
+        rows = self._work.apply(list(files), open_content)
         return as_table(rows, self._schema)
 
 
