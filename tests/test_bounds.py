@@ -203,7 +203,8 @@ def test_pixels_are_given_back_after_an_error():
 
 def test_a_chunk_has_so_many_pixels_or_is_one_image(tmp_path, monkeypatch):
     monkeypatch.setattr(user_images, "PIXEL_LIMIT", 100)
-    sides = (5, 5, 5, 5, 5, 12, 10, 2)  # 25 pixels four times, ...
+    # With 6 files in a chunk up to 16 pixels are small.
+    sides = (5, 5, 5, 5, 4, 5, 10, 12, 2, 5)
     paths = []
     for index, side in enumerate(sides):
         paths.append(tmp_path / f"{index}.png")
@@ -212,13 +213,14 @@ def test_a_chunk_has_so_many_pixels_or_is_one_image(tmp_path, monkeypatch):
     broken.write_bytes(b"no image")
     chunks = list(decode_files([*paths, broken], lambda file, image: image, 6))
     assert [[file.stem for file in chunk.files] for chunk in chunks] == [
-        ["0", "1", "2", "3"],
-        ["4"],
+        ["0", "1", "2", "3", "4"],
         ["5"],
         ["6"],
-        ["7"],
+        [],
+        ["8", "9"],
     ]
-    assert [skipped.path for skipped in chunks[-1].skipped] == [str(broken)]
+    assert "12x12 pixels are over the limit of 100" in chunks[3].skipped[0].reason
+    assert chunks[4].skipped[0].path == str(broken)
 
 
 def test_images_that_do_not_fit_together_are_refused(

@@ -11,13 +11,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from gan_jax.config.errors import InputError
-from gan_jax.data.memory import (
-    FILE_LIMIT,
-    PixelBudget,
-    Stream,
-    UnreadableFileError,
-    open_file,
-)
+from gan_jax.data import memory
+from gan_jax.data.memory import FILE_LIMIT, PixelBudget, UnreadableFileError, open_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,6 +44,14 @@ class BrokenImageError(Exception):
     """
 
 
+class LargeImageError(BrokenImageError):
+    """An image of more pixels than a limit."""
+
+    def __init__(self, width: int, height: int, pixel_limit: int):
+        super().__init__(f"{width}x{height} pixels are over the limit of {pixel_limit}")
+        self.pixels = width * height
+
+
 def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
     """Decode one image to 8-bit levels with 1 (grey) or 3 (RGB) channels.
 
@@ -63,69 +66,47 @@ def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
             refused by their header.
 
     Raises:
-        BrokenImageError: If the file cannot be read, or is empty, truncated, too large
-            or not an image. No other exception is raised, whatever the bytes.
+        BrokenImageError: If the file cannot be read, or is empty, truncated, not an
+            image, or (`LargeImageError`) too large. No other exception is raised,
+            whatever the bytes.
     """
-    if not isinstance(data, Path) and not data:
-        raise BrokenImageError("the file is empty")
-    with open_image(data) if isinstance(data, Path) else io.BytesIO(data) as stream:
-        try:
-            with _opened(stream) as image:
-                width, height = image.size
-                if width * height > pixel_limit:
-                    raise BrokenImageError(
-                        f"{width}x{height} pixels are over the limit of {pixel_limit}"
-                    )
-                with AT_WORK.holding(width * height):
-                    return _to_array(_upright(image))
-        except BrokenImageError:
-            raise
-        except Exception as error:  # Pillow's readers raise anything on broken bytes
-            raise BrokenImageError(_reason(error, pixel_limit)) from None
+    from PIL import Image
+
+    _ignore_warnings()
+    # Pillow refuses twice as many pixels, also in images inside of others (ICO, ICNS).
+    Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT // 2
+    try:
+        if isinstance(data, Path):
+            stream: memory.Stream = open_file(data, FILE_LIMIT)
+        elif data:
+            stream = io.BytesIO(data)
+        else:
+            raise BrokenImageError("the file is empty")
+        with stream, Image.open(stream, formats=_formats()) as image:
+            width, height = image.size
+            if width * height > pixel_limit:
+                raise LargeImageError(width, height, pixel_limit)
+            with AT_WORK.holding(width * height):
+                return _to_array(_upright(image))
+    except BrokenImageError:
+        raise
+    except UnreadableFileError as error:
+        raise BrokenImageError(str(error)) from None
+    except Exception as error:  # Pillow's readers raise anything on broken bytes
+        raise BrokenImageError(_reason(error, pixel_limit)) from None
 
 
-def open_image(file: Path) -> Stream:
-    """Open an image file.
+def read_file(file: Path) -> bytes:
+    """Read a whole file, for `decode`.
 
     Raises:
         BrokenImageError: If the file is empty, larger than `FILE_LIMIT`, not a regular
             file, or cannot be read.
     """
     try:
-        return open_file(file, FILE_LIMIT)
+        return memory.read_file(file)
     except UnreadableFileError as error:
         raise BrokenImageError(str(error)) from None
-
-
-def read_content(stream: Stream) -> bytes:
-    """Return the content of an open image file, for `decode`.
-
-    Raises:
-        BrokenImageError: If it cannot be read.
-    """
-    try:
-        return stream.read()
-    except OSError as error:
-        raise BrokenImageError(error.strerror or str(error)) from None
-
-
-def count_pixels(stream: Stream) -> int:
-    """Return the number of pixels that an image file declares; 0 if it is broken."""
-    try:
-        with _opened(stream) as image:
-            return image.width * image.height
-    except Exception:  # as in `decode`, which gives the reason
-        return 0
-
-
-def _opened(stream: Stream) -> "Image.Image":
-    """Read the header of an image."""
-    from PIL import Image
-
-    _ignore_warnings()
-    # Pillow refuses twice as many pixels, also in images inside of others (ICO, ICNS).
-    Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT // 2
-    return Image.open(stream, formats=_formats())
 
 
 def image_suffixes() -> frozenset[str]:
@@ -185,28 +166,29 @@ def _upright(image: "Image.Image") -> "Image.Image":
 
 def _to_array(image: "Image.Image") -> Image8:
     width, height = image.size
-    numbers = image.mode.startswith("I") or image.mode == "F"
-    grey = numbers or image.mode in ("1", "L", "LA")
-    transparent = image.has_transparency_data
-    array = np.empty((height, width, 1 if grey else 3), np.uint8)
-    rows = max(1, _STRIP // max(1, width))
+    if width * height <= _STRIP:
+        return _levels(image)
+    channels = _levels(image.crop((0, 0, 1, 1))).shape[-1]
+    array = np.empty((height, width, channels), np.uint8)
+    rows = max(1, _STRIP // width)
     for top in range(0, height, rows):
         strip = image.crop((0, top, width, min(top + rows, height)))
-        if numbers:
-            array[top : top + rows, :, 0] = _to_8_bits(np.asarray(strip))
-            continue
-        if transparent:
-            strip = _on_white(strip)
-        levels = np.asarray(strip.convert("L" if grey else "RGB"))
-        array[top : top + rows] = levels[..., None] if grey else levels
+        array[top : top + rows] = _levels(strip)
     return array
 
 
-def _on_white(image: "Image.Image") -> "Image.Image":
+def _levels(image: "Image.Image") -> Image8:
     from PIL import Image
 
-    layers = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _to_8_bits(np.asarray(image))[..., None]
+    grey = image.mode in ("1", "L", "LA")
+    if image.has_transparency_data:
+        layers = image.convert("RGBA")
+        white = Image.new("RGBA", layers.size, "white")
+        image = Image.alpha_composite(white, layers)
+    array = np.asarray(image.convert("L" if grey else "RGB"))
+    return array[..., None] if grey else array
 
 
 def _to_8_bits(levels: np.ndarray) -> UInt8[np.ndarray, "height width"]:

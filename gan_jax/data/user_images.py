@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -12,19 +12,20 @@ from gan_jax.data.datasets.dataset import Skipped, threads
 from gan_jax.data.decode import (
     PIXEL_LIMIT,
     BrokenImageError,
-    count_pixels,
+    LargeImageError,
     decode,
-    open_image,
-    read_content,
+    read_file,
 )
-from gan_jax.data.memory import Stream
 
 Image8 = UInt8[np.ndarray, "_ _ _"]
 """`[height, width, channels]`; each image has its own shape."""
 
 Prepared = TypeVar("Prepared")
-Open = Callable[[Path], Stream]
-"""Opens a file for reading, or raises `BrokenImageError`."""
+Read = Callable[[Path], bytes]
+"""Returns the content of a file, or raises `BrokenImageError`."""
+
+Attempt: TypeAlias = tuple[Prepared, str] | BrokenImageError
+"""A prepared image and the SHA-256 of its file, or why there is none."""
 
 
 class DecodedFiles(NamedTuple, Generic[Prepared]):
@@ -41,12 +42,9 @@ def decode_files(
     files: Sequence[Path],
     preprocess: Callable[[Path, Image8], Prepared],
     chunk_size: int,
-    open_file: Open = open_image,
+    read: Read = read_file,
 ) -> Iterator[DecodedFiles[Prepared]]:
     """Yield files decoded in threads, a chunk at a time.
-
-    A chunk ends before the file with which its images would have more than
-    `PIXEL_LIMIT` pixels.
 
     Files that cannot be used are skipped with the reason. Files whose stem was already
     seen are skipped, since outputs are named after their inputs.
@@ -54,32 +52,36 @@ def decode_files(
     Args:
         files: The files.
         preprocess: Function of a file and its image; it may raise `BrokenImageError`.
-        chunk_size: Largest number of files in a chunk.
-        open_file: Function that opens a file.
+        chunk_size: Number of files in a chunk. It has fewer where images are large:
+            chunks end before the large ones have more than `PIXEL_LIMIT` pixels.
+        read: Function that returns the content of a file.
     """
     names: set[str] = set()
 
-    def measure(file: Path) -> int:
+    def attempt(file: Path, pixel_limit: int = PIXEL_LIMIT) -> Attempt[Prepared]:
         try:
-            with open_file(file) as stream:
-                return count_pixels(stream)
-        except BrokenImageError:
-            return 0  # `attempt` gives the reason
-
-    def attempt(file: Path) -> tuple[Prepared, str] | BrokenImageError:
-        try:
-            with open_file(file) as stream:
-                data = read_content(stream)
-            return preprocess(file, decode(data)), hashlib.sha256(data).hexdigest()
+            data = read(file)
+            prepared = preprocess(file, decode(data, pixel_limit))
+            return prepared, hashlib.sha256(data).hexdigest()
         except BrokenImageError as error:
             return error
 
+    def attempt_small(file: Path) -> Attempt[Prepared]:
+        # However many there are of them, they have no more pixels together.
+        return attempt(file, PIXEL_LIMIT // chunk_size)
+
+    def finish(first: tuple[Path, Attempt[Prepared]]) -> Attempt[Prepared]:
+        file, result = first
+        return attempt(file) if isinstance(result, LargeImageError) else result
+
     with threads() as pool:
         for first in range(0, len(files), chunk_size):
-            some = files[first : first + chunk_size]
-            for paths in _groups(some, pool.map(measure, some)):
+            paths = files[first : first + chunk_size]
+            attempts = zip(paths, pool.map(attempt_small, paths), strict=True)
+            for group in _groups(attempts):
                 chunk: DecodedFiles[Prepared] = DecodedFiles([], [], [], [])
-                for file, result in zip(paths, pool.map(attempt, paths), strict=True):
+                results = pool.map(finish, group)
+                for (file, _), result in zip(group, results, strict=True):
                     if isinstance(result, BrokenImageError):
                         chunk.skipped.append(Skipped(str(file), str(result)))
                     elif file.stem in names:
@@ -93,16 +95,19 @@ def decode_files(
                 yield chunk
 
 
-def _groups(files: Sequence[Path], pixels: Iterable[int]) -> Iterator[list[Path]]:
-    """Yield the files in groups of at most `PIXEL_LIMIT` pixels, or of one file."""
-    group: list[Path] = []
+def _groups(
+    attempts: Iterable[tuple[Path, Attempt[Prepared]]],
+) -> Iterator[list[tuple[Path, Attempt[Prepared]]]]:
+    """Yield the attempts in groups whose large images may be decoded together."""
+    group: list[tuple[Path, Attempt[Prepared]]] = []
     total = 0
-    for file, count in zip(files, pixels, strict=True):
-        if group and total + count > PIXEL_LIMIT:
+    for file, result in attempts:
+        pixels = result.pixels if isinstance(result, LargeImageError) else 0
+        if group and total + pixels > PIXEL_LIMIT:
             yield group
             group, total = [], 0
-        group.append(file)
-        total += count
+        group.append((file, result))
+        total += pixels
     yield group
 
 

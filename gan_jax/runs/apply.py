@@ -14,8 +14,8 @@ from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
-from gan_jax.data.decode import open_image
-from gan_jax.data.user_images import DecodedFiles, Image8, Open, Prepared, decode_files
+from gan_jax.data.decode import read_file
+from gan_jax.data.user_images import DecodedFiles, Image8, Prepared, Read, decode_files
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
 from gan_jax.report.page import Block, Card, Command, Section, page
@@ -49,7 +49,7 @@ class Application(Generic[Prepared, Outcome]):
     preprocess: Callable[[Image8], Prepared]
     """Function of an image, called in threads; it may raise `BrokenImageError`."""
     chunk_size: int
-    """Largest number of images that are decoded and processed at once."""
+    """Number of images that are decoded and processed at once."""
     process: Callable[[Sequence[Path], Sequence[Prepared]], Sequence[Outcome]]
     """`process(outputs, images)` writes the output of each image and returns its
     outcome."""
@@ -178,7 +178,7 @@ def apply_to_files(
     application: Application[Prepared, Outcome],
     inputs: Sequence[Path],
     workdir: Path,
-    open_file: Open = open_image,
+    read: Read = read_file,
 ) -> Iterator[tuple[DecodedFiles[Prepared], Sequence[Outcome]]]:
     """Apply a run to files, a chunk at a time, and write an image for each.
 
@@ -186,7 +186,7 @@ def apply_to_files(
         application: The run.
         inputs: Image files.
         workdir: Images are written to `<workdir>/images`.
-        open_file: Function that opens a file.
+        read: Function that returns the content of a file.
 
     Yields:
         The decoded chunk, and the outcomes of its images.
@@ -195,7 +195,7 @@ def apply_to_files(
         inputs,
         lambda file, image: application.preprocess(image),
         application.chunk_size,
-        open_file,
+        read,
     ):
         outputs = [output_path(workdir, file) for file in chunk.files]
         yield chunk, application.process(outputs, chunk.images) if outputs else ()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from gan_jax.data.decode import BrokenImageError, open_image, read_content
+from gan_jax.data.decode import BrokenImageError, read_file
 
 # Imports neither JAX nor Ray, so that these processes start at once.
 
@@ -23,8 +23,7 @@ def read_contents(batch: pa.Table, folder: str) -> pa.Table:
     reasons: list[str | None] = []
     for name in batch["input"].to_pylist():
         try:
-            with open_image(Path(folder) / os.fsdecode(name)) as stream:
-                contents.append(read_content(stream))
+            contents.append(read_file(Path(folder) / os.fsdecode(name)))
             reasons.append(None)
         except BrokenImageError as error:
             contents.append(None)

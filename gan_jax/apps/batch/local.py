@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from gan_jax.apps.batch.engine import TICK, UNDER_WAY, Engine
 from gan_jax.apps.batch.table import Row
 from gan_jax.apps.batch.workers import Work, open_work
-from gan_jax.data.decode import open_image
+from gan_jax.data.decode import read_file
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def _in_threads(
             running: set[Future[list[Row]]] = set()
             while True:
                 for block in itertools.islice(blocks, UNDER_WAY - len(running)):
-                    running.add(pool.submit(work.apply, block, open_image))
+                    running.add(pool.submit(work.apply, block, read_file))
                 if not running:
                     return
                 done, running = wait(running, TICK, FIRST_COMPLETED)

@@ -7,7 +7,6 @@ images, so the machines of a cluster must share the folders.
 
 import contextlib
 import functools
-import io
 import logging
 import os
 import queue
@@ -57,12 +56,13 @@ class Actor:
         """Return the rows of a block of files, given their names and contents."""
         files = {Path(os.fsdecode(row["input"])): row for row in batch.to_pylist()}
 
-        def open_content(file: Path) -> io.BytesIO:
+        def read(file: Path) -> bytes:
             if (reason := files[file]["reason"]) is not None:
                 raise BrokenImageError(reason)
-            return io.BytesIO(files[file]["content"])
+            content: bytes = files[file]["content"]
+            return content
 
-        rows = self._work.apply(list(files), open_content)
+        rows = self._work.apply(list(files), read)
         return as_table(rows, self._schema)
 
 

@@ -27,7 +27,7 @@ from gan_jax.config.names import look_up
 from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation
-from gan_jax.data.user_images import Open, decode_files
+from gan_jax.data.user_images import Read, decode_files
 from gan_jax.runs.apply import Application, apply_to_files, result_line
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import Prior, describe
@@ -57,9 +57,9 @@ class Work(NamedTuple):
     """Columns of the rows; a row may lack some."""
     block_size: int
     """Default number of files in a block."""
-    apply: Callable[[Sequence[Path], Open], list[Row]]
-    """`apply(files, open_file)` writes an image for each file and returns its row,
-    after the image is complete. It may be called from several threads at once."""
+    apply: Callable[[Sequence[Path], Read], list[Row]]
+    """`apply(files, read)` writes an image for each file and returns its row, after
+    the image is complete. It may be called from several threads at once."""
     close: Callable[[], None]
     """Cancels searches under way, whose callers get an error; other work ends its
     block."""
@@ -92,9 +92,9 @@ def _applying(
     def open_applying(config: ConfigDict, out: Path) -> Work:
         application = open_application(config, out)
 
-        def apply(block: Sequence[Path], open_file: Open) -> list[Row]:
+        def apply(block: Sequence[Path], read: Read) -> list[Row]:
             rows: list[Row] = []
-            for decoded, outcomes in apply_to_files(application, block, out, open_file):
+            for decoded, outcomes in apply_to_files(application, block, out, read):
                 rows += failed(decoded.skipped)
                 rows += [
                     result_line(application, out, file, outcome)
@@ -193,9 +193,9 @@ def _searching(
     mask = observer.masker()
     streaming = StreamingSearch(search.compiled_search, config.search.slots)
 
-    def apply(block: Sequence[Path], open_file: Open) -> list[Row]:
+    def apply(block: Sequence[Path], read: Read) -> list[Row]:
         rows: list[Row] = []
-        for chunk in decode_files(block, mask, len(block), open_file):
+        for chunk in decode_files(block, mask, len(block), read):
             images, blank = observer.observe(chunk.images)
             rows += failed([*chunk.skipped, *blank])
             if images is None:
