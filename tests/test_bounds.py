@@ -300,9 +300,8 @@ def masked(side, hole):
     return MaskedImage("name", "source", image, known)
 
 
-@pytest.mark.parametrize("hole", [np.s_[10:20, 12:22], np.s_[0:6, 4:9]])
-def test_of_a_large_square_the_holes_box_is_blended(monkeypatch, hole):
-    target = masked(40, hole)
+def test_of_a_large_square_the_holes_box_is_blended(monkeypatch):
+    target = masked(40, np.s_[0:6, 4:9])
     generated = np.full((40, 40, 1), 200, np.uint8)
     whole = composites.restored(target, generated, blend=True)
     monkeypatch.setattr(composites, "BLEND_LIMIT", 200)
