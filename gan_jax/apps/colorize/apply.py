@@ -127,7 +127,8 @@ def _painted(image: Image8, colorizer: Colorizer) -> _Painted:
         return _sums(strip, colorizer)
 
     sums = in_strips(fill, height, width)
-    return _Painted(output, lightness, _Sums(*map(sum, zip(*sums, strict=True))))
+    totals: list[Any] = [sum(values) for values in zip(*sums, strict=True)]
+    return _Painted(output, lightness, _Sums(*totals))
 
 
 def _sums(strip: Strip, colorizer: Colorizer) -> _Sums:
