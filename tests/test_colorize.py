@@ -10,9 +10,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from gan_jax.apps.colorize import run as colorize
+from gan_jax.apps.colorize.colorizer import Colorizer, in_strips
 from gan_jax.config.errors import InputError
 from gan_jax.data.color import split
 from gan_jax.runs.feature_network import read_classifier, write_classifier
+from gan_jax.runs.prior import open_colorizer
 from tests import runs
 from tests.jobs import assert_a_batch_job_does_the_same
 from tests.programs import (
@@ -143,6 +145,20 @@ def test_what_colours_an_image_had_does_not_matter(colorized):
     lines = {line["input"].rpartition("/")[2]: line for line in results(colorized)}
     assert "psnr" in lines["colour.png"] and "psnr" not in lines["grey.png"]
     assert summary(colorized)["metrics"]["psnr"] > 5
+
+
+def test_an_image_is_colorized_the_same_in_strips(trained, monkeypatch):
+    colorizer = Colorizer(open_colorizer(str(trained), ""))
+    for height, width in ((40, 61), (61, 40), (5, 90), (90, 5), (32, 50)):
+        image = PHOTO[:height, :width]
+        whole = colorizer(image)(slice(None))
+        with monkeypatch.context() as patch:
+            patch.setattr("gan_jax.apps.colorize.colorizer._STRIP", 7 * height)
+            strips = in_strips(colorizer(image), height, width)
+        assert len(strips) == -(-width // 7)
+        for name, wanted in whole._asdict().items():
+            parts = [getattr(strip, name) for strip in strips]
+            np.testing.assert_array_equal(np.concatenate(parts, axis=1), wanted)
 
 
 smoke = partial(runs.smoke, "colorize", "smoke")

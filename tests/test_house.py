@@ -11,7 +11,7 @@ from tests.programs import ROOT, start
 PACKAGE = ROOT / "gan_jax"
 FLOORS = [
     {"config"},
-    {"losses"},
+    {"losses", "data.memory"},
     {"networks.layers", "data.decode"},
     {"data.datasets"},
     {"networks", "data"},

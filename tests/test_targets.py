@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.apps.inpaint.composites import restored
 from gan_jax.apps.inpaint.masked_images import (
     MaskedImage,
     masker,
     read_files,
     reduced,
-    restored,
     with_holes,
 )
 from gan_jax.build import searches

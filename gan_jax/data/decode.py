@@ -11,12 +11,18 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from gan_jax.config.errors import InputError
+from gan_jax.data import memory
+from gan_jax.data.memory import FILE_LIMIT, PixelBudget, UnreadableFileError, open_file
 
 if TYPE_CHECKING:
     from PIL import Image
 
 PIXEL_LIMIT = 64_000_000
 """Largest number of pixels; larger images are refused by their header, undecoded."""
+
+AT_WORK = PixelBudget(PIXEL_LIMIT)
+"""Pixels of images that all threads of the process decode, convert, resize or encode at
+once. One pixel takes about 20 bytes then, and 3 before and after."""
 
 Image8 = UInt8[np.ndarray, "height width channels"]
 
@@ -28,10 +34,7 @@ number of pixels that are added on each side."""
 # them with a plug-in or on other systems only.
 _REFUSED_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 _PILLOW = re.compile(r"PIL\.")
-
-
-FILE_LIMIT = 2**30
-"""Largest size of an image file in bytes; larger files are refused unread."""
+_STRIP = 2**20  # pixels that leave Pillow at once: it copies an image at every step
 
 
 class BrokenImageError(Exception):
@@ -39,6 +42,14 @@ class BrokenImageError(Exception):
 
     The message is the reason in one line, without the file's name, which callers add.
     """
+
+
+class LargeImageError(BrokenImageError):
+    """An image of more pixels than a limit."""
+
+    def __init__(self, width: int, height: int, pixel_limit: int):
+        super().__init__(f"{width}x{height} pixels are over the limit of {pixel_limit}")
+        self.pixels = width * height
 
 
 def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
@@ -51,29 +62,36 @@ def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
 
     Args:
         data: Content of an image file, or its path.
-        pixel_limit: Largest number of pixels; larger images are refused by their
-            header. Pillow itself refuses more than about 179 million pixels.
+        pixel_limit: Largest number of pixels, at most `PIXEL_LIMIT`; larger images are
+            refused by their header.
 
     Raises:
-        BrokenImageError: If the file cannot be read, or is empty, truncated, too large
-            or not an image. No other exception is raised, whatever the bytes.
+        BrokenImageError: If the file cannot be read, or is empty, truncated, not an
+            image, or (`LargeImageError`) too large. No other exception is raised,
+            whatever the bytes.
     """
     from PIL import Image
 
     _ignore_warnings()
+    # Pillow refuses twice as many pixels, also in images inside of others (ICO, ICNS).
+    Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT // 2
     try:
-        if not (_size(data) if isinstance(data, Path) else len(data)):
+        if isinstance(data, Path):
+            stream: memory.Stream = open_file(data, FILE_LIMIT)
+        elif data:
+            stream = io.BytesIO(data)
+        else:
             raise BrokenImageError("the file is empty")
-        opened = data if isinstance(data, Path) else io.BytesIO(data)
-        with Image.open(opened, formats=_formats()) as image:
+        with stream, Image.open(stream, formats=_formats()) as image:
             width, height = image.size
             if width * height > pixel_limit:
-                raise BrokenImageError(
-                    f"{width}x{height} pixels are over the limit of {pixel_limit}"
-                )
-            return _to_array(_upright(image))
+                raise LargeImageError(width, height, pixel_limit)
+            with AT_WORK.holding(width * height):
+                return _to_array(_upright(image))
     except BrokenImageError:
         raise
+    except UnreadableFileError as error:
+        raise BrokenImageError(str(error)) from None
     except Exception as error:  # Pillow's readers raise anything on broken bytes
         raise BrokenImageError(_reason(error, pixel_limit)) from None
 
@@ -82,22 +100,13 @@ def read_file(file: Path) -> bytes:
     """Read a whole file, for `decode`.
 
     Raises:
-        BrokenImageError: If the file cannot be read or is larger than `FILE_LIMIT`.
+        BrokenImageError: If the file is empty, larger than `FILE_LIMIT`, not a regular
+            file, or cannot be read.
     """
     try:
-        if _size(file) > FILE_LIMIT:
-            raise BrokenImageError(f"the file is over the limit of {FILE_LIMIT} bytes")
-        return file.read_bytes()
-    except OSError as error:
-        raise BrokenImageError(_reason(error, PIXEL_LIMIT)) from None
-
-
-def _size(file: Path) -> int:
-    if not file.exists():
-        raise BrokenImageError("the file does not exist")
-    if not file.is_file():  # opening a pipe would wait forever
-        raise BrokenImageError("not a file")
-    return file.stat().st_size
+        return memory.read_file(file)
+    except UnreadableFileError as error:
+        raise BrokenImageError(str(error)) from None
 
 
 def image_suffixes() -> frozenset[str]:
@@ -131,7 +140,7 @@ def _reason(error: Exception, pixel_limit: int) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, Image.DecompressionBombError):
-        return f"its pixels are over the limit of {pixel_limit}"
+        return f"its pixels are over the limit of {min(pixel_limit, PIXEL_LIMIT)}"
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"
     if isinstance(error, MemoryError):
@@ -145,16 +154,30 @@ def _reason(error: Exception, pixel_limit: int) -> str:
 
 
 def _upright(image: "Image.Image") -> "Image.Image":
-    from PIL import ImageOps
+    from PIL import ExifTags, ImageOps
 
     image.load()
     try:
-        return ImageOps.exif_transpose(image)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
     except Exception:  # with broken metadata the image is used as it is stored
         return image
 
 
 def _to_array(image: "Image.Image") -> Image8:
+    width, height = image.size
+    if width * height <= _STRIP:
+        return _levels(image)
+    channels = _levels(image.crop((0, 0, 1, 1))).shape[-1]
+    array = np.empty((height, width, channels), np.uint8)
+    rows = max(1, _STRIP // width)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        array[top : top + rows] = _levels(strip)
+    return array
+
+
+def _levels(image: "Image.Image") -> Image8:
     from PIL import Image
 
     if image.mode.startswith("I") or image.mode == "F":
@@ -232,9 +255,10 @@ def undo_resize(
 def _resize(image: Image8, size: int) -> UInt8[np.ndarray, "size size channels"]:
     from PIL import Image
 
-    channels = image.shape[-1]
-    flat = np.ascontiguousarray(image[..., 0] if channels == 1 else image)
-    resized = Image.fromarray(flat).resize((size, size), Image.Resampling.LANCZOS)
+    height, width, channels = image.shape
+    with AT_WORK.holding(height * width):
+        flat = np.ascontiguousarray(image[..., 0] if channels == 1 else image)
+        resized = Image.fromarray(flat).resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(resized).reshape(size, size, channels)
 
 

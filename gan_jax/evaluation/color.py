@@ -1,7 +1,7 @@
 """Metrics of colour: distance to the true colours, and colourfulness."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from gan_jax.data.color import lab_from_rgb
 
@@ -34,11 +34,40 @@ def colourfulness(images: Images) -> float:
 
 
 def _colourfulness(image: Float[np.ndarray, "height width 3"]) -> float:
-    red, green, blue = np.moveaxis((image.astype(np.float64) + 1) * 127.5, -1, 0)
-    opponents = np.stack([red - green, (red + green) / 2 - blue]).reshape(2, -1)
-    spread = np.sqrt(opponents.var(axis=1).sum())
-    shift = np.sqrt(np.square(opponents.mean(axis=1)).sum())
-    return float(spread + 0.3 * shift)
+    opponents = _opponents((image.astype(np.float64) + 1) * 127.5).reshape(2, -1)
+    return _from_moments(opponents.mean(axis=1), opponents.var(axis=1))
+
+
+def opponent_sums(
+    levels: UInt8[np.ndarray, "height width 3"],
+) -> Float[np.ndarray, "2 2"]:
+    """Return sums over pixels for `colourfulness_of_sums`; those of parts are added.
+
+    Returns:
+        The sums of two opponent colours, and the sums of their squares.
+    """
+    opponents = _opponents(levels.astype(np.float64))
+    return np.stack([opponents, np.square(opponents)]).sum(axis=(2, 3))
+
+
+def colourfulness_of_sums(sums: Float[np.ndarray, "2 2"], pixels: int) -> float:
+    """Return the colourfulness of an image of so many pixels, as `colourfulness`."""
+    means, squares = sums / pixels
+    return _from_moments(means, np.maximum(squares - np.square(means), 0))
+
+
+def _opponents(
+    levels: Float[np.ndarray, "height width 3"],
+) -> Float[np.ndarray, "2 height width"]:
+    """Return red - green and yellow - blue."""
+    red, green, blue = np.moveaxis(levels, -1, 0)
+    return np.stack([red - green, (red + green) / 2 - blue])
+
+
+def _from_moments(
+    means: Float[np.ndarray, "2"], variances: Float[np.ndarray, "2"]
+) -> float:
+    return float(np.sqrt(variances.sum()) + 0.3 * np.sqrt(np.square(means).sum()))
 
 
 def _ab(images: Images) -> Float[np.ndarray, "count height width 2"]:

@@ -52,15 +52,15 @@ def restoration(
     return Restoration(
         of_hole,
         whole,
-        _decibels(of_hole),
-        _decibels(whole),
+        decibels(of_hole),
+        decibels(whole),
         *_similarities(completed_levels, truth_levels, hole),
     )
 
 
 def psnr(image: Image, truth: Image) -> float:
     """Return the peak signal-to-noise ratio of an image in dB, both in [-1, 1]."""
-    return _decibels(float(np.square(_levels(image) - _levels(truth)).mean()))
+    return decibels(float(np.square(_levels(image) - _levels(truth)).mean()))
 
 
 def pooled_psnr(images: Images, truth: Images) -> float:
@@ -73,7 +73,7 @@ def pooled_psnr(images: Images, truth: Images) -> float:
         np.square(_levels(image) - _levels(true_image)).mean()
         for image, true_image in zip(images, truth, strict=True)
     ]
-    return _decibels(float(np.mean(errors)))
+    return decibels(float(np.mean(errors)))
 
 
 def ssim(image: Image, truth: Image) -> float:
@@ -114,7 +114,8 @@ def _similarities(
     return float(of_hole), float(whole)
 
 
-def _decibels(error: float) -> float:
+def decibels(error: float) -> float:
+    """Return the PSNR of a mean squared error at 8-bit levels; infinite for 0."""
     if error == 0:
         return float("inf")
     return float(10 * np.log10(RANGE**2 / error))

@@ -18,6 +18,7 @@ from gan_jax.build import datasets
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import ArraySource, Dataset, Source, fingerprint
 from gan_jax.data.feed import read, resident, streamed, to_float
+from gan_jax.data.memory import UnreadableFileError, read_file
 from gan_jax.data.splits import partition
 from gan_jax.evaluation.features import Embedding
 from gan_jax.networks.classifier import Classifier, classifier_for
@@ -172,7 +173,7 @@ def read_classifier(path: Path) -> Mapping[str, Any]:
         InputError: The file cannot be read, or holds something else.
     """
     try:
-        saved: dict[str, Any] = flax.serialization.msgpack_restore(path.read_bytes())
+        saved: dict[str, Any] = flax.serialization.msgpack_restore(read_file(path))
         missing = _ENTRIES - saved.keys()
         if missing:
             raise ValueError(f"it holds no {', '.join(sorted(missing))}")
@@ -183,8 +184,8 @@ def read_classifier(path: Path) -> Mapping[str, Any]:
         ):
             raise ValueError("its contents are not what was written")
         classifier_for(saved["variables"])
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+    except UnreadableFileError as error:
+        raise InputError(f"{path}: {error}") from None
     except Exception as error:  # whatever a damaged file leads to
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"{path} cannot be used ({reason})") from None

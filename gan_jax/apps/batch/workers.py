@@ -13,7 +13,6 @@ from gan_jax.apps.collaborate.refinement import Refiner
 from gan_jax.apps.collaborate.run import collaboration
 from gan_jax.apps.colorize.apply import open_colorizing
 from gan_jax.apps.detect.apply import open_scoring
-from gan_jax.apps.inpaint.masked_images import read_files
 from gan_jax.apps.inpaint.memory import completion_demands
 from gan_jax.apps.inpaint.observations import (
     ObservedImages,
@@ -29,7 +28,7 @@ from gan_jax.config.names import look_up
 from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation
-from gan_jax.data.user_images import Read
+from gan_jax.data.user_images import Read, decode_files
 from gan_jax.runs.apply import Application, apply_to_files, result_line
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.memory import check_memory
@@ -197,19 +196,20 @@ def _searching(
     streaming = StreamingSearch(search.compiled_search, config.search.slots)
 
     def apply(block: Sequence[Path], read: Read) -> list[Row]:
-        masked, skipped = read_files(block, mask, read)
-        images, blank = observer.observe(masked)
-        rows = failed([*skipped, *blank])
-        if images is None:
-            return rows
-        found = streaming.minimise(*search.inputs(images))
-        for index, row in enumerate(finish(images, loss, found)):
-            rows.append(row)
-            if not row["done"]:
+        rows: list[Row] = []
+        for chunk in decode_files(block, mask, len(block), read):
+            images, blank = observer.observe(chunk.images)
+            rows += failed([*chunk.skipped, *blank])
+            if images is None:
                 continue
-            row["loss_value"] = finite(found.loss[index])
-            row["iterations"] = int(found.restarts.steps[index].sum())
-            row["latent"] = found.latent[index].tolist()
+            found = streaming.minimise(*search.inputs(images))
+            for index, row in enumerate(finish(images, loss, found)):
+                rows.append(row)
+                if not row["done"]:
+                    continue
+                row["loss_value"] = finite(found.loss[index])
+                row["iterations"] = int(found.restarts.steps[index].sum())
+                row["latent"] = found.latent[index].tolist()
         return rows
 
     return Work(

@@ -5,16 +5,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
-from gan_jax.apps.colorize.colorizer import Colored, Colorizer
+from gan_jax.apps.colorize.colorizer import Colorizer, Strip, in_strips
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.data import color
-from gan_jax.data.decode import crop_and_resize, to_float_numpy, with_channels
+from gan_jax.data.decode import (
+    AT_WORK,
+    crop_and_resize,
+    to_float_numpy,
+    with_channels,
+)
 from gan_jax.data.user_images import Image8
-from gan_jax.evaluation.color import colourfulness
+from gan_jax.evaluation.color import colourfulness_of_sums, opponent_sums
 from gan_jax.evaluation.measure import measure
-from gan_jax.evaluation.restoration import psnr
+from gan_jax.evaluation.restoration import decibels
 from gan_jax.report.grids import to_uint8
 from gan_jax.report.ownership import write_image
 from gan_jax.report.page import Card, Table, picture
@@ -63,10 +69,12 @@ def open_colorizing(
 
     def process(images: Sequence[Image8]) -> Iterator[tuple[Image8, Colorized]]:
         for image in images:
-            colored = colorizer(image)
-            if len(shown) < _SHOWN:
-                shown.append(_thumbnails(image, colored))
-            yield colored.image, _compared(image, colored, colorizer)
+            height, width, _ = image.shape
+            with AT_WORK.holding(height * width):  # until the output is written
+                painted = _painted(image, colorizer)
+                if len(shown) < _SHOWN:
+                    shown.append(_thumbnails(image, painted))
+                yield painted.image, _measured((width, height), painted.sums)
 
     return Application(
         description=describe(prior),
@@ -79,44 +87,90 @@ def open_colorizing(
     )
 
 
-def _compared(image: Image8, colored: Colored, colorizer: Colorizer) -> Colorized:
-    """Return the measures of an output against its input."""
+class _Sums(NamedTuple):
+    """Sums over the pixels of an image, or of a strip of it."""
+
+    lightness: float
+    """Absolute changes of scaled lightness."""
+    squares: float
+    """Squared differences of levels, of all channels."""
+    distances: float
+    """Distances of scaled colours in the ab plane."""
+    opponents: Float[np.ndarray, "2 2"]
+    true_opponents: Float[np.ndarray, "2 2"]
+    coloured: int
+    """Number of values that differ from red in the given image."""
+
+
+class _Painted(NamedTuple):
+    image: Image8
+    lightness: UInt8[np.ndarray, "height width 1"]
+    """Lightness of the given image."""
+    sums: _Sums
+
+
+def _painted(image: Image8, colorizer: Colorizer) -> _Painted:
+    """Return an image in colour, and the sums of its differences from the given one."""
     height, width, _ = image.shape
-    light, ab = colorizer.split(colored.image)
-    output, truth = to_float_numpy(colored.image), to_float_numpy(image)
+    output = np.empty((height, width, 3), np.uint8)
+    lightness = np.empty((height, width, 1), np.uint8)
+    paint = colorizer(image)
+
+    def fill(columns: slice) -> _Sums:
+        strip = paint(columns)
+        output[:, columns] = strip.image
+        lightness[:, columns] = to_uint8(strip.lightness)
+        return _sums(strip, colorizer)
+
+    sums = in_strips(fill, height, width)
+    totals: list[Any] = [sum(values) for values in zip(*sums, strict=True)]
+    return _Painted(output, lightness, _Sums(*totals))
+
+
+def _sums(strip: Strip, colorizer: Colorizer) -> _Sums:
+    lightness, ab = colorizer.split(strip.image)
+    differences = strip.image.astype(np.float32) - strip.given
+    distances = np.linalg.norm(ab - strip.true_ab, axis=-1)
+    return _Sums(
+        float(np.abs(lightness - strip.lightness).sum(dtype=np.float64)),
+        float(np.square(differences).sum(dtype=np.float64)),
+        float(distances.sum(dtype=np.float64)),
+        opponent_sums(strip.image),
+        opponent_sums(strip.given),
+        int((strip.given != strip.given[..., :1]).sum()),
+    )
+
+
+def _measured(size: tuple[int, int], sums: _Sums) -> Colorized:
+    """Return the measures of an output against its input."""
+    pixels = size[0] * size[1]
     true: dict[str, float] = {}
-    if _coloured(image):
-        distances = np.linalg.norm(ab - colored.true_ab, axis=-1)
-        exactness = psnr(output, truth)
+    if sums.coloured:
+        exactness = decibels(sums.squares / (3 * pixels))
         # An exact output, as of an image that is nearly black, has no PSNR.
         true = {"psnr": exactness} if np.isfinite(exactness) else {}
         true |= {
-            "ab_error": float(distances.mean()) * color.AB_SCALE,
-            "colourfulness_real": colourfulness(truth[None]),
+            "ab_error": sums.distances / pixels * color.AB_SCALE,
+            "colourfulness_real": colourfulness_of_sums(sums.true_opponents, pixels),
         }
-    change = np.abs(light - colored.lightness)
     return Colorized(
-        (width, height),
-        float(change.mean()) * color.LIGHTNESS_SCALE,
-        colourfulness(output[None]),
+        size,
+        sums.lightness / pixels * color.LIGHTNESS_SCALE,
+        colourfulness_of_sums(sums.opponents, pixels),
         true,
     )
 
 
-def _thumbnails(image: Image8, colored: Colored) -> dict[str, Image8]:
+def _thumbnails(image: Image8, painted: _Painted) -> dict[str, Image8]:
     versions = {
-        "lightness": to_uint8(colored.lightness),
-        "colorized": colored.image,
+        "lightness": painted.lightness,
+        "colorized": painted.image,
         "as given": image,
     }
     return {
         name: with_channels(crop_and_resize(version, _THUMBNAIL), 3)
         for name, version in versions.items()
     }
-
-
-def _coloured(image: Image8) -> bool:
-    return image.shape[-1] == 3 and bool((image != image[..., :1]).any())
 
 
 def _line(colorized: Colorized) -> dict[str, Any]:

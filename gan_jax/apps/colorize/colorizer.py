@@ -1,31 +1,37 @@
 """A trained colorizer as a function of an image of any size."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from gan_jax.data import color
+from gan_jax.data.datasets.dataset import threads
 from gan_jax.data.decode import to_float_numpy, with_channels
 from gan_jax.data.user_images import Image8
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.grids import to_uint8
-from gan_jax.runs.inference import images_of, in_chunks
+from gan_jax.runs.inference import chunks, images_of
 from gan_jax.runs.prior import Prior
 
-_PIXELS = 2**16  # pixels of an image converted at once
+Result = TypeVar("Result")
+
+_PIXELS = 2**16  # pixels converted at once
+_STRIP = 2**18  # pixels of a strip
 
 
-class Colored(NamedTuple):
-    """An image in new colours, with the lightness and colours of the given one."""
+class Strip(NamedTuple):
+    """Some columns of an image in new colours, beside the given ones."""
 
     image: Image8
+    given: Image8
+    """The given columns, with 3 channels."""
     lightness: Float[np.ndarray, "height width 1"]
-    """Lightness of the given image, scaled to [-1, 1]."""
+    """Lightness of the given columns, scaled to [-1, 1]."""
     true_ab: Float[np.ndarray, "height width 2"]
-    """Scaled ab of the given image; zeros if it is grey."""
+    """Scaled ab of the given columns; zeros if they are grey."""
 
 
 class Colorizer:
@@ -39,16 +45,37 @@ class Colorizer:
         self._split = compiled(lambda rgb: jnp.concatenate(color.split(rgb), axis=-1))
         self._merge = compiled(color.merge)
 
-    def __call__(self, image: Image8) -> Colored:
-        """Return an image of 1 or 3 channels colorized at its own size.
+    def __call__(self, image: Image8) -> Callable[[slice], Strip]:
+        """Return the function that colorizes columns of an image at its own size.
 
-        The generator sees the lightness at its own square size. Its colours are
-        resized to the image's size; the lightness is unchanged.
+        The generator sees the lightness of the whole image, of 1 or 3 channels, at its
+        own square size. Its colours are resized to the image's size; the lightness is
+        unchanged.
         """
-        lightness, true_ab = self.split(image)
-        small = _resized(lightness[..., 0], self._size, self._size)
+        height, width, _ = image.shape
+        whole = np.empty((height, width), np.float32)
+
+        def read(columns: slice) -> None:
+            lightness, _ = self.split(image[:, columns])
+            whole[:, columns] = lightness[..., 0]
+
+        in_strips(read, height, width)
+        small = _resized(whole, self._size, self._size)
+        del whole
         ab = np.asarray(self._paint(self._variables, None, small[None, ..., None]))[0]
-        return Colored(self._painted(lightness, ab), lightness, true_ab)
+        # Where an image gets more rows, Pillow first makes them longer: columns are
+        # then independent of each other.
+        rows = min(self._size, height)
+        wide = [_resized(ab[..., at], rows, width) for at in range(2)]
+
+        def paint(columns: slice) -> Strip:
+            given = with_channels(image[:, columns], 3)
+            lightness, true_ab = self.split(given)
+            planes = [_resized(plane[:, columns], *given.shape[:2]) for plane in wide]
+            rgb = self._by_pixels(self._merge, lightness, np.stack(planes, -1))
+            return Strip(to_uint8(rgb), given, lightness, true_ab)
+
+        return paint
 
     def split(
         self, image: Image8
@@ -58,28 +85,33 @@ class Colorizer:
         both = self._by_pixels(self._split, rgb)
         return both[..., :1], both[..., 1:]
 
-    def _painted(
-        self,
-        lightness: Float[np.ndarray, "height width 1"],
-        ab: Float[np.ndarray, "size size 2"],
-    ) -> Image8:
-        height, width, _ = lightness.shape
-        planes = [_resized(ab[..., at], height, width) for at in range(2)]
-        rgb = self._by_pixels(self._merge, lightness, np.stack(planes, -1))
-        return to_uint8(rgb)
-
     def _by_pixels(
         self, function: Callable[..., Array], *images: np.ndarray
     ) -> np.ndarray:
         """Return a compiled function of pixels, applied in pieces of one size."""
         height, width, _ = images[0].shape
         flat = [image.reshape(height * width, -1) for image in images]
-        joined: np.ndarray = in_chunks(
-            lambda at: function(*(pixels[at] for pixels in flat)),
-            height * width,
-            _PIXELS,
-        )
-        return joined.reshape(height, width, -1)
+        pieces = [
+            np.asarray(function(*(pixels[at] for pixels in flat)))
+            for at in chunks(height * width, _PIXELS)
+        ]
+        return np.concatenate(pieces)[: height * width].reshape(height, width, -1)
+
+
+def in_strips(
+    function: Callable[[slice], Result], height: int, width: int
+) -> list[Result]:
+    """Return the results of a function of columns, for all columns of an image.
+
+    It is called in threads, for a few columns at a time, so that what it makes of them
+    need not fit into memory for the whole image.
+    """
+    step = max(1, _STRIP // height)
+    columns = [
+        slice(first, min(first + step, width)) for first in range(0, width, step)
+    ]
+    with threads() as pool:
+        return list(pool.map(function, columns))
 
 
 def _resized(

@@ -1,12 +1,11 @@
 """Images to be completed, with their masks: of the prior's data, or the user's."""
 
-import functools
 import hashlib
 import os
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,26 +14,25 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, UInt8, UInt32
 from scipy import ndimage
 
 from gan_jax.build import datasets
+from gan_jax.config.limits import available_memory
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import image_files
 from gan_jax.data.decode import (
+    AT_WORK,
     PADDED_SIZES,
     PADDING,
     BrokenImageError,
     crop_and_resize,
     decode,
-    read_file,
     to_float_numpy,
-    undo_resize,
     with_channels,
 )
 from gan_jax.data.feed import read
 from gan_jax.data.holes import Hole
-from gan_jax.data.user_images import Read, decode_files
+from gan_jax.data.memory import check_memory
+from gan_jax.data.user_images import decode_files
 from gan_jax.networks.compilation import compiled
-from gan_jax.report.grids import to_uint8
 from gan_jax.runs.prior import Prior
-from gan_jax.search.blending import poisson_blend
 
 Image8 = UInt8[np.ndarray, "height width channels"]
 Known = Bool[np.ndarray, "height width"]
@@ -42,6 +40,7 @@ Known = Bool[np.ndarray, "height width"]
 NOISE, STARTS = 1, 2  # uses of an image's key, each folded into it
 
 _CHUNK = 250  # files decoded at once
+_ROWS = 256  # of an image that is filled at once
 
 
 class MaskedImage(NamedTuple):
@@ -62,7 +61,7 @@ Masker: TypeAlias = Callable[[Path, Image8], MaskedImage]
 `BrokenImageError` if the image cannot be completed."""
 
 
-def _square(height: int, width: int) -> tuple[slice, slice]:
+def central_square(height: int, width: int) -> tuple[slice, slice]:
     """Return the slices of the largest central square, which is all a prior sees."""
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -127,7 +126,7 @@ def masker(masks: str | Hole, size: int, channels: int, seed: int = 0) -> Masker
 
 
 def read_files(
-    files: Sequence[Path], mask: Masker, read: Read = read_file
+    files: Sequence[Path], mask: Masker
 ) -> tuple[list[MaskedImage], list[Skipped]]:
     """Read the user's images and mask them.
 
@@ -135,12 +134,23 @@ def read_files(
 
     Returns:
         The masked images, and the skipped files with their reasons.
+
+    Raises:
+        InputError: If the images do not fit into memory together.
     """
-    chunks = list(decode_files(files, mask, _CHUNK, read))
-    return (
-        [image for chunk in chunks for image in chunk.images],
-        [skipped for chunk in chunks for skipped in chunk.skipped],
-    )
+    free = available_memory()
+    images: list[MaskedImage] = []
+    skipped: list[Skipped] = []
+    for chunk in decode_files(files, mask, _CHUNK):
+        images += chunk.images
+        skipped += chunk.skipped
+        check_memory(
+            f"{len(images)} of {len(files)} images",
+            sum(each.image.nbytes + each.known.nbytes for each in images),
+            "name fewer, or use python -m launch.batch, which holds a few at a time",
+            free,
+        )
+    return images, skipped
 
 
 def _read_mask(masks: Sequence[Path], image: Image8) -> Known:
@@ -154,7 +164,7 @@ def _read_mask(masks: Sequence[Path], image: Image8) -> Known:
     if mask.shape[:2] != image.shape[:2]:
         sizes = [f"{shape[1]}x{shape[0]}" for shape in (mask.shape, image.shape)]
         raise BrokenImageError(f"its mask is {sizes[0]}, the image {sizes[1]}")
-    known: Known = mask.mean(axis=-1) > 127
+    known: Known = mask.sum(axis=-1, dtype=np.uint16) > 127 * mask.shape[-1]
     return known
 
 
@@ -176,7 +186,7 @@ def _drawn(
 
 def _cover(inside: Bool[np.ndarray, "size size"], image: Image8) -> Known:
     """Return the known pixels of an image, given those of its central square."""
-    place = _square(*image.shape[:2])
+    place = central_square(*image.shape[:2])
     known = np.ones(image.shape[:2], bool)
     at = _cells(min(known.shape), len(inside))
     known[place] = inside[at][:, at]
@@ -193,7 +203,7 @@ def _cells(side: int, size: int) -> Int[np.ndarray, " side"]:
 def _check(known: Known) -> None:
     if not known.any():
         raise BrokenImageError("nothing is known: its mask is black")
-    place, side = _square(*known.shape), min(known.shape)
+    place, side = central_square(*known.shape), min(known.shape)
     outside = ~known
     outside[place] = False
     if not known[place].any():
@@ -254,23 +264,33 @@ class Reduced(NamedTuple):
 
 def reduced(masked: MaskedImage, size: int) -> Reduced:
     """Return the square of an image that a prior sees, at the prior's size."""
-    place = _square(*masked.known.shape)
+    place = central_square(*masked.known.shape)
     image, known = masked.image[place], masked.known[place]
-    side = len(known)
-    filled = image
-    if side != size and known.any():
-        # Pixels of a hole must not affect their neighbours where sizes change: the
-        # nearest known pixels replace them.
-        nearest = ndimage.distance_transform_edt(
-            ~known, return_distances=False, return_indices=True
+    with AT_WORK.holding(known.size):
+        filled = image
+        if len(known) != size and known.any():
+            filled = _filled(image, known)
+        mask = _reduce_mask(known, size)[..., None]
+        return Reduced(
+            to_float_numpy(crop_and_resize(filled, size)),
+            mask.astype(np.float32),
+            to_float_numpy(crop_and_resize(image, size)),
         )
-        filled = image[tuple(nearest)]
-    mask = _reduce_mask(known, size)[..., None]
-    return Reduced(
-        to_float_numpy(crop_and_resize(filled, size)),
-        mask.astype(np.float32),
-        to_float_numpy(crop_and_resize(image, size)),
+
+
+def _filled(image: Image8, known: Known) -> Image8:
+    """Return an image whose missing pixels are replaced by the nearest known ones.
+
+    So they do not affect their neighbours where sizes change.
+    """
+    rows, columns = ndimage.distance_transform_edt(
+        ~known, return_distances=False, return_indices=True
     )
+    filled = np.empty_like(image)
+    for top in range(0, len(image), _ROWS):  # indexing copies the indices, as int64
+        at = slice(top, top + _ROWS)
+        filled[at] = image[rows[at], columns[at]]
+    return filled
 
 
 def _reduce_mask(known: Known, size: int) -> Bool[np.ndarray, "size size"]:
@@ -285,38 +305,11 @@ def _reduce_mask(known: Known, size: int) -> Bool[np.ndarray, "size size"]:
     return np.logical_and.reduceat(rows, first, axis=1)
 
 
-def restored(
-    masked: MaskedImage,
-    generated: UInt8[np.ndarray, "size size channels"],
-    blend: bool = False,
-) -> Image8:
-    """Return an image with its holes filled, at its own size.
-
-    Known pixels keep their values. `generated` is the square that the prior sees; with
-    `blend` its edges are made invisible (Poisson).
-    """
-    place = _square(*masked.known.shape)
-    image, known = masked.image[place], masked.known[place][..., None]
-    inside = undo_resize(generated, len(known))
-    if blend:
-        floats = to_float_numpy(inside), to_float_numpy(image), known.astype(np.float32)
-        inside = to_uint8(np.asarray(blending()(*floats)))
-    whole = masked.image.copy()
-    whole[place] = np.where(known, image, inside)
-    return whole
-
-
-@functools.cache
-def blending() -> Callable[..., Any]:
-    """Return the compiled Poisson blending, one for all sizes."""
-    blend: Callable[..., Any] = compiled(poisson_blend)
-    return blend
-
-
 def digest(images: Sequence[MaskedImage]) -> str:
     """Return the SHA-256 of images and their masks."""
     sha256 = hashlib.sha256()
     for masked in images:
         sha256.update(os.fsencode(f"{masked.name}{masked.image.shape}"))
-        sha256.update(masked.image.tobytes() + masked.known.tobytes())
+        for array in (masked.image, masked.known):
+            sha256.update(np.ascontiguousarray(array).data)
     return sha256.hexdigest()

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
+from gan_jax.apps.inpaint.composites import blendable
 from gan_jax.apps.inpaint.masked_images import MaskedImage
 from gan_jax.build import searches
 from gan_jax.config.command_line import FIRST_COMMANDS
@@ -159,9 +160,12 @@ class Observer(NamedTuple):
         self, masked: Sequence[MaskedImage]
     ) -> tuple[ObservedImages | None, list[Skipped]]:
         """Return the usable images, None if there are none, and the others."""
-        whole: list[Skipped] = []
+        unusable: list[Skipped] = []
         if self.degradation is None:
-            masked, whole = masked_images.with_holes(masked)
+            masked, unusable = masked_images.with_holes(masked)
+            if self.config.get("blend", False):
+                masked, large = blendable(masked)
+                unusable += large
         is_users = bool(self.config.images)
         # With a folder of masks, what lies in the holes of a user's files is not the
         # truth.
@@ -175,7 +179,7 @@ class Observer(NamedTuple):
             has_truth=has_truth or not is_users,
             seed=self.config.seed,
         )
-        return observed, [*whole, *blank]
+        return observed, [*unusable, *blank]
 
 
 def required(

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from gan_jax.apps.inpaint import masked_images
+from gan_jax.apps.inpaint.composites import blending, restored
 from gan_jax.apps.inpaint.masked_images import MaskedImage
 from gan_jax.apps.inpaint.observations import Images, ObservedImages
+from gan_jax.data.decode import AT_WORK
 from gan_jax.evaluation import features
 from gan_jax.evaluation.features import FeatureNetwork
 from gan_jax.evaluation.measure import Measured, measure
@@ -94,9 +95,7 @@ def complete(
         restarts = np.where(masks[:, None] > 0, values[:, None], restarts)
         if blend:
             blended = in_chunks(
-                lambda at: masked_images.blending()(
-                    generated[at], values[at], masks[at]
-                ),
+                lambda at: blending()(generated[at], values[at], masks[at]),
                 len(generated),
                 _CHUNK,
             ).clip(-1, 1)
@@ -204,9 +203,10 @@ def write_images(
 
     def write(path: Path, source: MaskedImage, image: np.ndarray, blend: bool) -> None:
         whole = to_uint8(image)
-        if completion.images.masks is not None:
-            whole = masked_images.restored(source, whole, blend)
-        write_image(workdir, path, whole)
+        with AT_WORK.holding(source.known.size):
+            if completion.images.masks is not None:
+                whole = restored(source, whole, blend)
+            write_image(workdir, path, whole)
 
     def write_all(index: int, source: MaskedImage) -> Path:
         path = folder / f"{source.name}.png"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gan_jax.data.memory import check_arrays, open_file
 from gan_jax.report import files
 from gan_jax.report.terminal import say
 from gan_jax.search.latent import Found, Restarts
@@ -67,10 +68,12 @@ def _read(
     if not path.exists():
         return None
     try:
-        # np.load leaves a path that it opened itself open where a file is damaged.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            if str(arrays["identity"]) == identity:
-                return {name: arrays[name] for name in names}
+        with open_file(path) as file:
+            check_arrays("it", file, [*names, "identity"], "it is not read")
+            # np.load leaves a path that it opened itself open where a file is damaged.
+            with np.load(file, allow_pickle=False) as arrays:
+                if str(arrays["identity"]) == identity:
+                    return {name: arrays[name] for name in names}
     except MemoryError:
         raise
     except Exception as error:  # whatever a damaged file leads to

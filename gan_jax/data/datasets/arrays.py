@@ -11,8 +11,15 @@ from jaxtyping import UInt8
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
 from gan_jax.data.decode import BrokenImageError, crop_and_resize_all
+from gan_jax.data.memory import (
+    UnreadableFileError,
+    check_arrays,
+    check_memory,
+    open_file,
+)
 
 _CLASS_LIMIT = 100_000  # larger labels are identities or hashes, not classes
+_FEWER = "give fewer or smaller images"
 
 
 class _Arrays(NamedTuple):
@@ -36,8 +43,8 @@ def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
         crop: Side of the centre square that is kept; 0 keeps the largest square.
 
     Raises:
-        InputError: If there are no such arrays, or their shape, type or values are
-            wrong.
+        InputError: If there are no such arrays, they do not fit into memory, or their
+            shape, type or values are wrong.
     """
     place = Path(path).expanduser()
     files = {"train": place} if place.is_file() else array_files(place)
@@ -65,6 +72,8 @@ def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
     def source(part: str) -> ArraySource:
         images, labels = loaded[part]
         images = _to_8_bits(files[part], images, signed)
+        values = len(images) * size**2 * math.prod(images.shape[3:])
+        check_memory(f"{files[part]} at {size}x{size}", 2 * values, "lower data.size")
         try:
             prepared = crop_and_resize_all(
                 images.reshape(*images.shape[:3], -1), size, crop
@@ -104,7 +113,8 @@ def _load(file: Path) -> _Arrays:
             )
             labelled = beside != file and beside.exists()
             return _Arrays(_read_idx(file), _read_idx(beside) if labelled else None)
-        with file.open("rb") as stream:
+        with open_file(file) as stream:
+            check_arrays(str(file), stream, ("image", "label"), _FEWER)
             loaded: Any = np.load(stream, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return _Arrays(loaded, None)
@@ -116,6 +126,8 @@ def _load(file: Path) -> _Arrays:
             return _Arrays(loaded["image"], loaded.get("label"))
     except InputError:
         raise
+    except UnreadableFileError as error:
+        raise InputError(f"{file}: {error}: give a file of arrays") from None
     except Exception as error:  # zip, gzip and header errors share no base class
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         if "pickle" in reason:
@@ -126,15 +138,22 @@ def _load(file: Path) -> _Arrays:
 
 
 def _read_idx(file: Path) -> UInt8[np.ndarray, "..."]:
-    raw = file.read_bytes()
-    data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    if len(data) < 4 or data[:3] != b"\0\0\x08":  # 8 = unsigned bytes
-        raise ValueError("it is not an idx file of bytes")
-    axes = data[3]
-    shape = [int(length) for length in np.frombuffer(data, ">u4", axes, 4)]
-    if len(data) != 4 + 4 * axes + math.prod(shape):
-        raise ValueError(f"its {len(data)} bytes do not fill an array of {shape}")
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
+    with open_file(file) as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        with gzip.open(raw) if packed else raw as stream:
+            magic = stream.read(4)
+            if len(magic) < 4 or magic[:3] != b"\0\0\x08":  # 8 = unsigned bytes
+                raise ValueError("it is not an idx file of bytes")
+            lengths = stream.read(4 * magic[3])
+            shape = np.frombuffer(lengths, ">u4", magic[3]).tolist()
+            size = math.prod(shape)
+            check_memory(str(file), size, _FEWER)
+            data = stream.read(size + 1)  # it may go on, packed, for gigabytes
+    if len(data) != size:
+        found = len(data) if len(data) < size else f"more than {size}"
+        raise ValueError(f"its {found} bytes do not fill an array of {shape}")
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def _check_images(file: Path, images: np.ndarray) -> None:

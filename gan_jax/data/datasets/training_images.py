@@ -4,6 +4,9 @@ A training image shows the expected patterns of the underground, drawn by hand o
 from an outcrop (Strebelle 2002, Math. Geology 34(1)).
 """
 
+import io
+import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +14,17 @@ from jaxtyping import Float, UInt8
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
+from gan_jax.data.memory import (
+    FILE_LIMIT,
+    UnreadableFileError,
+    check_memory,
+    open_file,
+)
 
 SUFFIXES = (".sgems", ".gslib", ".gslibs")
 
 _NO_DATA = -9999.0  # largest value for "no data"; -9966699 in SGeMS, -1e21 in GSLIB
+_LINE = 10_000  # characters of a line of the header
 _COUNT = 8000  # training crops
 _MARGIN = 16  # least number of columns of each part beyond the width of a crop
 
@@ -30,17 +40,31 @@ def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
         The values, from the upper left corner.
 
     Raises:
-        InputError: If the file is not such a grid, has several layers, or cells without
-            a value.
+        InputError: If the file is not such a grid, is too large, has several layers, or
+            cells without a value.
     """
-    place = Path(path).expanduser()
     try:
-        lines = place.read_text().splitlines()
-        width, height, *layers = (int(float(word)) for word in lines[0].split()[:3])
-        variables = int(lines[1].split()[0])
-        text = "\n".join(lines[2 + variables :])
-        values = np.array(text.split(), np.float64).reshape(-1, variables)[:, 0]
-    except (OSError, ValueError, IndexError, OverflowError) as error:
+        with open_file(Path(path).expanduser(), FILE_LIMIT) as stream:
+            size = stream.seek(0, os.SEEK_END)
+            # At worst every second byte is a value, of which float64 takes 8.
+            check_memory(f"--config.data.path {path}", 8 * size, "give a smaller grid")
+            stream.seek(0)
+            text = io.TextIOWrapper(stream)
+            head = text.readline(_LINE).split()
+            width, height, *layers = (int(float(word)) for word in head[:3])
+            variables = int(text.readline(_LINE).split()[0])
+            for _ in range(variables):
+                if not text.readline(_LINE):
+                    raise ValueError("it ends among the names of its variables")
+            numbers = _numbers(text.read())
+        values = numbers.reshape(-1, variables)[:, 0]
+    except (
+        UnreadableFileError,
+        OSError,
+        ValueError,
+        IndexError,
+        OverflowError,
+    ) as error:
         raise InputError(
             f"--config.data.path {path} is not a GSLIB or SGeMS grid ({error}): its "
             "first lines must hold the numbers of cells, the number of variables, and "
@@ -67,6 +91,15 @@ def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
             "or the same value in all cells: give a complete grid that has a pattern"
         )
     return values.reshape(height, width)[::-1]
+
+
+def _numbers(text: str) -> Float[np.ndarray, " count"]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return np.fromstring(text, np.float64, sep=" ")
+        except DeprecationWarning:  # so far it warns of words, and ignores what follows
+            raise ValueError("not all of its values are numbers") from None
 
 
 def read_crops(path: str, size: int, count: int = _COUNT) -> Dataset:
