@@ -245,6 +245,7 @@ def test_energies_are_low_for_what_is_normal():
     )
 
 
+@pytest.mark.slow
 def test_a_total_variation_that_is_known_is_recovered():
     """Normal images are N(0, 1), the history N(-1, 1) and N(2, 1), one to three."""
     draw = np.random.default_rng(0)

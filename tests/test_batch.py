@@ -205,12 +205,9 @@ def test_the_same_command_does_only_what_is_missing(job, tmp_path):
         assert found[name]["latent"] == old[name]["latent"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        (signal.SIGKILL, KILLED),
-        pytest.param(signal.SIGTERM, STOPPED, marks=pytest.mark.slow),
-    ],
+    ("number", "code"), [(signal.SIGKILL, KILLED), (signal.SIGTERM, STOPPED)]
 )
 def test_what_was_whole_is_not_done_again(prior, tmp_path, number, code):
     images, out = draw(tmp_path / "images", 24), tmp_path / "out"
@@ -281,6 +278,7 @@ def collaborating(prior, images, /, **values):
     return smoke("collaborate", "inpainting,smoke", **given | unshaped | values)
 
 
+@pytest.mark.slow
 def test_completed_images_are_refined_by_the_priors_critic(prior, tmp_path):
     images, out = draw(tmp_path / "images", 5), tmp_path / "out"
     config = collaborating(prior, images, masks="squares:2")

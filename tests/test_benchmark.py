@@ -50,6 +50,7 @@ def test_every_row_has_a_config_and_a_timer():
     assert set(wanted.split()) <= set(benchmark.TIMERS)
 
 
+@pytest.mark.slow
 def test_fid_is_timed():
     found = benchmark.time_fid(1, 300, None, [])
     assert found["batch"] == 300 and found["milliseconds"] > found["distance"] > 0

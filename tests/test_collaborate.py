@@ -68,12 +68,9 @@ def snapshots(workdir):
     return sorted(int(path.name) for path in (workdir / "snapshots").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        (signal.SIGKILL, KILLED),
-        pytest.param(signal.SIGTERM, STOPPED, marks=pytest.mark.slow),
-    ],
+    ("number", "code"), [(signal.SIGKILL, KILLED), (signal.SIGTERM, STOPPED)]
 )
 def test_shaping_goes_on_where_it_was_stopped(prior, sampled, tmp_path, number, code):
     """It comes to the same critics and figures as without the stop."""

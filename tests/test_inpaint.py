@@ -203,6 +203,7 @@ def test_what_cannot_be_searched_is_refused(prior, tmp_path, flags, says):
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.slow
 def test_a_degradation_is_undone_in_the_whole_image(prior, tmp_path):
     finished = run(
         tmp_path,

@@ -52,7 +52,12 @@ def build(size, depth, conditional, channels=1, kernel=5, name="dcgan"):
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize(
     ("size", "depth", "channels", "kernel"),
-    [(28, 2, 1, 5), (32, 3, 3, 4), (64, 4, 3, 5), (28, 1, 1, 3)],
+    [
+        (28, 2, 1, 5),
+        pytest.param(32, 3, 3, 4, marks=pytest.mark.slow),
+        pytest.param(64, 4, 3, 5, marks=pytest.mark.slow),
+        (28, 1, 1, 3),
+    ],
 )
 def test_any_size_and_every_stage_is_a_door(
     name, size, depth, channels, kernel, conditional

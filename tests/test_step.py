@@ -104,7 +104,7 @@ def test_critic_steps_follow_their_schedule(feed):
     assert int(state.critic_step) == 4
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_generator_updates_draw_latents_of_their_own_and_are_averaged(feed, times):
     """Against updates by hand: of step n they are number n * times and following."""
     this = method(generator_steps=times, average_decay=0.5)

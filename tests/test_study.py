@@ -218,6 +218,7 @@ def wells_study(name="digits"):
     return config, study_arms(config), lambda: datasets.source(arm.data)
 
 
+@pytest.mark.slow
 def test_a_study_of_wells_is_of_grey_images():
     config, arms, open_data = wells_study()
     for arm in arms:
