@@ -35,6 +35,7 @@ _MEASURED = (
     f"{_SHORT} evaluation.every=20 evaluation.count=100 evaluation.final_count=100 "
     "evaluation.classifier.epochs=1 evaluation.classifier.width=4"
 )
+_NARROW = "batch_size=4 network.width=8 network.critic_width=8"
 _TRAINING = ("start", "training", "saving", "training", "evaluation", "report")
 _SEARCHING = ("start", "claimed", "search", "outputs", "report")
 _APPLYING = ("start", "claimed", "outputs", "report")
@@ -54,14 +55,14 @@ PROGRAMS: Mapping[str, Program] = {
     "colorize": Program(
         main(
             "colorize.py:smoke",
-            f"{_MEASURED} batch_size=4 network.width=8 network.critic_width=8",
+            f"{_MEASURED} {_NARROW}",
         ),
         _TRAINING,
     ),
     "colorize, teacher": Program(
         main(
             "colorize.py:chromagan,smoke",
-            f"{_SHORT} data.path={{labelled}} batch_size=4 evaluation.every=0 "
+            f"{_SHORT} {_NARROW} data.path={{labelled}} evaluation.every=0 "
             "evaluation.classifier.epochs=0 teacher.classifier.width=4 "
             "teacher.classifier.features=8",
         ),

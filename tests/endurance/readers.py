@@ -189,7 +189,7 @@ READERS: dict[str, Reader] = {
         lambda file: read_folder(str(file.parent), 8),
     ),
     "mask": Reader(
-        _bytes("0.png", encoded(noise(20, 24))),
+        _bytes("0.png", encoded(np.eye(20, 24, dtype=np.uint8) * 255)),
         lambda file: masker(str(file.parent), 28, 3)(Path("0.png"), _IMAGE),
         (BrokenImageError,),
     ),
@@ -217,12 +217,14 @@ READERS: dict[str, Reader] = {
         lambda file: read_training_image(str(file)),
     ),
     "TFDS features": Reader(
-        _tfds("features.json"), lambda file: read_tfds("", str(file.parent), 28), cost=4
+        _tfds("features.json"),
+        lambda file: read_tfds("", str(file.parent), 28),
+        cost=10,
     ),
     "TFDS info": Reader(
         _tfds("dataset_info.json"),
         lambda file: read_tfds("mnist", str(file.parents[2]), 28),
-        cost=4,
+        cost=10,
     ),
     "teacher": Reader(_teacher, read_classifier, exact=True),
     "search cache": Reader(_found, lambda file: read_found(file, "prior"), (), True),
