@@ -173,6 +173,8 @@ def same(one: Any, other: Any) -> bool:
 
 
 _IMAGE = noise(20, 24, 3)
+_MASK = np.full((20, 24), 255, np.uint8)
+_MASK[8:12, 8:12] = 0
 _GRID = "4 3 1\n1\nfacies\n" + "\n".join(map(str, range(12)))
 
 READERS: dict[str, Reader] = {
@@ -189,7 +191,7 @@ READERS: dict[str, Reader] = {
         lambda file: read_folder(str(file.parent), 8),
     ),
     "mask": Reader(
-        _bytes("0.png", encoded(np.eye(20, 24, dtype=np.uint8) * 255)),
+        _bytes("0.png", encoded(_MASK)),
         lambda file: masker(str(file.parent), 28, 3)(Path("0.png"), _IMAGE),
         (BrokenImageError,),
     ),

@@ -52,6 +52,7 @@ def fuzzed(inputs, check, count, tally):
     assert used() < MEMORY
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_gives_a_value_or_its_error(name, tmp_path, tally, full):
     if name.startswith("TFDS") and not DATA.is_dir():
