@@ -64,6 +64,27 @@ def pytest_sessionfinish(session):
 
 def pytest_terminal_summary(terminalreporter):
     terminalreporter.line(f"{len(_starts())} processes started; at most {MOST} may be")
+    _show_endurance(terminalreporter)
+
+
+def _show_endurance(terminalreporter):
+    """Show the table of `tests/endurance`, and write it to $ENDURANCE_REPORT."""
+    from tests.endurance.report import table
+
+    rows = [
+        (report.nodeid.removeprefix("tests/endurance/"), value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "teardown"
+        for name, value in report.user_properties
+        if name == "endurance"
+    ]
+    if not rows:
+        return
+    text = table(rows)
+    terminalreporter.line(text)
+    if path := os.environ.get("ENDURANCE_REPORT"):
+        Path(path).write_text(text + "\n")
 
 
 LONGEST = (
