@@ -260,8 +260,8 @@ def _nonfinite_place(value: Any, place: str = "") -> str | None:
 def encode_png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:
     """Return an image of 1 (grey), 3 (RGB) or 4 (RGBA) channels as a PNG file.
 
-    Images of more than 4 megapixels are compressed less: an eighth of the time, and
-    files that are a sixth larger.
+    Images of more than 4 megapixels are compressed less: in a twelfth of the time, to
+    files that are a fifth larger.
 
     Raises:
         ValueError: If the image has another number of channels, or no pixels.
@@ -273,6 +273,6 @@ def encode_png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:
     picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     buffer = io.BytesIO()
     small = image.shape[0] * image.shape[1] <= _SMALL
-    effort: dict[str, Any] = {"optimize": True} if small else {"compress_level": 3}
+    effort: dict[str, Any] = {"optimize": True} if small else {"compress_level": 1}
     picture.save(buffer, format="png", **effort)
     return buffer.getvalue()
