@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ import gan_jax
 from gan_jax.config.errors import InputError
 from gan_jax.report import files
 from gan_jax.training.checkpoint import Checkpoints, about_run
-from gan_jax.training.literal_path import LiteralPath
+from gan_jax.training.storage import LiteralPath
 
 
 def state(step):
@@ -170,6 +171,20 @@ def test_what_replaces_a_state_is_read_back_before_that_is_deleted(
         assert checkpoints.steps == [1, 5]
         checkpoints.replace(6, state(6))
         assert checkpoints.steps == [6]
+
+
+def test_on_a_full_disk_nothing_is_replaced(tmp_path, monkeypatch):
+    folder = saved(tmp_path / "prior", (5,), keep=None)
+    full = SimpleNamespace(free=0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: full)
+    with Checkpoints(folder, keep=None) as checkpoints:
+        written = (folder / "5").stat().st_ino
+        checkpoints.replace(5, state(5))  # what is there need not be written
+        other = {**state(5), "key": jax.random.key(0)}
+        with pytest.raises(OSError, match="No space left"):
+            checkpoints.replace(5, other)
+    assert (folder / "5").stat().st_ino == written
+    assert equal(restored(folder)[0], state(5))
 
 
 def test_a_state_of_an_older_version_has_no_digest_and_is_read(tmp_path):

@@ -6,10 +6,9 @@ import json
 import os
 import re
 import shutil
-import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,31 +23,19 @@ from gan_jax.config.checks import check_path
 from gan_jax.config.errors import InputError
 from gan_jax.report.files import read_json
 from gan_jax.training.distributed import all_max, is_main
-from gan_jax.training.literal_path import LiteralPath
 from gan_jax.training.state import digest
+from gan_jax.training.storage import (
+    LiteralPath,
+    disk_errors,
+    is_transient,
+    silent_failures,
+)
 
 State = TypeVar("State")
 
 _STEP = re.compile("0|[1-9][0-9]*")  # the folder of a saved state
 _METADATA = "_CHECKPOINT_METADATA"  # the file in which Orbax keeps `custom_metadata`
 _SHA256 = "arrays_sha256"
-_DAMAGE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
-"""Numbers of an `OSError` that a damaged checkpoint leads to; others are the disk's."""
-
-
-@contextlib.contextmanager
-def _failures_are_silent() -> Iterator[None]:
-    """Drop the errors of reads that are still under way when Orbax gives up a state.
-
-    The storage library reports them, each with a traceback, where nobody can catch
-    them; the first is raised as well.
-    """
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda report: None
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook
 
 
 class _Written(NamedTuple):
@@ -80,7 +67,7 @@ class Checkpoints:
             "config": _config_beside(directory),
         }
         self._written: _Written | None = None
-        with _disk(self._directory):
+        with disk_errors(self._directory):
             self._manager = ocp.CheckpointManager(
                 LiteralPath(self._directory),
                 options=ocp.CheckpointManagerOptions(
@@ -108,7 +95,7 @@ class Checkpoints:
         try:
             self.wait()
         finally:
-            with _disk(self._directory):
+            with disk_errors(self._directory):
                 self._manager.close()
 
     def save(self, step: int, state: PyTree[Array]) -> None:
@@ -120,14 +107,9 @@ class Checkpoints:
         if step in self.steps:
             return
         self.wait()
-        # On a full disk each of Orbax's many threads fails with a traceback. While it
-        # saves, a state takes up to twice its size.
-        size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-        if shutil.disk_usage(self._directory).free < 2 * size:
-            reason = os.strerror(errno.ENOSPC)
-            raise OSError(errno.ENOSPC, reason, str(self._directory))
+        self._check_space(state)
         sha256 = _digest(state)
-        with _disk(self._directory):
+        with disk_errors(self._directory):
             self._manager.save(
                 step,
                 args=ocp.args.StandardSave(state),
@@ -136,14 +118,14 @@ class Checkpoints:
             )
         self._written = _Written(step, jax.tree.map(_on_host, state), sha256)
 
-    @_failures_are_silent()
+    @silent_failures()
     def wait(self) -> None:
         """Wait until every saved state is on the disk, and read the last one back.
 
         Raises:
             OSError: One could not be written, or is not what was saved.
         """
-        with _disk(self._directory):
+        with disk_errors(self._directory):
             self._manager.wait_until_finished()
         written, self._written = self._written, None
         if written is None:
@@ -151,7 +133,7 @@ class Checkpoints:
         try:
             self._read(written.step, written.like, written.sha256)
         except Exception as error:  # whatever a damaged file leads to
-            if _is_transient(error):
+            if is_transient(error):
                 raise
             reason = f"it is not what was saved ({_line(error)})"
             place = str(self._directory / str(written.step))
@@ -160,14 +142,43 @@ class Checkpoints:
     def replace(self, step: int, state: PyTree[Array]) -> None:
         """Save a state, and delete those of all other steps once it has been read back.
 
+        Nothing is written where the very state is saved already.
+
         Raises:
             OSError: The state cannot be written, or is not what was saved.
         """
-        self.delete(step)
-        self.save(step, state)
-        self.wait()
+        if not self._holds(step, state):
+            self._check_space(state)
+            self.delete(step)
+            self.save(step, state)
+            self.wait()
         for other in set(self.steps) - {step}:
             self.delete(other)
+
+    @silent_failures()
+    def _holds(self, step: int, state: PyTree[Array]) -> bool:
+        """Return whether a state is saved at a step, whole and with its digest."""
+        sha256 = _digest(state)
+        try:
+            if _about(self._directory / str(step)).get(_SHA256) != sha256:
+                return False
+            self._read(step, jax.tree.map(_on_host, state), sha256)
+        except MemoryError:
+            raise
+        except Exception:  # whatever a damaged file leads to
+            return False
+        return True
+
+    def _check_space(self, state: PyTree[Array]) -> None:
+        """Raise an `OSError` if a state may not fit on the disk.
+
+        On a full disk each of Orbax's many threads fails with a traceback. While it
+        saves, a state takes up to twice its size.
+        """
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+        if shutil.disk_usage(self._directory).free < 2 * size:
+            reason = os.strerror(errno.ENOSPC)
+            raise OSError(errno.ENOSPC, reason, str(self._directory))
 
     @property
     def steps(self) -> list[int]:
@@ -179,7 +190,7 @@ class Checkpoints:
         if step in self.steps:
             self._manager.delete(step)
 
-    @_failures_are_silent()
+    @silent_failures()
     def restore(
         self,
         like: State,
@@ -189,8 +200,8 @@ class Checkpoints:
         """Return the newest state that can be read; None where there is none.
 
         Newer ones that cannot be read, or whose arrays are not those that were saved,
-        are moved to the folder `unreadable` beside the
-        checkpoints. Where none can be read, none is moved.
+        are moved to the folder `unreadable` beside the checkpoints. Where none can be
+        read, none is moved.
 
         Args:
             like: A state of the same structure, shapes and placement.
@@ -209,7 +220,7 @@ class Checkpoints:
             except MemoryError:
                 raise
             except Exception as error:  # whatever a damaged file leads to
-                if _is_transient(error):
+                if is_transient(error):
                     raise
                 reasons[step] = _line(error)
                 continue
@@ -229,7 +240,7 @@ class Checkpoints:
 
     def _read(self, step: int, like: State, sha256: str | None = None) -> State:
         """Return the state of a step, if it has the SHA-256 given or kept with it."""
-        with _disk(self._directory):
+        with disk_errors(self._directory):
             restored: State = self._manager.restore(
                 step, args=ocp.args.StandardRestore(like)
             )
@@ -312,26 +323,3 @@ def _on_host(leaf: Array) -> Any:
 def _line(error: Exception) -> str:
     """Return the beginning of an error's first line."""
     return (str(error).splitlines() or [type(error).__name__])[0][:160]
-
-
-def _is_transient(error: Exception) -> bool:
-    """Return whether the machine failed, so that the checkpoint may well be whole."""
-    if isinstance(error, OSError):
-        return error.errno not in _DAMAGE
-    return "RESOURCE_EXHAUSTED" in str(error)
-
-
-@contextlib.contextmanager
-def _disk(directory: Path) -> Iterator[None]:
-    """Raise an `OSError` with the directory where Orbax finds that the disk fails.
-
-    Its storage library raises a `ValueError` whose text holds the system's number.
-    """
-    try:
-        yield
-    except Exception as error:
-        match = re.search(r"os_error_code='(\d+)'", str(error))
-        number = int(match[1]) if match else getattr(error, "errno", None)
-        if number is None:
-            raise
-        raise OSError(number, os.strerror(number), str(directory)) from error
