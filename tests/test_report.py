@@ -633,3 +633,16 @@ def test_page_refuses_what_it_cannot_show():
     unknown = page.Section("", [page.Figure("f", b"GIF89a")])
     with pytest.raises(ValueError, match="PNG, JPEG or SVG"):
         page.page("", "", {}, [unknown])
+
+
+def test_a_damaged_picture_is_left_out(tmp_path):
+    file = tmp_path / "00000010.png"
+    files.write_bytes(file, files.encode_png(np.zeros((4, 4, 3), np.uint8)))
+    shown = page.Figure("Step 10", file.read_bytes(), "", half=True)
+    assert page.picture_file(file, "Step 10") == shown
+    whole = file.read_bytes()
+    for content in (b"", whole[:40], whole[:45] + b"?" + whole[46:]):
+        file.write_bytes(content)
+        assert page.picture_file(file, "Step 10") is None
+    assert page.picture_file(tmp_path, "Step 10") is None
+    assert page.picture_file(tmp_path / "missing.png", "Step 10") is None

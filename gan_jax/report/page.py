@@ -9,6 +9,7 @@ screens and phones, light and dark, and for paper.
 
 import base64
 import functools
+import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,6 +54,19 @@ def picture(
 ) -> Figure:
     """Return a figure of an image given as an array."""
     return Figure(title, encode_png(image), caption)
+
+
+def picture_file(path: Path, title: str, caption: str = "") -> Figure | None:
+    """Return the figure of a PNG file; None where it is missing or damaged."""
+    from PIL import Image
+
+    try:
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            image.verify()
+    except Exception:  # Pillow raises anything on broken bytes
+        return None
+    return Figure(title, content, caption, half=True)
 
 
 class Table(NamedTuple):

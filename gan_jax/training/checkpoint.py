@@ -27,8 +27,8 @@ from gan_jax.training.state import digest
 from gan_jax.training.storage import (
     LiteralPath,
     disk_errors,
+    drop_abandoned_reads,
     is_transient,
-    silent_failures,
 )
 
 State = TypeVar("State")
@@ -59,6 +59,7 @@ class Checkpoints:
     def __init__(self, directory: Path, keep: int | None = 2):
         """Open the checkpoints in a directory, and keep the latest ones; None = all."""
         check_path("directory", directory)
+        drop_abandoned_reads()
         latest = checkpoint_managers.preservation_policy.LatestN
         # Orbax needs an absolute path: a relative one fails late, while saving.
         self._directory = directory.absolute()
@@ -118,7 +119,6 @@ class Checkpoints:
             )
         self._written = _Written(step, jax.tree.map(_on_host, state), sha256)
 
-    @silent_failures()
     def wait(self) -> None:
         """Wait until every saved state is on the disk, and read the last one back.
 
@@ -155,7 +155,6 @@ class Checkpoints:
         for other in set(self.steps) - {step}:
             self.delete(other)
 
-    @silent_failures()
     def _holds(self, step: int, state: PyTree[Array]) -> bool:
         """Return whether a state is saved at a step, whole and with its digest."""
         sha256 = _digest(state)
@@ -190,7 +189,6 @@ class Checkpoints:
         if step in self.steps:
             self._manager.delete(step)
 
-    @silent_failures()
     def restore(
         self,
         like: State,

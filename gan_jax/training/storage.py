@@ -2,16 +2,21 @@
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from etils import epath
 
 _Path: Any = type(epath.Path())
+_ABANDONED = re.compile(
+    "Event loop is closed|Encountered error while reading array|was never awaited"
+)
 _DAMAGE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 """Numbers of an `OSError` that a damaged checkpoint leads to; others are the disk's."""
 
@@ -30,19 +35,23 @@ class LiteralPath(_Path):
         return map(type(self), Path(self).glob(pattern))
 
 
-@contextlib.contextmanager
-def silent_failures() -> Iterator[None]:
-    """Drop the errors of reads that are still under way when Orbax gives up a state.
+def drop_abandoned_reads() -> None:
+    """Let nothing be printed of reads that were under way when Orbax gave up a state.
 
-    The storage library reports them, each with a traceback, where nobody can catch
-    them; the first is raised as well.
+    It raises the first failure. The others end later, in threads and when memory is
+    collected, and Python prints each with a traceback that nobody can catch.
     """
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda report: None
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited")
+    before = sys.unraisablehook
+    if getattr(before, "func", None) is not _report_others:
+        sys.unraisablehook = functools.partial(_report_others, before)
+
+
+def _report_others(
+    before: Callable[[Any], object], report: "sys.UnraisableHookArgs"
+) -> None:
+    if not _ABANDONED.search(str(report.exc_value)):
+        before(report)
 
 
 def is_transient(error: Exception) -> bool:

@@ -86,7 +86,7 @@ def stop(
         assert time.monotonic() < deadline, f"{moment} never came"
         time.sleep(0.005)
     time.sleep(draw.uniform(0, moment.longest))
-    process.send_signal(number)
+    os.kill(process.pid, number)  # `Popen` would reap one that has ended
     return _end(process, began, text)
 
 

@@ -1,5 +1,6 @@
 """Every program, at a size at which a restart takes seconds."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -139,7 +140,7 @@ def refused(ended: Finished) -> bool:
     assert ended.returncode == 2, ended.stderr
     *_, line = ended.stderr.splitlines()
     assert line.startswith("gan_jax: ") and line.isprintable(), ended.stderr
-    assert ended.stderr.count("gan_jax: ") == 1, ended.stderr
+    assert len(re.findall("^gan_jax: ", ended.stderr, re.MULTILINE)) == 1, ended.stderr
     return True
 
 

@@ -183,7 +183,7 @@ READERS: dict[str, Reader] = {
     **{
         f"image, {form}": Reader(
             _bytes(f"image.{form.lower()}", encoded(_IMAGE, form)),
-            lambda file: decode(file.read_bytes(), pixel_limit=100_000),
+            lambda file: decode(file, pixel_limit=100_000),
             (BrokenImageError,),
         )
         for form in ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP")
@@ -234,9 +234,12 @@ READERS: dict[str, Reader] = {
     "search cache": Reader(_found, lambda file: read_found(file, "prior"), (), True),
     "trace": Reader(_trace, lambda file: read_trace(file, "prior"), (), True),
     "Parquet part": Reader(
-        _part, lambda file: Parts(file.parent, _COLUMNS, "prior").done, exact=True
+        _part,
+        lambda file: Parts(file.parent, _COLUMNS, "prior").done,
+        EXPECTED,
+        exact=True,
     ),
-    "metrics.jsonl": Reader(_journal, read_rows, ()),
+    "metrics.jsonl": Reader(_journal, read_rows, (OSError,)),
     "config.json of a workdir": Reader(
         _of_run(_prior, "config.json"), _claim, EXPECTED
     ),

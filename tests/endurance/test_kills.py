@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.endurance]
 
 SAMPLE, FULL = 2, 6
 """Kills of each program."""
+SAMPLED = ("train, history", "inpaint", "detect", "collaborate", "batch", "export")
+"""Programs of the sample; the others take a minute each."""
 
 
 def chain(name, count, draw):
@@ -59,6 +61,8 @@ def check_like(whole, workdir, endings, tally):
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_kills_change_nothing(name, whole, inputs, tmp_path, tally, full):
+    if not full and name not in SAMPLED:
+        pytest.skip("in the full run only")
     draw = random.Random(name)
     numbers = [signal.SIGKILL] * (FULL if full else SAMPLE)
     workdir = tmp_path / "run"
@@ -76,7 +80,7 @@ the signal, as the other ones."""
 
 
 @pytest.mark.parametrize(
-    "name", ["train, conditional", "detect", "inpaint", "batch", "export"]
+    "name", ["train, history", "detect", "inpaint", "batch", "export"]
 )
 def test_signals_stop_a_run_which_then_continues(
     name, whole, inputs, tmp_path, tally, full

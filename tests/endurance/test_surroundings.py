@@ -44,11 +44,11 @@ NAMES = {
     "percent": "%s%d",
     "hash": "#run",
     "quotes": "'run\"",
-    "backslash": "run\\n",
     "accents": "übung",
     "dots": "run..tmp",
 }
-UNPRINTABLE = {
+ODD = {
+    "backslash": "run\\n",
     "not UTF-8": os.fsdecode(b"run\xff"),
     "newline": "run\n2",
     "escape": "run\x1b[2J",
@@ -72,10 +72,10 @@ def test_any_name_of_a_workdir_works(name, begun, tmp_path, tally):
     )
 
 
-@pytest.mark.parametrize("name", UNPRINTABLE)
-def test_unprintable_names_work_or_are_refused(name, begun, tmp_path, tally):
+@pytest.mark.parametrize("name", ODD)
+def test_odd_names_work_or_are_refused(name, begun, tmp_path, tally):
     tally.add(faults=1)
-    workdir = tmp_path / UNPRINTABLE[name]
+    workdir = tmp_path / ODD[name]
     ended = train_points(workdir, 20)
     assert "\x1b" not in ended.stdout + ended.stderr
     if ended.returncode:
@@ -175,7 +175,7 @@ def test_an_evaluation_on_a_full_disk_keeps_the_prior(
 ):
     """A complete run is evaluated again, and its new prior cannot be written."""
     tally.add(faults=1)
-    workdir = shutil.copytree(begun[0], tmp_path / "run")
+    workdir = shutil.copytree(begun[1], tmp_path / "run")
     before = open_prior(str(workdir), "").digest
 
     class Full(Checkpoints):
@@ -184,7 +184,7 @@ def test_an_evaluation_on_a_full_disk_keeps_the_prior(
 
     with monkeypatch.context() as patch:
         patch.setattr(train_prior, "Checkpoints", Full)
-        train_points(workdir, 20)
+        train_points(workdir, 30)
     assert open_prior(str(workdir), "").digest == before
     tally.add(right=1)
 

@@ -20,6 +20,7 @@ from gan_jax.report.page import (
     Text,
     page,
     picture,
+    picture_file,
 )
 
 _ARMS = "With the variants that were named; config.json holds every value of every arm."
@@ -256,14 +257,12 @@ def _course(runs: Sequence[StudyRun]) -> list[Block]:
 
 def _plates(runs: Sequence[StudyRun]) -> list[Block]:
     """Return the plate of every arm's first seed."""
-    shown: dict[str, StudyRun] = {}
+    shown: dict[str, Block] = {}
     for run in runs:
-        if run.plate.exists():
-            shown.setdefault(run.arm, run)
-    return [
-        Figure(arm, run.plate.read_bytes(), f"seed {run.seed}", half=True)
-        for arm, run in shown.items()
-    ]
+        figure = picture_file(run.plate, run.arm, f"seed {run.seed}")
+        if figure is not None:
+            shown.setdefault(run.arm, figure)
+    return [*shown.values()]
 
 
 def _mean(values: Sequence[float]) -> float | None:

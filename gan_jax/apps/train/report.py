@@ -19,6 +19,7 @@ from gan_jax.report.page import (
     Table,
     Text,
     page,
+    picture_file,
 )
 from gan_jax.tasks.task import TaskReport
 
@@ -249,9 +250,10 @@ def _gap(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
 
 
 def _earlier_plates(folder: Path) -> list[Figure]:
-    plates = sorted(folder.glob("[0-9]*.png"))[:-1]
+    own = (path for path in folder.glob("*.png") if path.stem.isdecimal())
+    plates = sorted(own)[:-1]
     chosen = [plates[at * len(plates) // _EARLIER] for at in range(_EARLIER) if plates]
-    return [
-        Figure(f"Step {int(path.stem)}", path.read_bytes(), half=True)
-        for path in dict.fromkeys(chosen)
+    figures = [
+        picture_file(path, f"Step {int(path.stem)}") for path in dict.fromkeys(chosen)
     ]
+    return [figure for figure in figures if figure is not None]
