@@ -219,7 +219,8 @@ def _check(
                 files.append(file)
                 images.append(result)
                 colour = colour or result.shape[-1] == 3
-            fits = fits and len(files) * size**2 * (3 if colour else 1) <= memory_limit
+            usable = len(candidates) - len(skipped)  # as far as is known
+            fits = fits and usable * size**2 * (3 if colour else 1) <= memory_limit
             if not fits:
                 images.clear()
     return _Checked(files, images, colour, tuple(skipped))
