@@ -225,7 +225,7 @@ def test_every_class_has_a_probability_for_every_image():
         names = tuple(map(str, range(count)))
         source = ArraySource("x", images, np.zeros(2, int), names)
         demands = demands_of(Dataset(source, None), **{"evaluation.final_count": 3000})
-        sizes += [each.size for each in demands if "evaluation" in each.purpose]
+        sizes += [each.size for each in demands if "probabilities" in each.purpose]
     assert sizes[1] - sizes[0] == 3000 * (30_000 - 10) * 28
 
 

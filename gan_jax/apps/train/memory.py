@@ -152,13 +152,20 @@ def _evaluation_demands(config: ConfigDict, train: Source) -> list[Demand]:
     evaluation, image = config.evaluation, math.prod(train.shape)
     during = evaluation.count if evaluation.every else 0
     classes = len(train.classes) or TURNS
-    features = 5 * evaluation.classifier.features
-    floats = _MADE * image + features + _PROBABILITIES * classes
+    count = max(evaluation.final_count, during)
+    counts = ["evaluation.final_count", "evaluation.count"]
+    floats = _MADE * image + 5 * evaluation.classifier.features
     demands = [
         Demand(
-            max(evaluation.final_count, during) * floats * FLOAT,
+            count * floats * FLOAT,
             "the images of an evaluation",
-            ["evaluation.final_count", "evaluation.count", "data.size"],
+            [*counts, "data.size"],
+        ),
+        Demand(
+            count * classes * _PROBABILITIES * FLOAT,
+            f"the probabilities of {classes} classes",
+            counts,
+            otherwise="number the classes from 0 without gaps",
         ),
         *_classifier_demands(config, "evaluation", train.shape, classes),
     ]
