@@ -1,10 +1,12 @@
 """What is read: regular files, arrays that fit into memory, pixels a few at a time."""
 
+import contextlib
 import gzip
 import io
 import os
 import struct
 import threading
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,9 +22,11 @@ from gan_jax.apps.inpaint.masked_images import MaskedImage, masker, read_files
 from gan_jax.config.errors import InputError
 from gan_jax.data import decode as decoding
 from gan_jax.data import masks, memory, user_images
+from gan_jax.data.datasets import arrays, folders
 from gan_jax.data.datasets.arrays import read_arrays
-from gan_jax.data.datasets.training_images import read_training_image
-from gan_jax.data.decode import BrokenImageError, decode
+from gan_jax.data.datasets.dataset import ArraySource, LazySource, in_memory
+from gan_jax.data.datasets.training_images import read_crops, read_training_image
+from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode
 from gan_jax.data.holes import none
 from gan_jax.data.memory import PixelBudget, UnreadableFileError, open_file
 from gan_jax.data.user_images import decode_files
@@ -132,7 +136,9 @@ def test_arrays_are_refused_by_the_sizes_they_declare(
 def test_what_images_become_must_fit_too(little_memory, tmp_path):
     np.save(tmp_path / "train.npy", np.zeros((9, 2, 2), np.uint8))
     assert len(read_arrays(str(tmp_path), 8).train) == 9
-    with pytest.raises(InputError, match=r"train\.npy at 999x999 needs"):
+    with pytest.raises(
+        InputError, match=r"at 999x999 needs.*lower --config\.data\.size"
+    ):
         read_arrays(str(tmp_path), 999)
 
 
@@ -150,15 +156,181 @@ def test_a_grid_is_refused_by_its_size(little_memory, tmp_path):
         read_training_image(str(tmp_path / "grid.sgems"))
 
 
-def test_an_icon_may_not_hide_a_large_image():
-    large = Image.new("1", (9000, 9000))
-    large.save(png := io.BytesIO(), "PNG")
-    content = png.getvalue()
-    # Icons state their size in a byte; the PNG inside has its own.
+def test_what_a_set_becomes_must_fit_before_it_is_read(little_memory):
+    lazy = LazySource("large", (40, 40, 1), 700, unread)
+    needed = r"large: 700 images of \(40, 40, 1\) needs 0\.0 GiB.*data\.size"
+    with pytest.raises(InputError, match=needed):
+        in_memory(lazy)
+
+
+def unread(indices):
+    raise AssertionError("nothing is read")
+
+
+@pytest.mark.parametrize("idx", [False, True])
+def test_both_parts_must_fit_together(little_memory, tmp_path, idx):
+    images = np.zeros((700, 28, 28), np.uint8)
+    for part, stem in (("train", "train"), ("test", "t10k")):
+        if idx:
+            header = bytes([0, 0, 8, 3]) + struct.pack(">3I", *images.shape)
+            name = f"{stem}-images-idx3-ubyte"
+            (tmp_path / name).write_bytes(header + images.tobytes())
+        else:
+            np.save(tmp_path / f"{part}.npy", images)
+    with pytest.raises(InputError, match=r"(test\.npy|t10k.*) needs 0\.0 GiB.*fewer"):
+        read_arrays(str(tmp_path), 2)
+
+
+@pytest.mark.parametrize("low", [-1, 0])
+def test_one_large_image_of_floats_is_scaled_in_strips(tmp_path, monkeypatch, low):
+    monkeypatch.setattr(arrays, "_STRIP", 2**12)
+    draw = np.random.default_rng(0)
+    image = draw.uniform(low, 1, (1, 1000, 1000)).astype(np.float16)
+    np.save(tmp_path / "a.npy", image)
+    with holding_at_most(2e6 + 1e6 + 1e6):  # as given, as levels, and some strips
+        read = read_arrays(str(tmp_path / "a.npy"), 1000).train
+    exact = (image.astype(np.float64) + 1) / 2 if low else image
+    np.testing.assert_array_equal(read.images[..., 0], np.rint(exact * 255))
+
+
+def test_the_crops_of_a_grid_take_no_more_than_was_checked(tmp_path):
+    file = tmp_path / "grid.sgems"
+    file.write_text("1000 500\n1\nname\n" + "0 1 " * 250_000)
+    with holding_at_most(9 * file.stat().st_size):
+        read_crops(str(file), 32, count=10)
+
+
+@contextlib.contextmanager
+def holding_at_most(limit):
+    """Fail if more bytes than a limit are held at once inside."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] <= limit
+    finally:
+        tracemalloc.stop()
+
+
+# Formats of images
+
+
+def iptc(content):
+    """Return a file in the format of IPTC, of 32x32 pixels, that holds another."""
+
+    def field(record, number, value):
+        return struct.pack(">BBBH", 0x1C, record, number, len(value)) + value
+
+    side = struct.pack(">H", 32)
+    head = [(60, b"\1\0"), (20, side), (30, side), (120, b"\5")]
+    fields = b"".join(field(3, *each) for each in head)
+    return fields + field(8, 10, content) + bytes(5) + b"\x1c"
+
+
+def icns(content):
+    """Return a Mac's icon of 16x16 pixels that holds a PNG file."""
+    block = b"icp4" + struct.pack(">I", 8 + len(content)) + content
+    return b"icns" + struct.pack(">I", 8 + len(block)) + block
+
+
+def ico(content):
+    """Return an icon of 16x16 pixels that holds a PNG file."""
     entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(content), 22)
-    icon = struct.pack("<HHH", 0, 1, 1) + entry + content
-    with pytest.raises(BrokenImageError, match="over the limit of 64000000"):
-        decode(icon)
+    return struct.pack("<HHH", 0, 1, 1) + entry + content
+
+
+def png(width, height):
+    Image.new("L", (width, height)).save(stream := io.BytesIO(), "PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("container", [iptc, icns, ico])
+def test_an_image_inside_of_another_is_not_decoded(container):
+    with pytest.raises(BrokenImageError, match="not an image of a known format"):
+        decode(container(png(50, 40)))
+
+
+def test_an_image_has_the_pixels_that_its_header_states(monkeypatch):
+    monkeypatch.setattr(decoding, "_formats", lambda: ("IPTC",))
+    with pytest.raises(BrokenImageError, match="not as many as its header states"):
+        decode(iptc(png(50, 40)), pixel_limit=32**2)
+
+
+def test_a_program_is_never_started(monkeypatch):
+    monkeypatch.setattr("subprocess.check_call", unread)
+    Image.new("L", (9, 9)).save(stream := io.BytesIO(), "EPS")
+    for content in (stream.getvalue(), iptc(stream.getvalue())):
+        with pytest.raises(BrokenImageError, match="not an image of a known format"):
+            decode(content)
+
+
+def test_a_tile_may_not_be_larger_than_an_image():
+    tags = [(256, 32), (257, 32), (258, 8), (259, 8), (262, 1), (277, 1)]
+    tags += [(322, 9000), (323, 9000), (324, 0), (325, 0)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    with pytest.raises(BrokenImageError, match="9000x9000 pixels are over the limit"):
+        decode(head + entries + bytes(4))
+
+
+def test_what_becomes_of_an_image_is_at_work_too(monkeypatch):
+    held = []
+
+    class Budget(PixelBudget):
+        def holding(self, pixels):
+            held.append(pixels)
+            return super().holding(pixels)
+
+    monkeypatch.setattr(decoding, "AT_WORK", Budget(10))
+    crop_and_resize(np.zeros((2, 2, 1), np.uint8), 50)
+    assert held == [50**2]
+
+
+@pytest.mark.parametrize("size, together", [(2, 7), (4, 2), (50, 1)])
+def test_a_folder_is_prepared_a_few_bytes_at_a_time(
+    tmp_path, monkeypatch, size, together
+):
+    monkeypatch.setattr(folders, "_CHUNK", 7)
+    monkeypatch.setattr(folders, "_CHUNK_BYTES", 100)
+    chunks = []
+
+    class Pool(ThreadPoolExecutor):
+        def map(self, function, files):
+            chunks.append(len(files))
+            return super().map(function, files)
+
+    monkeypatch.setattr(folders, "threads", Pool)
+    for index in range(8):
+        Image.new("L", (2, 2)).save(tmp_path / f"{index}.png")
+    assert len(folders.read_folder(str(tmp_path), size).train) == 8
+    assert max(chunks) == together and sum(chunks) == 8
+
+
+def test_a_folder_is_kept_in_memory_if_it_is_a_quarter_of_it(tmp_path, monkeypatch):
+    for index in range(8):
+        Image.new("L", (2, 2)).save(tmp_path / f"{index}.png")
+    for memory_size, kind in ((4 * 32, ArraySource), (4 * 32 - 1, LazySource)):
+        monkeypatch.setattr(folders, "available_memory", lambda size=memory_size: size)
+        assert isinstance(folders.read_folder(str(tmp_path), 2).train, kind)
+
+
+def test_images_that_will_not_all_be_kept_are_released(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "_CHUNK", 1)
+    for index in range(40):
+        Image.new("L", (2, 2)).save(tmp_path / f"{index}.png")
+    whole = 40 * 200**2
+    with holding_at_most(whole // 2):
+        dataset = folders.read_folder(str(tmp_path), 200, memory_limit=whole - 1)
+    assert len(dataset.train) == 40 and isinstance(dataset.train, LazySource)
+
+
+def test_folders_that_are_too_deep_are_one_line(tmp_path, monkeypatch):
+    def walk(place, **options):
+        yield str(place), [], ["a.png"]
+        raise RecursionError
+
+    monkeypatch.setattr(folders.os, "walk", walk)
+    with pytest.raises(InputError, match="too many folders within each other"):
+        list(folders.image_files(tmp_path))
 
 
 # Pixels at work

@@ -11,8 +11,15 @@ from gan_jax.apps.detect.detector import Detector
 from gan_jax.apps.detect.report import histograms
 from gan_jax.apps.detect.total_variation import Scale
 from gan_jax.config.errors import InputError
+from gan_jax.data.datasets import classes
 from gan_jax.data.datasets.classes import merge_parts, select_classes
-from gan_jax.data.datasets.dataset import ArraySource, Dataset
+from gan_jax.data.datasets.dataset import (
+    ArraySource,
+    Dataset,
+    LazySource,
+    in_memory,
+    select,
+)
 from gan_jax.evaluation.detection import detection, subsample
 from gan_jax.evaluation.outliers import BASELINES
 
@@ -103,6 +110,31 @@ def test_all_images_of_a_set_become_one_part():
     assert list(whole.train.labels) == [0, 1, 2, 0, 1, 2, 0, 1, 2]
     alone = Dataset(labelled(6), None)
     assert merge_parts(alone) is alone
+
+
+def lazy(source):
+    def read(indices):
+        return [source[index] for index in indices]
+
+    return LazySource(source.name, source.shape, len(source), read, source.classes)
+
+
+@pytest.mark.parametrize("test", [lazy(labelled(3)), labelled(3)])
+def test_images_in_files_stay_there_where_a_set_becomes_one_part(test):
+    whole = merge_parts(Dataset(lazy(labelled(6)), test)).train
+    assert isinstance(whole, LazySource)
+    loaded = in_memory(select(whole, np.array([7, 2, 0, 8, 5])))
+    assert list(loaded.images[:, 0, 0, 0]) == [1, 2, 0, 2, 5]
+    assert list(loaded.labels) == [1, 2, 0, 2, 2] and loaded.classes == whole.classes
+
+
+@pytest.mark.parametrize("kept", [0, 2**28])
+def test_a_class_of_many_images_stays_in_files(monkeypatch, kept):
+    monkeypatch.setattr(classes, "_READ_ONCE", kept)
+    chosen = select_classes(lazy(labelled(9)), "one", inside=False)
+    assert isinstance(chosen, ArraySource if kept else LazySource)
+    assert list(in_memory(chosen).images[:, 0, 0, 0]) == [0, 2, 3, 5, 6, 8]
+    assert list(in_memory(chosen).labels) == [0, 2, 0, 2, 0, 2]
 
 
 def test_colours_are_those_of_the_normal_images():

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.programs import program_of
 from gan_jax.apps.study.arms import study_arms
+from gan_jax.apps.train.memory import training_demands
 from gan_jax.build import methods, searches, tasks
 from gan_jax.config import schema
 from gan_jax.config.checks import check_numbers
@@ -17,6 +18,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.config.limits import GIB, WORD
 from gan_jax.config.sweeps import losses_of
+from gan_jax.data.datasets.dataset import ArraySource, Dataset, LazySource
 from gan_jax.data.holes import squares
 from gan_jax.runs import memory
 from gan_jax.runs import workdir as workdirs
@@ -208,6 +210,35 @@ def test_the_memory_is_named_with_the_key_that_is_farthest_above_its_default():
     often = Demand(9 * GIB, "snapshots", ["steps", "batch_size"], remedy="raise")
     with pytest.raises(InputError, match=r"raise --config\.steps, or"):
         demanding(often, memory=4.0)
+
+
+def demands_of(dataset, **values):
+    config = smoke("gan", **values)
+    task = tasks.task(config)
+    return training_demands(config, task, methods.method(config, task, 1), dataset)
+
+
+def test_every_class_has_a_probability_for_every_image():
+    images = np.zeros((2, 28, 28, 1), np.uint8)
+    sizes = []
+    for count in (10, 30_000):
+        names = tuple(map(str, range(count)))
+        source = ArraySource("x", images, np.zeros(2, int), names)
+        demands = demands_of(Dataset(source, None), **{"evaluation.final_count": 3000})
+        sizes += [each.size for each in demands if "probabilities" in each.purpose]
+    assert sizes[1] - sizes[0] == 3000 * (30_000 - 10) * 28
+
+
+def test_data_in_files_may_be_streamed_instead():
+    remedy = "--config.data.feed=streamed, or allow more with --config.memory"
+    for read in (ArraySource("x", np.zeros((9, 28, 28, 1), np.uint8)), None):
+        source = read or LazySource("x", (28, 28, 1), 10**9, lambda indices: [])
+        config = smoke("gan", memory=0.1)
+        demands = demands_of(Dataset(source, None), **{"data.feed": "resident"})
+        (data,) = (each for each in demands if each.purpose == "the data")
+        with pytest.raises(InputError) as caught:
+            check_memory(config, [data])
+        assert (remedy in str(caught.value)) == (read is None)
 
 
 def test_an_accelerator_has_a_memory_of_its_own(monkeypatch):

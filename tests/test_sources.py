@@ -19,7 +19,7 @@ from PIL import Image
 
 from gan_jax.config.errors import InputError
 from gan_jax.data import decode as decoding
-from gan_jax.data.datasets import tfds
+from gan_jax.data.datasets import dataset, tfds
 from gan_jax.data.datasets.arrays import read_arrays
 from gan_jax.data.datasets.dataset import (
     ArraySource,
@@ -233,7 +233,8 @@ def fuzz(count, seed):
         encoded(colour, "TIFF", compression="tiff_lzw"),
         encoded(colour, "BMP"),
         encoded(colour, "WEBP"),
-        encoded(colour, "ICO"),
+        encoded(colour, "DDS"),
+        encoded(colour, "SGI"),
         encoded(colour, "PCX"),
         encoded(colour, "TGA"),
         encoded(colour, "JPEG2000"),
@@ -363,6 +364,19 @@ def test_the_fingerprint_sees_shape_images_labels_and_order():
     ]
     assert len({fingerprint(other) for other in others}) == len(others)
     assert fingerprint(source) == fingerprint(labelled(12))
+
+
+def test_large_images_are_read_fewer_at_a_time(monkeypatch):
+    monkeypatch.setattr(dataset, "_CHUNK_BYTES", 30)
+    source, counts = labelled(20), []
+
+    def read(indices):
+        counts.append(len(indices))
+        return [source[index] for index in indices]
+
+    other = LazySource("x", source.shape, 20, read, source.classes)
+    assert fingerprint(other) == fingerprint(source)
+    assert max(counts) == 30 // 9 and sum(counts) == 20
 
 
 def test_in_memory_passes_errors_on():

@@ -1,7 +1,8 @@
-"""Decoding of image files, in any format of Pillow, to 8-bit arrays of one size."""
+"""Decoding of image files, in the usual formats, to 8-bit arrays of one size."""
 
 import functools
 import io
+import math
 import re
 import warnings
 from pathlib import Path
@@ -30,9 +31,15 @@ PADDED_SIZES, PADDING = (28, 32), 2
 """Size of an image and wanted size between which the border is only repeated, and the
 number of pixels that are added on each side."""
 
-# EPS starts Ghostscript, an external program. Pillow recognises the others, but decodes
-# them with a plug-in or on other systems only.
-_REFUSED_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+# Pillow's readers of these formats decode the pixels themselves, after the size that
+# their headers state was checked. Others start a program (EPS), open an image of any
+# format or size inside (IPTC, BLP, ICNS), decode before their size is known (ICO), or
+# unpack without a limit (FITS).
+_FORMATS = frozenset(
+    {"AVIF", "BMP", "DDS", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "PSD", "QOI"}
+    | {"SGI", "TGA", "TIFF", "WEBP"}
+)
+_TILE_SIDES = (322, 323)  # tags of a TIFF file: width and height of its tiles
 _PILLOW = re.compile(r"PIL\.")
 _STRIP = 2**20  # pixels that leave Pillow at once: it copies an image at every step
 
@@ -73,8 +80,7 @@ def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
     from PIL import Image
 
     _ignore_warnings()
-    # Pillow refuses twice as many pixels, also in images inside of others (ICO, ICNS).
-    Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT // 2
+    Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT // 2  # Pillow refuses twice as many
     try:
         if isinstance(data, Path):
             stream: memory.Stream = open_file(data, FILE_LIMIT)
@@ -83,10 +89,10 @@ def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
         else:
             raise BrokenImageError("the file is empty")
         with stream, Image.open(stream, formats=_formats()) as image:
-            width, height = image.size
-            if width * height > pixel_limit:
-                raise LargeImageError(width, height, pixel_limit)
-            with AT_WORK.holding(width * height):
+            sides = max(image.size, _tile(image), key=math.prod)
+            if math.prod(sides) > pixel_limit:
+                raise LargeImageError(*sides, pixel_limit)
+            with AT_WORK.holding(math.prod(sides)):
                 return _to_array(_upright(image))
     except BrokenImageError:
         raise
@@ -126,7 +132,7 @@ def _formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.init()
-    return tuple(name for name in Image.ID if name not in _REFUSED_FORMATS)
+    return tuple(name for name in Image.ID if name in _FORMATS)
 
 
 def _ignore_warnings() -> None:
@@ -153,10 +159,22 @@ def _reason(error: Exception, pixel_limit: int) -> str:
     return f"broken image file ({words[:120] or type(error).__name__})"
 
 
+def _tile(image: "Image.Image") -> tuple[int, int]:
+    """Return the width and height of a TIFF's tiles, which may exceed the image's."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = (tags.get(tag, 1) for tag in _TILE_SIDES)
+    return width, height
+
+
 def _upright(image: "Image.Image") -> "Image.Image":
     from PIL import ExifTags, ImageOps
 
+    declared = image.size
     image.load()
+    if image.im.size != declared:
+        raise BrokenImageError(
+            "broken image file (its pixels are not as many as its header states)"
+        )
     try:
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
         return ImageOps.exif_transpose(image) if turned else image
@@ -256,7 +274,7 @@ def _resize(image: Image8, size: int) -> UInt8[np.ndarray, "size size channels"]
     from PIL import Image
 
     height, width, channels = image.shape
-    with AT_WORK.holding(height * width):
+    with AT_WORK.holding(max(height * width, size**2)):
         flat = np.ascontiguousarray(image[..., 0] if channels == 1 else image)
         resized = Image.fromarray(flat).resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(resized).reshape(size, size, channels)

@@ -92,7 +92,7 @@ def check_memory(
 
 
 def check_arrays(
-    what: str, stream: Stream, names: Collection[str], remedy: str
+    what: str, stream: Stream, names: Collection[str], remedy: str, held: int = 0
 ) -> None:
     """Refuse an .npy or .npz file by the sizes that its headers declare.
 
@@ -101,6 +101,7 @@ def check_arrays(
         stream: The file; it is back at its start afterwards.
         names: Arrays of an .npz file that are read.
         remedy: What the user can do.
+        held: Bytes of what was read before, and stays in memory.
 
     Raises:
         InputError: If the arrays do not fit into memory.
@@ -117,7 +118,7 @@ def check_arrays(
         stream.seek(0)
         needed = _declared_size(stream)
     stream.seek(0)
-    check_memory(what, needed, remedy)
+    check_memory(what, held + needed, remedy)
 
 
 def _declared_size(stream: io.BufferedIOBase | IO[bytes]) -> int:

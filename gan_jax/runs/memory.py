@@ -46,6 +46,8 @@ class Demand(NamedTuple):
     """Whether it lies in the memory of an accelerator, where there is one."""
     remedy: str = "lower"
     """What to do with the keys: lower or raise."""
+    otherwise: str = ""
+    """What else can be done, in words."""
 
 
 class Networks(NamedTuple):
@@ -98,11 +100,12 @@ def _check(
         return 1 / ratio if largest.remedy == "raise" else ratio
 
     key = max((key for key in largest.keys if key in flat), key=excess)
+    remedies = filter(None, [f"{largest.remedy} --config.{key}", largest.otherwise])
     given = "memory gives it" if config.get("memory", 0.0) else f"{place} has"
     raise InputError(
         f"{key} is {flat[key]}, and the run needs about {in_words(total)} of memory, "
         f"{in_words(largest.size)} of it for {largest.purpose}; {given} "
-        f"{in_words(limit)}: {largest.remedy} --config.{key}, or allow more with "
+        f"{in_words(limit)}: {', '.join(remedies)}, or allow more with "
         "--config.memory, in GiB"
     )
 

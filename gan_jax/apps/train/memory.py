@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.build import datasets
 from gan_jax.config.limits import GIB
-from gan_jax.data.datasets.dataset import Dataset, Source
+from gan_jax.data.datasets.dataset import ArraySource, Dataset, Source
 from gan_jax.networks.classifier import Classifier
 from gan_jax.networks.layers.convolutions import trace_for
 from gan_jax.runs.classification import TURNS
@@ -34,6 +34,7 @@ RESIDENT_LIMIT = 4 * GIB
 _STATES = 3  # of a run: while it is updated, and while a checkpoint is written
 _DATA = 3  # copies of the data: as read, as split, and on the device
 _MADE = 2  # copies of generated images: in chunks, and joined
+_PROBABILITIES = 7  # floats per image and class: logits, and three arrays of float64
 _CLASSIFIED = 250  # images that a classifier sees at once
 
 
@@ -100,7 +101,18 @@ def _data_bytes(dataset: Dataset) -> int:
 def _feed_demands(config: ConfigDict, dataset: Dataset, runs: int) -> list[Demand]:
     if feed_kind(config, dataset) == "resident":
         size = runs * _DATA * _data_bytes(dataset)
-        return [Demand(size, "the data", ["data.size"], on_device=True)]
+        # What is in memory already takes no less there in a stream.
+        in_files = not isinstance(dataset.train, ArraySource)
+        stream = "use --config.data.feed=streamed"
+        return [
+            Demand(
+                size,
+                "the data",
+                ["data.size"],
+                on_device=True,
+                otherwise=stream if in_files or device_memory() else "",
+            )
+        ]
     called = max(config.fused_steps * config.critic_steps, config.critic_boost.steps)
     image = math.prod(dataset.train.shape)
     return [
@@ -139,13 +151,21 @@ def _evaluation_demands(config: ConfigDict, train: Source) -> list[Demand]:
     """Return the memory of generated images, and of the classifiers that see them."""
     evaluation, image = config.evaluation, math.prod(train.shape)
     during = evaluation.count if evaluation.every else 0
-    floats = _MADE * image + 5 * evaluation.classifier.features
     classes = len(train.classes) or TURNS
+    count = max(evaluation.final_count, during)
+    counts = ["evaluation.final_count", "evaluation.count"]
+    floats = _MADE * image + 5 * evaluation.classifier.features
     demands = [
         Demand(
-            max(evaluation.final_count, during) * floats * FLOAT,
+            count * floats * FLOAT,
             "the images of an evaluation",
-            ["evaluation.final_count", "evaluation.count", "data.size"],
+            [*counts, "data.size"],
+        ),
+        Demand(
+            count * classes * _PROBABILITIES * FLOAT,
+            f"the probabilities of {classes} classes",
+            counts,
+            otherwise="number the classes from 0 without gaps",
         ),
         *_classifier_demands(config, "evaluation", train.shape, classes),
     ]

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from gan_jax.data.memory import (
 
 _CLASS_LIMIT = 100_000  # larger labels are identities or hashes, not classes
 _FEWER = "give fewer or smaller images"
+_STRIP = 2**20  # floats that are scaled at once
 
 
 class _Arrays(NamedTuple):
@@ -53,7 +55,9 @@ def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
             f"--config.data.path {path} holds no train.npz, train.npy or MNIST-style "
             "idx files"
         )
-    loaded = {part: _load(file) for part, file in files.items()}
+    loaded: dict[str, _Arrays] = {}
+    for part, file in files.items():
+        loaded[part] = _load(file, _bytes(loaded))
     for part, (images, labels) in loaded.items():
         _check_images(files[part], images)
         if labels is not None:
@@ -66,14 +70,17 @@ def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
     # All parts are scaled alike: a small test part may lack negative values by chance.
     signed = any(images.min() < 0 for images, _ in loaded.values())
     highest = [labels.max() for _, labels in loaded.values() if labels is not None]
+    check_memory(
+        f"--config.data.path {path} at {size}x{size}",
+        sum(_bytes_at(size, images) for images, _ in loaded.values()),
+        "lower --config.data.size",
+    )
     classes = tuple(str(label) for label in range(max(highest, default=-1) + 1))
     name = place.name.split(".")[0] if place.is_file() else place.resolve().name
 
     def source(part: str) -> ArraySource:
         images, labels = loaded[part]
         images = _to_8_bits(files[part], images, signed)
-        values = len(images) * size**2 * math.prod(images.shape[3:])
-        check_memory(f"{files[part]} at {size}x{size}", 2 * values, "lower data.size")
         try:
             prepared = crop_and_resize_all(
                 images.reshape(*images.shape[:3], -1), size, crop
@@ -105,16 +112,30 @@ def array_files(place: Path) -> dict[str, Path]:
     return {"train": files["test"]} if list(files) == ["test"] else files
 
 
-def _load(file: Path) -> _Arrays:
+def _bytes(loaded: Mapping[str, _Arrays]) -> int:
+    return sum(images.nbytes for images, _ in loaded.values())
+
+
+def _bytes_at(size: int, images: np.ndarray) -> int:
+    """Return the memory of images while they are resized: given, as levels, resized."""
+    levels = 0 if images.dtype == np.uint8 else images.size
+    resized = len(images) * size**2 * math.prod(images.shape[3:])
+    return images.nbytes + levels + 2 * resized
+
+
+def _load(file: Path, held: int) -> _Arrays:
+    """Read the arrays of a file, beside as many bytes as are held already."""
     try:
         if "idx3-ubyte" in file.name:
             beside = file.with_name(
                 file.name.replace("images", "labels").replace("idx3", "idx1")
             )
             labelled = beside != file and beside.exists()
-            return _Arrays(_read_idx(file), _read_idx(beside) if labelled else None)
+            return _Arrays(
+                _read_idx(file, held), _read_idx(beside, held) if labelled else None
+            )
         with open_file(file) as stream:
-            check_arrays(str(file), stream, ("image", "label"), _FEWER)
+            check_arrays(str(file), stream, ("image", "label"), _FEWER, held)
             loaded: Any = np.load(stream, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return _Arrays(loaded, None)
@@ -137,7 +158,7 @@ def _load(file: Path) -> _Arrays:
         ) from None
 
 
-def _read_idx(file: Path) -> UInt8[np.ndarray, "..."]:
+def _read_idx(file: Path, held: int) -> UInt8[np.ndarray, "..."]:
     with open_file(file) as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
@@ -148,7 +169,7 @@ def _read_idx(file: Path) -> UInt8[np.ndarray, "..."]:
             lengths = stream.read(4 * magic[3])
             shape = np.frombuffer(lengths, ">u4", magic[3]).tolist()
             size = math.prod(shape)
-            check_memory(str(file), size, _FEWER)
+            check_memory(str(file), held + size, _FEWER)
             data = stream.read(size + 1)  # it may go on, packed, for gigabytes
     if len(data) != size:
         found = len(data) if len(data) < size else f"more than {size}"
@@ -199,7 +220,14 @@ def _to_8_bits(
             "uint8, or as floats in [0, 1] or [-1, 1]"
         )
     scaled = np.empty(images.shape, np.uint8)
-    for image, result in zip(images, scaled, strict=True):  # no float copy of the set
-        unit = (image.astype(np.float64) + 1) / 2 if signed else image
-        result[...] = np.rint(unit * 255)
+    strips = np.nditer(
+        [images, scaled],
+        ["buffered", "external_loop"],
+        [["readonly"], ["writeonly"]],
+        buffersize=_STRIP,
+    )
+    with strips:  # no float copy of the set, nor of one image
+        for levels, result in strips:
+            unit = (levels.astype(np.float64) + 1) / 2 if signed else levels
+            result[...] = np.rint(unit * 255)
     return scaled

@@ -1,22 +1,27 @@
 """Selection of images by class, and the union of a dataset's parts."""
 
+import math
+
 import numpy as np
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import (
-    ArraySource,
     Dataset,
     Source,
     in_memory,
+    join,
+    read_labels,
     select,
 )
+
+_READ_ONCE = 2**28  # bytes of images above which labels are read first, without them
 
 
 def select_classes(source: Source, names: str, inside: bool = True) -> Source:
     """Return the images of some classes, or, unless `inside`, of all other classes.
 
     Args:
-        source: Labelled images; they are read into memory.
+        source: Labelled images; they are read into memory unless they are many.
         names: Names or numbers of the classes, joined by commas.
         inside: Whether to return the images of these classes.
 
@@ -26,10 +31,10 @@ def select_classes(source: Source, names: str, inside: bool = True) -> Source:
     numbers = [_number(source, name) for name in names.split(",") if name]
     if not numbers:
         raise InputError(f"'{names}' names no class of {source.name}")
-    loaded = in_memory(source)
-    assert loaded.labels is not None  # it has classes
-    chosen = np.isin(loaded.labels, numbers) == inside
-    return select(loaded, np.flatnonzero(chosen))
+    if len(source) * math.prod(source.shape) <= _READ_ONCE:
+        source = in_memory(source)
+    chosen = np.isin(read_labels(source), numbers) == inside
+    return select(source, np.flatnonzero(chosen))
 
 
 def _number(source: Source, name: str) -> int:
@@ -52,14 +57,4 @@ def _number(source: Source, name: str) -> int:
 def merge_parts(dataset: Dataset) -> Dataset:
     """Return a dataset whose training part holds the training and the test images."""
     train, test = dataset
-    if test is None:
-        return dataset
-    first, second = in_memory(train), in_memory(test)
-    labels = None
-    if first.labels is not None and second.labels is not None:
-        labels = np.concatenate([first.labels, second.labels])
-    images = np.concatenate([first.images, second.images])
-    skipped = (*first.skipped, *second.skipped)
-    return Dataset(
-        ArraySource(first.name, images, labels, first.classes, skipped), None
-    )
+    return dataset if test is None else Dataset(join(train, test), None)

@@ -5,17 +5,20 @@ floats instead, which are never scaled (the points of `mixtures`).
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Float32, Int, Int32, UInt8
 
 from gan_jax.config.errors import InputError
+from gan_jax.data.memory import check_memory
 
-_CHUNK = 256  # images that a thread reads at a time
+_CHUNK = 256  # images that a thread reads at a time, at most
+_CHUNK_BYTES = 2**24  # and what they take
 
 
 class Skipped(NamedTuple):
@@ -163,11 +166,12 @@ def threads() -> ThreadPoolExecutor:
 
 def _chunks(source: Source) -> Iterator[list[LabelledImage]]:
     """Read all images in order, in threads, with a few chunks in memory at a time."""
+    size = max(1, min(_CHUNK, _CHUNK_BYTES // math.prod(source.shape)))
 
     def read(start: int) -> list[LabelledImage]:
-        return take(source, range(start, min(start + _CHUNK, len(source))))
+        return take(source, range(start, min(start + size, len(source))))
 
-    starts = range(0, len(source), _CHUNK)
+    starts = range(0, len(source), size)
     with threads() as pool:
         for first in range(0, len(starts), 16):
             yield from pool.map(read, starts[first : first + 16])
@@ -181,6 +185,11 @@ def in_memory(source: Source) -> ArraySource:
     """
     if isinstance(source, ArraySource):
         return source
+    check_memory(
+        f"{source.name}: {len(source)} images of {source.shape}",
+        len(source) * math.prod(source.shape),
+        "lower --config.data.size",
+    )
     try:
         images = np.empty((len(source), *source.shape), np.uint8)
     except MemoryError:
@@ -196,6 +205,42 @@ def in_memory(source: Source) -> ArraySource:
             index += 1
     known = labels if source.classes else None
     return ArraySource(source.name, images, known, source.classes, source.skipped)
+
+
+def read_labels(source: Source) -> Int32[np.ndarray, "count"]:
+    """Return the labels of all images (-1 = none), keeping no image.
+
+    Raises:
+        InputError: If an image can no longer be read.
+    """
+    if isinstance(source, ArraySource) and source.labels is not None:
+        return source.labels
+    labels = (label for chunk in _chunks(source) for _, label in chunk)
+    return np.fromiter(labels, np.int32, len(source))
+
+
+def join(first: Source, second: Source) -> Source:
+    """Return the images of two sources, in memory if both are.
+
+    The classes are those of the first.
+    """
+    skipped = (*first.skipped, *second.skipped)
+    if isinstance(first, ArraySource) and isinstance(second, ArraySource):
+        labels = None
+        if first.labels is not None and second.labels is not None:
+            labels = np.concatenate([first.labels, second.labels])
+        images = np.concatenate([first.images, second.images])
+        return ArraySource(first.name, images, labels, first.classes, skipped)
+    edge = len(first)
+
+    def read(indices: Sequence[int]) -> list[LabelledImage]:
+        early = iter(take(first, [index for index in indices if index < edge]))
+        late = iter(take(second, [index - edge for index in indices if index >= edge]))
+        return [next(early if index < edge else late) for index in indices]
+
+    return LazySource(
+        first.name, first.shape, edge + len(second), read, first.classes, skipped
+    )
 
 
 def fingerprint(source: Source) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import available_memory
 from gan_jax.data.datasets.dataset import (
     ArraySource,
     Dataset,
@@ -30,6 +31,9 @@ from gan_jax.data.decode import (
 
 MEMORY_LIMIT = 2 * 2**30
 """Size in bytes up to which the prepared images of a folder are kept in memory."""
+
+_CHUNK = 100  # images that are prepared before one is released, at most
+_CHUNK_BYTES = 2**28  # and what they take
 
 _TEST_NAMES = ("test", "validation", "valid", "val")
 
@@ -71,8 +75,9 @@ def read_folder(
         size: Height and width to which images are resized.
         crop: Side of the centre square that is kept; 0 keeps the largest square.
         pixel_limit: Largest number of pixels of an image; larger ones are skipped.
-        memory_limit: Size in bytes up to which prepared images are kept in memory.
-            Above it files are decoded again whenever they are read.
+        memory_limit: Size in bytes up to which prepared images are kept in memory, at
+            most a quarter of what there is. Above it files are decoded again whenever
+            they are read.
 
     Raises:
         InputError: If the folder does not exist or holds no usable image.
@@ -81,10 +86,8 @@ def read_folder(
     if not root.is_dir():
         raise InputError(f"image folder {path!r} does not exist: check its spelling")
     parts = _parts(root, list(image_files(root)))
-    checked = [
-        _check(files, size, crop, pixel_limit, memory_limit // len(parts))
-        for files in parts.values()
-    ]
+    kept = min(memory_limit, available_memory() // 4) // len(parts)
+    checked = [_check(files, size, crop, pixel_limit, kept) for files in parts.values()]
     for place, part in zip(parts, checked, strict=True):
         if not part.files:
             raise InputError(_nothing(place, part.skipped))
@@ -139,9 +142,17 @@ def image_files(place: Path) -> Iterator[Path]:
     """Yield the files with the suffix of an image format, in a fixed order.
 
     Raises:
-        InputError: If a folder cannot be read.
+        InputError: If a folder cannot be read, or is too deep.
     """
+    try:
+        yield from _image_files(place)
+    except RecursionError:  # of `os.walk`, up to Python 3.11
+        raise InputError(
+            f"folder {place} has too many folders within each other: move its images up"
+        ) from None
 
+
+def _image_files(place: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise InputError(
             f"folder {error.filename} cannot be read ({error.strerror}): change its "
@@ -185,6 +196,8 @@ def _group(place: Path, file: Path) -> str:
 def _check(
     candidates: list[Path], size: int, crop: int, pixel_limit: int, memory_limit: int
 ) -> _Checked:
+    length = max(1, min(_CHUNK, _CHUNK_BYTES // (3 * size**2)))
+
     def attempt(file: Path) -> Image8 | str:
         try:
             return crop_and_resize(decode(file, pixel_limit), size, crop)
@@ -197,8 +210,8 @@ def _check(
     colour, fits = False, True
     with threads() as pool:
         # In chunks, so that images that are not kept are released before the next.
-        for first in range(0, len(candidates), 100):
-            chunk = candidates[first : first + 100]
+        for first in range(0, len(candidates), length):
+            chunk = candidates[first : first + length]
             for file, result in zip(chunk, pool.map(attempt, chunk), strict=True):
                 if isinstance(result, str):
                     skipped.append(Skipped(str(file), result))
@@ -206,7 +219,8 @@ def _check(
                 files.append(file)
                 images.append(result)
                 colour = colour or result.shape[-1] == 3
-            fits = fits and len(files) * size**2 * (3 if colour else 1) <= memory_limit
+            usable = len(candidates) - len(skipped)  # as far as is known
+            fits = fits and usable * size**2 * (3 if colour else 1) <= memory_limit
             if not fits:
                 images.clear()
     return _Checked(files, images, colour, tuple(skipped))

@@ -46,8 +46,8 @@ def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
     try:
         with open_file(Path(path).expanduser(), FILE_LIMIT) as stream:
             size = stream.seek(0, os.SEEK_END)
-            # At worst every second byte is a value, of which float64 takes 8.
-            check_memory(f"--config.data.path {path}", 8 * size, "give a smaller grid")
+            # At worst every second byte is a value: twice in float64, once in 8 bits.
+            check_memory(f"--config.data.path {path}", 9 * size, "give a smaller grid")
             stream.seek(0)
             text = io.TextIOWrapper(stream)
             head = text.readline(_LINE).split()
@@ -115,7 +115,10 @@ def read_crops(path: str, size: int, count: int = _COUNT) -> Dataset:
     image = read_training_image(path)
     height, width = image.shape
     low, high = image.min(), image.max()
-    levels = np.rint(255 * (image - low) / max(high - low, 1e-12)).astype(np.uint8)
+    scaled = image - low  # in place from here on, as grids are large
+    scaled *= 255
+    scaled /= max(high - low, 1e-12)
+    levels = np.rint(scaled, out=scaled).astype(np.uint8)
     edge = width - max(size + _MARGIN, width // 4)
     if edge < size + _MARGIN or height < size:
         raise InputError(
