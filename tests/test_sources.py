@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import shlex
 import shutil
 import struct
 import sys
@@ -794,6 +795,34 @@ def test_a_failed_download_is_one_line(monkeypatch, tmp_path):
     with pytest.raises(InputError, match="cannot be downloaded") as caught:
         read_tfds("mnist", str(tmp_path), 28, download=True)
     one_line(caught)
+
+
+@pytest.mark.parametrize("name", ["mine", "huggingface:mnist", "somebody:mnist"])
+def test_only_sets_of_tfds_itself_are_downloaded(monkeypatch, tmp_path, name):
+    import tensorflow_datasets
+
+    def unwanted(*_, **__):
+        pytest.fail("it was opened")
+
+    monkeypatch.setattr(tfds.importlib.util, "find_spec", lambda _: True)
+    monkeypatch.setattr(tfds.socket, "getaddrinfo", lambda *_: None)
+    monkeypatch.setattr(tensorflow_datasets, "builder", unwanted)
+    monkeypatch.setattr(tensorflow_datasets, "builder_cls", unwanted)
+    with pytest.raises(InputError, match="TFDS has no set"):
+        read_tfds(name, str(tmp_path), 28, download=True)
+    # Files in the place are checked before the code of TFDS looks at them.
+    description = tmp_path / "mnist" / "3.0.1" / "features.json"
+    description.parent.mkdir(parents=True)
+    description.write_text(json.dumps({"pythonClassName": "evil.Picture"}))
+    with pytest.raises(InputError, match="is refused"):
+        read_tfds("mnist", str(tmp_path), 28, download=True)
+
+
+def test_a_command_quotes_the_names_of_a_stranger():
+    words = shlex.split(tfds._command("$(touch x);", Path("it's here")))
+    assert words[-3:] == [
+        *("$(touch x);", "--file_format=array_record", "--data_dir=it's here")
+    ]
 
 
 FOREIGN = "foreign_features.Picture"
