@@ -33,6 +33,7 @@ from gan_jax.data.datasets.dataset import (
 from gan_jax.data.datasets.embedded import digits, photos
 from gan_jax.data.datasets.folders import read_folder
 from gan_jax.data.datasets.formats import recognise
+from gan_jax.data.datasets.prepared_sets import prepared_sets
 from gan_jax.data.datasets.tfds import read_tfds
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode
 
@@ -888,10 +889,10 @@ def test_a_description_that_is_no_json_has_a_reason(tmp_path, text):
         read_tfds("mine", str(tmp_path), 28)
     one_line(caught)
     (place / "dataset_info.json").write_bytes(os.fsencode(text))
-    assert tfds.prepared_sets(tmp_path) == []
+    assert prepared_sets(tmp_path) == []
     for wrong in ({}, {"version": 3}, {"version": ""}, []):
         (place / "dataset_info.json").write_text(json.dumps(wrong))
-        assert tfds.prepared_sets(tmp_path) == []
+        assert prepared_sets(tmp_path) == []
 
 
 @pytest.fixture
@@ -961,7 +962,7 @@ def test_the_newest_version_is_taken(copied):
     shutil.copytree(copied / "mnist" / "3.0.1", new)
     info = (new / "dataset_info.json").read_text()
     (new / "dataset_info.json").write_text(info.replace("3.0.1", "3.0.10"))
-    sets = tfds.prepared_sets(copied)
+    sets = prepared_sets(copied)
     assert len(sets) == 2
     assert tfds._newest("mnist", sets).place == new
 

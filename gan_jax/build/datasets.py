@@ -19,6 +19,7 @@ from gan_jax.data.datasets import (
     training_images,
 )
 from gan_jax.data.datasets.dataset import Dataset
+from gan_jax.data.datasets.prepared_sets import prepared_sets
 from gan_jax.data.splits import Part
 
 SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
@@ -100,7 +101,7 @@ def read_of(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    sets = [prepared.place for prepared in tfds.prepared_sets(path)]
+    sets = [prepared.place for prepared in prepared_sets(path)]
     files = list(arrays.array_files(path).values())
     return sets or files or folders.official_parts(path) or [path]
 
