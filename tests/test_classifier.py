@@ -22,7 +22,7 @@ from gan_jax.runs.feature_network import (
     write_classifier,
 )
 from gan_jax.runs.startup import cache_folder, keep_compiled
-from gan_jax.training.state import Player
+from gan_jax.training.state import Player, digest
 from tests.weights import first_weights
 
 SETTINGS = ConfigDict({"width": 4, "features": 16, "epochs": 12})
@@ -208,6 +208,33 @@ def test_a_file_that_lacks_something_is_refused(trained, tmp_path, name):
     assert read_classifier(path)["sha256"] == trained["sha256"]
     write_classifier(path, {key: trained[key] for key in trained if key != name})
     with pytest.raises(InputError, match=f"it holds no {name}"):
+        read_classifier(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("accuracy", wrong) for wrong in (float("nan"), -0.1, "0.9", [0.9])),
+        ("network", {"a": 1}),
+        ("labels", 1),
+        ("variables", {"params": "x"}),
+    ],
+)
+def test_an_entry_of_another_kind_is_refused(trained, tmp_path, name, value):
+    path = tmp_path / "teacher.msgpack"
+    write_classifier(path, {**trained, name: value})
+    with pytest.raises(InputError, match=name):
+        read_classifier(path)
+
+
+@pytest.mark.parametrize("wrong", [np.full(16, np.nan, np.float32), "text"])
+def test_weights_that_are_no_finite_numbers_are_refused(trained, tmp_path, wrong):
+    path = tmp_path / "teacher.msgpack"
+    variables = jax.tree.map(lambda leaf: leaf, trained["variables"])
+    variables["params"]["Dense_0"]["bias"] = wrong
+    sha256 = trained["sha256"] if isinstance(wrong, str) else digest(variables)
+    write_classifier(path, {**trained, "variables": variables, "sha256": sha256})
+    with pytest.raises(InputError, match="its variables are not"):
         read_classifier(path)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import sys
 from functools import partial
 
@@ -10,6 +11,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.config import flags
 from gan_jax.config.checks import check_path
+from gan_jax.config.command_line import full_command
 from gan_jax.config.errors import InputError
 from gan_jax.export.__main__ import main as export
 from gan_jax.runs.workdir import check_workdir
@@ -31,6 +33,24 @@ def parse(*arguments):
     assert finished.returncode == 2 and finished.stdout == ""
     assert finished.stderr.startswith("gan_jax: ")
     return finished.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    "text", ["digits", "", "it's $(touch x) `y`", "a\\b", "'", "two\nlines", "~/a b;c"]
+)
+def test_a_printed_command_gives_every_value_as_it_is(text):
+    command = full_command("gan", {"images": text, "seed": 3, "rate": 1e-05})
+    words = shlex.split(command.replace(" \\\n", " "))
+    assert words[:3] == ["python", "-m", "gan_jax.main"]
+    assert words[3:] == [
+        *("--config=configs/gan.py", f"--config.images={text}"),
+        *("--config.seed=3", "--config.rate=1e-05"),
+    ]
+
+
+def test_a_printed_command_quotes_texts_alone():
+    command = full_command("gan", {"data.name": "digits", "seed": 3})
+    assert "--config.data.name='digits' \\\n  --config.seed=3" in command
 
 
 def test_a_good_command_needs_no_jax():

@@ -1,6 +1,7 @@
 """What is a user's stays: names, links, pictures and inputs beside those of a run."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,24 @@ def test_pictures_of_earlier_versions_are_the_runs(tmp_path):
     assert path.read_bytes() == ownership.signed(files.encode_png(GREY))
 
 
+def test_a_copy_without_its_note_protects_a_users_pictures(tmp_path):
+    """As `cp -r run/* copy/` makes it."""
+    workdir, mine = claim(tmp_path), tmp_path / "images" / "001.png"
+    ownership.write_image(workdir, workdir / "images" / "000.png", GREY)
+    files.write_bytes(mine, files.encode_png(GREY))
+    (workdir / ownership.SIGNED).unlink()
+    claim(workdir)
+    with pytest.raises(files.UnwritableError, match="no run wrote"):
+        ownership.write_image(workdir, mine, 255 - GREY)
+    ownership.write_image(workdir, workdir / "images" / "000.png", 255 - GREY)
+
+
+def test_a_pipe_at_a_runs_name_is_refused(tmp_path):
+    os.mkfifo(claim(tmp_path) / "metrics.jsonl")
+    with pytest.raises(InputError, match=r"metrics\.jsonl is a pipe or device"):
+        claim(tmp_path)
+
+
 def test_a_signed_picture_is_whole():
     signed = ownership.signed(files.encode_png(GREY))
     Image.open(io.BytesIO(signed)).verify()  # compares the checksums
@@ -232,6 +251,31 @@ def test_links_and_the_data_of_a_prior_count(tmp_path, gan):
     assert (
         check_workdir(smoke("inpaint", prior=gan.workdir), data / "completed") is None
     )
+
+
+def test_what_lies_beside_the_data_that_are_read_may_be_a_workdir(tmp_path):
+    files.write_bytes(tmp_path / "train.npz", b"")
+    config = smoke("gan", **{"data.path": tmp_path})
+    assert check_workdir(config, tmp_path / "runs" / "x") is None
+    (tmp_path / "train.npz").unlink()
+    photographs(tmp_path / "train")
+    with pytest.raises(InputError, match="lie in each other"):  # all of it is read
+        check_workdir(config, tmp_path / "runs" / "x")
+    photographs(tmp_path / "val")
+    assert check_workdir(config, tmp_path / "runs" / "x") is None
+    for workdir in (tmp_path, tmp_path / "train" / "x", tmp_path / "val" / "x"):
+        with pytest.raises(InputError, match=r"data\.path .* lie in each other"):
+            check_workdir(config, workdir)
+
+
+def test_the_data_of_a_prior_do_not_count_beside_images(tmp_path):
+    photographs(tmp_path / "all" / "mine")
+    data = smoke("gan", **{"data.path": tmp_path / "all"})
+    prior = claim(tmp_path / "prior", data)
+    config = smoke("colorize", prior=prior, images=tmp_path / "all" / "mine")
+    assert check_workdir(config, tmp_path / "all" / "x") is None
+    with pytest.raises(InputError, match="lie in each other"):
+        check_workdir(smoke("inpaint", prior=prior), tmp_path / "all" / "x")
 
 
 def test_the_default_place_of_a_set_counts(tmp_path, monkeypatch):

@@ -20,10 +20,11 @@ from tests.programs import run
 FORGED = "gan_jax: all is well"
 HOSTILE = (
     f"a\x1b[2J\n{FORGED}\r\x00\x7f\x85\x9b2J\u2028\u2029\u202e\u2066\udce9[/bold]:ok:"
+    "\u061c\u200e\u200f"
 )
 SHOWN = (
     f"a\\u001b[2J\\n{FORGED}\\r\\u0000\\u007f\\u0085\\u009b2J"
-    "\\u2028\\u2029\\u202e\\u2066\\udce9[/bold]:ok:"
+    "\\u2028\\u2029\\u202e\\u2066\\udce9[/bold]:ok:\\u061c\\u200e\\u200f"
 )
 KEPT = "Прибой\N{NARROW NO-BREAK SPACE}2.png שלום é 日本 \N{PILE OF POO} \\x1b"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -11,6 +12,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.export.functions import open_function
 from gan_jax.runs.prior import open_prior
+from gan_jax.training.checkpoint import Checkpoints
 from tests.runs import kept, kept_detector, smoke
 
 
@@ -126,3 +128,56 @@ def test_the_critic_of_a_detector_is_described_as_strictly(tmp_path):
             os.truncate(file, file.stat().st_size // 2)
     with pytest.raises(InputError, match="the version that wrote it"):
         open_detector_run(str(tmp_path), "")
+
+
+def test_a_prior_is_weighed_before_it_is_read(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(Checkpoints, "restore", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(InputError, match="GiB are available: choose a smaller one"):
+        open_prior(str(run), "", memory=10_000)
+    kept_detector(tmp_path)
+    with pytest.raises(InputError, match="GiB are available: choose a smaller one"):
+        open_detector_run(str(tmp_path), "", memory=10_000)
+
+
+def test_a_prior_that_is_used_is_not_changed(run, capsys):
+    """Not what another process may be saving, and not what is damaged."""
+    prior = run / "prior"
+    whole = max(int(path.name) for path in prior.iterdir())
+    (prior / "notes.orbax-checkpoint-tmp-1").mkdir()
+    (prior / str(whole + 1)).mkdir()
+    before = sorted(run.rglob("*"))
+    assert open_prior(str(run), "").networks.step == whole
+    assert sorted(run.rglob("*")) == before
+    said = capsys.readouterr()
+    assert f"checkpoint {whole + 1} cannot be read" in said.out + said.err
+    (prior / "notes.orbax-checkpoint-tmp-1").rmdir()
+    (prior / str(whole + 1)).rmdir()
+
+
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize(
+    "name", ["summary.json", "_CHECKPOINT_METADATA", "_METADATA", "manifest.ocdbt"]
+)
+def test_pipes_and_devices_in_a_prior_are_not_read(run, tmp_path, name, link):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    for path in [*copy.rglob(name)]:
+        path.unlink()
+        path.symlink_to("/dev/zero") if link else os.mkfifo(path)
+    with pytest.raises(InputError, match=f"{name} is n"):
+        open_prior(str(copy), "")
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_config_that_is_a_pipe_is_read_from_the_checkpoint(tmp_path, link):
+    config, path = smoke("gan"), tmp_path / "config.json"
+    path.write_text(json.dumps(flatten(config)))
+    wanted = kept(tmp_path, config)
+    path.unlink()
+    path.symlink_to("/dev/zero") if link else os.mkfifo(path)
+    assert open_prior(str(tmp_path), "").digest == wanted.digest
+
+
+def test_a_prior_downloads_nothing(run, changed):
+    changed("config.json", lambda config: config.update({"data.download": True}))
+    assert open_prior(str(run), "").config.data.download is False

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import shlex
 import shutil
 import struct
 import sys
@@ -32,6 +33,7 @@ from gan_jax.data.datasets.dataset import (
 from gan_jax.data.datasets.embedded import digits, photos
 from gan_jax.data.datasets.folders import read_folder
 from gan_jax.data.datasets.formats import recognise
+from gan_jax.data.datasets.prepared_sets import prepared_sets
 from gan_jax.data.datasets.tfds import read_tfds
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode
 
@@ -796,6 +798,34 @@ def test_a_failed_download_is_one_line(monkeypatch, tmp_path):
     one_line(caught)
 
 
+@pytest.mark.parametrize("name", ["mine", "huggingface:mnist", "somebody:mnist"])
+def test_only_sets_of_tfds_itself_are_downloaded(monkeypatch, tmp_path, name):
+    import tensorflow_datasets
+
+    def unwanted(*_, **__):
+        pytest.fail("it was opened")
+
+    monkeypatch.setattr(tfds.importlib.util, "find_spec", lambda _: True)
+    monkeypatch.setattr(tfds.socket, "getaddrinfo", lambda *_: None)
+    monkeypatch.setattr(tensorflow_datasets, "builder", unwanted)
+    monkeypatch.setattr(tensorflow_datasets, "builder_cls", unwanted)
+    with pytest.raises(InputError, match="TFDS has no set"):
+        read_tfds(name, str(tmp_path), 28, download=True)
+    # Files in the place are checked before the code of TFDS looks at them.
+    description = tmp_path / "mnist" / "3.0.1" / "features.json"
+    description.parent.mkdir(parents=True)
+    description.write_text(json.dumps({"pythonClassName": "evil.Picture"}))
+    with pytest.raises(InputError, match="is refused"):
+        read_tfds("mnist", str(tmp_path), 28, download=True)
+
+
+def test_a_command_quotes_the_names_of_a_stranger():
+    words = shlex.split(tfds._command("$(touch x);", Path("it's here")))
+    assert words[-3:] == [
+        *("$(touch x);", "--file_format=array_record", "--data_dir=it's here")
+    ]
+
+
 FOREIGN = "foreign_features.Picture"
 OWN = "tensorflow_datasets.core.features.{}"
 
@@ -859,10 +889,10 @@ def test_a_description_that_is_no_json_has_a_reason(tmp_path, text):
         read_tfds("mine", str(tmp_path), 28)
     one_line(caught)
     (place / "dataset_info.json").write_bytes(os.fsencode(text))
-    assert tfds.prepared_sets(tmp_path) == []
+    assert prepared_sets(tmp_path) == []
     for wrong in ({}, {"version": 3}, {"version": ""}, []):
         (place / "dataset_info.json").write_text(json.dumps(wrong))
-        assert tfds.prepared_sets(tmp_path) == []
+        assert prepared_sets(tmp_path) == []
 
 
 @pytest.fixture
@@ -932,7 +962,7 @@ def test_the_newest_version_is_taken(copied):
     shutil.copytree(copied / "mnist" / "3.0.1", new)
     info = (new / "dataset_info.json").read_text()
     (new / "dataset_info.json").write_text(info.replace("3.0.1", "3.0.10"))
-    sets = tfds.prepared_sets(copied)
+    sets = prepared_sets(copied)
     assert len(sets) == 2
     assert tfds._newest("mnist", sets).place == new
 

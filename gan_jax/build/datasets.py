@@ -1,6 +1,7 @@
 """Datasets, parts and feeds from a config: explicit tables."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from ml_collections import ConfigDict
 
@@ -18,6 +19,7 @@ from gan_jax.data.datasets import (
     training_images,
 )
 from gan_jax.data.datasets.dataset import Dataset
+from gan_jax.data.datasets.prepared_sets import prepared_sets
 from gan_jax.data.splits import Part
 
 SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
@@ -89,6 +91,19 @@ def place(name: str, path: str) -> str:
     if path or not name or name in SOURCES:
         return path
     return str(tfds.data_directory() / name.partition("/")[0])
+
+
+def read_of(path: Path) -> list[Path]:
+    """Return the files and folders that are read of a path of images (`data.path`).
+
+    Of a folder they are its sets of TFDS, its array files, or its official parts; what
+    lies beside these is not read.
+    """
+    if not path.is_dir():
+        return [path]
+    sets = [prepared.place for prepared in prepared_sets(path)]
+    files = list(arrays.array_files(path).values())
+    return sets or files or folders.official_parts(path) or [path]
 
 
 def parts(config: ConfigDict) -> dict[str, Part]:

@@ -45,6 +45,7 @@ def read_config(written: Mapping[str, Any], program: str) -> ConfigDict:
 
     Every value is checked. A key that a run of an older version does not have gets the
     value that was fixed then; a key that this version does not know is left out.
+    `data.download` is False: only a user's own command downloads.
 
     Args:
         written: The flat config of the run.
@@ -69,7 +70,7 @@ def read_config(written: Mapping[str, Any], program: str) -> ConfigDict:
             raise ValueError(f"{key} is {value!r}, not {_KINDS[kind]}")
         if kind in (int, float) and not rows[key].limits.hold(value):
             raise ValueError(f"{key} is {value}, not {rows[key].limits}")
-    return ConfigDict(nested(values)).lock()
+    return ConfigDict(nested({**values, "data.download": False})).lock()
 
 
 _TEXT = Key("", "")

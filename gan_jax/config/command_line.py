@@ -1,5 +1,6 @@
 """The command line that sets every key of a config."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,17 +8,28 @@ from typing import Any
 def full_command(name: str, values: Mapping[str, Any]) -> str:
     """Return a command that gives every key its value; it names no variant.
 
+    A shell takes every value for text, whatever is in it.
+
     Args:
         name: Name of the config's file.
         values: Values by dotted key.
     """
     flags = [
-        f"  --config.{key}={value!r}" if value != "" else f"  --config.{key}=''"
+        f"  --config.{key}={_quoted(value)}"
         for key, value in values.items()
         if key != "name"
     ]
-    first = f"python -m gan_jax.main --config=configs/{name}.py"
+    experiment = shlex.quote(f"--config=configs/{name}.py")
+    first = f"python -m gan_jax.main {experiment}"
     return " \\\n".join([first, *flags])
+
+
+def _quoted(value: Any) -> str:
+    """Return a value for a shell; texts are always quoted."""
+    if not isinstance(value, str):
+        return shlex.quote(repr(value))
+    quoted = shlex.quote(value)
+    return quoted if quoted.startswith("'") else f"'{quoted}'"
 
 
 FIRST_COMMANDS: Mapping[str, str] = {

@@ -33,6 +33,7 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the run was asked to
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # commands to a terminal, line ends
     "\u2028\u2029\u202a-\u202e\u2066-\u2069"  # line ends, reversed reading order
+    "\u061c\u200e\u200f"  # marks of the reading order
     "\ud800-\udfff]"  # bytes of a file name that are not UTF-8
 )
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+import stat
 import threading
 import zipfile
 from collections.abc import Collection, Iterator
@@ -66,6 +67,28 @@ def read_file(file: Path, limit: int = FILE_LIMIT) -> bytes:
             return stream.read()
         except OSError as error:
             raise UnreadableFileError(error.strerror or str(error)) from None
+
+
+def read_regular(file: Path, limit: int) -> bytes:
+    """Return the content of a regular file that a run has written.
+
+    Nothing is read of a file whose size is 0, as of most files below /proc.
+
+    Args:
+        file: Path of the file.
+        limit: Largest size of the file in bytes.
+
+    Raises:
+        OSError: If there is no such file, or it cannot be read.
+        ValueError: If it is too large, or no regular file.
+    """
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait forever
+        raise ValueError(f"{file.name} is not a file")
+    if status.st_size > limit:
+        raise ValueError(f"{file.name} is over the limit of {limit} bytes")
+    with file.open("rb") as stream:
+        return stream.read(status.st_size)
 
 
 def check_memory(

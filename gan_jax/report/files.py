@@ -24,7 +24,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gan_jax.config.errors import printable_lines
+from gan_jax.data.memory import read_regular
 
+_LARGEST = 2**24  # bytes of a file of JSON
 _SMALL = 2**22  # pixels of a PNG that is compressed as well as possible
 # Short, so that a name of 255 bytes, the most that file systems take, can be written.
 _TEMPORARY = re.compile(r"\.gan_jax-[0-9a-f]{8}\.tmp")
@@ -188,9 +190,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: If the file is missing or cannot be read.
-        ValueError: If it holds anything else.
+        ValueError: If it holds anything else, more than 16 MiB, or is no regular file.
     """
-    return decode_json(path.read_bytes())
+    return decode_json(read_regular(path, _LARGEST))
 
 
 def decode_json(text: str | bytes) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import UInt8
 
+from gan_jax.config.errors import InputError
+from gan_jax.data.memory import FILE_LIMIT, read_regular
 from gan_jax.report.files import decode_json, encode_json, named, write_text
 
 _FLUSH_SECONDS = 5.0
@@ -24,11 +26,17 @@ def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
     Lines that are not one strict JSON object of numbers with an integer `step`, such as
     a half-written last line, are left out.
+
+    Raises:
+        InputError: If it is larger than 1 GiB, or no regular file.
+        OSError: If it cannot be read.
     """
     try:
-        text = Path(path).read_text("utf-8", errors="replace")
+        text = read_regular(Path(path), FILE_LIMIT).decode("utf-8", errors="replace")
     except FileNotFoundError:
         return []
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read ({error}): move it away") from None
     rows = (_row(line) for line in text.split("\n"))
     return [row for row in rows if row is not None]
 

@@ -5,6 +5,7 @@ Below `images` and `samples` users may put files of their own: pictures are sign
 nothing else is written over.
 """
 
+import contextlib
 import errno
 import os
 import zlib
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gan_jax.config.errors import InputError
+from gan_jax.data.memory import read_regular
 from gan_jax.report import files
 
 FILES = frozenset(
@@ -38,8 +40,11 @@ NAMES = FILES | FOLDERS
 _OF_PICTURES = frozenset({"images", "samples"})  # where a user's own files may lie
 
 SIGNED = ".gan_jax"
-"""File in a workdir whose pictures are signed. Earlier versions have signed nothing:
-what is among the pictures of their workdirs counts as the run's."""
+"""File in a workdir that says whether all pictures of its run are signed. Earlier
+versions have signed nothing: what was among the pictures of their workdirs when this
+one continued them counts as the run's."""
+_ALL_SIGNED = "All pictures of this run are signed.\n"
+_NOT_SIGNED = "Pictures of this run may lack a signature.\n"
 
 _SUFFIXES = frozenset({".png", ".svg", ".npz", ".parquet"})
 
@@ -59,19 +64,41 @@ def misplaced(workdir: Path) -> str | None:
         path = workdir / name
         if path.is_symlink():
             return f"{name} is a link"
-        if path.exists() and path.is_dir() != (name in FOLDERS):
-            return f"{name} is a {'folder' if path.is_dir() else 'file'}"
+        kind = _kind(path)
+        if kind and kind != ("folder" if name in FOLDERS else "file"):
+            return f"{name} is a {kind}"
     return None
 
 
+def _kind(path: Path) -> str:
+    """Return what is at a path, in a word; "" for nothing."""
+    if not path.exists():
+        return ""
+    if path.is_dir():
+        return "folder"
+    return "file" if path.is_file() else "pipe or device"
+
+
 def sign(workdir: Path) -> None:
-    """Note in a new workdir that all pictures of its run will be signed.
+    """Note in a workdir without a note whether all pictures of its run are signed.
+
+    They are unless there are some and none is signed. A copy may have lost the note.
 
     Raises:
         OSError: If it cannot be written.
     """
-    if not os.path.lexists(workdir / SIGNED):  # of a run that was killed here
-        files.write_text(workdir / SIGNED, "All pictures of this run are signed.\n")
+    if os.path.lexists(workdir / SIGNED):
+        return
+    pictures = list(_pictures(workdir))
+    earlier = pictures and not any(map(is_signed, pictures))
+    files.write_text(workdir / SIGNED, _NOT_SIGNED if earlier else _ALL_SIGNED)
+
+
+def _pictures(workdir: Path) -> Iterator[Path]:
+    """Yield the files among the pictures of a run."""
+    for folder in _folders(workdir, _OF_PICTURES):
+        if not folder.is_symlink():
+            yield from (path for path in folder.iterdir() if path.is_file())
 
 
 def check_links(workdir: Path) -> None:
@@ -154,12 +181,14 @@ def _is_own(workdir: Path, path: Path) -> bool:
     """Return whether a run wrote the picture at a path."""
     if path.is_symlink() or not path.is_file():
         return False
-    if not (workdir / SIGNED).exists():
-        return True
-    try:
-        return is_signed(path)
-    except PermissionError:
-        return False
+    return is_signed(path) or _note(workdir) == _NOT_SIGNED
+
+
+def _note(workdir: Path) -> str:
+    """Return what a workdir says of its pictures; "" where it says nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        return read_regular(workdir / SIGNED, len(_NOT_SIGNED)).decode()
+    return ""
 
 
 _PNG_HEADER = 33  # bytes of the signature and of the first chunk
@@ -183,13 +212,13 @@ def signed(picture: bytes) -> bytes:
 
 
 def is_signed(path: Path) -> bool:
-    """Return whether a file is one that `signed` returned.
-
-    Raises:
-        OSError: If it cannot be read.
-    """
-    with path.open("rb") as file:
-        head = file.read(_PNG_HEADER + len(_PNG_SIGNATURE))
-        if head.endswith(_PNG_SIGNATURE):
-            return True
-        return (head + file.read()).endswith(_SVG_SIGNATURE)
+    """Return whether a file is one that `signed` returned, and can be read."""
+    try:
+        with path.open("rb") as file:
+            if file.read(_PNG_HEADER + len(_PNG_SIGNATURE)).endswith(_PNG_SIGNATURE):
+                return True
+            length = len(_SVG_SIGNATURE)
+            file.seek(max(0, file.seek(0, os.SEEK_END) - length))
+            return file.read(length) == _SVG_SIGNATURE
+    except PermissionError:
+        return False

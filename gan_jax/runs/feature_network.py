@@ -150,7 +150,13 @@ def open_classifier(
     return saved
 
 
-_ENTRIES = {"variables", "labels", "network", "sha256", "accuracy"}
+_ENTRIES: Mapping[str, type] = {
+    "variables": dict,
+    "labels": bool,
+    "network": str,
+    "sha256": str,
+    "accuracy": float,
+}
 _CHECKED = "entries_sha256"
 
 
@@ -174,9 +180,7 @@ def read_classifier(path: Path) -> Mapping[str, Any]:
     """
     try:
         saved: dict[str, Any] = flax.serialization.msgpack_restore(read_file(path))
-        missing = _ENTRIES - saved.keys()
-        if missing:
-            raise ValueError(f"it holds no {', '.join(sorted(missing))}")
+        _check_entries(saved)
         # Files of older versions hold no second hash.
         entries = saved.pop(_CHECKED, None)
         if saved["sha256"] != digest(saved["variables"]) or (
@@ -190,6 +194,20 @@ def read_classifier(path: Path) -> Mapping[str, Any]:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"{path} cannot be used ({reason})") from None
     return saved
+
+
+def _check_entries(saved: Mapping[str, Any]) -> None:
+    """Raise a `ValueError` if an entry is missing, of another type or not finite."""
+    for name, kind in _ENTRIES.items():
+        if type(saved.get(name)) is not kind:
+            raise ValueError(f"it holds no {name}, or not as {kind.__name__}")
+    if not 0 <= saved["accuracy"] <= 1:
+        raise ValueError(f"its accuracy is {saved['accuracy']}")
+    for leaf in jax.tree.leaves(saved["variables"]):
+        if not isinstance(leaf, np.ndarray) or leaf.dtype != np.float32:
+            raise ValueError("its variables are not arrays of float32")
+        if not np.isfinite(leaf).all():
+            raise ValueError("its variables are not finite")
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:

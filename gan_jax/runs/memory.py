@@ -23,7 +23,7 @@ from gan_jax.networks.layers.convolutions import trace_for
 from gan_jax.runs.prior import blank_images
 from gan_jax.tasks.task import Task
 from gan_jax.training.method import Method
-from gan_jax.training.state import Variables
+from gan_jax.training.state import Variables, bytes_of
 
 FLOAT = 4
 """Bytes of a number in single precision."""
@@ -190,10 +190,3 @@ def traced(module: nn.Module, *inputs: PyTree) -> tuple[Variables, int]:
     with nn.intercept_methods(record):
         variables = jax.eval_shape(init, *inputs)
     return dict(variables), sum(outputs)
-
-
-def bytes_of(tree: PyTree) -> int:
-    """Return the bytes of arrays, of which the shapes are known."""
-    return sum(
-        math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)
-    )

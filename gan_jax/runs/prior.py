@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 import gan_jax
@@ -16,6 +17,7 @@ from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.checks import read_config
 from gan_jax.config.errors import InputError
 from gan_jax.data.feed import ImagesByRole, LabelledImages, read
+from gan_jax.data.memory import check_memory
 from gan_jax.data.splits import Part
 from gan_jax.networks.packing import Packed
 from gan_jax.report.terminal import say
@@ -24,10 +26,11 @@ from gan_jax.runs.workdir import read_summary, written_config
 from gan_jax.tasks.task import Task
 from gan_jax.training.checkpoint import Checkpoints, about_run
 from gan_jax.training.method import Batch, Method
-from gan_jax.training.state import Trained, TrainState, digest, trained
+from gan_jax.training.state import Trained, TrainState, bytes_of, digest, trained
 from gan_jax.training.step import initial_state
 
 PRIOR_FOLDER = "prior"
+_COPIES = 2  # of arrays in memory while they are read
 _REAL = 1000  # real images that are scored at most
 _CHANNELS = (1, 2, 3)  # of grey images, of points in the plane, of colour
 
@@ -174,16 +177,55 @@ def blank_images(config: ConfigDict, task: Task, channels: int) -> ImagesByRole:
     return dict.fromkeys(task.roles, LabelledImages(image, jnp.zeros(count, jnp.int32)))
 
 
-def open_prior(path: str, commands: str, program: str = "train") -> Prior:
-    """Open a trained run for use; messages name the `commands` that train one.
+def read_arrays(
+    workdir: Path, folder: str, like: PyTree, memory: int | None = None
+) -> Any:
+    """Return arrays that a complete run has kept; None where there are none.
+
+    Nothing of the run is changed.
+
+    Args:
+        workdir: Workdir of the run.
+        folder: Name of the folder of checkpoints in it.
+        like: A tree of the same structure; only shapes are read.
+        memory: Bytes that the arrays may take; None = those of the machine.
+
+    Raises:
+        InputError: They need more memory, or cannot be read.
+    """
+    if not (workdir / folder).is_dir():
+        return None
+    check_memory(
+        f"prior {workdir}",
+        _COPIES * bytes_of(like),
+        "choose a smaller one, or raise --config.memory where there is more",
+        memory,
+    )
+    try:
+        with Checkpoints(workdir / folder, keep=None, read_only=True) as checkpoints:
+            return checkpoints.restore(like, say)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever another version's arrays lead to
+        raise InputError(unfit("prior", workdir, error)) from None
+
+
+def open_prior(
+    path: str, commands: str, program: str = "train", memory: int | None = None
+) -> Prior:
+    """Open a trained run for use; nothing of it is changed.
+
+    Args:
+        path: Workdir of the run.
+        commands: Commands that train one, for messages.
+        program: The program that must have written it.
+        memory: Bytes that its networks may take; None = those of the machine.
 
     Raises:
         InputError: There is no such run of the program, it is not complete, or its
-            networks cannot be read.
+            networks need more memory or cannot be read.
     """
     workdir, config, summary = read_run(path, "prior", program, commands)
-    if not (workdir / PRIOR_FOLDER).is_dir():
-        raise InputError(f"prior {workdir} holds no networks. {commands}")
     channels = summary["dataset"]["shape"][-1]
     try:
         classes = int((summary.get("teacher") or {}).get("classes", 0))
@@ -192,12 +234,11 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
         like = jax.eval_shape(
             lambda: trained(blank_state(config, task, method, channels))
         )
-        with Checkpoints(workdir / PRIOR_FOLDER, keep=None) as checkpoints:
-            restored = checkpoints.restore(like._asdict(), say)
     except (OSError, MemoryError):
         raise
     except Exception as error:  # whatever another version's config leads to
         raise InputError(unfit("prior", workdir, error)) from None
+    restored = read_arrays(workdir, PRIOR_FOLDER, like._asdict(), memory)
     if restored is None:
         raise InputError(f"prior {workdir} holds no networks. {commands}")
     networks = Trained(**restored)
@@ -214,14 +255,16 @@ def open_prior(path: str, commands: str, program: str = "train") -> Prior:
     )
 
 
-def open_colorizer(path: str, commands: str) -> Prior:
+def open_colorizer(path: str, commands: str, memory: int | None = None) -> Prior:
     """Open a run of `colorize` whose generator starts from lightness alone.
+
+    Arguments are those of `open_prior`.
 
     Raises:
         InputError: There is no such run, it is not complete, or its generator starts
             from a latent.
     """
-    prior = open_prior(path, commands, program="colorize")
+    prior = open_prior(path, commands, "colorize", memory)
     if prior.method.has_latent:
         raise InputError(
             f"prior {prior.workdir} starts from a latent, so a grey image has many "

@@ -147,11 +147,13 @@ def _check_apart(config: Mapping[str, Any], workdir: Path, flag: str) -> None:
 def _inputs(config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     """Yield what a flat config reads from the disk, each with the words for its key.
 
-    The data of a prior count too: many applications read them.
+    The data of a prior count too, unless it is applied to `images`: many applications
+    read them.
     """
     for name, path in _named(config):
         yield f"--config.{name}", path
-    for run in filter(None, (config.get(key) for key in _RUNS)):
+    runs = () if config.get("images") else _RUNS
+    for run in filter(None, (config.get(key) for key in runs)):
         with contextlib.suppress(OSError, ValueError):
             of_run = written_config(Path(run).expanduser())
             for name, path in _named(of_run or {}):
@@ -168,7 +170,8 @@ def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
         named += [("anomaly.others", other), ("anomaly.others", name)]
     for key, text in named:
         if (path := _existing(text)) is not None:
-            yield key, path
+            read = datasets.read_of(path) if key == "data.path" else [path]
+            yield from ((key, part) for part in read)
 
 
 def _existing(text: str) -> Path | None:
@@ -204,8 +207,7 @@ def claimed(
     with _locked(workdir, flag):
         check_workdir(config, workdir, flag)  # another run may have come first
         ownership.check_links(workdir)
-        if not (workdir / "config.json").exists():
-            ownership.sign(workdir)
+        ownership.sign(workdir)
         files.write_json(workdir / "config.json", flatten(config))
         ownership.remove_temporaries(workdir)
         if skipped or (workdir / "results.jsonl").exists():

@@ -21,11 +21,13 @@ from orbax.checkpoint import checkpoint_managers
 import gan_jax
 from gan_jax.config.checks import check_path
 from gan_jax.config.errors import InputError
+from gan_jax.data.memory import read_regular
 from gan_jax.report.files import read_json
 from gan_jax.training.distributed import all_max, is_main
 from gan_jax.training.state import digest
 from gan_jax.training.storage import (
     LiteralPath,
+    check_regular,
     disk_errors,
     drop_abandoned_reads,
     is_transient,
@@ -35,6 +37,7 @@ State = TypeVar("State")
 
 _STEP = re.compile("0|[1-9][0-9]*")  # the folder of a saved state
 _METADATA = "_CHECKPOINT_METADATA"  # the file in which Orbax keeps `custom_metadata`
+_LARGEST = 2**24  # bytes of that file
 _SHA256 = "arrays_sha256"
 
 
@@ -56,13 +59,21 @@ class Checkpoints:
     read back before the one two saves earlier is deleted.
     """
 
-    def __init__(self, directory: Path, keep: int | None = 2):
-        """Open the checkpoints in a directory, and keep the latest ones; None = all."""
+    def __init__(self, directory: Path, keep: int | None = 2, read_only: bool = False):
+        """Open the checkpoints in a directory.
+
+        Args:
+            directory: Folder of the checkpoints.
+            keep: How many of the latest ones are kept; None = all.
+            read_only: Whether another run's are read: nothing is created, moved or
+                deleted, since that run may be at work.
+        """
         check_path("directory", directory)
         drop_abandoned_reads()
         latest = checkpoint_managers.preservation_policy.LatestN
         # Orbax needs an absolute path: a relative one fails late, while saving.
         self._directory = directory.absolute()
+        self._read_only = read_only
         self._about = {
             "gan_jax": gan_jax.__version__,
             "config": _config_beside(directory),
@@ -73,7 +84,9 @@ class Checkpoints:
                 LiteralPath(self._directory),
                 options=ocp.CheckpointManagerOptions(
                     preservation_policy=None if keep is None else latest(keep),
-                    cleanup_tmp_directories=True,
+                    # Not Orbax's `read_only`, which warns of each of its effects.
+                    create=not read_only,
+                    cleanup_tmp_directories=not read_only,
                     # Orbax would read the metadata of all states now, and end at a
                     # damaged one.
                     lightweight_initialize=True,
@@ -199,11 +212,11 @@ class Checkpoints:
 
         Newer ones that cannot be read, or whose arrays are not those that were saved,
         are moved to the folder `unreadable` beside the checkpoints. Where none can be
-        read, none is moved.
+        read, or they are opened to be read only, none is moved.
 
         Args:
             like: A state of the same structure, shapes and placement.
-            warn: Called with one line for every state that is moved.
+            warn: Called with one line for every state that cannot be read.
             order: The steps to try, first to last, in place of the newest first.
 
         Raises:
@@ -223,9 +236,14 @@ class Checkpoints:
                 reasons[step] = _line(error)
                 continue
             for damaged, reason in reasons.items():
+                aside = (
+                    ""
+                    if self._read_only
+                    else f"set aside as {self._set_aside(damaged)}, "
+                )
                 warn(
-                    f"checkpoint {damaged} cannot be read ({reason}): set aside as "
-                    f"{self._set_aside(damaged)}, using {step}"
+                    f"checkpoint {damaged} cannot be read ({reason}): {aside}"
+                    f"using {step}"
                 )
             return restored
         if reasons:
@@ -238,6 +256,7 @@ class Checkpoints:
 
     def _read(self, step: int, like: State, sha256: str | None = None) -> State:
         """Return the state of a step, if it has the SHA-256 given or kept with it."""
+        check_regular(self._directory / str(step))
         with disk_errors(self._directory):
             restored: State = self._manager.restore(
                 step, args=ocp.args.StandardRestore(like)
@@ -275,7 +294,7 @@ def about_run(directory: Path) -> Mapping[str, Any]:
 def _about(folder: Path) -> Mapping[str, Any]:
     """Return what was saved with a state; nothing for one of an older version."""
     try:
-        text = (folder / _METADATA).read_text()
+        text = read_regular(folder / _METADATA, _LARGEST)
     except FileNotFoundError:
         return {}
     about: Mapping[str, Any] = json.loads(text)["custom_metadata"] or {}

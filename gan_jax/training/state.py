@@ -1,6 +1,7 @@
 """The state that training carries from step to step: arrays only."""
 
 import hashlib
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -72,6 +73,13 @@ def moving_average(
     count = step.astype(jnp.float32)
     rate = 1.0 - jnp.minimum(decay, (1.0 + count) / (10.0 + count))
     return jax.tree.map(lambda old, new: old + rate * (new - old), average, current)
+
+
+def bytes_of(tree: PyTree) -> int:
+    """Return the bytes of arrays, of which the shapes are known."""
+    return sum(
+        math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)
+    )
 
 
 def digest(tree: PyTree[Array | np.ndarray]) -> str:

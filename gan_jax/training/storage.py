@@ -35,6 +35,16 @@ class LiteralPath(_Path):
         return map(type(self), Path(self).glob(pattern))
 
 
+def check_regular(folder: Path) -> None:
+    """Raise a `ValueError` if there is anything but files and folders below a folder.
+
+    Orbax would open a pipe, which may wait forever, and read a device without end.
+    """
+    for path in folder.rglob("*"):
+        if not path.is_file() and (path.is_symlink() or not path.is_dir()):
+            raise ValueError(f"{path.name} is neither a file nor a folder")
+
+
 def drop_abandoned_reads() -> None:
     """Let nothing be printed of reads that were under way when Orbax gave up a state.
 

@@ -38,6 +38,7 @@ from gan_jax.build import searches
 from gan_jax.config.command_line import FIRST_COMMANDS, full_command
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
+from gan_jax.config.limits import memory_limit
 from gan_jax.config.names import look_up
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.holes import Hole
@@ -68,7 +69,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     began = time.monotonic()
     check_workdir(config, workdir)
-    prior = open_prior(config.prior, FIRST_COMMANDS["collaborate"])
+    prior = open_prior(
+        config.prior, FIRST_COMMANDS["collaborate"], memory=memory_limit(config)
+    )
     _check_prior(prior)
     check_shaping(config.shaping)
     if config.images and not config.masks:

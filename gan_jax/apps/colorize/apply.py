@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.colorize.colorizer import Colorizer, Strip, in_strips
 from gan_jax.config.command_line import FIRST_COMMANDS
+from gan_jax.config.limits import memory_limit
 from gan_jax.data import color
 from gan_jax.data.decode import (
     AT_WORK,
@@ -63,7 +64,9 @@ def open_colorizing(
     Raises:
         InputError: If there is no colorizer.
     """
-    prior = open_colorizer(config.prior, FIRST_COMMANDS["colorize"])
+    prior = open_colorizer(
+        config.prior, FIRST_COMMANDS["colorize"], memory_limit(config)
+    )
     colorizer = Colorizer(prior)
     shown: list[dict[str, Image8]] = []
 

@@ -19,6 +19,7 @@ from gan_jax.apps.detect.detector import (
     open_detector_run,
 )
 from gan_jax.config.command_line import FIRST_COMMANDS
+from gan_jax.config.limits import memory_limit
 from gan_jax.data.decode import crop_and_resize, with_channels
 from gan_jax.data.feed import to_float
 from gan_jax.data.user_images import Image8
@@ -56,7 +57,9 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
     Raises:
         InputError: If there is no detector.
     """
-    opened = open_detector_run(config.prior, FIRST_COMMANDS["detect"])
+    opened = open_detector_run(
+        config.prior, FIRST_COMMANDS["detect"], memory_limit(config)
+    )
     detector, data = opened.detector, opened.gan.data
     threshold = detector.threshold(config.anomaly.false_positive_rate)
     score_all = _scores_and_slopes(opened)

@@ -20,9 +20,8 @@ from gan_jax.data.feed import to_float
 from gan_jax.evaluation.detection import Scores
 from gan_jax.networks.compilation import compiled
 from gan_jax.report import files
-from gan_jax.report.terminal import say
 from gan_jax.runs.inference import in_chunks
-from gan_jax.runs.prior import Prior, blank_state, read_run, unfit
+from gan_jax.runs.prior import Prior, blank_state, read_arrays, read_run, unfit
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.method import Method
 from gan_jax.training.state import Variables
@@ -130,12 +129,15 @@ def describe_detector(run: DetectorRun) -> dict[str, Any]:
     }
 
 
-def open_detector_run(path: str, commands: str) -> DetectorRun:
-    """Open a run of `detect` for use.
+def open_detector_run(
+    path: str, commands: str, memory: int | None = None
+) -> DetectorRun:
+    """Open a run of `detect` for use; nothing of it is changed.
 
     Args:
         path: Workdir of the run.
         commands: Commands that train a detector, for the error's advice.
+        memory: Bytes that the detector may take; None = those of the machine.
 
     Raises:
         InputError: If there is no such run, or it is incomplete or damaged.
@@ -152,26 +154,25 @@ def open_detector_run(path: str, commands: str) -> DetectorRun:
         raise
     except Exception as error:  # whatever another version's config leads to
         raise InputError(unfit("prior", workdir, error)) from None
-    detector = open_detector(workdir, blank.critic.variables)
+    detector = open_detector(workdir, blank.critic.variables, memory)
     return DetectorRun(workdir, config, summary, gan, method, detector, channels)
 
 
-def open_detector(workdir: Path, like: Variables) -> Detector:
+def open_detector(
+    workdir: Path, like: Variables, memory: int | None = None
+) -> Detector:
     """Read the arrays of `save_detector`.
 
     Args:
         workdir: Workdir of the run.
         like: Variables of a critic of the same architecture; only shapes are read.
+        memory: Bytes that the detector may take; None = those of the machine.
 
     Raises:
-        InputError: If there is no detector, or it cannot be read.
+        InputError: If there is no detector, it needs more memory or cannot be read.
     """
     blank = Detector(like, Scale(), np.zeros(QUANTILES, np.float32))
-    try:
-        with Checkpoints(workdir / _FOLDER, keep=None) as checkpoints:
-            arrays = checkpoints.restore(_arrays(blank), say)
-    except InputError as error:
-        raise InputError(unfit("prior", workdir, error)) from None
+    arrays = read_arrays(workdir, _FOLDER, _arrays(blank), memory)
     if arrays is None:
         raise InputError(f"prior {workdir} holds no detector: run it again")
     scale = Scale(*map(float, arrays["scale"]))

@@ -221,7 +221,7 @@ def open_snapshots(prior: Prior, count: int) -> Snapshots:
     unusable = (
         f"the history of {prior.workdir} {{}}: remove that folder, and run it again"
     )
-    with Checkpoints(folder, keep=None) as checkpoints:
+    with Checkpoints(folder, keep=None, read_only=True) as checkpoints:
         missing = sorted(set(wanted) - set(checkpoints.steps))
         if missing:
             steps = ", ".join(map(str, missing))

@@ -36,6 +36,7 @@ from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.defaults import training
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
+from gan_jax.config.limits import memory_limit
 from gan_jax.evaluation.measure import measure
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
@@ -88,7 +89,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             train.run(gan, gan_workdir)
             signals.obey()
         gan_trained = time.monotonic()
-        prior = open_prior(str(gan_workdir), FIRST_COMMANDS["detect"])
+        prior = open_prior(
+            str(gan_workdir), FIRST_COMMANDS["detect"], memory=memory_limit(config)
+        )
         snapshots = open_snapshots(prior, len(normal.parts["train"]["real"]))
         memory = f"{snapshots.size / 2**20:.0f} MiB"
         say(f"history: {len(snapshots.steps)} snapshots of both networks, {memory}")

@@ -10,10 +10,10 @@ from gan_jax.runs.memory import (
     PASSES,
     Demand,
     Networks,
-    bytes_of,
     network_sizes,
 )
 from gan_jax.runs.prior import Prior
+from gan_jax.training.state import bytes_of
 
 _STARTS, _HISTORIES = 5, 2  # copies of a search's latent, and of its losses
 _SLOTS = 2  # copies of the state of what is searched

@@ -16,6 +16,7 @@ from gan_jax.apps.inpaint.masked_images import MaskedImage
 from gan_jax.build import searches
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import memory_limit
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
 from gan_jax.data.degradations import Degradation, known_values
@@ -48,7 +49,9 @@ def open_latent_prior(config: ConfigDict) -> Prior:
     Raises:
         InputError: As `open_prior` and `check_prior`.
     """
-    prior = open_prior(config.prior, FIRST_COMMANDS[config.program])
+    prior = open_prior(
+        config.prior, FIRST_COMMANDS[config.program], memory=memory_limit(config)
+    )
     check_prior(prior, config.program)
     return prior
 

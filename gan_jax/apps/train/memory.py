@@ -18,7 +18,6 @@ from gan_jax.runs.memory import (
     PASSES,
     Demand,
     Networks,
-    bytes_of,
     device_memory,
     network_sizes,
     traced,
@@ -27,6 +26,7 @@ from gan_jax.tasks.task import Task
 from gan_jax.training.distributed import is_multiprocess
 from gan_jax.training.mesh import make_mesh
 from gan_jax.training.method import Method
+from gan_jax.training.state import bytes_of
 
 RESIDENT_LIMIT = 4 * GIB
 """Bytes of all images, test part included, beyond which `data.feed=auto` streams."""

@@ -119,6 +119,21 @@ def read_folder(
     return Dataset(sources[0], sources[1] if len(sources) > 1 else None)
 
 
+def official_parts(root: Path) -> list[Path]:
+    """Return the folders of a folder's official parts, if they lie directly in it.
+
+    Links are left out: what they lead to may lie elsewhere in the folder.
+    """
+
+    def holds_images(folder: Path) -> bool:
+        known = folder.is_dir() and not folder.is_symlink()
+        return known and next(image_files(folder), None) is not None
+
+    train, *tests = (root / name for name in ("train", *_TEST_NAMES))
+    test = next(filter(holds_images, tests), None)
+    return [train, test] if test is not None and holds_images(train) else []
+
+
 def list_images(folder: str) -> list[Path]:
     """Return the image files of a folder (`images` of a config) and its sub-folders.
 

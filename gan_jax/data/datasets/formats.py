@@ -7,7 +7,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.data.datasets import training_images
 from gan_jax.data.datasets.arrays import array_files, is_array_file
 from gan_jax.data.datasets.folders import image_files
-from gan_jax.data.datasets.tfds import prepared_sets
+from gan_jax.data.datasets.prepared_sets import prepared_sets
 
 
 def recognise(path: str) -> Literal["tfds", "arrays", "training_image", "folder"]:

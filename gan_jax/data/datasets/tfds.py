@@ -4,100 +4,26 @@ import contextlib
 import difflib
 import importlib.util
 import io
-import json
 import logging
 import os
-import re
+import shlex
 import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import Dataset, LabelledImage, LazySource
+from gan_jax.data.datasets.prepared_sets import (
+    PreparedSet,
+    foreign_classes,
+    prepared_sets,
+)
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode, with_channels
 
 _FORMAT = "array_record"  # the format with random access without TensorFlow
-_CLASS_KEYS = ("pythonClassName", "python_class_name", "type")  # in features.json
-# TFDS imports the module of any other class, which would run as a program.
-_OWN_CLASS = re.compile(r"tensorflow_datasets\.core\.features\.\w+\.\w+", re.ASCII)
-_LARGEST = 2**24  # bytes of a description
-
-
-class PreparedSet(NamedTuple):
-    """A prepared dataset on disk."""
-
-    name: str
-    """Name in TFDS: `mnist`, or `emnist/letters` with its variant."""
-    version: tuple[int, ...]
-    """Version, e.g. (3, 0, 1)."""
-    form: str
-    """File format, e.g. `array_record`."""
-    place: Path
-    """Directory of the version."""
-
-
-def prepared_sets(root: Path) -> list[PreparedSet]:
-    """Return the datasets below a TFDS data directory, or below that of one dataset."""
-    sets = []
-    for depth in range(4):  # from the version's directory to the data directory
-        for file in sorted(root.glob("*/" * depth + "dataset_info.json")):
-            if not (file.parent / "features.json").is_file():
-                continue
-            with contextlib.suppress(
-                OSError, ValueError, LookupError, AttributeError, TypeError
-            ):
-                info = _read_json(file)
-                # Data in TensorFlow's own format may not state it.
-                form = str(info.get("fileFormat") or "tfrecord")
-                variant = info.get("configName")
-                name = str(info.get("name") or file.parent.parent.name)
-                version = tuple(int(part) for part in info["version"].split("."))
-                sets.append(
-                    PreparedSet(
-                        f"{name}/{variant}" if variant else name,
-                        version,
-                        form,
-                        file.parent,
-                    )
-                )
-    return sets
-
-
-def _read_json(file: Path) -> Any:
-    """Return the content of a description.
-
-    Raises:
-        ValueError: It is too large, too deeply nested, no file or no JSON.
-        OSError: It cannot be read.
-    """
-    if not file.is_file() or file.stat().st_size > _LARGEST:
-        raise ValueError(f"{file.name} is not a file of at most {_LARGEST} bytes")
-    try:
-        return json.loads(file.read_text())
-    except RecursionError:
-        raise ValueError(f"{file.name} is nested too deeply") from None
-
-
-def _class_names(description: Any) -> Iterator[str]:
-    """Yield the names of Python classes in a description, also in JSON within it."""
-    waiting = [description]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, str):
-            with contextlib.suppress(ValueError):
-                waiting.append(json.loads(part))
-        elif isinstance(part, list):
-            waiting += part
-        elif isinstance(part, dict):
-            for key, value in part.items():
-                if key in _CLASS_KEYS and isinstance(value, str):
-                    yield value
-                else:
-                    waiting.append(value)
 
 
 def data_directory(path: str = "") -> Path:
@@ -163,7 +89,8 @@ def _newest(name: str, sets: list[PreparedSet]) -> PreparedSet | None:
 def _command(name: str, place: Path) -> str:
     return (
         "pip install 'gan-jax[data]' && "
-        f"tfds build {name} --file_format={_FORMAT} --data_dir={place}"
+        f"tfds build {shlex.quote(name)} --file_format={_FORMAT} "
+        f"{shlex.quote(f'--data_dir={place}')}"
     )
 
 
@@ -172,11 +99,7 @@ def _missing(name: str, place: Path) -> str:
     holds = f"it holds {', '.join(there)}" if there else "it holds no prepared set"
     if not name:
         return f"name a TFDS set of {place} with --config.data.name ({holds})"
-    with _quiet():
-        import tensorflow_datasets
-
-        known = tensorflow_datasets.list_builders(with_community_datasets=False)
-    stem = name.split("/")[0]
+    stem, known = name.split("/")[0], _own_sets()
     if stem not in known:
         near = difflib.get_close_matches(stem, {*there, *known}, 3)
         hint = f"did you mean {' or '.join(near)}?" if near else "check the name."
@@ -190,7 +113,28 @@ def _missing(name: str, place: Path) -> str:
     )
 
 
+def _own_sets() -> list[str]:
+    """Return the names of the sets whose code is part of TFDS, or was registered."""
+    with _quiet():
+        import tensorflow_datasets
+
+        names: list[str] = tensorflow_datasets.list_builders(
+            with_community_datasets=False
+        )
+        return names
+
+
 def _download(name: str, place: Path) -> None:
+    """Download and prepare a set by the code of TFDS, never by files in the place.
+
+    `tensorflow_datasets.builder` would read a set that it has no code for, and ask
+    other sites for names with a namespace.
+    """
+    stem, _, variant = name.partition("/")
+    if stem not in _own_sets():
+        raise InputError(_missing(name, place))
+    for description in sorted((place / stem).rglob("features.json")):
+        _check_classes(name, description.parent)
     problem = None
     if importlib.util.find_spec("tensorflow") is None:
         problem = "TensorFlow is not installed: pip install 'gan-jax[data]'"
@@ -204,8 +148,8 @@ def _download(name: str, place: Path) -> None:
             with _quiet():
                 import tensorflow_datasets
 
-                builder = tensorflow_datasets.builder(
-                    name, data_dir=place, file_format=_FORMAT
+                builder = tensorflow_datasets.builder_cls(stem)(
+                    data_dir=place, config=variant or None, file_format=_FORMAT
                 )
                 builder.download_and_prepare(file_format=_FORMAT)
         except Exception as error:  # any error of the network or of the archive
@@ -214,16 +158,11 @@ def _download(name: str, place: Path) -> None:
         raise InputError(f"TFDS set {name} cannot be downloaded: {problem}")
 
 
-def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
-    # Read by the directory's own description: TFDS needs neither the code that prepared
-    # the dataset nor the network.
+def _check_classes(name: str, place: Path) -> None:
+    """Raise an `InputError` if a set's description names a class outside TFDS."""
     try:
-        foreign = [
-            each
-            for each in _class_names(_read_json(place / "features.json"))
-            if not _OWN_CLASS.fullmatch(each)
-        ]
-    except (OSError, ValueError, RecursionError) as error:
+        foreign = foreign_classes(place)
+    except (OSError, ValueError) as error:
         raise InputError(_unreadable(name, place, error)) from None
     if foreign:
         raise InputError(
@@ -231,6 +170,12 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
             f"Python class '{foreign[0]}', whose module would be run; only features of "
             "TFDS itself are read: prepare it without others"
         )
+
+
+def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
+    # Read by the directory's own description: TFDS needs neither the code that prepared
+    # the dataset nor the network.
+    _check_classes(name, place)
     import tensorflow_datasets
 
     try:
