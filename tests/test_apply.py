@@ -85,7 +85,7 @@ def test_what_cannot_be_used_has_a_line_with_the_reason(images, tmp_path):
 def test_what_cannot_be_written_has_a_line_and_the_rest_is_done(images, tmp_path):
     out = tmp_path / "out"
     longest = "a" * 252  # an output's suffix has one letter more
-    for name in (f"{longest}.im", f"{longest[1:]}.png", "taken.png"):
+    for name in (f"{longest}.bw", f"{longest[1:]}.png", "taken.png"):
         grey = Image.fromarray(np.zeros((5, 4), np.uint8))
         grey.save(images / name, format="png")
     apply_to(images, out)
@@ -100,9 +100,9 @@ def test_what_cannot_be_written_has_a_line_and_the_rest_is_done(images, tmp_path
     assert {name: line["done"] for name, line in lines.items()} == {
         **{f"{level}.png": True for level in (10, 20, 30)},
         f"{longest[1:]}.png": True,
-        **dict.fromkeys((f"{longest}.im", "taken.png", "mine.png"), False),
+        **dict.fromkeys((f"{longest}.bw", "taken.png", "mine.png"), False),
     }
-    assert "File name too long" in lines[f"{longest}.im"]["reason"]
+    assert "File name too long" in lines[f"{longest}.bw"]["reason"]
     for name in ("taken.png", "mine.png"):
         assert lines[name]["reason"] == (
             f"its output images/{name} cannot be written: something that no run wrote "

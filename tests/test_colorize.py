@@ -33,7 +33,7 @@ PHOTO = load_sample_images().images[0]  # 427 x 640
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("colorize")
-    few = ("--config.steps=80", "--config.evaluation.every=40")
+    few = ("--config.steps=80", "--config.evaluation.every=80")
     finished = start_run(workdir, *few, config=CONFIG)
     assert finished.returncode == 0, finished.stderr
     return workdir

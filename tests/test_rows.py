@@ -124,13 +124,13 @@ def test_a_mask_that_was_added_counts_as_a_change(job, tmp_path):
 def test_what_cannot_be_written_is_a_row_and_the_job_ends(job):
     images, out = job
     longest = "a" * 252
-    draw(images / f"{longest}.im", 50)
+    draw(images / f"{longest}.bw", 50)
     shutil.copy(images / "20.png", images / "mine.png")
     mine = (images / "10.png").read_bytes()
     (out / "images" / "mine.png").write_bytes(mine)
     found = invert(images, out)
     assert found["inputs"] == {"done": 3, "failed": 3} and found["complete"]
-    assert "File name too long" in rows(out)[f"{longest}.im"]["reason"]
+    assert "File name too long" in rows(out)[f"{longest}.bw"]["reason"]
     assert "images/mine.png cannot be written" in rows(out)["mine.png"]["reason"]
     assert (out / "images" / "mine.png").read_bytes() == mine
 
