@@ -92,16 +92,13 @@ def workdir(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
         (spoil_gradient, f"step {GOOD + 1}: generator gradient stages_"),
-        pytest.param(
-            spoil_batch, f"step {GOOD + 1}: critic batch real", marks=pytest.mark.slow
-        ),
-        pytest.param(
-            spoil_update, f"step {GOOD + 5}: critic update ", marks=pytest.mark.slow
-        ),
+        (spoil_batch, f"step {GOOD + 1}: critic batch real"),
+        (spoil_update, f"step {GOOD + 5}: critic update "),
     ],
 )
 def test_the_last_good_checkpoint_stays(monkeypatch, workdir, spoil, says):

@@ -58,7 +58,7 @@ def assert_close(ours, theirs):
 
 
 @pytest.mark.parametrize("pair", [strided, transposed])
-@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("taps", [1, 3, 4, 5])
 def test_values_equal_those_of_lax(pair, taps, stride):
     ours, theirs = pair(stride)

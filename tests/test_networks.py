@@ -192,7 +192,16 @@ def test_a_size_that_cannot_be_made_is_refused(size, depth):
             build_network()
 
 
-@pytest.mark.parametrize("module", [dcgan, patch, residual, autoencoder, perceptron])
+@pytest.mark.parametrize(
+    "module",
+    [
+        dcgan,
+        pytest.param(patch, marks=pytest.mark.slow),
+        pytest.param(residual, marks=pytest.mark.slow),
+        autoencoder,
+        perceptron,
+    ],
+)
 @pytest.mark.parametrize("kind", normalisation.NORMALISATIONS)
 def test_only_batch_normalisation_lets_a_critic_see_its_neighbours(module, kind):
     critic = module.critic(8, 4, 2, normalisation=kind)
