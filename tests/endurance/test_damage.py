@@ -30,7 +30,7 @@ INSIDE = (
     "data",
 )
 """What is damaged of one state: its folder, the one inside, and files of Orbax."""
-SAMPLE = 2
+SAMPLE = 1
 """Kinds of damage to each kind of file; the full run has all."""
 
 
