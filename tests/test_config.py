@@ -12,9 +12,11 @@ import configs
 from gan_jax.build import methods, tasks
 from gan_jax.build import networks as architectures
 from gan_jax.config import keys, schema, variants
-from gan_jax.config.checks import check_numbers, difference
+from gan_jax.config.checks import check_numbers, difference, read_config
 from gan_jax.config.errors import InputError
+from gan_jax.config.keys import flatten
 from gan_jax.config.variants import SEARCHES
+from tests.runs import smoke
 
 CONTRACT = [
     "program",
@@ -244,3 +246,10 @@ def test_uniform_and_normal_priors():
     assert float(abs(draws["uniform"]).max()) <= 1
     assert float(draws["uniform"].min()) < -0.99
     assert float(draws["normal"].std()) == pytest.approx(1, abs=0.02)
+
+
+def test_a_config_that_was_written_keeps_keys_of_tasks_from_outside():
+    written = flatten(smoke("gan")) | {"task": "edges", "edges.weight": 2}
+    assert flatten(read_config(written, "train")) == written
+    with pytest.raises(ValueError, match="data is both a value and a group"):
+        read_config(written | {"data": 3}, "train")

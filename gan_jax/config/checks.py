@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,9 @@ def check_numbers(config: ConfigDict) -> None:
 def read_config(written: Mapping[str, Any], program: str) -> ConfigDict:
     """Return the config of a run that trains, read from a file.
 
-    Every value is checked. A key that a run of an older version does not have gets the
-    value that was fixed then; a key that this version does not know is left out.
+    Every value of a known key is checked. A key that a run of an older version does not
+    have gets the value that was fixed then. Unknown keys, as a task from outside the
+    package may have, are kept as they are.
     `data.download` is False: only a user's own command downloads.
 
     Args:
@@ -70,7 +72,11 @@ def read_config(written: Mapping[str, Any], program: str) -> ConfigDict:
             raise ValueError(f"{key} is {value!r}, not {_KINDS[kind]}")
         if kind in (int, float) and not rows[key].limits.hold(value):
             raise ValueError(f"{key} is {value}, not {rows[key].limits}")
-    return ConfigDict(nested({**values, "data.download": False})).lock()
+    every = {**written, **values, "data.download": False}
+    groups = {key[: dot.start()] for key in every for dot in re.finditer(r"\.", key)}
+    if doubled := sorted(groups & every.keys()):
+        raise ValueError(f"{doubled[0]} is both a value and a group of values")
+    return ConfigDict(nested(every)).lock()
 
 
 _TEXT = Key("", "")

@@ -138,9 +138,9 @@ class Checkpoints:
         Raises:
             OSError: One could not be written, or is not what was saved.
         """
+        written, self._written = self._written, None
         with disk_errors(self._directory):
             self._manager.wait_until_finished()
-        written, self._written = self._written, None
         if written is None:
             return
         try:

@@ -239,7 +239,7 @@ READERS: dict[str, Reader] = {
         EXPECTED,
         exact=True,
     ),
-    "metrics.jsonl": Reader(_journal, read_rows, (OSError,)),
+    "metrics.jsonl": Reader(_journal, read_rows, EXPECTED),
     "config.json of a workdir": Reader(
         _of_run(_prior, "config.json"), _claim, EXPECTED
     ),
