@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.build import datasets
 from gan_jax.config.errors import InputError
 from gan_jax.data import decode as decoding
 from gan_jax.data.datasets import dataset, tfds
@@ -36,6 +37,7 @@ from gan_jax.data.datasets.formats import recognise
 from gan_jax.data.datasets.prepared_sets import prepared_sets
 from gan_jax.data.datasets.tfds import read_tfds
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode
+from tests.runs import smoke
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not here")
@@ -834,6 +836,15 @@ def in_protobuf(name):
     return {"pythonClassName": name, "image": {"dtype": "uint8"}}
 
 
+def described(root):
+    """Return the folder of a set `mine`, which lacks the description of features."""
+    place = root / "mine" / "1.0.0"
+    place.mkdir(parents=True)
+    info = {"name": "mine", "version": "1.0.0", "fileFormat": "array_record"}
+    (place / "dataset_info.json").write_text(json.dumps(info))
+    return place
+
+
 @pytest.mark.parametrize(
     "features",
     [
@@ -867,10 +878,7 @@ def test_a_set_that_names_a_module_runs_nothing(monkeypatch, tmp_path, features)
     (tmp_path / "foreign_features.py").write_text(program)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "foreign_features", raising=False)
-    place = tmp_path / "mine" / "1.0.0"
-    place.mkdir(parents=True)
-    info = {"name": "mine", "version": "1.0.0", "fileFormat": "array_record"}
-    (place / "dataset_info.json").write_text(json.dumps(info))
+    place = described(tmp_path)
     (place / "features.json").write_text(json.dumps(features))
     with pytest.raises(InputError, match="is refused") as caught:
         read_tfds("mine", str(tmp_path), 28)
@@ -880,10 +888,7 @@ def test_a_set_that_names_a_module_runs_nothing(monkeypatch, tmp_path, features)
 
 @pytest.mark.parametrize("text", ["[" * 10**5, '"' + "[" * 10**5 + '"', "[", "\udce9"])
 def test_a_description_that_is_no_json_has_a_reason(tmp_path, text):
-    place = tmp_path / "mine" / "1.0.0"
-    place.mkdir(parents=True)
-    info = {"name": "mine", "version": "1.0.0", "fileFormat": "array_record"}
-    (place / "dataset_info.json").write_text(json.dumps(info))
+    place = described(tmp_path)
     (place / "features.json").write_bytes(os.fsencode(text))
     with pytest.raises(InputError, match="cannot be read") as caught:
         read_tfds("mine", str(tmp_path), 28)
@@ -1012,3 +1017,18 @@ def test_threads_decode_side_by_side(tmp_path):
     with pytest.warns(UserWarning, match="still seen"):
         warnings.warn("still seen", UserWarning, stacklevel=1)
     assert "EPS" not in decoding._formats() and ".jpeg" in decoding.image_suffixes()
+
+
+@pytest.mark.parametrize("name", ["digits", "photos", "training_image", "gaussians8"])
+def test_what_is_made_here_is_foreseen(tmp_path, name):
+    data = smoke("gan").data.copy_and_resolve_references()
+    with data.unlocked():
+        data.name, data.size = name, 8
+        if name == "training_image":
+            data.path = str(tmp_path / "grid.gslib")
+            cells = "\n".join(map(str, np.arange(60 * 40) % 2))
+            Path(data.path).write_text(f"60 40 1\n1\nfacies\n{cells}\n")
+    train, test = datasets.source(data)
+    count, channels = datasets.foreseen(data)
+    total = len(train) + (0 if test is None else len(test))
+    assert (total, train.shape[-1]) == (count, channels)

@@ -46,8 +46,8 @@ def read_config(written: Mapping[str, Any], program: str) -> ConfigDict:
 
     Every value of a known key is checked. A key that a run of an older version does not
     have gets the value that was fixed then. Unknown keys, as a task from outside the
-    package may have, are kept as they are.
-    `data.download` is False: only a user's own command downloads.
+    package may have, are kept as they are. `data.download` is False: only a user's own
+    command downloads.
 
     Args:
         written: The flat config of the run.

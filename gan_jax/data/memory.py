@@ -44,19 +44,14 @@ def open_file(file: Path, limit: int | None = None) -> io.BufferedReader:
             regular file, or may not be read.
     """
     try:
-        if not file.exists():
-            raise UnreadableFileError("the file does not exist")
-        if not file.is_file():  # opening a pipe would wait forever
-            raise UnreadableFileError("not a file")
-        size = file.stat().st_size
-        if size == 0:
+        if not _size(file, limit):
             raise UnreadableFileError("the file is empty")
-        if limit is not None and size > limit:
-            raise UnreadableFileError(f"the file is over the limit of {limit} bytes")
         return file.open("rb")
+    except FileNotFoundError:
+        raise UnreadableFileError("the file does not exist") from None
     except OSError as error:
         raise UnreadableFileError(error.strerror or str(error)) from None
-    except ValueError as error:  # a name that no file can have
+    except ValueError as error:  # also for a name that no file can have
         raise UnreadableFileError(str(error)) from None
 
 
@@ -82,16 +77,28 @@ def read_regular(file: Path, limit: int) -> bytes:
         OSError: If there is no such file, or it cannot be read.
         ValueError: If it is too large, or no regular file.
     """
+    try:
+        size = _size(file, limit)
+    except ValueError as error:
+        raise ValueError(f"{file.name}: {error}") from None
+    with file.open("rb") as stream:
+        return stream.read(size)
+
+
+def _size(file: Path, limit: int | None) -> int:
+    """Return the size of a regular file in bytes.
+
+    Errors are those of `read_regular`, without the file's name.
+    """
     status = file.stat()
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait forever
-        raise ValueError(f"{file.name} is not a file")
-    if status.st_size > limit:
-        raise ValueError(f"{file.name} is over the limit of {limit} bytes")
-    with file.open("rb") as stream:
-        return stream.read(status.st_size)
+        raise ValueError("not a file")
+    if limit is not None and status.st_size > limit:
+        raise ValueError(f"the file is over the limit of {limit} bytes")
+    return status.st_size
 
 
-def check_memory(
+def check_fits(
     what: str, needed: int, remedy: str, available: int | None = None
 ) -> None:
     """Refuse what does not fit into memory, before it is read.
@@ -141,7 +148,7 @@ def check_arrays(
         stream.seek(0)
         needed = _declared_size(stream)
     stream.seek(0)
-    check_memory(what, held + needed, remedy)
+    check_fits(what, held + needed, remedy)
 
 
 def _declared_size(stream: io.BufferedIOBase | IO[bytes]) -> int:

@@ -83,7 +83,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def _rename(temporary: Path, path: Path) -> None:
-    """Give a whole file its name."""
+    """Rename a temporary file, once it is whole, to its own name."""
     try:
         temporary.replace(path)
     except OSError as error:

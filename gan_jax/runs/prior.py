@@ -17,7 +17,7 @@ from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.checks import read_config
 from gan_jax.config.errors import InputError
 from gan_jax.data.feed import ImagesByRole, LabelledImages, read
-from gan_jax.data.memory import check_memory
+from gan_jax.data.memory import check_fits
 from gan_jax.data.splits import Part
 from gan_jax.networks.packing import Packed
 from gan_jax.report.terminal import say
@@ -195,7 +195,7 @@ def read_arrays(
     """
     if not (workdir / folder).is_dir():
         return None
-    check_memory(
+    check_fits(
         f"prior {workdir}",
         _COPIES * bytes_of(like),
         "choose a smaller one, or raise --config.memory where there is more",

@@ -29,7 +29,7 @@ from gan_jax.data.decode import (
 )
 from gan_jax.data.feed import read
 from gan_jax.data.holes import Hole
-from gan_jax.data.memory import check_memory
+from gan_jax.data.memory import check_fits
 from gan_jax.data.user_images import decode_files
 from gan_jax.networks.compilation import compiled
 from gan_jax.runs.prior import Prior
@@ -138,15 +138,16 @@ def read_files(
     Raises:
         InputError: If the images do not fit into memory together.
     """
-    free = available_memory()
+    free, taken = available_memory(), 0
     images: list[MaskedImage] = []
     skipped: list[Skipped] = []
     for chunk in decode_files(files, mask, _CHUNK):
         images += chunk.images
         skipped += chunk.skipped
-        check_memory(
+        taken += sum(each.image.nbytes + each.known.nbytes for each in chunk.images)
+        check_fits(
             f"{len(images)} of {len(files)} images",
-            sum(each.image.nbytes + each.known.nbytes for each in images),
+            taken,
             "name fewer, or use python -m launch.batch, which holds a few at a time",
             free,
         )

@@ -150,18 +150,19 @@ def train(
     """
     run, count = outputs[0].run, len(outputs)
     config = run.config
+    calls = _calls(
+        config,
+        load_together([output.run.feed for output in outputs]),
+        run.method.critic_steps,
+        int(states[0].step),
+        int(states[0].critic_step),
+    )
     state, timing = iterate(
         states[0] if count == 1 else gather(states),
         int(states[0].step),
         config.steps,
         title=config.name,
-        read=partial(
-            _read,
-            config,
-            load_together([output.run.feed for output in outputs]),
-            run.method.critic_steps,
-            {int(states[0].step): int(states[0].critic_step)},
-        ),
+        read=lambda step: next(calls),
         compile_advance=partial(_compile_advance, run),
         log=partial(_log, outputs),
         record=partial(_record, outputs),
@@ -182,17 +183,17 @@ def train(
     }
 
 
-def _read(
+def _calls(
     config: ConfigDict,
     load: Callable[[int, int, int], PyTree],
     schedule: Schedule,
-    updates_before: dict[int, int],
     step: int,
-) -> tuple[int, PyTree]:
-    """Return the number of steps in the next call, and the arrays of its batches.
+    updates: int,
+) -> Iterator[tuple[int, PyTree]]:
+    """Yield the number of steps of each call of a run, and the arrays of its batches.
 
-    `updates_before` has one entry, the number of critic updates before `step`; that of
-    the call after takes its place. The numbers of all steps might not fit into memory.
+    The critic's updates are counted on the way: a table of all steps might not fit into
+    memory. `updates` is their number before the first `step`.
     """
     periods = (
         config.fused_steps,
@@ -201,16 +202,17 @@ def _read(
         config.evaluation.every,
         config.history.every,
     )
-    end = step + min(steps_left(step, period) for period in periods)
-    # As many steps in every call, since the schedule is compiled for their number.
-    updates = np.asarray(schedule(np.arange(step, step + config.fused_steps)))
-    needed = np.cumsum(updates, dtype=np.int64)[: min(end, config.steps) - step]
     # Capacity for `fused_steps` ordinary steps, and at least for one boosted step.
     capacity = max(config.fused_steps * config.critic_steps, config.critic_boost.steps)
-    count = int(np.searchsorted(needed, capacity, side="right"))
-    before, following = updates_before.pop(step), int(needed[count - 1])
-    updates_before[step + count] = before + following
-    return count, load(before, following, capacity)
+    while step < config.steps:
+        end = step + min(steps_left(step, period) for period in periods)
+        # As many steps in every call, since the schedule is compiled for their number.
+        each = np.asarray(schedule(np.arange(step, step + config.fused_steps)))
+        needed = np.cumsum(each, dtype=np.int64)[: min(end, config.steps) - step]
+        count = int(np.searchsorted(needed, capacity, side="right"))
+        following = int(needed[count - 1])
+        yield count, load(updates, following, capacity)
+        step, updates = step + count, updates + following
 
 
 def _compile_advance(

@@ -15,7 +15,7 @@ from gan_jax.data.decode import BrokenImageError, crop_and_resize_all
 from gan_jax.data.memory import (
     UnreadableFileError,
     check_arrays,
-    check_memory,
+    check_fits,
     open_file,
 )
 
@@ -70,7 +70,7 @@ def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
     # All parts are scaled alike: a small test part may lack negative values by chance.
     signed = any(images.min() < 0 for images, _ in loaded.values())
     highest = [labels.max() for _, labels in loaded.values() if labels is not None]
-    check_memory(
+    check_fits(
         f"--config.data.path {path} at {size}x{size}",
         sum(_bytes_at(size, images) for images, _ in loaded.values()),
         "lower --config.data.size",
@@ -169,7 +169,7 @@ def _read_idx(file: Path, held: int) -> UInt8[np.ndarray, "..."]:
             lengths = stream.read(4 * magic[3])
             shape = np.frombuffer(lengths, ">u4", magic[3]).tolist()
             size = math.prod(shape)
-            check_memory(str(file), held + size, _FEWER)
+            check_fits(str(file), held + size, _FEWER)
             data = stream.read(size + 1)  # it may go on, packed, for gigabytes
     if len(data) != size:
         found = len(data) if len(data) < size else f"more than {size}"

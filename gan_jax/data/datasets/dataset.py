@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32, Int, Int32, UInt8
 
 from gan_jax.config.errors import InputError
-from gan_jax.data.memory import check_memory
+from gan_jax.data.memory import check_fits
 
 _CHUNK = 256  # images that a thread reads at a time, at most
 _CHUNK_BYTES = 2**24  # and what they take
@@ -185,7 +185,7 @@ def in_memory(source: Source) -> ArraySource:
     """
     if isinstance(source, ArraySource):
         return source
-    check_memory(
+    check_fits(
         f"{source.name}: {len(source)} images of {source.shape}",
         len(source) * math.prod(source.shape),
         "lower --config.data.size",

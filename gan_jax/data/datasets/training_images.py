@@ -17,7 +17,7 @@ from gan_jax.data.datasets.dataset import ArraySource, Dataset
 from gan_jax.data.memory import (
     FILE_LIMIT,
     UnreadableFileError,
-    check_memory,
+    check_fits,
     open_file,
 )
 
@@ -47,7 +47,7 @@ def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
         with open_file(Path(path).expanduser(), FILE_LIMIT) as stream:
             size = stream.seek(0, os.SEEK_END)
             # At worst every second byte is a value: twice in float64, once in 8 bits.
-            check_memory(f"--config.data.path {path}", 9 * size, "give a smaller grid")
+            check_fits(f"--config.data.path {path}", 9 * size, "give a smaller grid")
             stream.seek(0)
             text = io.TextIOWrapper(stream)
             head = text.readline(_LINE).split()
