@@ -273,7 +273,9 @@ def read(source: Source, indices: Int[np.ndarray, " count"]) -> LabelledImages:
     )
 
 
-def to_float(images: Pixels) -> Float[Array, "*batch height width channels"]:
+def to_float(
+    images: UInt8[Array | np.ndarray, "*shape"] | Float[Array | np.ndarray, "*shape"],
+) -> Float[Array, "*shape"]:
     """Return 8-bit images scaled to [-1, 1]; floats are returned as they are."""
     scaled = jnp.asarray(images, jnp.float32)
     return scaled / 127.5 - 1.0 if images.dtype == jnp.uint8 else scaled

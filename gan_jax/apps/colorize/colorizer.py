@@ -9,7 +9,8 @@ from jaxtyping import Array, Float
 
 from gan_jax.data import color
 from gan_jax.data.datasets.dataset import threads
-from gan_jax.data.decode import to_float_numpy, with_channels
+from gan_jax.data.decode import with_channels
+from gan_jax.data.feed import to_float
 from gan_jax.data.user_images import Image8
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.grids import to_uint8
@@ -42,7 +43,9 @@ class Colorizer:
         self._size: int = prior.config.data.size
         self._variables = prior.networks.generator
         self._paint = compiled(images_of(prior.method))
-        self._split = compiled(lambda rgb: jnp.concatenate(color.split(rgb), axis=-1))
+        self._split = compiled(
+            lambda levels: jnp.concatenate(color.split(to_float(levels)), axis=-1)
+        )
         self._merge = compiled(color.merge)
 
     def __call__(self, image: Image8) -> Callable[[slice], Strip]:
@@ -81,8 +84,7 @@ class Colorizer:
         self, image: Image8
     ) -> tuple[Float[np.ndarray, "h w 1"], Float[np.ndarray, "h w 2"]]:
         """Return the scaled lightness and the scaled ab of an image."""
-        rgb = to_float_numpy(with_channels(image, 3))
-        both = self._by_pixels(self._split, rgb)
+        both = self._by_pixels(self._split, with_channels(image, 3))
         return both[..., :1], both[..., 1:]
 
     def _by_pixels(
