@@ -1,0 +1,1 @@
+"""Geostatistical grids and points: units, geometry, files."""

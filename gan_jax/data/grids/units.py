@@ -1,0 +1,151 @@
+"""The units of a property of the ground, and their scaling to images.
+
+Networks make values in [-1, 1]. The values of a training image are codes of facies, or
+a property in some unit; those of ordinary images are levels 0 to 255.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Num
+
+from gan_jax.config.errors import InputError
+from gan_jax.config.names import look_up
+
+_QUANTILES = 257  # knots of a scaling by rank, one more than an image has levels
+
+SCALES = ("linear", "log", "rank")
+"""Scalings of a continuous property; codes of facies need none."""
+
+
+class Units(NamedTuple):
+    """A scaling of native values to [-1, 1].
+
+    The scaling is linear between knots, which are equally far apart in [-1, 1]. Two
+    knots make it linear as a whole; quantiles of the data as knots make all scaled
+    values equally frequent; the codes of facies lie on knots.
+    """
+
+    scale: str
+    """`linear`, `log`, `rank` or `codes`."""
+    knots: tuple[float, ...]
+    """Increasing native values, 2 at least, from the lowest to the highest one."""
+    whole: bool = False
+    """Whether native values are integers."""
+
+    @property
+    def codes(self) -> tuple[float, ...]:
+        """The codes of facies; empty for a continuous property."""
+        return self.knots if self.scale == "codes" else ()
+
+    @property
+    def low(self) -> float:
+        """The lowest native value."""
+        return self.knots[0]
+
+    @property
+    def high(self) -> float:
+        """The highest native value."""
+        return self.knots[-1]
+
+    def scaled(self, native: Num[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Return native values scaled to [-1, 1]; values outside are clipped."""
+        knots = self._straight(np.asarray(self.knots))
+        places = np.linspace(-1, 1, len(knots))
+        return np.interp(self._straight(np.asarray(native, np.float64)), knots, places)
+
+    def native(self, scaled: Num[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Return native values of scaled ones; the inverse of `scaled`.
+
+        Codes are not rounded: values between two codes lie between them.
+        """
+        knots = self._straight(np.asarray(self.knots))
+        places = np.linspace(-1, 1, len(knots))
+        straight = np.interp(np.asarray(scaled, np.float64), places, knots)
+        return np.exp(straight) if self.scale == "log" else straight
+
+    def rounded(self, native: Num[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Return native values as the data could hold them.
+
+        Facies become the nearest code, in the order of codes, and integers are rounded.
+        Other values stay as they are.
+        """
+        if self.codes:
+            codes = np.asarray(self.codes)
+            places = np.rint((self.scaled(native) + 1) / 2 * (len(codes) - 1))
+            return codes[places.astype(int)]
+        return np.rint(native) if self.whole else np.asarray(native, np.float64)
+
+    def outside(self, native: Num[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+        """Return where values are not between the lowest and the highest one."""
+        return ~((native >= self.low) & (native <= self.high))  # NaN is outside
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry of a summary, which `from_json` reads."""
+        return {"scale": self.scale, "knots": [*self.knots], "whole": self.whole}
+
+    def _straight(
+        self, native: Float[np.ndarray, "*shape"]
+    ) -> Float[np.ndarray, "*shape"]:
+        """Return values between whose knots the scaling is linear."""
+        return np.log(np.maximum(native, self.low)) if self.scale == "log" else native
+
+
+LEVELS = Units("linear", (0.0, 255.0), whole=True)
+"""Units of ordinary images: 8-bit levels."""
+
+
+def from_json(entry: Any) -> Units:
+    """Return the units of an entry that `Units.as_json` has made.
+
+    Raises:
+        ValueError: If it is not such an entry.
+    """
+    if not isinstance(entry, Mapping) or {*entry} != {*Units._fields}:
+        raise ValueError(f"units {entry!r} are not a scale, knots and whole")
+    scale, knots = entry["scale"], entry["knots"]
+    if scale not in (*SCALES, "codes"):
+        raise ValueError(f"scale {scale!r} is none of {', '.join(SCALES)}, codes")
+    if not isinstance(knots, list) or not all(
+        type(knot) in (int, float) for knot in knots
+    ):
+        raise ValueError("knots are not numbers")
+    values = np.asarray(knots, np.float64)
+    if len(values) < 2 or not np.isfinite(values).all() or (np.diff(values) <= 0).any():
+        raise ValueError("knots are not two or more increasing numbers")
+    if scale == "log" and values[0] <= 0:
+        raise ValueError("knots of a logarithm are not above 0")
+    if type(entry["whole"]) is not bool:
+        raise ValueError("whole is not true or false")
+    return Units(scale, tuple(map(float, knots)), entry["whole"])
+
+
+def facies(codes: Sequence[float | int]) -> Units:
+    """Return the units of facies, by their codes, of which there are 2 at least."""
+    ordered = sorted({float(code) for code in codes})
+    return Units("codes", tuple(ordered), all(code == int(code) for code in ordered))
+
+
+def of_values(values: Num[np.ndarray, " count"], scale: str, flag: str) -> Units:
+    """Return the units of a continuous property of which some values are known.
+
+    Args:
+        values: Finite values, of which two differ.
+        scale: One of `SCALES`.
+        flag: The flag that gives the scale, for messages.
+
+    Raises:
+        InputError: If the scale is unknown, or a logarithm of values not above 0.
+    """
+    look_up(dict.fromkeys(SCALES), flag, scale)
+    low, high = float(values.min()), float(values.max())
+    if scale == "log" and low <= 0:
+        raise InputError(
+            f"--config.{flag}=log needs values above 0, and the lowest is {low:g}: "
+            "choose linear or rank"
+        )
+    if scale != "rank":
+        return Units(scale, (low, high))
+    knots = np.unique(np.quantile(values, np.linspace(0, 1, _QUANTILES)))
+    return Units("rank", tuple(map(float, knots)))
