@@ -12,7 +12,7 @@ PACKAGE = ROOT / "gan_jax"
 FLOORS = [
     {"config"},
     {"losses", "data.memory"},
-    {"networks.layers", "data.decode"},
+    {"networks.layers", "data.decode", "data.grids"},
     {"data.datasets"},
     {"networks", "data"},
     {"search", "evaluation", "report"},
