@@ -1,0 +1,322 @@
+"""Known values of a grid, read from files of several forms.
+
+A file holds points (CSV, a point set of GSLIB) or a whole grid with a mask (an image
+with a second one as its mask, an `.npz` file). Values are native: levels 0 to 255,
+codes of facies or a property in its unit.
+"""
+
+import array
+import io
+import itertools
+import math
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from gan_jax.config.errors import InputError, printable
+from gan_jax.data.decode import BrokenImageError, decode
+from gan_jax.data.grids.points import Content, KnownGrid, Points, known_grid
+from gan_jax.data.memory import UnreadableFileError, check_arrays, check_fits
+
+_COPIES = 12  # memory of points, as a multiple of their file's size
+_LINE = 2**16  # characters of a line
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d{1,4})?", re.ASCII)
+_EXPONENT = str.maketrans("dD", "ee")  # of Fortran
+
+_COLOURS = ("r", "g", "b")
+_ERRORS = ("error", "std", "sigma")
+_PLACES = {"x": ("x",), "y": ("y",), "row": ("row",), "column": ("column", "col")}
+
+
+def read_known(
+    name: str, content: bytes, mask: bytes | None = None
+) -> tuple[Content, bool]:
+    """Read the content of a file of known values, by what it holds.
+
+    Args:
+        name: Name of the file, for messages about memory.
+        content: What the file holds.
+        mask: Content of the image that is its mask, white = known; None = no mask.
+
+    Returns:
+        The known values, and whether they are a point set of GSLIB.
+
+    Raises:
+        UnreadableFileError: The content cannot be read. The message is one line without
+            the file's name.
+        InputError: It does not fit into memory.
+    """
+    if mask is not None:
+        return _masked_image(content, mask), False
+    if content.startswith(b"PK"):
+        return _arrays(name, content), False
+    if _is_image(content):
+        raise UnreadableFileError(
+            "an image alone does not say which of its pixels are known: name its mask "
+            "after a comma, image.png,mask.png, white = known"
+        )
+    check_fits(name, _COPIES * len(content), "give fewer points")
+    text = _decoded(content)
+    first = list(itertools.islice(_lines(text), 2))
+    is_table = bool(first) and bool(_separator(first[0][1]))
+    if is_table and not (len(first) > 1 and _is_integer(first[1][1])):
+        return _comma_separated(text), False
+    return _point_set(text), True
+
+
+def _is_image(content: bytes) -> bool:
+    """Return whether content begins as a PNG, JPEG, GIF, BMP, TIFF or WebP file."""
+    return content.startswith(
+        (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+    )
+
+
+def _decoded(content: bytes) -> str:
+    """Return text of UTF-8, UTF-16 with a mark, or else latin-1; lines end alike."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = content.decode("utf-16", "replace")
+    else:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("latin-1")
+    if "\0" in text:
+        raise UnreadableFileError(
+            "it is neither text (CSV or GSLIB), an image with a mask, nor .npz"
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the numbers and the contents of lines that are not blank."""
+    for number, line in enumerate(io.StringIO(text), 1):
+        if len(line) > _LINE:
+            raise UnreadableFileError(f"line {number} has more than {_LINE} characters")
+        if line.strip(" \t\n,;"):
+            yield number, line.strip(" \n")
+
+
+def _is_integer(text: str) -> bool:
+    return re.fullmatch(r"\s*\d+\s*", text, re.ASCII) is not None
+
+
+def _number(text: str) -> float:
+    """Return the number in text; NaN where it is none."""
+    found = _NUMBER.fullmatch(text)
+    return float(text.translate(_EXPONENT)) if found else math.nan
+
+
+def _separator(header: str) -> str:
+    """Return what separates the columns of a CSV file, by its header; "" if nothing."""
+    return next((mark for mark in (";", "\t", ",") if mark in header), "")
+
+
+def _comma_separated(text: str) -> Points:
+    """Return the points of a CSV file.
+
+    With decimal commas, columns are separated by semicolons or tabs.
+    """
+    rows = _lines(text)
+    _, header = next(rows)
+    separator = _separator(header)
+    names = [name.strip(" \t\"'").lower() for name in header.split(separator)]
+    places, values, error = _columns(names)
+    decimal = separator != ","
+    numbers, lines = array.array("d"), array.array("q")
+    for number, line in rows:
+        fields = [field.strip(" \t\"'") for field in line.split(separator)]
+        while len(fields) > len(names) and not fields[-1]:
+            fields.pop()  # spreadsheets write empty columns
+        if len(fields) != len(names):
+            raise UnreadableFileError(
+                f"line {number} has {len(fields)} columns, and its header "
+                f"{len(names)}: {_WANTED}"
+            )
+        for column, field in enumerate(fields):
+            value = _number(field.replace(",", ".") if decimal else field)
+            if column == error and not field:
+                numbers.append(math.nan)
+                continue
+            if not math.isfinite(value):
+                raise UnreadableFileError(
+                    f"line {number}: {names[column]} is {_shown(field)}, not a number"
+                )
+            numbers.append(value)
+        lines.append(number)
+    table = np.frombuffer(numbers, np.float64).reshape(-1, len(names))
+    errors = table[:, error] if error >= 0 else np.full(len(table), np.nan)
+    at = np.frombuffer(lines, np.int64)
+    _check_errors(errors, at)
+    x, y = (table[:, place] for place in places)
+    return _some(Points(x, y, table[:, values], errors, at, False))
+
+
+def _check_errors(
+    errors: Float[np.ndarray, " points"], lines: Int[np.ndarray, " points"]
+) -> None:
+    if (errors < 0).any():
+        raise UnreadableFileError(
+            f"line {lines[np.argmax(errors < 0)]}: its error is below 0, and it is a "
+            "standard deviation"
+        )
+
+
+_WANTED = (
+    "its first line must name the columns, x,y,value or row,column,value, e.g. "
+    "x,y,value / 3,5,200 / 20,14,0"
+)
+
+
+def _columns(names: Sequence[str]) -> tuple[tuple[int, int], list[int], int]:
+    """Return the columns of x and y, of the values, and of the error; -1 = no error."""
+
+    def place(name: str) -> int:
+        return next((names.index(each) for each in _PLACES[name] if each in names), -1)
+
+    x, y = place("x"), place("y")
+    column, row = place("column"), place("row")
+    if min(x, y) < 0 and min(column, row) < 0:
+        raise UnreadableFileError(f"it does not say where the points are: {_WANTED}")
+    if max(x, y) >= 0 and max(column, row) >= 0:
+        raise UnreadableFileError(f"it has both x, y and row, column: {_WANTED}")
+    where = (x, y) if min(x, y) >= 0 else (column, row)
+    error = next((names.index(name) for name in _ERRORS if name in names), -1)
+    colours = [names.index(name) for name in _COLOURS if name in names]
+    plain = [names.index("value")] if "value" in names else []
+    used = {*where, error, *colours, *plain}
+    others = [name for at, name in enumerate(names) if at not in used]
+    if others or len({*names}) < len(names):
+        raise UnreadableFileError(
+            f"its header {_shown(','.join(names))} has a column that is none of x, y, "
+            "row, column, value, r, g, b and error, or has one twice: leave it out"
+        )
+    if bool(plain) == bool(colours) or len(colours) not in (0, len(_COLOURS)):
+        raise UnreadableFileError(
+            f"it has no column of values, or not all of r, g and b: {_WANTED}"
+        )
+    return where, plain or colours, error
+
+
+def _shown(text: str) -> str:
+    """Return a file's words for a message, shortened."""
+    return f"'{printable(text[:40])}'" if text else "empty"
+
+
+_POINT_SET = (
+    "a point set of GSLIB has a title, the number of its columns, their names one a "
+    "line, and then a point a line, e.g. wells / 3 / X / Y / porosity / 10.5 20.5 0.3"
+)
+
+
+def _point_set(text: str) -> Points:
+    """Return the points of a file in GSLIB's format: x, y, perhaps z, and a value."""
+    source = io.StringIO(text)
+    source.readline(_LINE)  # the title, or the number of points
+    count = source.readline(_LINE)
+    if not _is_integer(count) or not 3 <= int(count[:9]) <= 1000:
+        raise UnreadableFileError(f"it cannot be read: {_POINT_SET}")
+    names = [source.readline(_LINE).strip() for _ in range(int(count))]
+    numbers, lines = array.array("d"), array.array("q")
+    for number, line in _lines(text):
+        if number <= 2 + len(names):
+            continue
+        fields = line.replace(",", " ").split() if "." in line else line.split()
+        if len(fields) != len(names):
+            raise UnreadableFileError(
+                f"line {number} has {len(fields)} numbers for {len(names)} columns: "
+                f"{_POINT_SET}"
+            )
+        for name, field in zip(names, fields, strict=True):
+            value = _number(field.replace(",", "."))
+            if not math.isfinite(value):
+                raise UnreadableFileError(
+                    f"line {number}: {_shown(name)} is {_shown(field)}, not a number"
+                )
+            numbers.append(value)
+        lines.append(number)
+    table = np.frombuffer(numbers, np.float64).reshape(-1, len(names))
+    x, y, value = _variables(names)
+    errors = np.full(len(table), np.nan)
+    at = np.frombuffer(lines, np.int64)
+    return _some(
+        Points(table[:, x], table[:, y], table[:, [value]], errors, at, upward=True)
+    )
+
+
+_AXES = re.compile(r"([xyz])([-_ ]?(coord\w*|axis|location))?|east\w*|north\w*|elev\w*")
+_FIRST = {"east": "x", "nort": "y", "elev": "z"}
+
+
+def _variables(names: Sequence[str]) -> tuple[int, int, int]:
+    """Return the columns of x, of y, and of the one value."""
+    axes: dict[str, int] = {}
+    for column, name in enumerate(names):
+        if found := _AXES.fullmatch(name.lower()):
+            axes.setdefault(found[1] or _FIRST[name.lower()[:4]], column)
+    if not {"x", "y"} <= axes.keys():
+        axes = {"x": 0, "y": 1, **({"z": 2} if axes.get("z") == 2 else {})}
+    values = [at for at in range(len(names)) if at not in axes.values()]
+    if len(values) != 1:
+        raise UnreadableFileError(
+            f"it has {len(values)} columns of values beside x, y and z "
+            f"({_shown(', '.join(names[at] for at in values))}): keep one"
+        )
+    return axes["x"], axes["y"], values[0]
+
+
+def _some(points: Points) -> Points:
+    if not len(points.lines):
+        raise UnreadableFileError("it holds no point: give one at least")
+    return points
+
+
+def _masked_image(content: bytes, mask: bytes) -> KnownGrid:
+    """Return the known pixels of an image, those where its mask is white."""
+    try:
+        image = decode(content)
+    except BrokenImageError as error:
+        raise UnreadableFileError(str(error)) from None
+    try:
+        marks = decode(mask)
+    except BrokenImageError as error:
+        raise UnreadableFileError(f"its mask: {error}") from None
+    if marks.shape[:2] != image.shape[:2]:
+        sizes = ["{1}x{0}".format(*each.shape) for each in (marks, image)]
+        raise UnreadableFileError(f"its mask is {sizes[0]}, the image {sizes[1]}")
+    known: Bool[np.ndarray, "_ _"]
+    known = marks.sum(axis=-1, dtype=np.uint16) > 127 * marks.shape[-1]
+    return known_grid(image.astype(np.float64), known, None)
+
+
+def _arrays(name: str, content: bytes) -> KnownGrid:
+    """Return the known cells of an `.npz` file with `values` and `mask`."""
+    stream = io.BytesIO(content)
+    names = ("values", "mask", "error")
+    try:
+        check_arrays(name, stream, names, "give a smaller grid")
+        with np.load(stream, allow_pickle=False) as file:
+            arrays = {each: file[each] for each in names if each in file.files}
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # whatever a damaged file leads to
+        words = " ".join(str(error).split())[:200]
+        raise UnreadableFileError(f"it is no .npz file ({printable(words)})") from None
+    if not {"values", "mask"} <= arrays.keys():
+        raise UnreadableFileError("it lacks the array values or mask")
+    values, mask = arrays["values"], arrays["mask"]
+    for each, kinds in (("values", "biuf"), ("mask", "biuf"), ("error", "iuf")):
+        if each in arrays and arrays[each].dtype.kind not in kinds:
+            raise UnreadableFileError(f"its {each} are not numbers")
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim != 3 or values.shape[:2] != mask.shape or not values.size:
+        raise UnreadableFileError(
+            f"its values have the shape {arrays['values'].shape} and its mask "
+            f"{mask.shape}: both must be [height, width], values may have channels"
+        )
+    errors = arrays.get("error")
+    if errors is not None and errors.shape != mask.shape:
+        raise UnreadableFileError(f"its error has the shape {errors.shape}")
+    return known_grid(values.astype(np.float64), mask != 0, errors)

@@ -1,0 +1,238 @@
+"""Known values: files of every form, and their places on a grid."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from gan_jax.config.errors import InputError
+from gan_jax.data.grids.geometry import Geometry
+from gan_jax.data.grids.known import read_known
+from gan_jax.data.grids.points import KnownGrid, Points, placed
+from gan_jax.data.grids.units import LEVELS, Units, facies
+from gan_jax.data.memory import UnreadableFileError
+
+GRID = Geometry(5, 7)
+
+
+def known(content, mask=None, geometry=GRID, channels=1, units=LEVELS, snap="refuse"):
+    """Return the known values of a file's content on a grid."""
+    content = content.encode() if isinstance(content, str) else content
+    found, _ = read_known("it", content, mask)
+    return placed(found, geometry, channels, units, snap)
+
+
+def refusal(*arguments, **named):
+    with pytest.raises(UnreadableFileError) as error:
+        known(*arguments, **named)
+    line = str(error.value)
+    assert line.isprintable() and len(line) < 500
+    return line
+
+
+def cells(grid):
+    """Return the known cells as {(row, column): values}."""
+    return {
+        (int(row), int(column)): grid.values[row, column].tolist()
+        for row, column in np.argwhere(grid.mask)
+    }
+
+
+def test_x_is_the_column_and_y_the_row_from_the_upper_left():
+    wanted = {(2, 6): [200.0], (4, 0): [0.0]}
+    assert cells(known("x,y,value\n6,2,200\n0,4,0\n")) == wanted
+    assert cells(known("row,column,value\n2,6,200\n4,0,0\n")) == wanted
+    assert cells(known("value,col,row\n200,6,2\n0,0,4\n")) == wanted
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfx,y,value\r\n3,1,12.5\r\n",
+        b"x;y;value\n3;1;12,5\n",
+        "x\ty\tvalue\n3\t1\t12,5".encode("utf-16"),
+        b'"X", "Y" ,"Value"\n\n"3","1",1.25D1\n',
+        b"x,y,value\r3,1,125e-1\r",
+        b"x,y,value\n3,1,12.5,,\n,,,\n",
+        b"t\n4\nX\nY\nZ\nporosity\n3 3 0 12.5\n",
+        b"t\r\n3\r\nxcoord\r\nycoord\r\nporosit\xe9\r\n3 3 12,5\r\n",
+    ],
+)
+def test_files_of_many_editors(content):
+    assert cells(known(content)) == {(1, 3): [12.5]}
+
+
+def test_points_of_gslib_lie_in_the_coordinates_of_the_grid():
+    geometry = Geometry(5, 7, cell=(10.0, 2.0), origin=(100.0, -1.0))
+    text = "wells\n3\nx\ny\nv\n100 -1 5\n164.9 7.9 6\n114.9 0 7\n"
+    grid = known(text, geometry=geometry)
+    assert cells(grid) == {(4, 0): [5.0], (0, 6): [6.0], (3, 1): [7.0]}
+    line = refusal("wells\n3\nx\ny\nv\n95 -2 5\n94 0 1\n", geometry=geometry)
+    assert "line 7" in line and "x 95 to 165 and y -2 to 8" in line
+
+
+def test_wells_of_the_case_are_placed():
+    text = "5\n4\nX\nY\nZ\nporosity\n10.5 20.5 .5 .3\n30.5 12.5 .5 .1\n"
+    geometry = Geometry(32, 32, origin=(0.5, 0.5))
+    grid = known(text, geometry=geometry, units=Units("linear", (0.1, 0.3)))
+    assert cells(grid) == {(11, 10): [0.3], (19, 30): [0.1]}
+
+
+def test_colours():
+    grid = known("x,y,r,g,b\n1,2,0,128,255\n", channels=3)
+    assert cells(grid) == {(2, 1): [0.0, 128.0, 255.0]}
+    assert cells(known("x,y,value\n1,2,9\n", channels=3)) == {(2, 1): [9.0] * 3}
+    assert "3 values" in refusal("x,y,r,g,b\n1,2,0,128,255\n")
+
+
+def test_errors_are_standard_deviations():
+    grid = known("x,y,value,error\n1,2,9,2.5\n2,2,9,\n")
+    assert grid.errors[2, 1] == 2.5 and np.isnan(grid.errors[2, 2])
+    assert "below 0" in refusal("x,y,value,error\n1,2,9,-1\n")
+
+
+def test_an_image_is_known_where_its_mask_is_white():
+    levels = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    mask = np.zeros((5, 7), np.uint8)
+    mask[1, 2] = 255
+    image, marks = io.BytesIO(), io.BytesIO()
+    Image.fromarray(levels).save(image, "png")
+    Image.fromarray(mask).save(marks, "png")
+    grid = known(image.getvalue(), marks.getvalue())
+    assert cells(grid) == {(1, 2): [9.0]}
+    assert cells(known(image.getvalue(), marks.getvalue(), channels=3)) == {
+        (1, 2): [9.0] * 3
+    }
+    assert "name its mask" in refusal(image.getvalue())
+    black = io.BytesIO()
+    Image.fromarray(mask * 0).save(black, "png")
+    assert "black" in refusal(image.getvalue(), black.getvalue())
+
+
+def stored(**arrays):
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def test_arrays():
+    values, mask = np.full((5, 7), np.nan), np.zeros((5, 7), bool)
+    values[3, 4], mask[3, 4] = 0.25, True
+    unit = Units("linear", (0.0, 1.0))
+    grid = known(stored(values=values, mask=mask), units=unit)
+    assert cells(grid) == {(3, 4): [0.25]}
+    mask[0, 0] = True
+    assert "row 0, column 0" in refusal(stored(values=values, mask=mask), units=unit)
+    assert "lacks" in refusal(stored(values=values))
+    assert "shape" in refusal(stored(values=values, mask=mask[:2]))
+    assert "not numbers" in refusal(stored(values=values.astype(str), mask=mask))
+    assert "5x7" in refusal(
+        stored(values=values, mask=values > 0), geometry=Geometry(6, 6)
+    )
+    objects = np.array([[object()]])
+    assert "no .npz" in refusal(stored(values=objects, mask=objects))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("x,y,value\n", "holds no point"),
+        ("x,y,value\n6,2,200\n7,2,1\n", "line 3: the point x=7, y=2"),
+        ("x,y,value\n6,-1,200\n", "line 2: the point x=6, y=-1"),
+        ("x,y,value\n1e300,-1,200\n", "outside the grid of 5x7"),
+        ("x,y,value\n1,1,256\n", "0 to 255"),
+        ("x,y,value\n1,1,nan\n", "not a number"),
+        ("x,y,value\n1,1,1e999\n", "not a number"),
+        ("x,y,value\n1,1,1_0\n", "not a number"),
+        ("x,y,value\n1,1\n", "line 2 has 2 columns"),
+        ("x,y,value\n1,1,3\n1,1,4\n", "line 3: the point x=1, y=1 has the value 4"),
+        ("x,y\n1,1\n", "no column of values"),
+        ("x,y,value,depth\n1,1,1,1\n", "none of x, y"),
+        ("a,b,value\n1,1,1\n", "where the points are"),
+        ("x,y,row,value\n1,1,1,1\n", "both"),
+        ("wells\n3\nx\ny\nv\n", "holds no point"),
+        ("wells\n3\nx\ny\nv\n1 2\n", "line 6 has 2 numbers"),
+        ("wells\n4\nx\ny\nv\nw\n1 2 3 4\n", "2 columns of values"),
+        ("wells\n999999999999\nx\n", "point set of GSLIB"),
+        ("", "point set of GSLIB"),
+        (b"\x00\x01", "neither text"),
+        (b"PK\x03\x04", "no .npz"),
+    ],
+)
+def test_the_first_bad_point_is_named(content, words):
+    assert words in refusal(content)
+
+
+def test_several_values_in_a_cell():
+    text = "x,y,value,error\n1,1,10,1\n1.4,1.4,20,2\n1,2,10,1\n1,2.2,10,3\n"
+    assert "snap=mean or nearest" in refusal(text)
+    mean = known(text, snap="mean")
+    assert cells(mean) == {(1, 1): [15.0], (2, 1): [10.0]}
+    assert mean.errors[1, 1] == 1.5
+    assert cells(known(text, snap="nearest")) == {(1, 1): [10.0], (2, 1): [10.0]}
+    # Equal values are one.
+    assert cells(known("x,y,value\n1,1,10\n1.2,1,10\n")) == {(1, 1): [10.0]}
+    with pytest.raises(InputError, match="snap"):
+        known(text, snap="median")
+
+
+def test_codes_stay_codes():
+    units = facies((0, 1, 3))
+    text = "x,y,value\n1,1,0\n1,1,1\n1,1,1\n2,2,3\n"
+    assert cells(known(text, units=units, snap="mean")) == {
+        (1, 1): [1.0],
+        (2, 2): [3.0],
+    }
+    assert "no code" in refusal("x,y,value\n1,1,2\n", units=units)
+
+
+PIECES = (
+    *("x", "y", "value", "error", "row", "r", ",", ";", "\t", "\n", "\r\n", " ", "3"),
+    *("-1", "2.5", "1D5", "1e400", "nan", "\ufeff", "é", "wells\n3\nx\ny\nv\n", "\0"),
+    *("999999999", "0", '"', "x,y,value\n", "1,2,3\n", "4 4 7\n"),
+)
+texts = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
+ARRAYS = stored(values=np.ones((5, 7)), mask=np.ones((5, 7), bool))
+contents = st.one_of(
+    st.binary(max_size=200),
+    texts.map(str.encode),
+    texts.map(lambda text: text.encode("latin-1", "replace")),
+    st.builds(
+        lambda cut, at, byte: (ARRAYS[:at] + byte + ARRAYS[at + 1 :])[:cut],
+        st.integers(0, len(ARRAYS)),
+        st.integers(0, len(ARRAYS)),
+        st.binary(min_size=1, max_size=1),
+    ),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(contents, st.one_of(st.none(), st.binary(max_size=50)))
+def test_any_content_is_read_or_refused(content, mask):
+    try:
+        found, _ = read_known("it", content, mask)
+        grid = placed(found, GRID, 1, LEVELS, "mean")
+    except (UnreadableFileError, InputError) as error:
+        assert str(error).isprintable(), str(error)
+        return
+    assert isinstance(found, Points | KnownGrid)
+    assert grid.mask.any() and np.isfinite(grid.values).all()
+    assert not LEVELS.outside(grid.values).any()
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.dictionaries(
+        st.tuples(st.integers(0, 4), st.integers(0, 6)),
+        st.floats(0, 255),
+        min_size=1,
+    )
+)
+def test_points_come_back_where_they_were_written(points):
+    csv = "".join(f"{x},{y},{value!r}\n" for (y, x), value in points.items())
+    gslib = "".join(f"{x} {4 - y} {value!r}\n" for (y, x), value in points.items())
+    for text in (f"x,y,value\n{csv}", f"t\n3\nX\nY\nv\n{gslib}"):
+        assert cells(known(text)) == {place: [v] for place, v in points.items()}
