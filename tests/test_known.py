@@ -1,6 +1,8 @@
 """Known values: files of every form, and their places on a grid."""
 
 import io
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,15 +20,23 @@ from gan_jax.data.memory import UnreadableFileError
 GRID = Geometry(5, 7)
 
 
+def read(content, mask=None):
+    """Read known values from files of some content."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "known"), Path(folder, "mask")
+        for file, each in zip(files, (content, mask), strict=True):
+            if each is not None:
+                file.write_bytes(each.encode() if isinstance(each, str) else each)
+        return read_known(files[0], files[1] if mask is not None else None)
+
+
 def known(content, mask=None, geometry=GRID, channels=1, units=LEVELS, snap="refuse"):
     """Return the known values of a file's content on a grid."""
-    content = content.encode() if isinstance(content, str) else content
-    found, _ = read_known("it", content, mask)
-    return placed(found, geometry, channels, units, snap)
+    return placed(read(content, mask), geometry, channels, units, snap)
 
 
 def refusal(*arguments, **named):
-    with pytest.raises(UnreadableFileError) as error:
+    with pytest.raises((UnreadableFileError, InputError)) as error:
         known(*arguments, **named)
     line = str(error.value)
     assert line.isprintable() and len(line) < 500
@@ -75,7 +85,7 @@ def test_points_of_gslib_lie_in_the_coordinates_of_the_grid():
 
 
 def test_wells_of_the_case_are_placed():
-    text = "5\n4\nX\nY\nZ\nporosity\n10.5 20.5 .5 .3\n30.5 12.5 .5 .1\n"
+    text = "2\n4\nX\nY\nZ\nporosity\n10.5 20.5 .5 .3\n30.5 12.5 .5 .1\n"
     geometry = Geometry(32, 32, origin=(0.5, 0.5))
     grid = known(text, geometry=geometry, units=Units("linear", (0.1, 0.3)))
     assert cells(grid) == {(11, 10): [0.3], (19, 30): [0.1]}
@@ -153,11 +163,11 @@ def test_arrays():
         ("x,y,value,depth\n1,1,1,1\n", "none of x, y"),
         ("a,b,value\n1,1,1\n", "where the points are"),
         ("x,y,row,value\n1,1,1,1\n", "both"),
-        ("wells\n3\nx\ny\nv\n", "holds no point"),
-        ("wells\n3\nx\ny\nv\n1 2\n", "line 6 has 2 numbers"),
+        ("wells\n3\nx\ny\nv\n", "no values follow"),
+        ("wells\n3\nx\ny\nv\n1 2\n", "line 6 has 2 values"),
         ("wells\n4\nx\ny\nv\nw\n1 2 3 4\n", "2 columns of values"),
-        ("wells\n999999999999\nx\n", "point set of GSLIB"),
-        ("", "point set of GSLIB"),
+        ("wells\n999999999999\nx\n", "line 2"),
+        ("", "empty"),
         (b"\x00\x01", "neither text"),
         (b"PK\x03\x04", "no .npz"),
     ],
@@ -213,7 +223,7 @@ contents = st.one_of(
 @given(contents, st.one_of(st.none(), st.binary(max_size=50)))
 def test_any_content_is_read_or_refused(content, mask):
     try:
-        found, _ = read_known("it", content, mask)
+        found = read(content, mask)
         grid = placed(found, GRID, 1, LEVELS, "mean")
     except (UnreadableFileError, InputError) as error:
         assert str(error).isprintable(), str(error)

@@ -7,10 +7,10 @@ codes of facies or a property in its unit.
 
 import array
 import io
-import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -18,10 +18,19 @@ from jaxtyping import Bool, Float, Int
 from gan_jax.config.errors import InputError, printable
 from gan_jax.data.decode import BrokenImageError, decode
 from gan_jax.data.grids.points import Content, KnownGrid, Points, known_grid
-from gan_jax.data.memory import UnreadableFileError, check_arrays, check_fits
+from gan_jax.data.grids.tables import read_table
+from gan_jax.data.memory import (
+    UnreadableFileError,
+    check_arrays,
+    check_fits,
+    open_file,
+    read_file,
+)
 
 _COPIES = 12  # memory of points, as a multiple of their file's size
 _LINE = 2**16  # characters of a line
+_START = 4096  # bytes by which a file is recognised
+_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d{1,4})?", re.ASCII)
 _EXPONENT = str.maketrans("dD", "ee")  # of Fortran
 
@@ -30,47 +39,36 @@ _ERRORS = ("error", "std", "sigma")
 _PLACES = {"x": ("x",), "y": ("y",), "row": ("row",), "column": ("column", "col")}
 
 
-def read_known(
-    name: str, content: bytes, mask: bytes | None = None
-) -> tuple[Content, bool]:
-    """Read the content of a file of known values, by what it holds.
+def read_known(file: Path, mask: Path | None = None) -> Content:
+    """Read a file of known values, by what it holds.
 
     Args:
-        name: Name of the file, for messages about memory.
-        content: What the file holds.
-        mask: Content of the image that is its mask, white = known; None = no mask.
-
-    Returns:
-        The known values, and whether they are a point set of GSLIB.
+        file: A CSV file, a point set of GSLIB, an `.npz` file, or an image.
+        mask: The image that is the mask of an image, white = known; None = no mask.
 
     Raises:
-        UnreadableFileError: The content cannot be read. The message is one line without
-            the file's name.
-        InputError: It does not fit into memory.
+        InputError: The file cannot be read, or does not fit into memory. The message is
+            one line that names the file and, of text, the line.
     """
-    if mask is not None:
-        return _masked_image(content, mask), False
-    if content.startswith(b"PK"):
-        return _arrays(name, content), False
-    if _is_image(content):
-        raise UnreadableFileError(
-            "an image alone does not say which of its pixels are known: name its mask "
-            "after a comma, image.png,mask.png, white = known"
-        )
-    check_fits(name, _COPIES * len(content), "give fewer points")
-    text = _decoded(content)
-    first = list(itertools.islice(_lines(text), 2))
-    is_table = bool(first) and bool(_separator(first[0][1]))
-    if is_table and not (len(first) > 1 and _is_integer(first[1][1])):
-        return _comma_separated(text), False
-    return _point_set(text), True
-
-
-def _is_image(content: bytes) -> bool:
-    """Return whether content begins as a PNG, JPEG, GIF, BMP, TIFF or WebP file."""
-    return content.startswith(
-        (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
-    )
+    what = f"--config.known {file}"
+    try:
+        if mask is not None:
+            return _masked_image(file, mask)
+        with open_file(file) as stream:
+            start = stream.read(_START)
+        if start.startswith(b"PK"):
+            return _arrays(what, file)
+        if start.startswith(_IMAGES):
+            raise UnreadableFileError(
+                "an image alone does not say which of its pixels are known: name its "
+                "mask after a comma, image.png,mask.png, white = known"
+            )
+        check_fits(what, _COPIES * file.stat().st_size, "give fewer points")
+        if _is_comma_separated(start):
+            return _comma_separated(_decoded(read_file(file)))
+        return _point_set(file)
+    except UnreadableFileError as error:
+        raise InputError(f"{what}: {error}") from None
 
 
 def _decoded(content: bytes) -> str:
@@ -98,8 +96,11 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line.strip(" \n")
 
 
-def _is_integer(text: str) -> bool:
-    return re.fullmatch(r"\s*\d+\s*", text, re.ASCII) is not None
+def _is_comma_separated(start: bytes) -> bool:
+    """Return whether text begins as CSV; the title of a point set may have commas."""
+    first = [line for line in _decoded(start).split("\n") if line.strip(" \t,;")]
+    title = len(first) > 1 and first[1].strip().isdecimal()
+    return bool(first) and bool(_separator(first[0])) and not title
 
 
 def _number(text: str) -> float:
@@ -150,7 +151,9 @@ def _comma_separated(text: str) -> Points:
     at = np.frombuffer(lines, np.int64)
     _check_errors(errors, at)
     x, y = (table[:, place] for place in places)
-    return _some(Points(x, y, table[:, values], errors, at, False))
+    if not len(table):
+        raise UnreadableFileError("it holds no point: give one at least")
+    return Points(x, y, table[:, values], errors, at, upward=False)
 
 
 def _check_errors(
@@ -204,44 +207,28 @@ def _shown(text: str) -> str:
     return f"'{printable(text[:40])}'" if text else "empty"
 
 
-_POINT_SET = (
-    "a point set of GSLIB has a title, the number of its columns, their names one a "
-    "line, and then a point a line, e.g. wells / 3 / X / Y / porosity / 10.5 20.5 0.3"
-)
-
-
-def _point_set(text: str) -> Points:
+def _point_set(file: Path) -> Points:
     """Return the points of a file in GSLIB's format: x, y, perhaps z, and a value."""
-    source = io.StringIO(text)
-    source.readline(_LINE)  # the title, or the number of points
-    count = source.readline(_LINE)
-    if not _is_integer(count) or not 3 <= int(count[:9]) <= 1000:
-        raise UnreadableFileError(f"it cannot be read: {_POINT_SET}")
-    names = [source.readline(_LINE).strip() for _ in range(int(count))]
-    numbers, lines = array.array("d"), array.array("q")
-    for number, line in _lines(text):
-        if number <= 2 + len(names):
-            continue
-        fields = line.replace(",", " ").split() if "." in line else line.split()
-        if len(fields) != len(names):
-            raise UnreadableFileError(
-                f"line {number} has {len(fields)} numbers for {len(names)} columns: "
-                f"{_POINT_SET}"
-            )
-        for name, field in zip(names, fields, strict=True):
-            value = _number(field.replace(",", "."))
-            if not math.isfinite(value):
-                raise UnreadableFileError(
-                    f"line {number}: {_shown(name)} is {_shown(field)}, not a number"
-                )
-            numbers.append(value)
-        lines.append(number)
-    table = np.frombuffer(numbers, np.float64).reshape(-1, len(names))
-    x, y, value = _variables(names)
-    errors = np.full(len(table), np.nan)
-    at = np.frombuffer(lines, np.int64)
-    return _some(
-        Points(table[:, x], table[:, y], table[:, [value]], errors, at, upward=True)
+    table = read_table(str(file), "known")
+    if table.size is not None:
+        raise UnreadableFileError(
+            "it holds a whole grid, not points: give a point set, whose first lines "
+            "are a title, the number of its columns and their names"
+        )
+    x, y, value = _variables(table.names)
+    count = len(table.values)
+    broken = ~np.isfinite(table.values).all(axis=1)
+    if broken.any():
+        raise UnreadableFileError(
+            f"line {table.line + int(np.argmax(broken))} has a value that is not finite"
+        )
+    return Points(
+        table.values[:, x],
+        table.values[:, y],
+        table.values[:, [value]],
+        np.full(count, np.nan),
+        table.line + np.arange(count),
+        upward=True,
     )
 
 
@@ -250,7 +237,10 @@ _FIRST = {"east": "x", "nort": "y", "elev": "z"}
 
 
 def _variables(names: Sequence[str]) -> tuple[int, int, int]:
-    """Return the columns of x, of y, and of the one value."""
+    """Return the columns of x, of y, and of the one value.
+
+    The first two columns are x and y where none is named so.
+    """
     axes: dict[str, int] = {}
     for column, name in enumerate(names):
         if found := _AXES.fullmatch(name.lower()):
@@ -266,16 +256,10 @@ def _variables(names: Sequence[str]) -> tuple[int, int, int]:
     return axes["x"], axes["y"], values[0]
 
 
-def _some(points: Points) -> Points:
-    if not len(points.lines):
-        raise UnreadableFileError("it holds no point: give one at least")
-    return points
-
-
-def _masked_image(content: bytes, mask: bytes) -> KnownGrid:
+def _masked_image(file: Path, mask: Path) -> KnownGrid:
     """Return the known pixels of an image, those where its mask is white."""
     try:
-        image = decode(content)
+        image = decode(file)
     except BrokenImageError as error:
         raise UnreadableFileError(str(error)) from None
     try:
@@ -290,15 +274,15 @@ def _masked_image(content: bytes, mask: bytes) -> KnownGrid:
     return known_grid(image.astype(np.float64), known, None)
 
 
-def _arrays(name: str, content: bytes) -> KnownGrid:
+def _arrays(what: str, file: Path) -> KnownGrid:
     """Return the known cells of an `.npz` file with `values` and `mask`."""
-    stream = io.BytesIO(content)
     names = ("values", "mask", "error")
     try:
-        check_arrays(name, stream, names, "give a smaller grid")
-        with np.load(stream, allow_pickle=False) as file:
-            arrays = {each: file[each] for each in names if each in file.files}
-    except (InputError, MemoryError):
+        with open_file(file) as stream:
+            check_arrays(what, stream, names, "give a smaller grid")
+            with np.load(stream, allow_pickle=False) as found:
+                arrays = {each: found[each] for each in names if each in found.files}
+    except (InputError, UnreadableFileError, MemoryError):
         raise
     except Exception as error:  # whatever a damaged file leads to
         words = " ".join(str(error).split())[:200]
