@@ -12,7 +12,8 @@ PACKAGE = ROOT / "gan_jax"
 FLOORS = [
     {"config"},
     {"losses", "data.memory"},
-    {"networks.layers", "data.decode", "data.grids"},
+    {"networks.layers", "data.decode"},
+    {"data.grids"},
     {"data.datasets"},
     {"networks", "data"},
     {"search", "evaluation", "report"},
