@@ -40,6 +40,9 @@ _CHANNELS = {
     # The classifier tells quarter turns apart, which it learns quickly on channels.
     "evaluation.classifier.width": 16,
     "evaluation.classifier.epochs": 2,
+    # A noise vector for every 16x16 pixels: whole fields are made from crops.
+    "latent.form": "map",
+    "latent.size": 8,
     "network.generator": "latent_unet",
     "network.depth": 4,
     "network.critic_depth": 4,

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.build import networks as architectures
 from gan_jax.build import requirements
+from gan_jax.config.errors import InputError
 from gan_jax.config.names import look_up
 from gan_jax.data.feed import ImagesByRole
 from gan_jax.losses import adversarial
@@ -44,6 +45,36 @@ LATENT_DISTRIBUTIONS: Mapping[str, Callable[..., Array | None]] = {
 A new one may also need a projection in `build.searches.support`, and its export a row
 of `_LATENTS` in `export.functions`.
 """
+
+LatentShape: TypeAlias = Callable[[ConfigDict, tuple[int, int] | None], tuple[int, ...]]
+"""`shape(config, size)` of one latent; `size` is that of its image, None = that of the
+training images."""
+
+
+def _of_vector(config: ConfigDict, size: tuple[int, int] | None) -> tuple[int, ...]:
+    if size is not None and size != _trained_size(config):
+        raise InputError(
+            "images of {}x{} were asked for, and the run makes {}x{} alone, because it "
+            "starts from latent vectors: train one with "
+            "--config.latent.form=map".format(*size, *_trained_size(config))
+        )
+    return (config.latent.size,)
+
+
+def _of_map(config: ConfigDict, size: tuple[int, int] | None) -> tuple[int, ...]:
+    cell = 2**config.network.depth
+    height, width = size or _trained_size(config)
+    if min(height, width) < 1 or height % cell or width % cell:
+        raise ValueError(f"{height}x{width} is no multiple of {cell}")
+    return (height // cell, width // cell, config.latent.size)
+
+
+def _trained_size(config: ConfigDict) -> tuple[int, int]:
+    return config.data.size, config.data.size
+
+
+LATENT_FORMS: Mapping[str, LatentShape] = {"vector": _of_vector, "map": _of_map}
+"""Shapes of latents by name."""
 
 
 def _rate(settings: ConfigDict) -> optax.ScalarOrSchedule:
@@ -98,14 +129,19 @@ def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> M
             cannot make images of the size.
     """
     distribution = look_up(LATENT_DISTRIBUTIONS, "latent.prior", config.latent.prior)
+    form = config.latent.get("form", "vector")  # older runs have none
+    shape_of = look_up(LATENT_FORMS, "latent.form", form)
     generator = architectures.generator(
         config, task.channels(channels), task.conditional, classes
     )
     objective = look_up(OBJECTIVES, "objective", config.objective)(config)
     requirements.check_combination(config, task, objective)
 
-    def latent(key: PRNGKeyArray, count: int) -> Float[Array, "count latent"] | None:
-        return distribution(key, (count, config.latent.size))
+    def latent(
+        key: PRNGKeyArray, count: int, size: tuple[int, int] | None = None
+    ) -> Float[Array, "count *latent"] | None:
+        drawn = config.latent.prior != "none"
+        return distribution(key, (count, *shape_of(config, size))) if drawn else None
 
     boost = config.critic_boost
     of_map = look_up(MAPS, "network.map", config.network.get("map", "mean"))

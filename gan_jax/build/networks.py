@@ -67,6 +67,9 @@ GENERATORS: Mapping[str, Callable[..., Generator]] = {
 }
 """Also called with `size`, `channels`, `conditional` and `dtype`."""
 
+MAP_GENERATORS = ("latent_unet",)
+"""Generators that also start from a map of latents; also called with `latent_map`."""
+
 UNBOUNDED_GENERATORS = ("perceptron",)
 """Generators of points in the plane; the outputs of all others lie in [-1, 1]."""
 
@@ -170,12 +173,17 @@ def generator(
     make = look_up(tables, "network.generator", network.generator)
     _check_normalisation(config, "normalisation", GENERATOR_NORMALISATIONS)
     is_translator = network.generator in TRANSLATORS
+    special: dict[str, Any] = (
+        {"classes": classes} if is_translator else {"conditional": conditional}
+    )
+    if network.generator in MAP_GENERATORS:
+        special["latent_map"] = has_latent_map(config)
     return make(
         network,
         size=config.data.size,
         channels=channels,
         dtype=_precision(config.precision),
-        **({"classes": classes} if is_translator else {"conditional": conditional}),
+        **special,
     )
 
 
@@ -196,6 +204,12 @@ def critic(config: ConfigDict, precision: str = "") -> nn.Module:
     )
     packing = config.get("packing", 1)
     return single if packing == 1 else Packed(single, packing)
+
+
+def has_latent_map(config: ConfigDict) -> bool:
+    """Return whether a config's latents are maps."""
+    form: str = config.latent.get("form", "vector")  # older runs have none
+    return form == "map"
 
 
 def gives_energies(config: ConfigDict) -> bool:

@@ -9,8 +9,10 @@ from gan_jax.build.networks import (
     CONDITIONAL_GENERATORS,
     ENERGY_CRITICS,
     GENERATORS,
+    MAP_GENERATORS,
     TRANSLATORS,
     gives_energies,
+    has_latent_map,
 )
 from gan_jax.config import schema
 from gan_jax.config.errors import InputError
@@ -125,6 +127,12 @@ def _check_generator(config: ConfigDict, task: Task) -> None:
             f"network.generator {name} and latent.prior {config.latent.prior} do not "
             f"fit: {' and '.join(TRANSLATORS)} start from a condition and need "
             "latent.prior=none; all others start from a latent"
+        )
+    if has_latent_map(config) and name not in MAP_GENERATORS:
+        raise InputError(
+            f"network.generator {name} starts from a latent vector, not from a map: "
+            f"choose --config.network.generator={' or '.join(MAP_GENERATORS)}, or "
+            "--config.latent.form=vector"
         )
     if name in CONDITIONAL_GENERATORS and not task.conditional:
         plain = [other for other in GENERATORS if other not in CONDITIONAL_GENERATORS]

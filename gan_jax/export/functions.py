@@ -20,6 +20,7 @@ from gan_jax.runs.inference import images_of
 from gan_jax.runs.prior import Prior, blank_images, describe, open_colorizer, open_prior
 from gan_jax.runs.workdir import read_summary, written_config
 from gan_jax.tasks.task import ConditionArray
+from gan_jax.training.method import Method
 from gan_jax.training.state import Variables
 
 _COMMANDS = FIRST_COMMANDS["export"]
@@ -109,7 +110,7 @@ def _generator(path: str) -> NetworkFunction:
         condition = jax.tree.unflatten(structure, inputs[1:] if drawn else inputs)
         return images(variables, latent, condition)
 
-    latents = [_latent(config.latent.prior, config.latent.size)] if drawn else []
+    latents = [_latent(config.latent.prior, _latent_shape(method))] if drawn else []
     conditions = [
         _condition(description, leaf.shape[1:])
         for description, leaf in zip(task.condition_arrays, maps, strict=True)
@@ -152,10 +153,16 @@ _LATENTS: Mapping[str, tuple[tuple[float, float] | None, str, str]] = {
 """Interval, meaning and example by latent distribution."""
 
 
-def _latent(prior: str, size: int) -> ArraySpec:
+def _latent_shape(method: Method) -> tuple[int, ...]:
+    """Return the shape of one latent of a run, at the size of its training images."""
+    drawn = jax.eval_shape(lambda: method.latent(jax.random.key(0), 1))
+    return tuple(drawn.shape[1:])
+
+
+def _latent(prior: str, shape: tuple[int, ...]) -> ArraySpec:
     interval, meaning, example = _LATENTS[prior]
-    shown = example.format(shape=(_EXAMPLES, size))
-    return ArraySpec("latent", (_BATCH, size), interval, meaning, shown)
+    shown = example.format(shape=(_EXAMPLES, *shape))
+    return ArraySpec("latent", (_BATCH, *shape), interval, meaning, shown)
 
 
 def _condition(array: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:

@@ -2,7 +2,10 @@
 
 Isola et al. 2016, appendix 6.1 (arXiv 1611.07004). The input is a condition alone, with
 dropout as the only noise in training, or a condition and a latent. A latent joins the
-condition as coarse maps, enlarged by repetition.
+condition as coarse maps, enlarged by repetition. A dense layer makes the maps of a
+vector, at one size of images. A latent that is such maps itself needs none (Jetchev,
+Bergmann & Vollgraf 2016, arXiv 1611.08207): every layer is then a convolution, and the
+same parameters make images of any height and width that are multiples of 2^depth.
 """
 
 from functools import partial
@@ -11,7 +14,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
+from gan_jax.networks.layers.convolutions import (
+    Conv,
+    ConvTranspose,
+    transposed_pads,
+)
 from gan_jax.networks.layers.normalisation import apply_normalised, initial_weights
 from gan_jax.networks.stages import (
     Generator,
@@ -35,14 +42,15 @@ class EncodeCondition(nn.Module):
     Attributes:
         features: Filters of the convolution.
         kernel: Height and width of the kernel.
-        base: Height and width of the maps of a latent, before they are enlarged.
+        base: Height and width of the maps that are made of a latent vector; None = the
+            latent is maps.
         normalisation: `batch` or `none`; it determines the initial weights.
         dtype: Type of the computations.
     """
 
     features: int
     kernel: int
-    base: int
+    base: int | None
     normalisation: str = "batch"
     dtype: DTypeLike = jnp.float32
 
@@ -59,10 +67,11 @@ class EncodeCondition(nn.Module):
         maps = concatenate_maps(condition).astype(self.dtype)
         if latent is None:
             return (layer(maps),)
-        scale = maps.shape[1] // self.base
-        drawn = nn.Dense(self.base**2 * _LATENT_MAPS, dtype=self.dtype)(latent)
-        coarse = drawn.reshape(-1, self.base, self.base, _LATENT_MAPS)
-        return (layer(maps, enlarge(coarse, scale)),)
+        coarse = latent
+        if self.base is not None:
+            drawn = nn.Dense(self.base**2 * _LATENT_MAPS, dtype=self.dtype)(latent)
+            coarse = drawn.reshape(-1, self.base, self.base, _LATENT_MAPS)
+        return (layer(maps, enlarge(coarse, maps.shape[1] // coarse.shape[1])),)
 
 
 class Encode(nn.Module):
@@ -127,16 +136,21 @@ def generator(
     kernel: int = 4,
     normalisation: str = "batch",
     dtype: DTypeLike = jnp.float32,
+    latent_map: bool = False,
 ) -> Generator:
     """Build a generator of square images from square conditions.
 
     Arguments and errors are those of `dcgan.generator`; `width` is that at half the
-    size, doubled at every halving, up to 8 times.
+    size, doubled at every halving, up to 8 times. With `latent_map` a latent is an
+    array of height/2^depth x width/2^depth cells and some channels, and images and
+    conditions may have any height and width that are multiples of 2^depth.
     """
     base = base_size(size, depth)
     first, *deeper = filters(width, depth, _MOST)
     stages: list[nn.Module] = [
-        EncodeCondition(first, kernel, base, normalisation, dtype)
+        EncodeCondition(
+            first, kernel, None if latent_map else base, normalisation, dtype
+        )
     ]
     stages += [Encode(features, kernel, normalisation) for features in deeper]
     stages += [
@@ -145,3 +159,28 @@ def generator(
     ]
     stages += [ToImage(channels, kernel, normalisation)]
     return Generator(stages, dtype)
+
+
+def receptive_field(depth: int, kernel: int) -> int:
+    """Return the largest distance of an input that a pixel of an image depends on.
+
+    It is in pixels along either axis; a cell of a latent map lies where its pixels are.
+    It holds where normalisation has fixed statistics, not in training.
+
+    Args:
+        depth: Number of halvings.
+        kernel: Height and width of the kernels.
+    """
+    before = max(kernel - 2, 0) // 2  # an image that is convolved
+    dilated = transposed_pads(kernel, 2)[0]  # one that is convolved transposed
+    farthest = 0
+    for pixel in range(2**depth):  # the geometry repeats itself
+        first = last = pixel
+        for level in range(1, depth + 1):
+            first = -((dilated - first) // 2)
+            last = (last - dilated + kernel - 1) // 2
+            seen = (first, last)
+            for _ in range(level):
+                seen = (2 * seen[0] - before, 2 * seen[1] - before + kernel - 1)
+            farthest = max(farthest, pixel - seen[0], seen[1] - pixel)
+    return farthest

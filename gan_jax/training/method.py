@@ -63,8 +63,10 @@ class Method(NamedTuple):
     generator: nn.Module
     critic: nn.Module
     objective: Objective
-    latent: Callable[[PRNGKeyArray, int], PyTree[Array]]
-    """`latent(key, count)` draws latents; None where images start from a condition."""
+    latent: Callable[..., PyTree[Array]]
+    """`latent(key, count, size=None)` draws latents; None where images start from a
+    condition. `size` is the height and width of their images, multiples of 2^depth;
+    None = those of the training images, which latent vectors alone can make."""
     present: Callable[[PRNGKeyArray, ImagesByRole], Batch]
     """`present(key, images)`: the task's batch, from the images of the feed."""
     generator_optimizer: optax.GradientTransformation
