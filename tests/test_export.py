@@ -255,6 +255,7 @@ NETWORKS = {
     "points": lambda: smoke("gan", "gaussians8,smoke"),
     "uniform": lambda: smoke("gan", **{"latent.prior": "uniform"}),
     "wells": lambda: smoke("geostatistics"),
+    "wells, one vector": lambda: smoke("geostatistics", **{"latent.form": "vector"}),
     "packed": lambda: smoke("pixelcgan", **{"packing": 2}),
     "bfloat16": lambda: smoke("gan", precision="bfloat16"),
 }
@@ -292,6 +293,7 @@ CONDITIONAL = {
         "pixelcgan", **{"network.generator": "unet", "latent.prior": "none"}
     ),
     "wells": lambda: smoke("geostatistics"),
+    "wells, one vector": lambda: smoke("geostatistics", **{"latent.form": "vector"}),
     "colours": lambda: smoke("colorize", program="train"),
     "colours, latent": lambda: smoke(
         "colorize",

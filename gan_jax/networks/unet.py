@@ -14,11 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.networks.layers.convolutions import (
-    Conv,
-    ConvTranspose,
-    transposed_pads,
-)
+from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
 from gan_jax.networks.layers.normalisation import apply_normalised, initial_weights
 from gan_jax.networks.stages import (
     Generator,
@@ -165,22 +161,12 @@ def receptive_field(depth: int, kernel: int) -> int:
     """Return the largest distance of an input that a pixel of an image depends on.
 
     It is in pixels along either axis; a cell of a latent map lies where its pixels are.
-    It holds where normalisation has fixed statistics, not in training.
+    It holds where normalisation has fixed statistics, not in training. A convolution
+    at a spacing of s pixels reaches (kernel - 1) * s further on both sides together, so
+    that the way down the encoder and up the decoder reaches as far on each side.
 
     Args:
         depth: Number of halvings.
         kernel: Height and width of the kernels.
     """
-    before = max(kernel - 2, 0) // 2  # an image that is convolved
-    dilated = transposed_pads(kernel, 2)[0]  # one that is convolved transposed
-    farthest = 0
-    for pixel in range(2**depth):  # the geometry repeats itself
-        first = last = pixel
-        for level in range(1, depth + 1):
-            first = -((dilated - first) // 2)
-            last = (last - dilated + kernel - 1) // 2
-            seen = (first, last)
-            for _ in range(level):
-                seen = (2 * seen[0] - before, 2 * seen[1] - before + kernel - 1)
-            farthest = max(farthest, pixel - seen[0], seen[1] - pixel)
-    return farthest
+    return (kernel - 1) * (2**depth - 1)

@@ -83,7 +83,7 @@ def convolve_transposed(
 
     The stride enlarges height and width.
     """
-    high, wide = (transposed_pads(taps, stride) for taps in kernel.shape[:2])
+    high, wide = (_transposed_pads(taps, stride) for taps in kernel.shape[:2])
     form = _convolve_transposed if use_cpu_forms() else cpu.convolve_dilated
     return form(image, kernel, stride, (high, wide))
 
@@ -162,8 +162,8 @@ _convolve_transposed = _bilinear(cpu.convolve_transposed, _transposed_gradients,
 _kernel_gradient = _bilinear(cpu.kernel_gradient, _kernel_gradient_gradients, 3)
 
 
-def transposed_pads(taps: int, stride: int) -> tuple[int, int]:
-    """Return the padding before and after an axis of the dilated image."""
+def _transposed_pads(taps: int, stride: int) -> tuple[int, int]:
+    """Return the padding of an axis of the dilated image."""
     total = taps + stride - 2
     low = taps - 1 if stride > taps - 1 else math.ceil(total / 2)
     return low, total - low
