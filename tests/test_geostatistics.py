@@ -15,8 +15,8 @@ from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.training_images import read_crops, read_training_image
 from gan_jax.data.masks import random_pixels
+from gan_jax.evaluation.fields.variogram import variogram_error, variograms
 from gan_jax.evaluation.image import honoured
-from gan_jax.evaluation.variogram import variogram_error, variograms
 from tests.programs import run, summary
 
 

@@ -5,24 +5,42 @@ section 1; Laloy et al. 2018, arXiv 1708.04975): many images for one set of well
 what is certain between the wells and what is not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.feed import first_images
 from gan_jax.data.splits import Part
-from gan_jax.evaluation.variogram import variogram_error, variograms
+from gan_jax.evaluation.fields.connectivity import connectivity, connectivity_error
+from gan_jax.evaluation.fields.facies import levels, nearest, proportion_error
+from gan_jax.evaluation.fields.patterns import patterns_distance
+from gan_jax.evaluation.fields.variogram import variogram_error, variograms
 from gan_jax.report.page import Figure
 from gan_jax.tasks import pixels
-from gan_jax.tasks.plates.wells import lags_figure, realisation_grid
-from gan_jax.tasks.task import Model, Picture, Request, Samples, Task, TaskReport
+from gan_jax.tasks.plates.wells import (
+    connectivity_figure,
+    lags_figure,
+    realisation_grid,
+)
+from gan_jax.tasks.task import (
+    Measure,
+    Model,
+    Picture,
+    Request,
+    Samples,
+    Task,
+    TaskReport,
+)
 
 _ROWS, _REALISATIONS = 5, 64  # sets of wells on a plate, and images for each
 _COMPARED = 500  # images whose variograms are averaged
+
+_Facies = UInt8[np.ndarray, "_ height width"]
+"""Facies of cells, counted from 0."""
 
 
 def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
@@ -45,18 +63,34 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
         generated = model.sample(keys[1], request.condition, _COMPARED)
         lags = _lags(generated)
         real = np.asarray(first_images(part["real"], _COMPARED))
-        return [
+        drawn = [
             lags_figure(
                 {"training image": variograms(real, lags)},
                 {"generated": variograms(generated, lags)},
             )
         ]
+        try:
+            values = levels(real)
+        except ValueError:  # a continuous property has no facies
+            return drawn
+        curves = [
+            connectivity(nearest(images, values), len(values), lags)
+            for images in (real, generated)
+        ]
+        return [*drawn, connectivity_figure(*curves)]
 
     measures = {
         **plain.evaluation.measures,
         "variogram_error": lambda images, request: variogram_error(
             images, request.truth, _lags(images)
         ),
+        "proportion_error": _of_facies(proportion_error),
+        "connectivity_error": _of_facies(
+            lambda facies, truth, kinds: connectivity_error(
+                facies, truth, kinds, min(facies.shape[1:]) // 2
+            )
+        ),
+        "patterns_distance": _of_facies(patterns_distance),
     }
     report = TaskReport(
         plate=plate,
@@ -81,6 +115,21 @@ def _grey(channels: int) -> int:
             "of the ground; task pixels takes colours"
         )
     return channels
+
+
+def _of_facies(distance: Callable[[_Facies, _Facies, int], float]) -> Measure:
+    """Return a distance of two sets of facies as a measure of generated images.
+
+    Every cell of a generated image belongs to the facies whose value is nearest. The
+    measure fails where real images show a continuous property.
+    """
+
+    def measure(images: Samples, request: Request) -> float:
+        values = levels(request.truth)
+        facies, truth = (nearest(each, values) for each in (images, request.truth))
+        return distance(facies, truth, len(values))
+
+    return measure
 
 
 def _realisations(

@@ -1,4 +1,4 @@
-"""Plates of realisations under wells, and their variograms."""
+"""Plates of realisations under wells, their variograms and their connectivity."""
 
 from collections.abc import Mapping
 
@@ -71,4 +71,50 @@ def lags_figure(
         plots.encode_figure(figure),
         "Half the mean squared difference of two pixels by their distance: the mean "
         "over images, and between which bounds eight of ten lie.",
+    )
+
+
+def connectivity_figure(
+    real: Float[np.ndarray, "kinds 2 lags"],
+    generated: Float[np.ndarray, "kinds 2 lags"],
+) -> Figure:
+    """Plot the two-point connectivity of facies by distance, along rows and columns.
+
+    Args:
+        real: Connectivity of real images; NaN where a facies has no two cells at a
+            distance.
+        generated: Connectivity of generated images.
+    """
+    figure, panels = plots.draw_panels(2)
+    drawn = list(zip(real, generated, plots.PALETTE, strict=False))
+    for direction, (panel, title) in enumerate(
+        zip(panels, ("along rows", "along columns"), strict=True)
+    ):
+        at = np.arange(1, real.shape[2] + 1)
+        for number, (of_real, of_generated, colour) in enumerate(drawn, 1):
+            label = f"facies {number}"
+            panel.plot(
+                at,
+                of_real[direction],
+                "--",
+                color=colour,
+                label=f"{label}, training image",
+            )
+            panel.plot(
+                at, of_generated[direction], color=colour, label=f"{label}, generated"
+            )
+        panel.set_title(title, loc="left", color=plots.INK, size=10.5)
+        panel.set(
+            xlabel="distance, pixels", ylabel="connected pairs", ylim=(-0.03, 1.03)
+        )
+        panel.legend(frameon=False, fontsize=8.5)
+    more = (
+        f" The first {len(drawn)} facies are shown." if len(real) > len(drawn) else ""
+    )
+    return Figure(
+        "Connectivity",
+        plots.encode_figure(figure),
+        "The probability that two pixels of one facies belong to one connected body, "
+        "by their distance. Facies are numbered from the darkest one, and generated "
+        f"pixels belong to the facies that is nearest.{more}",
     )

@@ -1,0 +1,1 @@
+"""Measures of fields: maps of a property or of the facies of the ground."""
