@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from gan_jax.build import methods, tasks
 from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
+from gan_jax.data.masks import Known
 from gan_jax.networks import unet
+from gan_jax.runs.inference import draw_latents, field
 from tests.weights import first_weights
 
 DEPTH, KERNEL, CHANNELS = 2, 4, 3
@@ -133,11 +135,96 @@ def test_latents_are_drawn_for_any_size():
 
 
 def test_a_vector_makes_images_of_one_size():
-    draw = method(**{"latent.form": "vector"}).latent
-    key = jax.random.key(0)
-    assert draw(key, 3).shape == draw(key, 3, (64, 64)).shape == (3, 8)
-    with pytest.raises(InputError, match=r"32x64 were asked.*--config.latent.form=map"):
-        draw(key, 1, (32, 64))
+    plain = method(**{"latent.form": "vector"})
+    keys = jax.random.split(jax.random.key(0), 3)
+    assert plain.latent(keys[0], 3).shape == (3, 8)
+    assert draw_latents(plain, keys, (64, 64)).shape == (3, 8)
+    with pytest.raises(InputError, match=r"63x64 .*were asked.*latent.form=map"):
+        draw_latents(plain, keys, (63, 64))
+
+
+SIDES = (37, 50)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Return a method, its generator's variables and `field` for one size, compiled."""
+    made = method(**{"network.width": 4, "network.depth": DEPTH})
+    size = (64, 64)
+    known = Known(jnp.zeros((1, *size, 1)), jnp.zeros((1, *size, 1)))
+    latents = made.latent(jax.random.key(0), 1)
+    variables = first_weights(made.generator, jax.random.key(1), latents, known)
+    stronger = jax.tree.map(lambda leaf: 10 * leaf, variables["params"])
+    run = jax.jit(partial(field, made), static_argnames="size")
+    return made, partial(run, {**variables, "params": stronger}, size=SIDES)
+
+
+def wells(count=1):
+    values = jax.random.normal(jax.random.key(4), (count, *SIDES, 1)).clip(-1, 1)
+    mask = (jax.random.uniform(jax.random.key(5), values.shape) < 0.02).astype(float)
+    return Known(values * mask, mask)
+
+
+def test_a_field_has_the_size_that_is_asked_for(drawn):
+    made, make = drawn
+    keys = jax.random.split(jax.random.key(7), 3)
+    latents = draw_latents(made, keys, SIDES)
+    assert latents.shape == (3, 10, 13, 8)
+    fields = make(latents, wells())
+    assert fields.shape == (3, *SIDES, 1)
+    assert np.abs(fields).max() <= 1
+    assert np.abs(np.diff(fields, axis=0)).mean() > 0.01  # different noise
+
+
+def test_a_realisation_does_not_depend_on_its_batch(drawn):
+    made, make = drawn
+    keys = jax.random.split(jax.random.key(7), 3)
+    together = make(draw_latents(made, keys, SIDES), wells())
+    alone = make(draw_latents(made, keys[1:2], SIDES), wells())
+    np.testing.assert_allclose(alone[0], together[1], atol=1e-5)
+    each = make(
+        draw_latents(made, keys, SIDES),
+        jax.tree.map(lambda maps: maps.repeat(3, axis=0), wells()),
+    )
+    np.testing.assert_array_equal(each, together)
+
+
+def test_a_field_is_padded_by_unknown_cells_at_the_right_and_at_the_bottom(drawn):
+    made, make = drawn
+    latents = draw_latents(made, jax.random.split(jax.random.key(7), 1), SIDES)
+    told = wells()
+    padded = jax.tree.map(
+        lambda maps: np.pad(maps, ((0, 0), (0, 3), (0, 2), (0, 0))), told
+    )
+    whole = make.func(make.args[0], latents, padded, size=(40, 52))
+    np.testing.assert_allclose(
+        make(latents, told), whole[:, : SIDES[0], : SIDES[1]], atol=1e-5
+    )
+
+
+def test_the_memory_of_a_field_is_linear_in_its_cells():
+    made = method()
+
+    def bytes_of(height, width):
+        size = (height, width)
+        told = Known(*(jnp.zeros((1, *size, 1)) for _ in range(2)))
+        state = jax.eval_shape(
+            lambda key: made.generator.init(
+                key, draw_latents(made, key.reshape(1), size), told
+            ),
+            jax.random.key(0),
+        )
+        run = jax.jit(
+            lambda variables, keys, told: field(
+                made, variables, draw_latents(made, keys, size), told, size
+            )
+        )
+        keys = jax.random.split(jax.random.key(0), 1)
+        compiled = run.lower(state, keys, told).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    small, large = bytes_of(128, 192), bytes_of(256, 384)
+    assert 0 < large < 4.4 * small
 
 
 @pytest.mark.parametrize(

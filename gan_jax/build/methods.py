@@ -35,6 +35,9 @@ OBJECTIVES: Mapping[str, Callable[[ConfigDict], adversarial.Objective]] = {
     "relativistic": lambda config: adversarial.relativistic,
 }
 
+Sides: TypeAlias = tuple[int, int]
+"""Height and width of an image, in pixels."""
+
 LATENT_DISTRIBUTIONS: Mapping[str, Callable[..., Array | None]] = {
     "normal": jax.random.normal,
     "uniform": partial(jax.random.uniform, minval=-1.0, maxval=1.0),
@@ -46,35 +49,14 @@ A new one may also need a projection in `build.searches.support`, and its export
 of `_LATENTS` in `export.functions`.
 """
 
-LatentShape: TypeAlias = Callable[[ConfigDict, tuple[int, int] | None], tuple[int, ...]]
-"""`shape(config, size)` of one latent; `size` is that of its image, None = that of the
-training images."""
-
-
-def _of_vector(config: ConfigDict, size: tuple[int, int] | None) -> tuple[int, ...]:
-    if size is not None and size != _trained_size(config):
-        raise InputError(
-            "images of {}x{} were asked for, and the run makes {}x{} alone, because it "
-            "starts from latent vectors: train one with "
-            "--config.latent.form=map".format(*size, *_trained_size(config))
-        )
-    return (config.latent.size,)
-
-
-def _of_map(config: ConfigDict, size: tuple[int, int] | None) -> tuple[int, ...]:
-    cell = 2**config.network.depth
-    height, width = size or _trained_size(config)
-    if min(height, width) < 1 or height % cell or width % cell:
-        raise ValueError(f"{height}x{width} is no multiple of {cell}")
-    return (height // cell, width // cell, config.latent.size)
-
-
-def _trained_size(config: ConfigDict) -> tuple[int, int]:
-    return config.data.size, config.data.size
-
-
-LATENT_FORMS: Mapping[str, LatentShape] = {"vector": _of_vector, "map": _of_map}
-"""Shapes of latents by name."""
+LATENT_FORMS: Mapping[str, Callable[[ConfigDict, Sides], tuple[int, ...]]] = {
+    "vector": lambda config, size: (config.latent.size,),
+    "map": lambda config, size: (
+        *(side // 2**config.network.depth for side in size),
+        config.latent.size,
+    ),
+}
+"""By name, the shape of the latent of an image of so many rows and columns."""
 
 
 def _rate(settings: ConfigDict) -> optax.ScalarOrSchedule:
@@ -137,11 +119,13 @@ def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> M
     objective = look_up(OBJECTIVES, "objective", config.objective)(config)
     requirements.check_combination(config, task, objective)
 
+    own, cell = (config.data.size, config.data.size), architectures.cell(config)
+
     def latent(
-        key: PRNGKeyArray, count: int, size: tuple[int, int] | None = None
+        key: PRNGKeyArray, count: int, size: Sides | None = None
     ) -> Float[Array, "count *latent"] | None:
-        drawn = config.latent.prior != "none"
-        return distribution(key, (count, *shape_of(config, size))) if drawn else None
+        _check_size(size or own, own, cell)
+        return distribution(key, (count, *shape_of(config, size or own)))
 
     boost = config.critic_boost
     of_map = look_up(MAPS, "network.map", config.network.get("map", "mean"))
@@ -178,8 +162,21 @@ def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> M
         generator_steps=config.get("generator_steps", 1),
         critic_projection=_in_box(config.critic_clip),
         average_decay=config.average_decay,
+        cell=cell,
         adversarial_weight=_adversarial_weight(config, of_map),
     )
+
+
+def _check_size(size: Sides, own: Sides, cell: int | None) -> None:
+    """Refuse a size of images that a run cannot make."""
+    if cell is None and size != own:
+        raise InputError(
+            "images of {}x{} (height x width) were asked for, and the run makes {}x{} "
+            "alone: train one with --config.network.generator=latent_unet and "
+            "--config.latent.form=map".format(*size, *own)
+        )
+    if cell is not None and (min(size) < 1 or any(side % cell for side in size)):
+        raise ValueError("{}x{} is no multiple of {}".format(*size, cell))
 
 
 def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:

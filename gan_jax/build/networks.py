@@ -212,6 +212,15 @@ def has_latent_map(config: ConfigDict) -> bool:
     return form == "map"
 
 
+def cell(config: ConfigDict) -> int | None:
+    """Return the number whose multiples are the sides of images that a generator makes.
+
+    It is None where they have one size, because a layer is not a convolution.
+    """
+    convolutional = config.network.generator == "unet" or has_latent_map(config)
+    return 2**config.network.depth if convolutional else None
+
+
 def gives_energies(config: ConfigDict) -> bool:
     """Return whether a config's critic returns energies, low for real images."""
     return config.network.critic in ENERGY_CRITICS

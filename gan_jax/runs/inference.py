@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.stages import image_of
@@ -83,6 +84,77 @@ def images_of(
         return render(image_of(generated), conditions)
 
     return generate
+
+
+def draw_latents(
+    method: Method, keys: Key[Array, " realisations"], size: tuple[int, int]
+) -> PyTree[Array]:
+    """Return one latent for each of some random keys, for `field`.
+
+    A latent depends on its key alone, however many are drawn at once.
+
+    Args:
+        method: Method of the run.
+        keys: An array of random keys.
+        size: Height and width of the field, in pixels.
+
+    Returns:
+        Latents with a leading axis of keys; None where the run draws none.
+
+    Raises:
+        InputError: The run makes images of one size alone, and it is another one.
+    """
+    whole = _whole(method, size)
+    return jax.vmap(
+        lambda key: taken(method.latent(key, 1, whole), 0)  # None has no leaves
+    )(keys)
+
+
+def field(
+    method: Method,
+    variables: Variables,
+    latents: PyTree[Array],
+    conditions: Condition,
+    size: tuple[int, int],
+    render: Render = lambda images, condition: images,
+) -> Images:
+    """Return fields of any size, pure and compilable with a static method and size.
+
+    Conditions are padded by zeros, which in `masks.Known` are unknown pixels, on the
+    right and at the bottom, up to multiples of `method.cell`, and the fields are cut.
+    A pixel farther than `unet.receptive_field` from the padding does not depend on it.
+    Memory and time are proportional to the pixels.
+
+    Args:
+        method: Method of the run.
+        variables: Its generator's variables.
+        latents: As `draw_latents` returns them, one for each field.
+        conditions: Arrays of the field's height and width, one for each field, or one
+            for all of them; None where the run has none.
+        size: Height and width of the fields, in pixels.
+        render: `Task.render` of the run.
+
+    Raises:
+        InputError: As `draw_latents`.
+    """
+    height, width = size
+    rows, columns = _whole(method, size)
+    count = max(len(leaf) for leaf in jax.tree.leaves((latents, conditions)))
+
+    def fitted(maps: Array) -> Array:
+        margins = ((0, 0), (0, rows - height), (0, columns - width), (0, 0))
+        return jnp.pad(jnp.broadcast_to(maps, (count, *maps.shape[1:])), margins)
+
+    generate = images_of(method, render)
+    whole = generate(variables, latents, jax.tree.map(fitted, conditions))
+    return whole[:, :height, :width]
+
+
+def _whole(method: Method, size: tuple[int, int]) -> tuple[int, int]:
+    """Return a size in pixels, rounded up to one that the method's generator makes."""
+    cell = method.cell or 1
+    height, width = (-(-side // cell) * cell for side in size)
+    return height, width
 
 
 def make_model(

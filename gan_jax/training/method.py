@@ -65,8 +65,8 @@ class Method(NamedTuple):
     objective: Objective
     latent: Callable[..., PyTree[Array]]
     """`latent(key, count, size=None)` draws latents; None where images start from a
-    condition. `size` is the height and width of their images, multiples of 2^depth;
-    None = those of the training images, which latent vectors alone can make."""
+    condition. `size` is the height and width of their images, multiples of `cell`;
+    None = those of the training images."""
     present: Callable[[PRNGKeyArray, ImagesByRole], Batch]
     """`present(key, images)`: the task's batch, from the images of the feed."""
     generator_optimizer: optax.GradientTransformation
@@ -83,6 +83,9 @@ class Method(NamedTuple):
     average_decay: float = 0.999
     adversarial_weight: float = 1.0
     """Weight of the adversarial addend of the generator's loss."""
+    cell: int | None = None
+    """Height and width of images may be any multiples of it, in pixels; None = those of
+    the training images alone."""
     penalised: nn.Module | None = None
     """The critic that penalties differentiate, in full precision; None = `critic`."""
 
