@@ -28,8 +28,10 @@ _CHANNELS = {
     "task": "wells",
     "data.size": 64,
     "mask.fraction": 0.0,
-    "mask.count": 20,
+    # From no well at all to 100, few of them as often as many.
+    "mask.count": 0,
     "mask.most": 100,
+    "mask.numbers": "log",
     # A heavier weight honours wells by lone pixels, whatever lies around them.
     "pixel_weight": 20.0,
     "batch_size": 32,

@@ -6,8 +6,9 @@ Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS dir
           a folder of images, or arrays). Variants choose photos, mnist, fashion_mnist,
           cifar10, svhn or celeba.
 Variants: the data sets; cgan (the paper's baseline: the critic sees the known pixels,
-          lambda is 0); packed (the follow-up's critic of two images at once); narrow
-          (short runs for a CPU); smoke (one minute).
+          lambda is 0); packed (the follow-up's critic of two images at once); sparse
+          (0 to 20 known pixels, few as often as many); narrow (short runs for a CPU);
+          smoke (one minute).
 Cost:     digits: about 4 minutes on two CPU cores. mnist and fashion_mnist have the
           paper's widths and 40 epochs and need an accelerator.
 Expected: digits: pixel_mse below 0.01, diversity above 0.9 of the real images'.
@@ -68,6 +69,11 @@ VARIANTS = {
     "fashion_mnist": _PAPER,
     "cgan": {"condition_critic": True, "pixel_weight": 0.0},
     "packed": {"packing": 2},
+    "sparse": {
+        "mask.fraction": 0.0,
+        "mask.most": 20,
+        "mask.numbers": "log",
+    },
     # Some three minutes on two CPU cores.
     "narrow": {
         **_NARROW,

@@ -46,6 +46,8 @@ def test_a_fraction_is_rounded_down():
     assert masks.pixel_count(28, fraction=0.005) == 3
     assert masks.pixel_count(10, fraction=0.29) == 29
     assert masks.pixel_count(28, count=5) == 5
+    assert masks.pixel_count(28, most=20) == 0
+    assert masks.pixel_count(28, count=5, most=20) == 5
 
 
 @pytest.mark.parametrize(

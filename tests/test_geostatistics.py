@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.stats import chisquare
 
 from gan_jax.build import tasks
 from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.training_images import read_crops, read_training_image
-from gan_jax.data.masks import random_pixels
+from gan_jax.data.masks import NUMBERS, random_pixels
 from gan_jax.evaluation.fields.variogram import variogram_error, variograms
 from gan_jax.evaluation.image import honoured
 from tests.programs import run, summary
@@ -101,16 +102,33 @@ def test_white_noise_has_its_variance_as_variogram():
     np.testing.assert_allclose(variograms(noise, 8).mean(axis=0), 0.25, rtol=0.02)
 
 
-@given(st.integers(1, 20), st.integers(0, 30), st.integers(0, 1000))
+@given(
+    st.integers(0, 20),
+    st.integers(0, 30),
+    st.integers(0, 1000),
+    st.sampled_from([*NUMBERS]),
+)
 @settings(deadline=None, max_examples=20)
-def test_as_many_pixels_are_known_as_were_asked_for(count, more, seed):
+def test_as_many_pixels_are_known_as_were_asked_for(count, more, seed, numbers):
     most = count + more if more else 0
-    mask = random_pixels(jax.random.key(seed), 40, 8, count, most)
+    draw = NUMBERS[numbers]
+    mask = random_pixels(jax.random.key(seed), 40, 8, count, most, draw)
     numbers = np.asarray(mask).sum(axis=(1, 2, 3))
     assert set(np.unique(mask)) <= {0.0, 1.0}
     assert numbers.min() >= count and numbers.max() <= max(count, most)
     if more > 5:
         assert len(set(numbers.tolist())) > 1
+
+
+@pytest.mark.parametrize(("least", "most"), [(0, 100), (0, 1), (3, 20)])
+def test_numbers_of_wells_are_uniform_in_their_logarithm(least, most):
+    draws = 50_000
+    found = NUMBERS["log"](jax.random.key(3), draws, least, most)
+    numbers = np.arange(least, most + 1)
+    counts = np.bincount(found, minlength=most + 1)[least:]
+    wanted = np.log((numbers + 2) / (numbers + 1)) / np.log((most + 2) / (least + 1))
+    assert len(counts) == len(numbers)
+    assert chisquare(counts, draws * wanted).pvalue > 1e-3
 
 
 def test_a_share_of_the_wells_is_honoured():
@@ -138,7 +156,9 @@ def wells(**changes):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"mask_most": 19}, "mask.most 19 .* the 20 pixels"),
+        ({"mask_count": 20, "mask_most": 19}, "mask.most 19 .* the 20 pixels"),
+        ({"mask_most": 0}, "mask.count is 0 and .*mask.fraction 0"),
+        ({"mask_numbers": "lots"}, "mask.numbers 'lots' .* uniform, log"),
         ({"mask_most": 64**2 + 1}, "and the 4096 of an image"),
         ({"mask_pattern": "wells.png"}, "mask.pattern always knows the same pixels"),
     ],

@@ -18,6 +18,8 @@ def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
     """Return the function that draws known pixels: a fixed pattern, or random ones."""
     size, mask = config.data.size, config.mask
     most = mask.get("most", 0)  # older runs have none
+    numbers = mask.get("numbers", "uniform")
+    draw = look_up(masks.NUMBERS, "mask.numbers", numbers)
     if mask.pattern:
         if most:
             raise InputError(
@@ -25,14 +27,14 @@ def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
             )
         known = masks.pattern(mask.pattern, size)
         return lambda key, batch: masks.fixed_pixels(known, batch)
-    count = masks.pixel_count(size, mask.count, mask.fraction)
+    count = masks.pixel_count(size, mask.count, mask.fraction, most)
     if most and not count <= most <= size**2:
         raise InputError(
             f"mask.most {most} is not between the {count} pixels that are known at "
             f"least and the {size**2} of an image: give one of these, or 0 for always "
             f"{count}"
         )
-    return lambda key, batch: masks.random_pixels(key, batch, size, count, most)
+    return lambda key, batch: masks.random_pixels(key, batch, size, count, most, draw)
 
 
 def _under_pixels(make: Callable[..., Task], config: ConfigDict) -> Task:

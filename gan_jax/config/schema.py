@@ -121,8 +121,9 @@ PIXELS: Keys = {
     "pixel_weight": Key(10.0, "lambda: weight of the mean squared error of known pixels", WEIGHT),
     "condition_critic": Key(False, "whether the critic sees the known pixels"),
     "packing": Key(1, "images that the critic sees at once, under one condition", COUNT, older=1),
-    "mask.count": Key(0, "known pixels of each image; 0 = by mask.fraction", COUNT_OR_0),
+    "mask.count": Key(0, "known pixels of each image, at least if mask.most is given; 0 = by mask.fraction", COUNT_OR_0),
     "mask.most": Key(0, "largest number of known pixels, drawn from mask.count up to this; 0 = always mask.count", COUNT_OR_0, older=0),
+    "mask.numbers": Key("uniform", "how numbers up to mask.most are drawn: uniform or log (sparse ones more often, from none if mask.count and mask.fraction are 0)", older="uniform"),
     "mask.fraction": Key(0.005, "known share of the pixels, rounded down (3 of 28x28); 0 = by mask.count", SHARE),
     "mask.pattern": Key("", "an image file, white = known, used for every image; empty = random pixels"),
 }

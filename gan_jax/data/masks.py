@@ -1,13 +1,14 @@
 """Masks of known pixels: 1 = known, 0 = missing."""
 
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.decode import BrokenImageError, decode
@@ -30,20 +31,24 @@ def known(
     return Known(images * mask, mask)
 
 
-def pixel_count(size: int, count: int = 0, fraction: float = 0.0) -> int:
+def pixel_count(size: int, count: int = 0, fraction: float = 0.0, most: int = 0) -> int:
     """Return the number of known pixels for a count or a fraction of all pixels.
 
     Args:
         size: Height and width of the image.
         count: Number of known pixels; 0 if a fraction is given.
+        most: Largest number, where numbers are drawn: count and fraction may then both
+            be 0, so that the least number is 0; 0 = all masks have one number.
         fraction: Share of known pixels in (0, 1]; 0 if a count is given. The number is
             rounded down: 0.005 of 28x28 are 3 pixels, as in Ruffino et al. 2019,
             section 4 (arXiv 1911.00689).
 
     Raises:
-        InputError: If not exactly one of the two is positive, or the number is not
-            between 1 and size^2.
+        InputError: If not exactly one of count and fraction is positive, or the number
+            is not between 1 and size^2.
     """
+    if most > 0 and count == fraction == 0:
+        return 0
     # A negative number or NaN is an error, not 0.
     if not (count >= 0 and fraction >= 0) or (count > 0) == (fraction > 0):
         raise InputError(
@@ -61,8 +66,42 @@ def pixel_count(size: int, count: int = 0, fraction: float = 0.0) -> int:
     return total
 
 
+def _uniform(
+    key: PRNGKeyArray, batch: int, least: int, most: int
+) -> Int[Array, " batch"]:
+    """Return whole numbers from `least` to `most`, each as often as any other."""
+    return jax.random.randint(key, (batch,), least, most + 1)
+
+
+def _logarithmic(
+    key: PRNGKeyArray, batch: int, least: int, most: int
+) -> Int[Array, " batch"]:
+    """Return whole numbers n from `least` to `most`, log-uniform.
+
+    They are floor(exp(u)) - 1 with u uniform from log(least + 1) to log(most + 2), so
+    that n has the probability log((n + 2) / (n + 1)) / log((most + 2) / (least + 1)):
+    from 0 to 100, it is 0.15 for 0 and 0.15 for all above 49 together.
+    """
+    bounds = math.log(least + 1), math.log(most + 2)
+    drawn = jax.random.uniform(key, (batch,), minval=bounds[0], maxval=bounds[1])
+    numbers = jnp.floor(jnp.exp(drawn)).astype(jnp.int32) - 1
+    return numbers.clip(least, most)  # the exponential is rounded
+
+
+DrawNumbers = Callable[[PRNGKeyArray, int, int, int], Int[Array, " batch"]]
+"""`draw(key, batch, least, most)`: numbers of known pixels."""
+
+NUMBERS: Mapping[str, DrawNumbers] = {"uniform": _uniform, "log": _logarithmic}
+"""Distributions of the number of known pixels by name."""
+
+
 def random_pixels(
-    key: PRNGKeyArray, batch: int, size: int, count: int, most: int = 0
+    key: PRNGKeyArray,
+    batch: int,
+    size: int,
+    count: int,
+    most: int = 0,
+    draw: DrawNumbers = _uniform,
 ) -> Float[Array, "batch size size 1"]:
     """Return masks of known pixels at random places, independent for every image.
 
@@ -71,8 +110,8 @@ def random_pixels(
         batch: Number of masks.
         size: Height and width of the masks.
         count: Number of known pixels per image; the minimum if `most` is positive.
-        most: Maximum number of known pixels, which is then uniformly random; 0 keeps
-            `count`.
+        most: Maximum number of known pixels, which is then random; 0 keeps `count`.
+        draw: Distribution of that number, one of `NUMBERS`.
     """
     draws = jax.random.uniform(key, (batch, size * size))
     _, chosen = jax.lax.top_k(draws, most or count)
@@ -80,7 +119,7 @@ def random_pixels(
     numbers = jnp.full((batch, 1), count)
     if most:
         count_key = jax.random.fold_in(key, 1)
-        numbers = jax.random.randint(count_key, (batch, 1), count, most + 1)
+        numbers = draw(count_key, batch, count, most).reshape(batch, 1)
     values = (jnp.arange(chosen.shape[1]).reshape(1, -1) < numbers).astype(jnp.float32)
     mask = jnp.zeros((batch, size * size)).at[rows, chosen].set(values)
     return mask.reshape(batch, size, size, 1)
