@@ -243,7 +243,10 @@ def test_every_flipped_bit_of_a_file_is_found(trained, tmp_path):
     path = tmp_path / "teacher.msgpack"
     write_classifier(path, trained)
     data = path.read_bytes()
-    for at in [*range(0, len(data), len(data) // 50), data.find(b"accuracy") + 12]:
+    name = data.find(b"entries_sha256")
+    named = range(name, name + len(b"entries_sha256"))
+    ends = (data.find(b"accuracy") + 12, *named)
+    for at in [*range(0, len(data), len(data) // 50), *ends]:
         flipped = bytearray(data)
         flipped[at] ^= 1
         path.write_bytes(flipped)

@@ -143,3 +143,14 @@ def test_parts_set_aside_are_not_written_over(job, capsys):
         Parts(out / "results", {"input": str, "done": bool}, PRIOR["parameters_sha256"])
     aside = sorted((out / "results").glob(f"{part.stem}.unreadable-*"))
     assert [path.read_bytes() for path in aside] == [b"one", b"two"]
+
+
+def test_a_part_with_a_name_that_is_no_text_is_set_aside(job, capsys):
+    _, out = job
+    part, *_ = parts(out)
+    count = len(rows(out))
+    part.write_bytes(part.read_bytes().replace(b"reason", b"re\xe4son"))
+    columns = {"input": str, "done": bool}
+    found = Parts(out / "results", columns, PRIOR["parameters_sha256"])
+    assert len(found.done) < count
+    assert "cannot be read" in capsys.readouterr().out

@@ -197,7 +197,9 @@ def read_classifier(path: Path) -> Mapping[str, Any]:
 
 
 def _check_entries(saved: Mapping[str, Any]) -> None:
-    """Raise a `ValueError` if an entry is missing, of another type or not finite."""
+    """Raise a `ValueError` if an entry is missing, unknown, or not of its kind."""
+    if unknown := saved.keys() - {*_ENTRIES, _CHECKED}:  # as of a damaged name
+        raise ValueError(f"it holds {min(unknown)!r}, which is no entry")
     for name, kind in _ENTRIES.items():
         if type(saved.get(name)) is not kind:
             raise ValueError(f"it holds no {name}, or not as {kind.__name__}")

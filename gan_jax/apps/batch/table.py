@@ -109,7 +109,7 @@ class Parts:
             part.validate(full=True)
             part.select(["input", "done"])
             prior = (part.schema.metadata or {})[_PRIOR]
-        except (pa.ArrowException, KeyError, OSError) as error:
+        except (pa.ArrowException, KeyError, ValueError, OSError) as error:
             # pyarrow reports damaged content as an OSError without errno.
             if isinstance(error, OSError) and error.errno is not None:
                 raise
