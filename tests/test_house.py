@@ -22,12 +22,13 @@ FLOORS = [
     {"tasks"},
     {"build"},
     {"runs"},
+    {"priors"},
     {"apps.train"},
     {"apps.inpaint", "apps.colorize"},
     {"apps.collaborate", "apps.detect", "apps.study"},
     {"apps.batch"},
     {"apps"},
-    {"main", "export"},
+    {"main", "export", "priors.__main__"},
     {"__main__"},
 ]
 """From the ground up; rooms on one floor do not import each other.

@@ -175,7 +175,7 @@ _OWN_IMAGES: Keys = {
 
 INPAINT: Keys = {
     "seed": TRAINING["seed"],
-    "prior": Key("", "workdir of a trained run"),
+    "prior": Key("", "workdir of a trained run, or the name of a packaged prior"),
     "images": Key("", "a folder of your images; empty = test images of the prior's data"),
     "masks": Key("center", "none, center, left, right, top, bottom, random, pattern or squares, joined by commas; or a folder of masks"),
     "degradation": Key("", "grey, downsample:4, blur:1.5 or noise:0.05, joined by commas; empty = none"),

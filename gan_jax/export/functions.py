@@ -16,9 +16,10 @@ from gan_jax.build.networks import UNBOUNDED_GENERATORS
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.data import color
+from gan_jax.priors.packaged import open_any
 from gan_jax.runs.inference import images_of
-from gan_jax.runs.prior import Prior, blank_images, describe, open_colorizer, open_prior
-from gan_jax.runs.workdir import read_summary, written_config
+from gan_jax.runs.prior import Prior, blank_images, describe, open_colorizer
+from gan_jax.runs.workdir import written_config
 from gan_jax.tasks.task import ConditionArray
 from gan_jax.training.method import Method
 from gan_jax.training.state import Variables
@@ -95,7 +96,7 @@ def _program(path: str) -> str:
 
 
 def _generator(path: str) -> NetworkFunction:
-    prior = open_prior(path, _COMMANDS)
+    prior = open_any(path, _COMMANDS)
     config, task, method = prior.config, prior.task, prior.method
     drawn = method.has_latent
     example = jax.eval_shape(
@@ -256,15 +257,14 @@ def _detector(path: str) -> NetworkFunction:
 
 def _of_prior(prior: Prior) -> dict[str, Any]:
     """Return the identity of a prior's run, and the step of its networks."""
-    summary, networks = read_summary(prior.workdir), describe(prior)
-    assert summary is not None  # a prior is a complete run
+    networks = describe(prior)
     return {
         "workdir": networks["workdir"],
         "config_name": networks["config_name"],
-        "parameters_sha256": summary["parameters_sha256"],
+        "parameters_sha256": prior.summary["parameters_sha256"],
         "step": networks["step"],
         "networks_sha256": networks["parameters_sha256"],
-        "dataset": summary["dataset"],
+        "dataset": prior.summary["dataset"],
     }
 
 

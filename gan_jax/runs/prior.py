@@ -39,10 +39,12 @@ class Prior(NamedTuple):
     """A trained run, as searches and applications use it."""
 
     workdir: Path
+    """Workdir of the run; the name alone of a prior that ships with the package."""
     config: ConfigDict
     task: Task
     method: Method
     networks: Trained
+    """The critic is empty where it was left out."""
     channels: int
     """Channels of the data's images."""
     digest: str
@@ -50,6 +52,8 @@ class Prior(NamedTuple):
     real_score: float = math.nan
     """The critic's median score of validation images. NaN where the objective is not
     paired, so that nothing needs it, or where the data to measure it are missing."""
+    summary: Mapping[str, Any] = {}
+    """The content of the run's `summary.json`; of a packaged prior a part of it."""
 
 
 def measure_real_score(
@@ -124,13 +128,13 @@ def read_run(
         )
     try:
         config = read_config(written, program)
-        _check_summary(summary)
+        check_summary(summary)
     except ValueError as error:
         raise InputError(unfit(key, workdir, error)) from None
     return workdir, config, summary
 
 
-def _check_summary(summary: Mapping[str, Any]) -> None:
+def check_summary(summary: Mapping[str, Any]) -> None:
     """Raise a `ValueError` if a summary lacks what is read to open a run."""
     shape = (summary["dataset"] or {}).get("shape")
     if not isinstance(shape, list) or not shape or shape[-1] not in _CHANNELS:
@@ -226,33 +230,64 @@ def open_prior(
             networks need more memory or cannot be read.
     """
     workdir, config, summary = read_run(path, "prior", program, commands)
-    channels = summary["dataset"]["shape"][-1]
     try:
-        classes = int((summary.get("teacher") or {}).get("classes", 0))
-        task = tasks.task(config)
-        method = methods.method(config, task, channels, classes)
-        like = jax.eval_shape(
-            lambda: trained(blank_state(config, task, method, channels))
-        )
+        blank = blank_prior(workdir, config, summary)
     except (OSError, MemoryError):
         raise
     except Exception as error:  # whatever another version's config leads to
         raise InputError(unfit("prior", workdir, error)) from None
-    restored = read_arrays(workdir, PRIOR_FOLDER, like._asdict(), memory)
+    restored = read_arrays(workdir, PRIOR_FOLDER, blank.networks._asdict(), memory)
     if restored is None:
         raise InputError(f"prior {workdir} holds no networks. {commands}")
-    networks = Trained(**restored)
+    prior = with_networks(blank, Trained(**restored))
+    if summary.get("real_score") is not None:  # older runs have none
+        return prior
+    parts = functools.partial(datasets.parts, config)
+    try:
+        real_score = measure_real_score(prior.method, prior.networks, parts)
+    except InputError:  # only some applications need it, and they say so
+        return prior
+    return prior._replace(real_score=real_score)
+
+
+def blank_prior(workdir: Path, config: ConfigDict, summary: Mapping[str, Any]) -> Prior:
+    """Return a prior whose networks are shapes alone; `with_networks` puts arrays in.
+
+    The config and the summary have been checked. What they lead to raises errors of any
+    kind where another version wrote them.
+    """
+    channels = summary["dataset"]["shape"][-1]
+    classes = int((summary.get("teacher") or {}).get("classes", 0))
+    task = tasks.task(config)
+    method = methods.method(config, task, channels, classes)
+    like = jax.eval_shape(lambda: trained(blank_state(config, task, method, channels)))
+    kept = summary.get("real_score")
+    real_score = math.nan if kept is None else kept
+    return Prior(workdir, config, task, method, like, channels, "", real_score, summary)
+
+
+def with_networks(blank: Prior, networks: Trained) -> Prior:
+    """Return a prior with its networks, and their digest."""
     weights = {"generator": networks.generator, "critic": networks.critic}
-    real_score = summary.get("real_score")  # older runs have none
-    if real_score is None:
-        parts = functools.partial(datasets.parts, config)
-        try:
-            real_score = measure_real_score(method, networks, parts)
-        except InputError:  # only some applications need it, and they say so
-            real_score = math.nan
-    return Prior(
-        workdir, config, task, method, networks, channels, digest(weights), real_score
-    )
+    return blank._replace(networks=networks, digest=digest(weights))
+
+
+def check_critic(prior: Prior, purpose: str, commands: str) -> None:
+    """Refuse a prior that was packaged without its critic.
+
+    Args:
+        prior: The prior.
+        purpose: What needs the critic, for the message, e.g. "a search".
+        commands: Commands that train a prior, for the message.
+
+    Raises:
+        InputError: If it has no critic.
+    """
+    if not prior.networks.critic:
+        raise InputError(
+            f"prior {prior.workdir} ships without its critic, which {purpose} needs: "
+            f"name a run. {commands}"
+        )
 
 
 def open_colorizer(path: str, commands: str, memory: int | None = None) -> Prior:

@@ -42,12 +42,13 @@ from gan_jax.config.limits import memory_limit
 from gan_jax.config.names import look_up
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.holes import Hole
+from gan_jax.priors.packaged import open_any
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
 from gan_jax.report.ownership import write_picture
 from gan_jax.report.terminal import say
 from gan_jax.runs.memory import check_memory
-from gan_jax.runs.prior import Prior, describe, open_prior
+from gan_jax.runs.prior import Prior, check_critic, describe
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
 from gan_jax.runs.workdir import check_workdir, claimed, write_results
@@ -69,10 +70,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     began = time.monotonic()
     check_workdir(config, workdir)
-    prior = open_prior(
+    prior = open_any(
         config.prior, FIRST_COMMANDS["collaborate"], memory=memory_limit(config)
     )
-    _check_prior(prior)
+    _check_prior(prior, config.shaping.start)
     check_shaping(config.shaping)
     if config.images and not config.masks:
         raise InputError(
@@ -158,12 +159,16 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         )
 
 
-def _check_prior(prior: Prior) -> None:
+def _check_prior(prior: Prior, start: str) -> None:
     """Refuse a prior whose samples cannot be refined.
+
+    Args:
+        prior: The prior.
+        start: The optimiser's state from which its critic is shaped.
 
     Raises:
         InputError: If its critic scores several images at once, it draws no latents,
-            or it makes parts of images.
+            it makes parts of images, or what it needs was not packaged.
     """
     packing = prior.config.get("packing", 1)
     if packing > 1:
@@ -181,6 +186,12 @@ def _check_prior(prior: Prior) -> None:
                 f"prior {prior.workdir} {what}: a refinement needs one that makes "
                 f"images from latents. {FIRST_COMMANDS['collaborate']}"
             )
+    check_critic(prior, "a refinement", FIRST_COMMANDS["collaborate"])
+    if start == "trained" and prior.networks.critic_optimizer is None:
+        raise InputError(
+            f"prior {prior.workdir} ships without the state of its critic's optimiser: "
+            "give --config.shaping.start=restarted, or name a run"
+        )
 
 
 def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:

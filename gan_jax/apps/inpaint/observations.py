@@ -21,8 +21,9 @@ from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
 from gan_jax.data.degradations import Degradation, known_values
 from gan_jax.data.holes import HOLES, Hole
+from gan_jax.priors.packaged import open_any
 from gan_jax.report.terminal import say
-from gan_jax.runs.prior import Prior, open_prior
+from gan_jax.runs.prior import Prior, check_critic
 from gan_jax.search.observation import Observation
 
 Images = Float[np.ndarray, "count height width channels"]
@@ -47,9 +48,9 @@ def open_latent_prior(config: ConfigDict) -> Prior:
     """Open the prior that a config names, for a search of its latents.
 
     Raises:
-        InputError: As `open_prior` and `check_prior`.
+        InputError: As `open_any` and `check_prior`.
     """
-    prior = open_prior(
+    prior = open_any(
         config.prior, FIRST_COMMANDS[config.program], memory=memory_limit(config)
     )
     check_prior(prior, config.program)
@@ -60,7 +61,8 @@ def check_prior(prior: Prior, program: str) -> None:
     """Refuse a prior whose latents cannot be searched.
 
     Raises:
-        InputError: If the prior generates under conditions, or points.
+        InputError: If the prior generates under conditions, or points, or has been
+            packaged without its critic.
     """
     for wrong, what in (
         (prior.task.conditional, "generates under conditions"),
@@ -71,6 +73,7 @@ def check_prior(prior: Prior, program: str) -> None:
                 f"prior {prior.workdir} {what}: a search needs one that makes images "
                 f"from latents alone. {FIRST_COMMANDS[program]}"
             )
+    check_critic(prior, "a search", FIRST_COMMANDS[program])
 
 
 def named_holes(masks: str) -> dict[str, Hole | None]:

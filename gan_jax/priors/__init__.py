@@ -1,0 +1,1 @@
+"""Small trained priors that ship with the package, one file each."""

@@ -1,0 +1,77 @@
+"""Write the networks of a run into the file of a packaged prior.
+
+python -m gan_jax.priors --run=runs/digits --name=digits
+python -m gan_jax.priors --run=runs/digits_latent --name=digits_latent --critic
+
+Applications then take its name in place of a run: --config.prior=digits. The networks
+are stored in half precision; the measures of the run are printed as they were and as
+they are in the file. `docs/priors.md` has the commands that train the runs.
+"""
+
+if __name__ == "__main__":
+    from gan_jax.runs.startup import begin
+
+    begin()
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gan_jax.apps.train.evaluation import Evaluation
+from gan_jax.apps.train.setup import prepare
+from gan_jax.config.errors import EXPECTED, explain, print_error
+from gan_jax.priors.packaged import FOLDER, as_packed, check_name, pack
+from gan_jax.report.measures import measures
+from gan_jax.report.terminal import say
+from gan_jax.runs.prior import Prior, open_prior
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Package what the arguments name; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="gan_jax.priors",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--run", required=True, help="workdir of a trained run")
+    parser.add_argument("--name", required=True, help="name of the packaged prior")
+    parser.add_argument(
+        "--critic", action="store_true", help="keep the critic, for latent searches"
+    )
+    parser.add_argument(
+        "--out", default=str(FOLDER), help="folder of the file; the package by default"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show tracebacks")
+    options = parser.parse_args(arguments)
+    try:
+        check_name(options.name)
+        path = Path(options.out).expanduser() / f"{options.name}.npz"
+        prior = open_prior(options.run, "Train it first: docs/priors.md.")
+        rounded = _measured(as_packed(prior, options.critic))
+        packed = pack(options.run, path, options.critic, {"metrics_as_stored": rounded})
+    except EXPECTED as error:
+        if options.verbose:
+            raise
+        line, code = explain(error)
+        print_error(line)
+        return code
+    before, after = measures(prior.summary["metrics"]), measures(rounded)
+    for name in filter(after.__contains__, before):
+        say(f"{name:20s} {before[name]:<12.6g} as stored: {after[name]:.6g}")
+    say(f"{options.name}: {path}, {packed.size} bytes, sha256 {packed.sha256}")
+    return 0
+
+
+def _measured(prior: Prior) -> dict[str, Any]:
+    """Return the measures of a prior's generator, as its run has measured them."""
+    with tempfile.TemporaryDirectory() as unused:
+        run = prepare(prior.config, Path(unused))
+        count = prior.config.evaluation.final_count
+        return Evaluation(run).measure(prior.networks, "test", count).metrics
+
+
+if __name__ == "__main__":
+    sys.exit(main())
