@@ -5,11 +5,12 @@ import io
 import math
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Num, UInt8
 
 from gan_jax.config.errors import InputError
 from gan_jax.data import memory
@@ -77,6 +78,43 @@ def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
             image, or (`LargeImageError`) too large. No other exception is raised,
             whatever the bytes.
     """
+    return _opened(data, pixel_limit, lambda image: _to_array(_upright(image)))
+
+
+def decode_values(file: Path) -> Num[np.ndarray, "height width"]:
+    """Decode the image of one number a pixel that a file holds, as it is stored.
+
+    Nothing is scaled: 8 and 16-bit levels, palette indices and floating-point values
+    (TIFF) are returned in their type. A colour image whose channels are equal is grey.
+
+    Args:
+        file: An image file of at most `PIXEL_LIMIT` pixels.
+
+    Raises:
+        BrokenImageError: As `decode`, or if the image has colours or transparency.
+    """
+    return _opened(file, PIXEL_LIMIT, lambda image: _values(_upright(image)))
+
+
+def _values(image: "Image.Image") -> Num[np.ndarray, "height width"]:
+    # A palette may state a transparent colour that no pixel has.
+    array = np.asarray(image)
+    if array.ndim == 3 and image.mode in ("RGB", "RGBA", "LA"):
+        colours = array[..., : 1 if image.mode == "LA" else 3]
+        opaque = image.mode == "RGB" or (array[..., -1] == 255).all()
+        if opaque and (colours == colours[..., :1]).all():
+            array = colours[..., 0]
+    if array.ndim != 2 or array.dtype.kind not in "buif":
+        raise BrokenImageError(
+            f"its pixels are no single numbers (mode {image.mode}): save it in grey"
+        )
+    return array
+
+
+def _opened(
+    data: bytes | Path, pixel_limit: int, convert: "Callable[[Image.Image], np.ndarray]"
+) -> np.ndarray:
+    """Return what a function makes of an opened image; see `decode`."""
     from PIL import Image
 
     _ignore_warnings()
@@ -93,7 +131,7 @@ def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
             if math.prod(sides) > pixel_limit:
                 raise LargeImageError(*sides, pixel_limit)
             with AT_WORK.holding(math.prod(sides)):
-                return _to_array(_upright(image))
+                return convert(image)
     except BrokenImageError:
         raise
     except UnreadableFileError as error:

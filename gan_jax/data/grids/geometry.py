@@ -1,9 +1,12 @@
 """Where the cells of a grid lie."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+
+_FAR = 1e300  # NaN and what no float holds are beyond it
 
 
 class Geometry(NamedTuple):
@@ -45,3 +48,38 @@ class Geometry(NamedTuple):
         x = float(self.origin[0]) + columns * float(self.cell[0])
         y = float(self.origin[1]) + (self.height - 1 - rows) * float(self.cell[1])
         return x, y
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entries of a summary, which `from_json` reads."""
+        return {
+            "grid": [self.height, self.width],
+            "cell": [*self.cell],
+            "origin": [*self.origin],
+        }
+
+
+def from_json(entry: Mapping[str, Any]) -> Geometry | None:
+    """Return the geometry of entries that `Geometry.as_json` has made; None if none.
+
+    Other entries are left aside.
+
+    Raises:
+        ValueError: If they are not such entries.
+    """
+    grid, cell, origin = (entry.get(name) for name in ("grid", "cell", "origin"))
+    if grid is cell is origin is None:
+        return None
+    for name, pair in (("grid", grid), ("cell", cell), ("origin", origin)):
+        if (
+            not isinstance(pair, list)
+            or len(pair) != 2
+            or not all(type(each) in (int, float) for each in pair)
+            or not all(-_FAR < each < _FAR for each in pair)
+            or (name != "origin" and min(pair) <= 0)
+            or (name == "grid" and not all(type(each) is int for each in pair))
+        ):
+            raise ValueError(f"{name} is {pair!r}, and not two numbers of a grid")
+    height, width = grid
+    return Geometry(
+        height, width, (float(cell[0]), float(cell[1])), (float(origin[0]), float(origin[1]))
+    )

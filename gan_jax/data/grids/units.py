@@ -4,11 +4,12 @@ Networks make values in [-1, 1]. The values of a training image are codes of fac
 a property in some unit; those of ordinary images are levels 0 to 255.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Bool, Float, Num, UInt8
 
 from gan_jax.config.errors import InputError
 from gan_jax.config.names import look_up
@@ -17,6 +18,14 @@ _QUANTILES = 257  # knots of a scaling by rank, one more than an image has level
 
 SCALES = ("linear", "log", "rank")
 """Scalings of a continuous property; codes of facies need none."""
+
+_FACIES = 16  # most distinct values that are recognised as facies
+_SEEN = 4  # cells of a facies, at least,
+_SHARE = 1e-4  # and its share
+_CODES = 256  # most codes of facies
+_STRIP = 2**16  # cells that are scaled at once
+_FEW = 8  # levels that are too few to hold
+_BULK = 0.99  # this share of the cells
 
 
 class Units(NamedTuple):
@@ -76,6 +85,17 @@ class Units(NamedTuple):
             places = np.rint((self.scaled(native) + 1) / 2 * (len(codes) - 1))
             return codes[places.astype(int)]
         return np.rint(native) if self.whole else np.asarray(native, np.float64)
+
+    def levels(
+        self, native: Num[np.ndarray, "height width"]
+    ) -> UInt8[np.ndarray, "height width"]:
+        """Return native values as 8-bit levels; the lowest where they are NaN."""
+        levels = np.empty(native.shape, np.uint8)
+        rows = max(1, _STRIP // native.shape[1])
+        for top in range(0, len(native), rows):  # so that no float copy is held
+            strip = np.nan_to_num(native[top : top + rows], nan=self.low)
+            levels[top : top + rows] = np.rint((self.scaled(strip) + 1) * 127.5)
+        return levels
 
     def outside(self, native: Num[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
         """Return where values are not between the lowest and the highest one."""
@@ -149,3 +169,92 @@ def of_values(values: Num[np.ndarray, " count"], scale: str, flag: str) -> Units
         return Units(scale, (low, high))
     knots = np.unique(np.quantile(values, np.linspace(0, 1, _QUANTILES)))
     return Units("rank", tuple(map(float, knots)))
+
+
+class Chosen(NamedTuple):
+    """Units that a property was found to have."""
+
+    units: Units
+    shares: tuple[float, ...]
+    """Share of each facies among the cells that have a value; empty for a continuous
+    property."""
+    reason: str
+    """Why, in one line; empty where nothing is to be said."""
+
+
+def of_image(
+    image: Float[np.ndarray, "height width"], scale: str, flag: str
+) -> Chosen:
+    """Return the units of a training image.
+
+    A few distinct values that are all frequent are facies. Other values are scaled
+    linearly, unless nearly all cells would share a few of 256 levels, as one outlier
+    does to a skewed property: then by logarithm, or by rank where that does not help.
+
+    Args:
+        image: Native values, of which two differ; NaN where there is none.
+        scale: One of `SCALES`, or `codes`; empty = chosen so.
+        flag: The flag that gives the scale, for messages.
+
+    Raises:
+        InputError: If the scale is unknown, or does not fit the values.
+    """
+    most = _FACIES if not scale else _CODES
+    counts = _counts(image, most) if scale in ("", "codes") else {}
+    number = sum(counts.values())
+    if scale == "codes" and not counts:
+        raise InputError(
+            f"--config.{flag}=codes needs {_CODES} distinct values at most: choose "
+            f"{', '.join(SCALES)}"
+        )
+    if counts and (
+        scale or min(counts.values()) >= max(_SEEN, math.ceil(_SHARE * number))
+    ):
+        shares = tuple(counts[code] / number for code in sorted(counts))
+        named = ", ".join(
+            f"{code:g} ({share:.1%})"
+            for code, share in zip(sorted(counts), shares, strict=True)
+        )
+        return Chosen(facies([*counts]), shares, f"facies by code: {named}")
+    values = image[np.isfinite(image)]
+    if scale:
+        look_up(dict.fromkeys((*SCALES, "codes")), flag, scale)
+        return Chosen(of_values(values, scale, flag), (), "")
+    linear = of_values(values, "linear", flag)
+    few = _crowded(linear, image)
+    if not few:
+        return Chosen(linear, (), "")
+    choice = "rank"
+    if linear.low > 0 and not _crowded(of_values(values, "log", flag), image):
+        choice = "log"
+    return Chosen(
+        of_values(values, choice, flag),
+        (),
+        f"a linear scale from {linear.low:g} to {linear.high:g} puts {_BULK:.0%} of "
+        f"the cells on {few} of 256 levels: {choice} is used, as --config.{flag}={choice} "
+        f"would; --config.{flag}=linear keeps it",
+    )
+
+
+def _counts(image: Float[np.ndarray, "height width"], most: int) -> dict[float, int]:
+    """Return the cells of each value; none if there are more values than `most`."""
+    counts: dict[float, int] = {}
+    rows = max(1, _STRIP // image.shape[1])
+    for top in range(0, len(image), rows):
+        strip = image[top : top + rows]
+        found, times = np.unique(strip[np.isfinite(strip)], return_counts=True)
+        for value, count in zip(
+            found[: most + 1].tolist(), times.tolist(), strict=False
+        ):
+            counts[value] = counts.get(value, 0) + count
+        if len(counts) > most:
+            return {}
+    return counts
+
+
+def _crowded(units: Units, image: Float[np.ndarray, "height width"]) -> int:
+    """Return how many levels hold nearly all cells, if too few; else 0."""
+    levels = units.levels(image)[np.isfinite(image)]
+    counts = np.sort(np.bincount(levels, minlength=256))[::-1]
+    held = int(np.searchsorted(np.cumsum(counts), _BULK * counts.sum())) + 1
+    return held if held < _FEW else 0

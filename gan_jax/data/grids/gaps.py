@@ -1,0 +1,105 @@
+"""Cells without a value: the numbers that tools write in their place."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from gan_jax.config.errors import InputError
+
+CODES = (
+    *(-9999999, -9966699, -997799, -99999, -9999, -999.25, -999, -99),
+    *(9999, 99999, 999999, 9999900),
+    *(1e20, 1e21, 1e30, 1e31, 1e33),
+    *(-1e20, -1e21, -1e30, -1e31, -1e33),
+)
+"""Numbers that stand for no value, e.g. -9966699 in SGeMS, -997799 in MPSlib, -999 in
+GSLIB, -999.25 in well logs, 9999900 in Irap grids."""
+
+NONE = "none"
+"""What turns the recognition off."""
+
+_ALIKE = 1e-6  # relative difference between a code and how it is written
+
+
+def parse(text: str, flag: str) -> tuple[float, ...] | None:
+    """Return the codes that a config names; None where they are to be recognised.
+
+    Args:
+        text: Numbers joined by commas, `none`, or empty.
+        flag: The flag that holds it, for messages.
+
+    Raises:
+        InputError: If it is something else.
+    """
+    if not text:
+        return None
+    if text == NONE:
+        return ()
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"--config.{flag} '{text}' is neither numbers joined by commas nor {NONE}"
+        ) from None
+
+
+def fill_gaps(
+    values: Float[np.ndarray, "*shape"], codes: Sequence[float] | None
+) -> list[float]:
+    """Set cells without a value to NaN, in place, and return the codes that were there.
+
+    Cells that are infinite have no value either.
+
+    Args:
+        values: Native values.
+        codes: Numbers that stand for no value. None = those of `CODES` that lie beyond
+            the range of all other values by at least that range.
+    """
+    values[np.isinf(values)] = np.nan
+    if codes is None:
+        codes = _recognised(values)
+    found = []
+    for code in codes:
+        about = abs(code) * _ALIKE
+        there = (values >= code - about) & (values <= code + about)
+        if there.any():
+            values[there] = np.nan
+            found.append(code)
+    return found
+
+
+def _recognised(values: Float[np.ndarray, "*shape"]) -> list[float]:
+    """Return the codes among values; they are the outermost values."""
+    candidates: list[float] = []
+    low, high = -math.inf, math.inf
+    while True:
+        inside = (values >= low) & (values <= high)
+        least = float(values.min(where=inside, initial=math.inf))
+        most = float(values.max(where=inside, initial=-math.inf))
+        codes = {edge: _code(edge) for edge in (least, most)}
+        if least > most:  # codes alone
+            return []
+        if codes[least] is not None:
+            candidates.append(least)
+            low = math.nextafter(least, math.inf)
+        elif codes[most] is not None:
+            candidates.append(most)
+            high = math.nextafter(most, -math.inf)
+        else:
+            break
+    confirmed = []
+    for code in sorted(candidates, key=lambda code: max(least - code, code - most)):
+        if max(least - code, code - most) >= most - least:
+            confirmed.append(code)
+        else:  # an ordinary value, which widens the range
+            least, most = min(least, code), max(most, code)
+    return confirmed
+
+
+def _code(value: float) -> float | None:
+    """Return the code that a value is; None if it is none."""
+    if not math.isfinite(value):
+        return None
+    return next((c for c in CODES if math.isclose(value, c, rel_tol=_ALIKE)), None)
