@@ -26,6 +26,7 @@ def get_config(variant: str = ""):
 
 _CHANNELS = {
     "task": "wells",
+    "data.name": "channels",
     "data.size": 64,
     "mask.fraction": 0.0,
     # From no well at all to 100, few of them as often as many.

@@ -14,7 +14,11 @@ from scipy.stats import chisquare
 from gan_jax.build import tasks
 from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
-from gan_jax.data.datasets.training_images import read_crops, read_training_image
+from gan_jax.data.datasets.training_images import (
+    Choices,
+    read_crops,
+    read_training_image,
+)
 from gan_jax.data.masks import NUMBERS, random_pixels
 from gan_jax.evaluation.fields.variogram import variogram_error, variograms
 from gan_jax.evaluation.image import honoured
@@ -40,20 +44,21 @@ def test_a_grid_is_read_as_it_is_seen(tmp_path):
     grid = channels()
     for head, layers in (("1", " 1"), ("2", "")):
         path = write_grid(tmp_path / "grid.sgems", grid, head, layers)
-        np.testing.assert_array_equal(read_training_image(path), grid)
+        found = read_training_image(path, Choices(variable="name"))
+        np.testing.assert_array_equal(found.values, grid)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "is not a GSLIB or SGeMS grid"),
-        ("two by two\n1\nname\n", "is not a GSLIB or SGeMS grid"),
+        ("", "the file is empty"),
+        ("two by two\n1\nname\n1\n2\n3\n4\n", "states no numbers of cells"),
         ("2 2 3\n1\nname\n" + "1\n" * 12, "has 3 layers"),
-        ("2 2\n1\nname\n1\n1\n1\n", "has 3 values for 2x2"),
-        ("2 2\n1\nname\n1\n1\n1\nnan\n", "not finite"),
-        ("0 0\n1\nname\n", "grid of 0x0"),
-        ("inf 2\n1\nname\n1\n1\n", "is not a GSLIB or SGeMS grid"),
-        ("2 2\n1\nname\n1\n0\n1\n-9966699\n", "without a value"),
+        ("2 2\n1\nname\n1\n1\n1\n", "states 4 rows .* and at most 3 values"),
+        ("2 2\n1\nname\n1\n1\n1\nnan\n", "same value in all cells, but for"),
+        ("0 0\n1\nname\n", "line 1 has '0' as a number of cells"),
+        ("inf 2\n1\nname\n1\n1\n", "line 1 has 'inf' as a number of cells"),
+        ("2 2\n1\nname\n1\n0\n1\n-9966699\n", "too small"),
         ("2 2\n1\nname\n1\n1\n1\n1\n", "same value in all cells"),
         ("9 9\n1\nname\n0\n" + "1\n" * 80, "too small"),
     ],
@@ -68,19 +73,19 @@ def test_what_is_no_training_image_is_refused(tmp_path, text, reason):
 def test_training_and_test_crops_never_overlap(tmp_path):
     numbers = np.arange(100 * 140).reshape(100, 140)
     path = write_grid(tmp_path / "grid.gslib", numbers, "1")
-    train, test = read_crops(path, 24, count=200)
+    train, test, *_ = read_crops(path, 24, count=200)
     assert train.images.shape == (200, 24, 24, 1) and len(test) == 50
     levels = [
         set(np.unique(np.diff(part.images.astype(int), axis=2)))
         for part in (train, test)
     ]
     assert levels[0] | levels[1] <= {0, 1}
-    again, _ = read_crops(path, 24, count=200)
+    again, _, *_ = read_crops(path, 24, count=200)
     np.testing.assert_array_equal(train.images, again.images)
     # A column's number tells from where a crop was taken.
     columns = np.tile(np.arange(140), (100, 1))
     path = write_grid(tmp_path / "columns.gslib", columns, "1")
-    train, test = read_crops(path, 24, count=200)
+    train, test, *_ = read_crops(path, 24, count=200)
     assert train.images.max() < test.images.min()
 
 

@@ -396,7 +396,7 @@ def test_in_memory_passes_errors_on():
 
 @pytest.mark.parametrize("size", [16, 28, 32, 64])
 def test_digits_are_white_on_black_and_centred(size):
-    train, test = digits(size)
+    train, test, *_ = digits(size)
     assert test is None and len(train) == 1797 and train.shape == (size, size, 1)
     assert len(train.classes) == 10 and train.labels[:12].tolist() == [*range(10), 0, 1]
     mean = train.images.mean(axis=(0, 3))
@@ -420,7 +420,7 @@ def test_digits_need_some_pixels():
 
 
 def test_photos_never_overlap_and_stay_the_same():
-    train, test = photos(64, 50)
+    train, test, *_ = photos(64, 50)
     assert train.shape == (64, 64, 3) and (len(train), len(test)) == (50, 10)
     assert train.labels is None and train.classes == ()
     assert train.images.std(axis=(1, 2)).mean(axis=1).min() > 15
@@ -445,7 +445,7 @@ def test_a_folder_of_grey_images_is_grey(tmp_path):
     for index in range(3):
         save(tmp_path / f"{index}.png", noise(8, 8, seed=index))
     save(tmp_path / "3.png", noise(8, 8).astype(np.uint16) * 257)
-    train, test = read_folder(str(tmp_path), 8)
+    train, test, *_ = read_folder(str(tmp_path), 8)
     assert test is None and train.shape == (8, 8, 1) and train.name == tmp_path.name
     assert isinstance(train, ArraySource) and train.labels is None
     np.testing.assert_array_equal(train.images[1, ..., 0], noise(8, 8, seed=1))
@@ -456,7 +456,7 @@ def test_one_colour_image_makes_all_rgb(tmp_path):
     save(tmp_path / "a.png", noise(8, 8))
     save(tmp_path / "b.bmp", noise(8, 8, 3))
     for limit in (10**6, 1):
-        train, _ = read_folder(str(tmp_path), 8, memory_limit=limit)
+        train, _, *_ = read_folder(str(tmp_path), 8, memory_limit=limit)
         assert isinstance(train, ArraySource if limit > 1 else LazySource)
         assert train.shape == (8, 8, 3)
         np.testing.assert_array_equal(train[0].image, np.dstack([noise(8, 8)] * 3))
@@ -465,7 +465,7 @@ def test_one_colour_image_makes_all_rgb(tmp_path):
 def test_sub_folders_are_classes(tmp_path):
     for index, name in enumerate(["dog", "cat", "dog/puppies", "emu"]):
         save(tmp_path / name / f"{index}.png", noise(8, 8, seed=index))
-    train, _ = read_folder(str(tmp_path), 8)
+    train, _, *_ = read_folder(str(tmp_path), 8)
     assert train.classes == ("cat", "dog", "emu")
     assert train.labels.tolist() == [0, 1, 1, 2]
     save(tmp_path / "beside.png", noise(8, 8))
@@ -475,7 +475,7 @@ def test_sub_folders_are_classes(tmp_path):
 def test_folders_around_all_images_are_no_class(tmp_path):
     save(tmp_path / "images" / "all" / "a.png", noise(8, 8))
     save(tmp_path / "images" / "all" / "b.png", noise(8, 8))
-    train, _ = read_folder(str(tmp_path), 8)
+    train, _, *_ = read_folder(str(tmp_path), 8)
     assert train.classes == () and train.labels is None and len(train) == 2
 
 
@@ -487,7 +487,7 @@ def test_train_and_test_folders_are_official(tmp_path, name):
     if name == "test":
         save(tmp_path / "val" / "cat" / "3.png", noise(8, 8))
     (tmp_path / name / "dog" / "broken.png").write_bytes(b"")
-    train, test = read_folder(str(tmp_path), 8)
+    train, test, *_ = read_folder(str(tmp_path), 8)
     assert train.classes == test.classes == ("cat", "dog")
     assert train.labels.tolist() == [0] and test.labels.tolist() == [0, 1]
     assert train.shape == test.shape == (8, 8, 3)
@@ -511,7 +511,7 @@ def test_broken_files_are_skipped_with_a_reason(tmp_path):
     (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere.png")
     for name in ("notes.txt", ".DS_Store", "._good.jpg", "labels.csv"):
         (tmp_path / name).write_text("beside")
-    train, _ = read_folder(str(tmp_path), 16, crop=16, pixel_limit=10_000)
+    train, _, *_ = read_folder(str(tmp_path), 16, crop=16, pixel_limit=10_000)
     assert len(train) == 2
     reasons = {Path(path).name: reason for path, reason in train.skipped}
     expected = {
@@ -546,7 +546,7 @@ def test_forbidden_files_and_folders_are_named(tmp_path):
     save(tmp_path / "a.png", noise(8, 8))
     save(tmp_path / "b.png", noise(8, 8))
     (tmp_path / "b.png").chmod(0)
-    train, _ = read_folder(str(tmp_path), 8)
+    train, _, *_ = read_folder(str(tmp_path), 8)
     assert [reason for _, reason in train.skipped] == ["Permission denied"]
     (tmp_path / "inside").mkdir(0)
     with pytest.raises(InputError, match="inside cannot be read"):
@@ -560,7 +560,7 @@ def test_links_do_not_loop(tmp_path):
     elsewhere = tmp_path.with_name(tmp_path.name + "_elsewhere")
     save(elsewhere / "b.png", noise(8, 8))
     (tmp_path / "linked").symlink_to(elsewhere)
-    train, _ = read_folder(str(tmp_path), 8)
+    train, _, *_ = read_folder(str(tmp_path), 8)
     assert train.classes == ("linked", "photographs") and len(train) == 2
     assert len(train.skipped) == 1
 
@@ -568,7 +568,7 @@ def test_links_do_not_loop(tmp_path):
 def test_a_file_that_vanishes_is_named(tmp_path):
     save(tmp_path / "a.png", noise(8, 8))
     save(tmp_path / "b.png", noise(8, 8))
-    train, _ = read_folder(str(tmp_path), 8, memory_limit=0)
+    train, _, *_ = read_folder(str(tmp_path), 8, memory_limit=0)
     (tmp_path / "b.png").unlink()
     train[0]
     with pytest.raises(InputError, match=r"b\.png can no longer be read") as caught:
@@ -580,15 +580,15 @@ def test_a_lazy_folder_equals_one_in_memory(tmp_path):
     for index in range(120):
         name = "ab"[index % 2]
         save(tmp_path / name / f"{index}.png", noise(9, 11, 3, seed=index))
-    kept, _ = read_folder(str(tmp_path), 8)
-    again, _ = read_folder(str(tmp_path), 8, memory_limit=1000)
+    kept, *_ = read_folder(str(tmp_path), 8)
+    again, _, *_ = read_folder(str(tmp_path), 8, memory_limit=1000)
     assert isinstance(again, LazySource)
     assert fingerprint(kept) == fingerprint(again)
 
 
 @needs_data
 def test_a_folder_of_faces():
-    train, test = read_folder(str(DATA / "celeba_sample"), 64, crop=108)
+    train, test, *_ = read_folder(str(DATA / "celeba_sample"), 64, crop=108)
     assert test is None and train.shape == (64, 64, 3) and len(train) == 3000
     assert train.skipped == () and train.classes == ()
     assert 40 < train.images.std() < 90
@@ -601,7 +601,7 @@ def test_npz_with_labels(tmp_path):
     images = noise(6, 8, 8, 3)
     np.savez(tmp_path / "train.npz", image=images, label=np.arange(6) % 2)
     np.savez(tmp_path / "test.npz", image=images[:2], label=np.array([3, -1]))
-    train, test = read_arrays(str(tmp_path), 8)
+    train, test, *_ = read_arrays(str(tmp_path), 8)
     np.testing.assert_array_equal(train.images, images)
     assert train.classes == test.classes == ("0", "1", "2", "3")
     assert train.labels.tolist() == [0, 1, 0, 1, 0, 1] and test[1].label == -1
@@ -613,7 +613,7 @@ def test_npz_with_labels(tmp_path):
 
 def test_npy_files(tmp_path):
     np.save(tmp_path / "train.npy", noise(5, 8, 8))
-    train, test = read_arrays(str(tmp_path), 8)
+    train, test, *_ = read_arrays(str(tmp_path), 8)
     assert train.shape == (8, 8, 1) and train.labels is None and test is None
     np.save(tmp_path / "test.npy", noise(2, 9, 9))
     assert read_arrays(str(tmp_path), 8).test.shape == (8, 8, 1)
@@ -726,7 +726,7 @@ def test_idx_files(tmp_path, suffix):
         (tmp_path / f"{stem}-images-idx3-ubyte{suffix}").write_bytes(pack(idx(images)))
         (tmp_path / f"{stem}-labels-idx1-ubyte{suffix}").write_bytes(pack(idx(labels)))
     assert recognise(str(tmp_path)) == "arrays"
-    for part in read_arrays(str(tmp_path), 28):
+    for part in read_arrays(str(tmp_path), 28).parts:
         np.testing.assert_array_equal(part.images[..., 0], images)
         np.testing.assert_array_equal(part.labels, labels)
     (tmp_path / f"t10k-images-idx3-ubyte{suffix}").write_bytes(idx(images)[:-1])
@@ -739,7 +739,7 @@ def test_idx_files(tmp_path, suffix):
 
 @needs_data
 def test_tfds_and_idx_hold_the_same_mnist():
-    _, test = read_tfds("mnist", str(DATA / "tfds"), 28)
+    _, test, *_ = read_tfds("mnist", str(DATA / "tfds"), 28)
     train, none = read_arrays(str(DATA / "mnist_idx"), 28)
     assert none is None and len(train) == len(test) == 10_000
     loaded = in_memory(test)
@@ -756,7 +756,7 @@ def test_tfds_and_idx_hold_the_same_mnist():
 @needs_data
 def test_a_prepared_set_is_read_without_tensorflow(monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(DATA / "tfds"))
-    train, test = read_tfds("fashion_mnist", "", 32)
+    train, test, *_ = read_tfds("fashion_mnist", "", 32)
     assert (len(train), len(test)) == (60_000, 10_000)
     assert train.shape == (32, 32, 1) and train.classes[0] == "T-shirt/top"
     part = select(test, np.arange(700))
@@ -945,7 +945,7 @@ def test_a_set_without_declared_shape_or_label(copied):
     fields["image"]["image"]["shape"]["dimensions"] = ["-1", "-1", "-1"]
     del fields["label"]  # still in the records, as other features of other sets are
     file.write_text(json.dumps(features))
-    train, _ = read_tfds("mnist", str(copied), 20, crop=20)
+    train, _, *_ = read_tfds("mnist", str(copied), 20, crop=20)
     assert train.shape == (20, 20, 1) and train.classes == ()
     assert (
         train[0].label == -1 and in_memory(select(train, np.arange(3))).labels is None
@@ -980,9 +980,9 @@ def test_a_path_is_recognised(tmp_path):
         recognise(str(tmp_path / "absent"))
     with pytest.raises(InputError, match="holds no images"):
         recognise(str(tmp_path))
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(InputError, match="is a file"):
-        recognise(str(tmp_path / "notes.txt"))
+    (tmp_path / "notes.bin").write_bytes(b"\0\1")
+    with pytest.raises(InputError, match=r"neither an array .* 250 250 1 \| 1 \| f"):
+        recognise(str(tmp_path / "notes.bin"))
     save(tmp_path / "deep" / "er" / "a.jpeg", noise(4, 4))
     assert recognise(str(tmp_path)) == "folder"
     np.save(tmp_path / "train.npy", noise(2, 4, 4))
@@ -1019,7 +1019,9 @@ def test_threads_decode_side_by_side(tmp_path):
     assert "EPS" not in decoding._formats() and ".jpeg" in decoding.image_suffixes()
 
 
-@pytest.mark.parametrize("name", ["digits", "photos", "training_image", "gaussians8"])
+@pytest.mark.parametrize(
+    "name", ["digits", "photos", "channels", "training_image", "gaussians8"]
+)
 def test_what_is_made_here_is_foreseen(tmp_path, name):
     data = smoke("gan").data.copy_and_resolve_references()
     with data.unlocked():
@@ -1028,7 +1030,7 @@ def test_what_is_made_here_is_foreseen(tmp_path, name):
             data.path = str(tmp_path / "grid.gslib")
             cells = "\n".join(map(str, np.arange(60 * 40) % 2))
             Path(data.path).write_text(f"60 40 1\n1\nfacies\n{cells}\n")
-    train, test = datasets.source(data)
+    train, test, *_ = datasets.source(data)
     count, channels = datasets.foreseen(data)
     total = len(train) + (0 if test is None else len(test))
     assert (total, train.shape[-1]) == (count, channels)

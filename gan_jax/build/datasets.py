@@ -25,7 +25,10 @@ from gan_jax.data.splits import Part
 SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
     "digits": lambda data: embedded.digits(data.size),
     "photos": lambda data: embedded.photos(data.size),
-    "training_image": lambda data: training_images.read_crops(data.path, data.size),
+    "channels": lambda data: training_images.embedded_crops(data.size),
+    "training_image": lambda data: training_images.read_crops(
+        data.path, data.size, choices=_choices(data)
+    ),
     "folder": lambda data: folders.read_folder(data.path, data.size, data.crop),
     "arrays": lambda data: arrays.read_arrays(data.path, data.size, data.crop),
     "tfds": lambda data: tfds.read_tfds(
@@ -42,6 +45,7 @@ SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
 _EMBEDDED: Mapping[str, tuple[int, int]] = {
     "digits": (1797, 1),
     "photos": (2400, 3),
+    "channels": (10_000, 1),
     "training_image": (10_000, 1),
     **dict.fromkeys(mixtures.MIXTURES, (60_000, 2)),
 }
@@ -64,10 +68,8 @@ def source(data: ConfigDict) -> Dataset:
         dataset = classes.merge_parts(dataset)
     if not data.without:
         return dataset
-    train, test = dataset
-    return Dataset(
-        classes.select_classes(train, data.without, inside=False),
-        test and classes.select_classes(test, data.without, inside=False),
+    return dataset.each(
+        lambda part: classes.select_classes(part, data.without, inside=False)
     )
 
 
@@ -79,7 +81,7 @@ def foreseen(data: ConfigDict) -> tuple[int, int]:
     Raises:
         InputError: There are no data at the path.
     """
-    kind = formats.recognise(data.path) if data.path else data.name
+    kind = _kind(data) if data.path else data.name
     return _EMBEDDED.get(kind, (0, 3))
 
 
@@ -117,16 +119,26 @@ def partition_of(config: ConfigDict, dataset: Dataset) -> dict[str, Part]:
     return splits.partition(dataset, config.seed, task(config).roles, **share)
 
 
+def _kind(data: ConfigDict) -> str:
+    """Return what the path holds; arrays are a training image where that is said."""
+    grid = data.name == "training_image" or bool(data.layer or data.variable)
+    return formats.recognise(data.path, grid)
+
+
+def _choices(data: ConfigDict) -> training_images.Choices:
+    return training_images.Choices(data.variable, data.no_data, data.scale, data.layer)
+
+
 def _published(data: ConfigDict) -> Dataset:
     """Open a whole dataset with its official parts."""
     if data.path:
-        kind = formats.recognise(data.path)
+        kind = _kind(data)
         if kind == "tfds" and data.name in SOURCES:
             raise InputError(
                 f"data.path {data.path} is a TFDS directory: name one of its sets with "
                 "--config.data.name"
             )
         return SOURCES[kind](data)
-    if data.name in ("folder", "arrays"):
+    if data.name in ("folder", "arrays", "training_image"):
         raise InputError(f"data.name {data.name} needs --config.data.path")
     return SOURCES.get(data.name, SOURCES["tfds"])(data)

@@ -20,6 +20,7 @@ Variant = Mapping[str, Any]
 DATA: Mapping[str, Variant] = {
     "digits": {"data.name": "digits"},
     "photos": {"data.name": "photos"},
+    "channels": {"data.name": "channels"},
     "mnist": {"data.name": "mnist"},
     "fashion_mnist": {"data.name": "fashion_mnist"},
     "cifar10": {"data.name": "cifar10", "data.size": 32, "network.depth": 3},

@@ -142,8 +142,7 @@ def grey(dataset: Dataset) -> Dataset:
     Raises:
         InputError: If the images are grey.
     """
-    train, test = dataset
-    return Dataset(_grey(train), test and _grey(test))
+    return dataset.each(_grey)
 
 
 def _grey(source: Source) -> Source:

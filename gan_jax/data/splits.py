@@ -33,7 +33,7 @@ def partition(
         InputError: If a role would get no images.
     """
     draw = np.random.Generator(np.random.Philox(seed))
-    train, test = dataset
+    train, test = dataset.train, dataset.test
     order = draw.permutation(len(train))
     if test is None:
         count = int(len(train) * test_share)

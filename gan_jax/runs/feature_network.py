@@ -120,7 +120,7 @@ def open_classifier(
     Raises:
         InputError: The images are too few, or too small for the network.
     """
-    train, test = dataset
+    train, test = dataset.train, dataset.test
     if min(train.shape[:2]) < 8:
         raise InputError("images below 8x8 pixels are too small for the classifier")
     identity = {

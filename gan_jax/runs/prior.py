@@ -17,6 +17,9 @@ from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.checks import read_config
 from gan_jax.config.errors import InputError
 from gan_jax.data.feed import ImagesByRole, LabelledImages, read
+from gan_jax.data.grids import geometry, units
+from gan_jax.data.grids.geometry import Geometry
+from gan_jax.data.grids.units import LEVELS, Units
 from gan_jax.data.memory import check_fits
 from gan_jax.data.splits import Part
 from gan_jax.networks.packing import Packed
@@ -54,6 +57,16 @@ class Prior(NamedTuple):
     paired, so that nothing needs it, or where the data to measure it are missing."""
     summary: Mapping[str, Any] = {}
     """The content of the run's `summary.json`; of a packaged prior a part of it."""
+
+    @property
+    def units(self) -> Units:
+        """Units of the run's data, which -1 to 1 stand for."""
+        return units_of(self.summary.get("dataset") or {})
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """The grid of the training image; None for other data."""
+        return geometry.from_json(self.summary.get("dataset") or {})
 
 
 def measure_real_score(
@@ -139,11 +152,23 @@ def check_summary(summary: Mapping[str, Any]) -> None:
     shape = (summary["dataset"] or {}).get("shape")
     if not isinstance(shape, list) or not shape or shape[-1] not in _CHANNELS:
         raise ValueError(f"its summary.json says that images have the shape {shape!r}")
+    units_of(summary["dataset"])
+    geometry.from_json(summary["dataset"])
     for name in ("config_name", "parameters_sha256"):
         if not isinstance(summary.get(name), str):
             raise ValueError(f"its summary.json has no {name}")
     if not isinstance(summary.get("real_score"), int | float | None):
         raise ValueError("its summary.json has a real_score that is no number")
+
+
+def units_of(dataset: Mapping[str, Any]) -> Units:
+    """Return the units of a summary's dataset; levels in a run of an older version.
+
+    Raises:
+        ValueError: If the entry is damaged.
+    """
+    entry = dataset.get("units")
+    return LEVELS if entry is None else units.from_json(entry)
 
 
 def unfit(key: str, workdir: Path, error: Exception) -> str:

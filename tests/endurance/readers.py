@@ -26,7 +26,7 @@ from gan_jax.config.errors import EXPECTED, InputError
 from gan_jax.data.datasets.arrays import read_arrays
 from gan_jax.data.datasets.folders import read_folder
 from gan_jax.data.datasets.tfds import read_tfds
-from gan_jax.data.datasets.training_images import read_training_image
+from gan_jax.data.datasets.training_images import Choices, read_training_image
 from gan_jax.data.decode import BrokenImageError, decode
 from gan_jax.networks.classifier import Classifier
 from gan_jax.report.journal import read_rows
@@ -178,6 +178,19 @@ _IMAGE = noise(20, 24, 3)
 _MASK = np.full((20, 24), 255, np.uint8)
 _MASK[8:12, 8:12] = 0
 _GRID = "4 3 1\n1\nfacies\n" + "\n".join(map(str, range(12)))
+_GEONE = "# NX 4\n# NY 3\n# SX 2.0\n# OX 1\n# SORTING +X-Y\nfacies k\n" + "".join(
+    f"{cell % 3} {cell / 7}\n" for cell in range(12)
+)
+_COORDINATES = "a title\n3\nX\nY\nk\n" + "".join(
+    f"{cell % 4} {cell // 4} {-99 if cell == 5 else cell}\n" for cell in range(12)
+)
+
+
+def _training_image(path: str) -> Any:
+    several = path.endswith((".txt", ".dat"))
+    image = read_training_image(path, Choices(variable="k" if several else ""))
+    return image.values, image.chosen.units.knots
+
 
 READERS: dict[str, Reader] = {
     **{
@@ -216,10 +229,21 @@ READERS: dict[str, Reader] = {
         _bytes("train-images-idx3-ubyte.gz", gzip.compress(idx(noise(4, 8, 8)))),
         lambda file: read_arrays(str(file.parent), 8),
     ),
-    "training image": Reader(
-        _bytes("image.gslib", _GRID.encode()),
-        lambda file: read_training_image(str(file)),
-    ),
+    **{
+        f"training image, {name}": Reader(
+            _bytes(f"image{suffix}", content),
+            lambda file: _training_image(str(file)),
+        )
+        for name, suffix, content in (
+            ("GSLIB", ".gslib", _GRID.encode()),
+            ("geone", ".txt", _GEONE.encode()),
+            ("with coordinates", ".dat", _COORDINATES.encode()),
+            ("npy", ".npy", _numpy(np.save, np.arange(12.0).reshape(3, 4))),
+            ("npz", ".npz", _numpy(np.savez_compressed, v=np.arange(12).reshape(3, 4))),
+            ("PNG", ".png", encoded(noise(8, 9))),
+            ("TIFF", ".tif", encoded(noise(8, 9), "TIFF")),
+        )
+    },
     "TFDS features": Reader(
         _tfds("features.json"),
         lambda file: read_tfds("", str(file.parent), 28),

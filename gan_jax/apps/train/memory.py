@@ -95,7 +95,7 @@ def feed_kind(config: ConfigDict, dataset: Dataset) -> str:
 
 
 def _data_bytes(dataset: Dataset) -> int:
-    return sum(len(part) * math.prod(part.shape) for part in dataset if part)
+    return sum(len(part) * math.prod(part.shape) for part in dataset.parts)
 
 
 def _feed_demands(config: ConfigDict, dataset: Dataset, runs: int) -> list[Demand]:

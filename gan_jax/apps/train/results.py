@@ -10,6 +10,7 @@ from gan_jax.apps.train.outputs import Outputs
 from gan_jax.apps.train.prior import keep_prior
 from gan_jax.apps.train.teacher import describe
 from gan_jax.config.keys import flatten
+from gan_jax.data.datasets.dataset import Dataset
 from gan_jax.report import files
 from gan_jax.report.ownership import write_image
 from gan_jax.report.terminal import say
@@ -70,6 +71,7 @@ def conclude(
             "count": sum(len(source) for source in train_part.values()),
             "shape": list(next(iter(train_part.values())).shape),
             "sha256": run.digest,
+            **_units(run.dataset),
         },
         measured=measured[step],
         timing={
@@ -104,3 +106,13 @@ def conclude(
         files.write_text(run.workdir / "report.html", page)
         files.write_json(run.workdir / "summary.json", summary)
     return summary
+
+
+def _units(dataset: Dataset) -> dict[str, Any]:
+    """Return the entries of a summary that turn images into native values and back."""
+    entries: dict[str, Any] = {"units": dataset.units.as_json()}
+    if dataset.geometry is not None:
+        entries |= dataset.geometry.as_json()
+    if dataset.proportions:
+        entries["proportions"] = [*dataset.proportions]
+    return entries

@@ -76,7 +76,9 @@ def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
     task = tasks.task(config)
     check_memory(config, data_demands(config))
     dataset = datasets.source(config.data)
-    skipped = [file for part in dataset if part for file in part.skipped]
+    for note in dataset.notes:
+        say(f"{dataset.train.name}: {note}")
+    skipped = [file for part in dataset.parts for file in part.skipped]
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
     *sides, channels = dataset.train.shape
@@ -92,8 +94,7 @@ def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
     kind = feed_kind(config, dataset)
     open_feed = look_up(datasets.FEEDS, "data.feed", kind)
     if kind == "resident":
-        train, test = dataset
-        dataset = Dataset(in_memory(train), test and in_memory(test))
+        dataset = dataset.each(in_memory)
     teacher = open_teacher(config, dataset, workdir)
     if teacher is not None:
         method = methods.method(config, task, channels, classes(teacher))

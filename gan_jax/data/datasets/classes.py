@@ -56,5 +56,6 @@ def _number(source: Source, name: str) -> int:
 
 def merge_parts(dataset: Dataset) -> Dataset:
     """Return a dataset whose training part holds the training and the test images."""
-    train, test = dataset
-    return dataset if test is None else Dataset(join(train, test), None)
+    if dataset.test is None:
+        return dataset
+    return dataset._replace(train=join(*dataset.parts), test=None)

@@ -15,6 +15,8 @@ import numpy as np
 from jaxtyping import Float32, Int, Int32, UInt8
 
 from gan_jax.config.errors import InputError
+from gan_jax.data.grids.geometry import Geometry
+from gan_jax.data.grids.units import LEVELS, Units
 from gan_jax.data.memory import check_fits
 
 _CHUNK = 256  # images that a thread reads at a time, at most
@@ -65,6 +67,25 @@ class Dataset(NamedTuple):
     """Official training part."""
     test: Source | None
     """Official test part; None if there is none."""
+    units: Units = LEVELS
+    """The units that levels 0 to 255 stand for, as -1 to 1 do."""
+    geometry: Geometry | None = None
+    """The grid of a training image; None for other images."""
+    proportions: tuple[float, ...] = ()
+    """Share of each facies of a training image, in the order of codes."""
+    notes: Sequence[str] = ()
+    """What was chosen in reading, one line each, for the user."""
+
+    @property
+    def parts(self) -> tuple[Source, ...]:
+        """The parts that there are."""
+        return (self.train,) if self.test is None else (self.train, self.test)
+
+    def each(self, change: Callable[[Source], Source]) -> "Dataset":
+        """Return the dataset with changed parts."""
+        return self._replace(
+            train=change(self.train), test=self.test and change(self.test)
+        )
 
 
 class ArraySource:

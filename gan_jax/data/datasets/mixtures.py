@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
+from gan_jax.data.grids.units import Units
 
 
 class Mixture(NamedTuple):
@@ -79,4 +80,5 @@ def mixture_dataset(mixture: Mixture, count: int = 50_000) -> Dataset:
         classes = tuple(f"mode {mode}" for mode in range(len(mixture.weights)))
         return ArraySource(mixture.name, pixels, modes, classes)
 
-    return Dataset(source(0, count), source(1, max(1, count // 5)))
+    parts = source(0, count), source(1, max(1, count // 5))
+    return Dataset(*parts, units=Units("linear", (-1.0, 1.0)))  # as they are

@@ -4,145 +4,231 @@ A training image shows the expected patterns of the underground, drawn by hand o
 from an outcrop (Strebelle 2002, Math. Geology 34(1)).
 """
 
-import io
-import os
-import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
-from gan_jax.data.memory import (
-    FILE_LIMIT,
-    UnreadableFileError,
-    check_fits,
-    open_file,
-)
+from gan_jax.data.decode import image_suffixes
+from gan_jax.data.grids import channels, gaps, rasters, units
+from gan_jax.data.grids.geometry import Geometry
+from gan_jax.data.grids.tables import read_table
+from gan_jax.data.grids.units import Chosen
+from gan_jax.data.grids.volumes import Volume, section_of, volume_of
+from gan_jax.data.memory import check_fits
 
-SUFFIXES = (".sgems", ".gslib", ".gslibs")
+COUNT = 8000
+"""Training crops; a quarter as many are for the test."""
 
-_NO_DATA = -9999.0  # largest value for "no data"; -9966699 in SGeMS, -1e21 in GSLIB
-_LINE = 10_000  # characters of a line of the header
-_COUNT = 8000  # training crops
+_FLAG = "data.path"
 _MARGIN = 16  # least number of columns of each part beyond the width of a crop
 
 
-def read_training_image(path: str) -> Float[np.ndarray, "height width"]:
-    """Read the first variable of a grid in the format of GSLIB and SGeMS.
+class Choices(NamedTuple):
+    """What a user chooses of a file; an empty text is chosen by what the file holds."""
 
-    The first line holds the numbers of cells along x, y and, optionally, z, the second
-    line the number of variables. Their names follow, one per line, and then the values
-    from the lower left corner, with x varying fastest.
+    variable: str = ""
+    """Name of the variable."""
+    no_data: str = ""
+    """Numbers that stand for no value, joined by commas; or `none`."""
+    scale: str = ""
+    """`linear`, `log` or `rank` for a property, `codes` for facies."""
+    layer: int = 0
+    """Layer of a volume, counted from 1, the lowest; 0 = it has only one."""
 
-    Returns:
-        The values, from the upper left corner.
+
+RECOGNISED = Choices()
+"""Everything is chosen by what the file holds."""
+
+
+class TrainingImage(NamedTuple):
+    """A training image in native values."""
+
+    name: str
+    values: Float[np.ndarray, "height width"]
+    """Native values, the upper row first; NaN where there is none."""
+    geometry: Geometry
+    chosen: Chosen
+    """Its units."""
+    gaps: str = ""
+    """How many cells have no value, and how they are written; empty if all have one."""
+    notes: tuple[str, ...] = ()
+    """What was chosen in reading, in one line each."""
+
+
+def read_training_image(path: str, choices: Choices = RECOGNISED) -> TrainingImage:
+    """Read a training image: a text table, an array, or an image of one channel.
+
+    y runs up in tables, so that their last row is the upper one of the image. Arrays
+    and images have their upper row first. Of a vertical section z runs up.
 
     Raises:
-        InputError: If the file is not such a grid, is too large, has several layers, or
-            cells without a value.
+        InputError: If the file cannot be read, is too large, has several variables or
+            layers and none is chosen, or has the same value in all cells.
     """
-    try:
-        with open_file(Path(path).expanduser(), FILE_LIMIT) as stream:
-            size = stream.seek(0, os.SEEK_END)
-            # At worst every second byte is a value: twice in float64, once in 8 bits.
-            check_fits(f"--config.data.path {path}", 9 * size, "give a smaller grid")
-            stream.seek(0)
-            text = io.TextIOWrapper(stream)
-            head = text.readline(_LINE).split()
-            width, height, *layers = (int(float(word)) for word in head[:3])
-            variables = int(text.readline(_LINE).split()[0])
-            for _ in range(variables):
-                if not text.readline(_LINE):
-                    raise ValueError("it ends among the names of its variables")
-            numbers = _numbers(text.read())
-        values = numbers.reshape(-1, variables)[:, 0]
-    except (
-        UnreadableFileError,
-        OSError,
-        ValueError,
-        IndexError,
-        OverflowError,
-    ) as error:
+    what = f"--config.{_FLAG} {path}"
+    codes = gaps.parse(choices.no_data, "data.no_data")
+    place = Path(path).expanduser()
+    volume = _volume(path, choices.variable, what)
+    section = section_of(volume, choices.layer, what)
+    values = section.values
+    found = gaps.fill_gaps(values, codes)
+    written = ", ".join(f"{code:g}" for code in found) or "NaN"
+    finite = np.isfinite(values)
+    least = float(values.min(where=finite, initial=np.inf))
+    most = float(values.max(where=finite, initial=-np.inf))
+    if least >= most:
+        but = ", but for cells without a value" if not finite.all() else ""
+        if found:
+            but += f" ({written}; --config.data.no_data={gaps.NONE} keeps them)"
         raise InputError(
-            f"--config.data.path {path} is not a GSLIB or SGeMS grid ({error}): its "
-            "first lines must hold the numbers of cells, the number of variables, and "
-            "their names"
-        ) from None
-    if any(layer > 1 for layer in layers):
-        raise InputError(
-            f"--config.data.path {path} has {layers[0]} layers: give a grid of one "
-            "layer"
+            f"{what} has the same value in all cells{but}: give a grid that has a "
+            "pattern"
         )
-    if min(width, height) < 1:
-        raise InputError(
-            f"--config.data.path {path} is a grid of {width}x{height} cells: it must "
-            "have at least one along x and along y"
-        )
-    if len(values) != width * height or not np.isfinite(values).all():
-        raise InputError(
-            f"--config.data.path {path} has {len(values)} values for {width}x{height} "
-            "cells, or values that are not finite: give one finite value per cell"
-        )
-    if values.min() <= _NO_DATA or values.min() == values.max():
-        raise InputError(
-            f"--config.data.path {path} has cells without a value ({values.min():g}), "
-            "or the same value in all cells: give a complete grid that has a pattern"
-        )
-    return values.reshape(height, width)[::-1]
+    notes = [*volume.notes]
+    missing = values.size - int(finite.sum())
+    without = ""
+    if missing:
+        share = missing / values.size
+        without = f"{missing} cells ({share:.1%}) have no value ({written})"
+        notes.append(f"{without}: no crop touches them")
+    chosen = units.of_image(values, choices.scale, "data.scale")
+    if chosen.reason:
+        notes.append(chosen.reason)
+    return TrainingImage(
+        place.stem, values, section.geometry, chosen, without, tuple(notes)
+    )
 
 
-def _numbers(text: str) -> Float[np.ndarray, " count"]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            return np.fromstring(text, np.float64, sep=" ")
-        except DeprecationWarning:  # so far it warns of words, and ignores what follows
-            raise ValueError("not all of its values are numbers") from None
-
-
-def read_crops(path: str, size: int, count: int = _COUNT) -> Dataset:
+def read_crops(
+    path: str, size: int, count: int = COUNT, choices: Choices = RECOGNISED
+) -> Dataset:
     """Return random square crops of a training image, in grey with its minimum black.
 
+    Errors are those of `read_training_image` and `crops_of`.
+    """
+    image = read_training_image(path, choices)
+    return crops_of(image, size, size, count, f"--config.{_FLAG} {path}")
+
+
+def embedded_crops(size: int, count: int = COUNT) -> Dataset:
+    """Return crops of the channels that are made here; errors are of `crops_of`."""
+    values = channels.channels().astype(np.float32)
+    image = TrainingImage(
+        "channels",
+        values,
+        Geometry(len(values), values.shape[1], origin=(0.5, 0.5)),
+        units.of_image(values, "", "data.scale"),
+    )
+    return crops_of(image, size, size, count, "the training image channels")
+
+
+def crops_of(
+    image: TrainingImage, height: int, width: int, count: int, what: str
+) -> Dataset:
+    """Return random crops of a training image as 8-bit levels.
+
     `count` training crops are from the left part of the image, a quarter as many test
-    crops from the right one, so that they do not overlap. The same size and count
-    always return the same crops.
+    crops from the right one, so that they do not overlap. No crop holds a cell without
+    a value. The same size and count always return the same crops.
+
+    Args:
+        image: The training image.
+        height: Height of a crop in cells.
+        width: Width of a crop in cells.
+        count: Number of training crops.
+        what: The image, for messages.
 
     Raises:
-        InputError: If the file is not a grid, or too small for the crops.
+        InputError: If the image is too small for the crops, or no place is left between
+            the cells without a value.
     """
-    image = read_training_image(path)
-    height, width = image.shape
-    low, high = image.min(), image.max()
-    scaled = image - low  # in place from here on, as grids are large
-    scaled *= 255
-    scaled /= max(high - low, 1e-12)
-    levels = np.rint(scaled, out=scaled).astype(np.uint8)
-    edge = width - max(size + _MARGIN, width // 4)
-    if edge < size + _MARGIN or height < size:
+    rows, columns = image.values.shape
+    edge = columns - max(width + _MARGIN, columns // 4)
+    if edge < width + _MARGIN or rows < height:
         raise InputError(
-            f"--config.data.path {path} has {width}x{height} cells, too small for "
-            f"training and test crops of {size}x{size}: choose a smaller "
-            "--config.data.size"
+            f"{what} has {columns}x{rows} cells, too small for training and test crops "
+            f"of {width}x{height}: choose a smaller --config.data.size"
         )
+    check_fits(
+        f"{what}: {count + count // 4} crops of {width}x{height}",
+        2 * (count + count // 4) * height * width,
+        "lower --config.data.size",
+    )
+    holes = np.isnan(image.values)
+    free = None
+    if holes.any():
+        free = _free(holes, height, width)
+        places = np.flatnonzero(free.any(axis=0))
+        if not places.size or places[0] + width > places[-1]:
+            raise InputError(
+                f"{what}: {image.gaps}, and no two crops of {width}x{height} side by "
+                "side are free of them: fill them, or choose a smaller "
+                "--config.data.size"
+            )
+        # The parts meet where each has a place.
+        edge = min(max(edge, int(places[0]) + width), int(places[-1]))
+    levels = image.chosen.units.levels(image.values)
     generator = np.random.Generator(np.random.Philox(0))
-    name = Path(path).stem
-    parts = [
-        ArraySource(name, _cut(part, size, number, generator))
-        for part, number in ((levels[:, :edge], count), (levels[:, edge:], count // 4))
-    ]
-    return Dataset(*parts)
+    parts = []
+    for first, last, number in ((0, edge, count), (edge, columns, count // 4)):
+        inside = None if free is None else free[:, first : last - width + 1]
+        part = levels[:, first:last]
+        images = _cut(part, height, width, number, generator, inside)
+        parts.append(ArraySource(image.name, images))
+    return Dataset(
+        train=parts[0],
+        test=parts[1],
+        units=image.chosen.units,
+        geometry=image.geometry,
+        proportions=image.chosen.shares,
+        notes=image.notes,
+    )
+
+
+def _volume(path: str, variable: str, what: str) -> Volume:
+    if is_raster(Path(path)):
+        return rasters.read_raster(path, variable, what)
+    return volume_of(read_table(path, _FLAG), variable, what)
+
+
+def is_raster(file: Path) -> bool:
+    """Return whether a file holds an array or an image, by its suffix."""
+    return file.suffix.lower() in (*rasters.SUFFIXES, *image_suffixes())
+
+
+def _free(
+    holes: Bool[np.ndarray, "rows columns"], height: int, width: int
+) -> Bool[np.ndarray, "tops lefts"]:
+    """Return the upper left cells of crops that hold no hole."""
+    sums = np.zeros((holes.shape[0] + 1, holes.shape[1] + 1), np.int32)
+    np.cumsum(holes, axis=0, dtype=np.int32, out=sums[1:, 1:])
+    np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
+    inside = sums[height:, width:] - sums[:-height, width:]
+    inside -= sums[height:, :-width] - sums[:-height, :-width]
+    return inside == 0
 
 
 def _cut(
-    image: UInt8[np.ndarray, "_ _"],
-    size: int,
+    image: UInt8[np.ndarray, "rows columns"],
+    height: int,
+    width: int,
     count: int,
     generator: np.random.Generator,
-) -> UInt8[np.ndarray, "count size size 1"]:
-    height, width = image.shape
-    tops = generator.integers(height - size + 1, size=count)
-    lefts = generator.integers(width - size + 1, size=count)
-    squares = np.lib.stride_tricks.sliding_window_view(image, (size, size))
-    return squares[tops, lefts][..., None].copy()
+    free: Bool[np.ndarray, "tops lefts"] | None,
+) -> UInt8[np.ndarray, "count height width 1"]:
+    """Return random crops, whose upper left cells are free where that is given."""
+    tops: Int[np.ndarray, " count"]
+    lefts: Int[np.ndarray, " count"]
+    if free is None:
+        tops = generator.integers(image.shape[0] - height + 1, size=count)
+        lefts = generator.integers(image.shape[1] - width + 1, size=count)
+    else:
+        places = np.flatnonzero(free)
+        chosen = places[generator.integers(len(places), size=count)]
+        tops, lefts = np.divmod(chosen, free.shape[1])
+    windows = np.lib.stride_tricks.sliding_window_view(image, (height, width))
+    return windows[tops, lefts][..., None].copy()

@@ -78,13 +78,12 @@ def _recognised(values: Float[np.ndarray, "*shape"]) -> list[float]:
         inside = (values >= low) & (values <= high)
         least = float(values.min(where=inside, initial=math.inf))
         most = float(values.max(where=inside, initial=-math.inf))
-        codes = {edge: _code(edge) for edge in (least, most)}
         if least > most:  # codes alone
             return []
-        if codes[least] is not None:
+        if _is_code(least):
             candidates.append(least)
             low = math.nextafter(least, math.inf)
-        elif codes[most] is not None:
+        elif _is_code(most):
             candidates.append(most)
             high = math.nextafter(most, -math.inf)
         else:
@@ -98,8 +97,5 @@ def _recognised(values: Float[np.ndarray, "*shape"]) -> list[float]:
     return confirmed
 
 
-def _code(value: float) -> float | None:
-    """Return the code that a value is; None if it is none."""
-    if not math.isfinite(value):
-        return None
-    return next((c for c in CODES if math.isclose(value, c, rel_tol=_ALIKE)), None)
+def _is_code(value: float) -> bool:
+    return any(math.isclose(value, code, rel_tol=_ALIKE) for code in CODES)

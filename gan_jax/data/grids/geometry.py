@@ -66,10 +66,11 @@ def from_json(entry: Mapping[str, Any]) -> Geometry | None:
     Raises:
         ValueError: If they are not such entries.
     """
-    grid, cell, origin = (entry.get(name) for name in ("grid", "cell", "origin"))
-    if grid is cell is origin is None:
+    names = ("grid", "cell", "origin")
+    if all(entry.get(name) is None for name in names):
         return None
-    for name, pair in (("grid", grid), ("cell", cell), ("origin", origin)):
+    grid, cell, origin = (entry.get(name, []) for name in names)
+    for name, pair in zip(names, (grid, cell, origin), strict=True):
         if (
             not isinstance(pair, list)
             or len(pair) != 2
@@ -79,7 +80,5 @@ def from_json(entry: Mapping[str, Any]) -> Geometry | None:
             or (name == "grid" and not all(type(each) is int for each in pair))
         ):
             raise ValueError(f"{name} is {pair!r}, and not two numbers of a grid")
-    height, width = grid
-    return Geometry(
-        height, width, (float(cell[0]), float(cell[1])), (float(origin[0]), float(origin[1]))
-    )
+    side, place = [*map(float, cell)], [*map(float, origin)]
+    return Geometry(grid[0], grid[1], (side[0], side[1]), (place[0], place[1]))

@@ -118,7 +118,7 @@ def _read_values(
             f"its header states {rows} rows of {variables} values, and at most {most} "
             "values follow"
         )
-    check_fits(what, 8 * most, "give a smaller file")
+    check_fits(what, 10 * most, "give a smaller file")
     values = np.empty(most)
     count = _Parser(stream, variables, lines.number).fill(values)
     if not count:

@@ -4,7 +4,6 @@ Networks make values in [-1, 1]. The values of a training image are codes of fac
 a property in some unit; those of ordinary images are levels 0 to 255.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -182,9 +181,7 @@ class Chosen(NamedTuple):
     """Why, in one line; empty where nothing is to be said."""
 
 
-def of_image(
-    image: Float[np.ndarray, "height width"], scale: str, flag: str
-) -> Chosen:
+def of_image(image: Float[np.ndarray, "height width"], scale: str, flag: str) -> Chosen:
     """Return the units of a training image.
 
     A few distinct values that are all frequent are facies. Other values are scaled
@@ -201,28 +198,25 @@ def of_image(
     """
     most = _FACIES if not scale else _CODES
     counts = _counts(image, most) if scale in ("", "codes") else {}
-    number = sum(counts.values())
     if scale == "codes" and not counts:
         raise InputError(
             f"--config.{flag}=codes needs {_CODES} distinct values at most: choose "
             f"{', '.join(SCALES)}"
         )
-    if counts and (
-        scale or min(counts.values()) >= max(_SEEN, math.ceil(_SHARE * number))
-    ):
-        shares = tuple(counts[code] / number for code in sorted(counts))
+    if counts and (scale or _are_facies(counts)):
+        codes, number = sorted(counts), sum(counts.values())
+        shares = tuple(counts[code] / number for code in codes)
         named = ", ".join(
-            f"{code:g} ({share:.1%})"
-            for code, share in zip(sorted(counts), shares, strict=True)
+            f"{code:g} ({share:.1%})" for code, share in zip(codes, shares, strict=True)
         )
-        return Chosen(facies([*counts]), shares, f"facies by code: {named}")
+        return Chosen(facies(codes), shares, f"facies by code: {named}")
     values = image[np.isfinite(image)]
     if scale:
         look_up(dict.fromkeys((*SCALES, "codes")), flag, scale)
         return Chosen(of_values(values, scale, flag), (), "")
     linear = of_values(values, "linear", flag)
     few = _crowded(linear, image)
-    if not few:
+    if counts or not few:
         return Chosen(linear, (), "")
     choice = "rank"
     if linear.low > 0 and not _crowded(of_values(values, "log", flag), image):
@@ -231,9 +225,20 @@ def of_image(
         of_values(values, choice, flag),
         (),
         f"a linear scale from {linear.low:g} to {linear.high:g} puts {_BULK:.0%} of "
-        f"the cells on {few} of 256 levels: {choice} is used, as --config.{flag}={choice} "
-        f"would; --config.{flag}=linear keeps it",
+        f"the cells on {few} of 256 levels: scaled by {choice}, as "
+        f"--config.{flag}={choice} says; --config.{flag}=linear keeps the linear scale",
     )
+
+
+def _are_facies(counts: Mapping[float, int]) -> bool:
+    """Return whether a few values are facies, by the cells of each.
+
+    They are if all are frequent, or if some are as good as equal on a linear scale.
+    """
+    codes = np.array([sorted(counts)])
+    least = max(_SEEN, _SHARE * sum(counts.values()))
+    levels = Units("linear", (float(codes.min()), float(codes.max()))).levels(codes)
+    return min(counts.values()) >= least or len(np.unique(levels)) < codes.size
 
 
 def _counts(image: Float[np.ndarray, "height width"], most: int) -> dict[float, int]:

@@ -103,8 +103,8 @@ def volume_of(table: Table, wanted: str, what: str) -> Volume:
     if lattice is None:
         assert table.size is not None
         x, y, z = table.size
-        values = table.values[:, column].reshape(z, y, x)
-        return Volume(table.names[column], values, table.cell, table.origin, notes)
+        ordered = table.values[:, column].reshape(z, y, x)
+        return Volume(table.names[column], ordered, table.cell, table.origin, notes)
     x, y, z = lattice.size
     values = np.full(x * y * z, np.nan)
     values[lattice.places] = table.values[:, column]
@@ -172,40 +172,35 @@ def _chosen(table: Table, wanted: str, what: str) -> tuple[int, tuple[str, ...]]
         )
     if len(names) == 1:
         return 0, ()
-    aside = [axis_of(name) is not None for name in names]
-    flat = [False] * len(names)
-    for column in range(len(names)):
+    coordinates, flat, left = [], [], []
+    for column, name in enumerate(names):
         values = table.values[:, column]
-        flat[column] = bool((values == values[0]).all())
-        aside[column] |= table.size is not None and _like_coordinates(
-            values.reshape(table.size[::-1])
-        )
-    left = [at for at in range(len(names)) if not aside[at] and not flat[at]]
-    if len(left) != 1:
-        coordinates = [name for name, is_one in zip(names, aside, strict=True) if is_one]
-        others = [name for name in names if name not in coordinates]
-        beside = f" beside the coordinates {_listed(coordinates)}" if coordinates else ""
-        if not others:
-            raise InputError(
-                f"{what} has coordinates alone ({_listed(names)}): choose one with "
-                "--config.data.variable if it is to be trained on"
-            )
+        shape = (table.size or (len(values), 1, 1))[::-1]
+        if axis_of(name) is not None or _like_coordinates(values.reshape(shape)):
+            coordinates.append(name)
+        elif (values == values[0]).all():
+            flat.append(name)
+        else:
+            left.append(name)
+    if not left and not flat:
         raise InputError(
-            f"{what} has {len(others)} variables{beside} ({_listed(others)}): choose "
-            f"one with --config.data.variable, e.g. --config.data.variable={others[0]}"
+            f"{what} has coordinates alone ({_listed(names)}): choose one with "
+            "--config.data.variable if it is to be trained on"
         )
-    notes = []
-    for kind, marks in (
-        ("look like coordinates", aside),
-        ("have one value", [f and not a for f, a in zip(flat, aside, strict=True)]),
-    ):
-        found = [name for name, marked in zip(names, marks, strict=True) if marked]
-        if found:
-            notes.append(
-                f"variable {names[left[0]]} is used; {_listed(found)} {kind} and are "
-                "not trained on"
-            )
-    return left[0], tuple(notes)
+    if len(left) != 1:
+        beside = f" beside coordinates ({_listed(coordinates)})" if coordinates else ""
+        others = left + flat
+        raise InputError(
+            f"{what} has {len(others)} variables{beside}, {_listed(others)}: choose one"
+            f" with --config.data.variable, e.g. --config.data.variable={others[0]}"
+        )
+    aside = {"look like coordinates": coordinates, "have one value": flat}
+    notes = [
+        f"variable {left[0]} is used; {_listed(found)} {kind} and are not trained on"
+        for kind, found in aside.items()
+        if found
+    ]
+    return names.index(left[0]), tuple(notes)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -249,8 +244,10 @@ def _lattice(table: Table, axes: Mapping[int, int]) -> _Lattice | None:
         found, inverse = np.unique(table.values[:, column], return_inverse=True)
         if not np.isfinite(found).all() or (len(found) > 1 and not _even(found)):
             return None
-        places += inverse.reshape(-1) * (size[0] * size[1] if axis == 2 else 1) * (
-            size[0] if axis == 1 else 1
+        places += (
+            inverse.reshape(-1)
+            * (size[0] * size[1] if axis == 2 else 1)
+            * (size[0] if axis == 1 else 1)
         )
         size[axis] = len(found)
         origin[axis] = float(found[0])
