@@ -6,7 +6,8 @@ Prior:    none. To colorize a folder of images of any size: --config.prior=WORKD
           such a run and --config.images=DIR.
 Data:     photos in colour (no download), or your own: --config.data.path=PATH (a TFDS
           directory, a folder of images, or arrays). Variants choose cifar10, svhn or
-          celeba. Grey data (digits, mnist, fashion_mnist) are refused.
+          celeba. Grey data (digits, channels, mnist, fashion_mnist) are
+          refused.
 Variants: the methods, the data sets; narrow (short runs for a CPU); smoke; published
           (the papers' sizes and rates: Fabbri's 256x256 U-Net with batches of 32, or
           with a ChromaGAN method its 224x224 with batches of 10).

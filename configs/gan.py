@@ -4,8 +4,9 @@ Papers:   Goodfellow et al. 2014, arXiv 1406.2661; networks: Radford et al. 2015
           1511.06434; fashion64: Mortiniera 2020.
 Prior:    none.
 Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS directory,
-          a folder of images, or arrays). Variants choose photos, mnist, fashion_mnist,
-          cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or gaussians25.
+          a folder of images, or arrays). Variants choose photos, channels, mnist,
+          fashion_mnist, cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or
+          gaussians25.
 Variants: the data sets; narrow (short runs for a CPU); smoke (one minute). fashion64 is
           Mortiniera's prior: Fashion-MNIST resized from 28x28 to 64x64, a generator of
           1024-512-256-128 filters, 24,000 steps of one critic update and two generator

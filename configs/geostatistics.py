@@ -3,9 +3,10 @@
 Papers:   Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689 and 2002.01281 (a
           U-Net); the classic example is the channels of Strebelle 2002.
 Prior:    none.
-Data:     a training image: --config.data.path=FILE (.gslib or .sgems): one layer in
-          GSLIB or SGeMS format. Training uses random 64x64 crops. Without a file it
-          trains on digits, to try it out.
+Data:     a training image: --config.data.path=FILE, a table of GSLIB, SGeMS, MPSlib,
+          SGSIM, geone or DeeSse, an array or a grey image; see docs/geostatistics.md.
+          Training uses random 64x64 crops. Without a file it trains on the image
+          `channels`, which the project makes itself.
 Variants: smoke (one minute).
 Cost:     half an hour on two CPU cores.
 Expected: more than 95% of all wells within 0.1 of the value range (`honoured`).

@@ -3,8 +3,9 @@
 Paper:    Mao et al. 2016, arXiv 1611.04076.
 Prior:    none.
 Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS directory,
-          a folder of images, or arrays). Variants choose photos, mnist, fashion_mnist,
-          cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or gaussians25.
+          a folder of images, or arrays). Variants choose photos, channels, mnist,
+          fashion_mnist, cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or
+          gaussians25.
 Variants: the data sets; narrow (short runs for a CPU); smoke (one minute).
 Cost:     digits: about 3 minutes on two CPU cores.
 Expected: FID of fashion_mnist,narrow in compare_objectives.py: 128 +- 7.

@@ -3,8 +3,8 @@
 Papers:   Ruffino, Herault, Laloy & Gasso 2019, arXiv 1911.00689 and 2002.01281.
 Prior:    none.
 Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS directory,
-          a folder of images, or arrays). Variants choose photos, mnist, fashion_mnist,
-          cifar10, svhn or celeba.
+          a folder of images, or arrays). Variants choose photos, channels, mnist,
+          fashion_mnist, cifar10, svhn or celeba.
 Variants: the data sets; cgan (the paper's baseline: the critic sees the known pixels,
           lambda is 0); packed (the follow-up's critic of two images at once); sparse
           (0 to 20 known pixels, few as often as many); narrow (short runs for a CPU);

@@ -3,8 +3,9 @@
 Paper:    Huang et al. 2024, arXiv 2501.05441.
 Prior:    none.
 Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS directory,
-          a folder of images, or arrays). Variants choose photos, mnist, fashion_mnist,
-          cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or gaussians25.
+          a folder of images, or arrays). Variants choose photos, channels, mnist,
+          fashion_mnist, cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or
+          gaussians25.
 Variants: the data sets; narrow (short runs for a CPU); smoke (one minute). digits,
           photos and narrow add batch normalisation to the generator. The paper has
           none; narrow networks learn faster with it.

@@ -3,8 +3,9 @@
 Papers:   Arjovsky et al. 2017, arXiv 1701.07875; celeba: settings of Cooper's study.
 Prior:    none.
 Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS directory,
-          a folder of images, or arrays). Variants choose photos, mnist, fashion_mnist,
-          cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or gaussians25.
+          a folder of images, or arrays). Variants choose photos, channels, mnist,
+          fashion_mnist, cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or
+          gaussians25.
 Variants: the data sets; narrow (short runs for a CPU); smoke (one minute). celeba is
           Cooper's study as published: the central 108x108 of each face at 64x64, 75,000
           steps.

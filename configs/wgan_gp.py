@@ -4,8 +4,9 @@ Papers:   Gulrajani et al. 2017, arXiv 1704.00028; svhn64: the prior of Vitoria,
           & Ballester 2019, arXiv 1812.01071.
 Prior:    none.
 Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS directory,
-          a folder of images, or arrays). Variants choose photos, mnist, fashion_mnist,
-          cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or gaussians25.
+          a folder of images, or arrays). Variants choose photos, channels, mnist,
+          fashion_mnist, cifar10, svhn, celeba, gaussians8, gaussians8_imbalanced or
+          gaussians25.
 Variants: the data sets; narrow (short runs for a CPU); smoke (one minute). celeba and
           svhn64 use residual networks at 64x64. svhn64 is SVHN resized from 32x32.
 Cost:     digits: about 10 minutes on two CPU cores. svhn64: nine hours on one H100, two

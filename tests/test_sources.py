@@ -740,7 +740,7 @@ def test_idx_files(tmp_path, suffix):
 @needs_data
 def test_tfds_and_idx_hold_the_same_mnist():
     _, test, *_ = read_tfds("mnist", str(DATA / "tfds"), 28)
-    train, none = read_arrays(str(DATA / "mnist_idx"), 28)
+    train, none, *_ = read_arrays(str(DATA / "mnist_idx"), 28)
     assert none is None and len(train) == len(test) == 10_000
     loaded = in_memory(test)
     assert loaded.classes == train.classes

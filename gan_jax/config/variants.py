@@ -20,7 +20,7 @@ Variant = Mapping[str, Any]
 DATA: Mapping[str, Variant] = {
     "digits": {"data.name": "digits"},
     "photos": {"data.name": "photos"},
-    "channels": {"data.name": "channels"},
+    "channels": {"data.name": "channels", "data.size": 32, "network.depth": 3},
     "mnist": {"data.name": "mnist"},
     "fashion_mnist": {"data.name": "fashion_mnist"},
     "cifar10": {"data.name": "cifar10", "data.size": 32, "network.depth": 3},
@@ -57,7 +57,9 @@ _DIGITS: Variant = {
     "evaluation.classifier.epochs": 20,
 }
 
-NARROW = ("digits", "photos", "narrow")
+_CROPS: Variant = {**_DIGITS, "data.size": 32, "network.depth": 3}
+
+NARROW = ("digits", "photos", "channels", "narrow")
 """Variants of `IMAGES` whose networks are narrow."""
 
 _PLANE: Variant = {
@@ -93,7 +95,8 @@ LARGE: Variant = {
 
 IMAGES: Mapping[str, Variant] = {
     "digits": _DIGITS,
-    "photos": {**_DIGITS, "data.size": 32, "network.depth": 3},
+    "photos": _CROPS,
+    "channels": _CROPS,
     **dict.fromkeys(("mnist", "fashion_mnist", "cifar10", "svhn"), LARGE),
     "celeba": {**LARGE, "steps": 75_000, "evaluation.every": 2500},
     "narrow": _NARROW,
