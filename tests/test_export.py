@@ -184,7 +184,7 @@ def test_metadata_tell_what_a_kind_needs(artefacts):
         kind: strict((artefacts / kind / "metadata.json").read_text()) for kind in KINDS
     }
     plain, told = by_kind["generator"], by_kind["conditional"]
-    assert plain["latent"] == {"size": 100, "prior": "normal"}
+    assert plain["latent"] == {"size": 100, "prior": "normal", "form": "vector"}
     assert "known_in_training" not in plain
     assert told["call"] == "images = program.call(weights, latent, values, mask)"
     assert told["known_in_training"]["fraction"] == 0.005
