@@ -26,7 +26,6 @@ from gan_jax.priors.packaged import (
     open_packaged,
     pack,
 )
-from gan_jax.report import files
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import open_prior
 from tests.runs import kept, smoke
@@ -325,9 +324,6 @@ def test_the_command_measures_what_it_stores(tmp_path, capsys):
     # Without a classifier of digits there is no FID, and nothing to train.
     config = smoke("pixelcgan", **{"evaluation.classifier.epochs": 0})
     kept(tmp_path / "run", config)
-    summary = files.read_json(tmp_path / "run" / "summary.json")
-    summary["metrics"] = {"pixel_mse": 0.125, "honoured": 0.75}
-    files.write_json(tmp_path / "run" / "summary.json", summary)
     arguments = [f"--run={tmp_path / 'run'}", "--name=small", f"--out={tmp_path}"]
     assert main(arguments) == 0
     said = capsys.readouterr().out
@@ -335,10 +331,10 @@ def test_the_command_measures_what_it_stores(tmp_path, capsys):
     with np.load(path, allow_pickle=False) as arrays:
         about = json.loads(arrays["about"].tobytes())
     stored = about["metrics_as_stored"]
-    assert (
-        f"pixel_mse            0.125        as stored: {stored['pixel_mse']:.6g}"
-        in (said)
-    )
+    (line,) = (each for each in said.splitlines() if each.startswith("pixel_mse"))
+    _, before, *words, after = line.split()
+    assert words == ["as", "stored:"] and after == f"{stored['pixel_mse']:.6g}"
+    assert float(before) == pytest.approx(float(after), rel=0.01)
     assert f"{path.stat().st_size} bytes, sha256 {about['arrays_sha256']}" in said
     assert main([f"--run={tmp_path / 'none'}", "--name=small"]) == 2
     assert "no run's workdir" in capsys.readouterr().err

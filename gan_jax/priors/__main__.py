@@ -1,11 +1,11 @@
 """Write the networks of a run into the file of a packaged prior.
 
-python -m gan_jax.priors --run=runs/digits --name=digits
-python -m gan_jax.priors --run=runs/digits_latent --name=digits_latent --critic
+python -m gan_jax.priors --run=runs/prior_digits --name=digits
+python -m gan_jax.priors --run=runs/prior_digits_latent --name=digits_latent --critic
 
 Applications then take its name in place of a run: --config.prior=digits. The networks
-are stored in half precision; the measures of the run are printed as they were and as
-they are in the file. `docs/priors.md` has the commands that train the runs.
+are stored in half precision; their measures are printed as they were and as they are in
+the file. `docs/priors.md` has the commands that train the runs.
 """
 
 if __name__ == "__main__":
@@ -50,27 +50,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_name(options.name)
         path = Path(options.out).expanduser() / f"{options.name}.npz"
         prior = open_prior(options.run, "Train it first: docs/priors.md.")
-        rounded = _measured(as_packed(prior, options.critic))
-        packed = pack(options.run, path, options.critic, {"metrics_as_stored": rounded})
+        before, after = _measured(prior, as_packed(prior, options.critic))
+        packed = pack(options.run, path, options.critic, {"metrics_as_stored": after})
     except EXPECTED as error:
         if options.verbose:
             raise
         line, code = explain(error)
         print_error(line)
         return code
-    before, after = measures(prior.summary["metrics"]), measures(rounded)
-    for name in filter(after.__contains__, before):
-        say(f"{name:20s} {before[name]:<12.6g} as stored: {after[name]:.6g}")
+    exact, stored = measures(before), measures(after)
+    for name in filter(stored.__contains__, exact):
+        say(f"{name:20s} {exact[name]:<12.6g} as stored: {stored[name]:.6g}")
     say(f"{options.name}: {path}, {packed.size} bytes, sha256 {packed.sha256}")
     return 0
 
 
-def _measured(prior: Prior) -> dict[str, Any]:
-    """Return the measures of a prior's generator, as its run has measured them."""
+def _measured(*priors: Prior) -> list[dict[str, Any]]:
+    """Return the metrics of the generator of several priors of one run.
+
+    They are not those of the run's summary: a prior has statistics of batch
+    normalisation of its own (`apps.train.prior`).
+    """
+    config = priors[0].config
     with tempfile.TemporaryDirectory() as unused:
-        run = prepare(prior.config, Path(unused))
-        count = prior.config.evaluation.final_count
-        return Evaluation(run).measure(prior.networks, "test", count).metrics
+        evaluation = Evaluation(prepare(config, Path(unused)))
+        return [
+            evaluation.measure(
+                prior.networks, "test", config.evaluation.final_count
+            ).metrics
+            for prior in priors
+        ]
 
 
 if __name__ == "__main__":
