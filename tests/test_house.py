@@ -24,7 +24,7 @@ FLOORS = [
     {"runs"},
     {"priors"},
     {"apps.train"},
-    {"apps.inpaint", "apps.colorize"},
+    {"apps.inpaint", "apps.colorize", "apps.generate"},
     {"apps.collaborate", "apps.detect", "apps.study"},
     {"apps.batch"},
     {"apps"},

@@ -14,6 +14,7 @@ PROGRAMS: Mapping[str, str] = {
     "train": "gan_jax.apps.train.run",
     "study": "gan_jax.apps.study.run",
     "inpaint": "gan_jax.apps.inpaint.run",
+    "generate": "gan_jax.apps.generate.run",
     "collaborate": "gan_jax.apps.collaborate.run",
     "detect": "gan_jax.apps.detect.run",
     "colorize": "gan_jax.apps.colorize.run",

@@ -38,6 +38,12 @@ FIRST_COMMANDS: Mapping[str, str] = {
         "--config=configs/wgan_gp.py --workdir=runs/wgan_gp; python -m gan_jax.main "
         "--config=configs/inpaint.py --config.prior=runs/wgan_gp"
     ),
+    "generate": (
+        "Train one, then generate under your own known values: python -m gan_jax.main "
+        "--config=configs/pixelcgan.py --workdir=runs/pixelcgan; python -m "
+        "gan_jax.main --config=configs/generate.py --config.prior=runs/pixelcgan "
+        "--config.known=known.csv"
+    ),
     "collaborate": (
         "Train one, then refine with it: python -m gan_jax.main "
         "--config=configs/gan.py --workdir=runs/gan; python -m gan_jax.main "

@@ -54,6 +54,11 @@ def inpainting(name: str) -> ConfigDict:
     return _config(name, "inpaint")
 
 
+def realisation(name: str) -> ConfigDict:
+    """Return the config that generates images under the user's known values."""
+    return _config(name, "generate")
+
+
 def collaboration(name: str) -> ConfigDict:
     """Return the config that refines samples or completed images."""
     config = _config(name, "collaborate")

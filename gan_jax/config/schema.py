@@ -195,6 +195,22 @@ INPAINT: Keys = {
     **_MEMORY,
 }
 
+GENERATE: Keys = {
+    "seed": TRAINING["seed"],
+    "prior": INPAINT["prior"],
+    "epoch": Key("best", "networks of the run: best (by its criterion) or last"),
+    "known": Key("", "known values: CSV, GSLIB points, image.png,mask.png (white = known), .npz, or a folder of them; empty = none"),
+    "count": Key(64, "realisations of each set of known values", COUNT, resumable=True),
+    "size": Key("", "height x width of the images, e.g. 250x300; empty = as trained, or as a known image"),
+    "snap": Key("refuse", "several values in a cell: mean, nearest (to its centre) or refuse (if they differ)"),
+    "grid.origin": Key("", "GSLIB points: x,y of the centre of the lower left cell; empty = as the training image"),
+    "grid.cell": Key("", "GSLIB points: sides of a cell along x,y; empty = as the training image"),
+    "exact": Key(False, "whether known values are put into the images"),
+    "refine": Key(False, "whether latents are searched until the known values are honoured"),
+    "batch": Key(0, "images between two saves; 0 = about 16 MiB of them", COUNT_OR_0, resumable=True),
+    **_MEMORY,
+}
+
 COLLABORATE: Keys = {
     "seed": TRAINING["seed"],
     "prior": INPAINT["prior"],
@@ -276,6 +292,7 @@ KEYS: Mapping[str, Keys] = {
     "train": TRAINING,
     "study": STUDY,
     "inpaint": INPAINT,
+    "generate": GENERATE,
     "collaborate": COLLABORATE,
     "detect": DETECT,
     "colorize": COLORIZE,

@@ -65,14 +65,23 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         OSError: If the folder cannot be written, the disk is full, and the like. The
             file at `path` is untouched in both cases.
     """
-    path = Path(path)
+    with writing(Path(path)) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[io.BufferedRandom]:
+    """Open a file that gets its name `path` once its content is whole.
+
+    Errors are those of `write_bytes`; after any error the file at `path` is untouched.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The same folder, because a rename is atomic only within one file system; a
     # random part, because two processes may write the same report.
     temporary = path.with_name(f".gan_jax-{secrets.token_hex(4)}.tmp")
     try:
-        with named(path), temporary.open("xb") as file:
-            file.write(data)
+        with named(path), temporary.open("x+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         _rename(temporary, path)

@@ -30,7 +30,7 @@ FILES = frozenset(
 FOLDERS = frozenset(
     {
         *("checkpoints", "epochs", "history", "prior", "tensorboard", "unreadable"),
-        *("samples", "images", "results", "searches"),
+        *("samples", "images", "realisations", "results", "searches"),
         *("acceptance", "snapshots", "detector", "gan", "runs"),
     }
 )

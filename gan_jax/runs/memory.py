@@ -95,6 +95,8 @@ def _check(
     flat = flatten(config)
 
     def excess(key: str) -> float:
+        if isinstance(flat[key], str):  # a size in words
+            return math.inf
         default = find(key, config.program).default
         ratio = float(flat[key]) / max(1, default)
         return 1 / ratio if largest.remedy == "raise" else ratio

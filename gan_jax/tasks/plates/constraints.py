@@ -39,7 +39,7 @@ def constraint_grid(
     values: Float[np.ndarray, "rows height width channels"],
     mask: Shaped[np.ndarray, "rows height width 1"],
     generated: Float[np.ndarray, "rows columns height width channels"],
-    tolerance: float | int = 0.1,
+    tolerance: float | int | Float[np.ndarray, "rows height width"] = 0.1,
     original: Float[np.ndarray, "rows height width channels"] | None = None,
     scale: int | None = None,
     titles: Sequence[str] = (),
@@ -59,7 +59,8 @@ def constraint_grid(
         mask: 1 or True where a pixel is known.
         generated: Images in [-1, 1], `columns` of them for each set of known pixels.
         tolerance: Share of the value range (2) by which every channel of an honoured
-            pixel may deviate; 0.1 allows a deviation of 0.2.
+            pixel may deviate; 0.1 allows a deviation of 0.2. Known pixels of different
+            tolerances have a map of them.
         original: Images that the known pixels were taken from, in [-1, 1].
         scale: Screen pixels per image pixel; None makes the longer side about 140.
         titles: Titles of the generated columns, where each is of another generator.
@@ -79,7 +80,9 @@ def constraint_grid(
         raise ValueError("a known pixel is NaN")
     deviation = np.abs(generated - known_values[:, None]).max(axis=-1)
     # The last term forgives the rounding of the float32 subtraction, nothing visible.
-    honoured = deviation <= tolerance * _VALUE_RANGE + 1e-6
+    is_map = isinstance(tolerance, np.ndarray)
+    allowed: Any = np.expand_dims(tolerance, 1) if is_map else tolerance
+    honoured = deviation <= allowed * _VALUE_RANGE + 1e-6
 
     ground = np.full((*known_values.shape[:3], 3), GROUND, np.uint8)
     shown = [rgb(to_uint8(generated))]
@@ -108,11 +111,12 @@ def constraint_grid(
 
     total = int(known.sum()) * generated.shape[1]
     count = int((honoured & known[:, None]).sum())
+    share = "" if is_map else f"{100 * float(tolerance):.3g}%"
+    within = f"{share} of the value range" if share else "its tolerance"
     entries = [
         (
             _ring_sample(HONOURED, missed=False),
-            f"honoured, within {100 * tolerance:.3g}% of the value range:"
-            f" {count} of {total}",
+            f"honoured, within {within}: {count} of {total}",
         ),
         (_ring_sample(MISSED, missed=True), f"missed: {total - count}"),
     ]

@@ -1,0 +1,1 @@
+"""Generate images under the user's own known values."""

@@ -1,0 +1,146 @@
+"""The trained run that generates, as one function of latents and known values."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array
+from ml_collections import ConfigDict
+
+from gan_jax.config.command_line import FIRST_COMMANDS
+from gan_jax.config.errors import InputError
+from gan_jax.config.limits import memory_limit
+from gan_jax.config.names import look_up
+from gan_jax.data.grids.geometry import Geometry
+from gan_jax.data.grids.points import KnownGrid
+from gan_jax.data.grids.units import Units
+from gan_jax.data.masks import Known
+from gan_jax.networks.compilation import compiled
+from gan_jax.priors.packaged import open_any
+from gan_jax.runs.inference import draw_latents, field, taken
+from gan_jax.runs.prior import Prior, blank_state, read_arrays
+from gan_jax.search.realisations import Draw, Generate, Realiser, compile_realiser
+from gan_jax.training.state import TrainState, digest, trained
+
+_CHUNK, _CELLS = 16, 2**20  # images in a call, at most, and their cells together
+
+
+class Source(NamedTuple):
+    """The run that images come from."""
+
+    prior: Prior
+    units: Units
+    """The units of values."""
+    geometry: Geometry | None
+    """Where the cells of its training image lie, if it has one."""
+    channels: int
+    """Channels of its images."""
+
+    @property
+    def proportions(self) -> dict[str, float]:
+        """Shares of the facies in the training data, by code, where they are known."""
+        shares = (self.prior.summary.get("dataset") or {}).get("proportions", [])
+        return dict(zip(map("{:g}".format, self.units.codes), shares, strict=False))
+
+    @property
+    def trained_size(self) -> tuple[int, int]:
+        """Height and width of the images it was trained on."""
+        return self.prior.config.data.size, self.prior.config.data.size
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Refuse a size of images that the run cannot make.
+
+        Raises:
+            InputError: Names both sizes.
+        """
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        jax.eval_shape(self.draw(size), key)
+
+    def scaled(self, known: KnownGrid) -> Known:
+        """Return known values as the condition of a generator, without a batch axis."""
+        mask = known.mask[..., None].astype(np.float32)
+        values = self.units.scaled(known.values).astype(np.float32)
+        return Known(jnp.asarray(values * mask), jnp.asarray(mask))
+
+    def function(self, size: tuple[int, int]) -> Generate:
+        """Return the generator of images of a size, a function of arrays alone."""
+        method, task = self.prior.method, self.prior.task
+
+        def generate(variables: Any, latents: Any, known: Known) -> Array:
+            condition = known if task.conditional else None
+            return field(method, variables, latents, condition, size, task.render)
+
+        return Partial(generate, self.prior.networks.generator)
+
+    def draw(self, size: tuple[int, int]) -> Draw:
+        """Return the function that draws the latent of an image of a size."""
+        method = self.prior.method
+        return lambda key: taken(draw_latents(method, key.reshape(1), size), 0)
+
+    def realiser(self, size: tuple[int, int]) -> Realiser:
+        """Return the compiled generator of images of a size."""
+        return compile_realiser(
+            self.function(size), self.draw(size), chunk_of(size), compiled
+        )
+
+
+def chunk_of(size: tuple[int, int]) -> int:
+    """Return how many images of a size a call of the generator makes.
+
+    It depends on nothing else, so that neither the memory nor the batch of a run
+    changes its results.
+    """
+    most = max(1, min(_CHUNK, _CELLS // (size[0] * size[1])))
+    return 1 << (most.bit_length() - 1)
+
+
+def open_source(config: ConfigDict) -> Source:
+    """Open the run that a config names.
+
+    Raises:
+        InputError: There is no such run, or it cannot generate under what is known.
+    """
+    choose = look_up(_EPOCHS, "epoch", config.epoch)
+    commands = FIRST_COMMANDS[config.program]
+    memory = memory_limit(config)
+    prior = choose(open_any(config.prior, commands, memory=memory), memory)
+    names = [array.name for array in prior.task.condition_arrays]
+    if prior.task.points or (names and names != ["values", "mask"]):
+        raise InputError(
+            f"prior {prior.workdir} makes no images under known values: name a run of "
+            f"the task pixels or wells. {commands}"
+        )
+    if not prior.method.has_latent:
+        raise InputError(
+            f"prior {prior.workdir} starts from no latent, so that every realisation "
+            f"would be the same: name another run. {commands}"
+        )
+    if config.known and not prior.task.conditional:
+        raise InputError(
+            f"prior {prior.workdir} generates from latents alone, and cannot be given "
+            "known values: name a run of the task pixels or wells, or complete images "
+            f"with --config=configs/inpaint.py. {commands}"
+        )
+    channels = prior.task.channels(prior.channels)
+    return Source(prior, prior.units, prior.geometry, channels)
+
+
+def _last_epoch(prior: Prior, memory: int) -> Prior:
+    """Return a run with the networks of its last step in place of the best."""
+    like = jax.eval_shape(
+        lambda: blank_state(prior.config, prior.task, prior.method, prior.channels)
+    )
+    state: TrainState | None = read_arrays(prior.workdir, "checkpoints", like, memory)
+    if state is None:
+        raise InputError(
+            f"prior {prior.workdir} has not kept its last epoch: give "
+            "--config.epoch=best"
+        )
+    networks = trained(state)
+    weights = {"generator": networks.generator, "critic": networks.critic}
+    return prior._replace(networks=networks, digest=digest(weights))
+
+
+_EPOCHS = {"best": lambda prior, memory: prior, "last": _last_epoch}

@@ -1,0 +1,228 @@
+"""Sets of known values: their files, and their grids."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax.apps.generate.prior import Source
+from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.dataset import Skipped
+from gan_jax.data.decode import image_suffixes
+from gan_jax.data.grids.geometry import Geometry
+from gan_jax.data.grids.known import read_known
+from gan_jax.data.grids.points import KnownGrid, Points, placed
+from gan_jax.data.memory import UnreadableFileError
+from gan_jax.report.files import short_name
+
+_TABLES = frozenset(
+    {".csv", ".tsv", ".txt", ".gslib", ".dat", ".out", ".sgems", ".eas", ".pts"}
+)
+_MASK = re.compile(r"(.+)[-_.]mask")
+_UNKNOWN = "unconditional"  # name of the set without known values
+
+
+class KnownFile(NamedTuple):
+    """A file of known values."""
+
+    name: str
+    """Name of the set, and of its folder of results."""
+    path: Path
+    mask: Path | None = None
+    """The image that is its mask."""
+
+
+class KnownSet(NamedTuple):
+    """Known values on the grid on which images are generated."""
+
+    name: str
+    source: str
+    """Path of the file; empty where nothing is known."""
+    known: KnownGrid
+    geometry: Geometry
+    is_point_set: bool = False
+    """Whether the file is one of GSLIB, so that results are written for GSLIB too."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the grid."""
+        return self.geometry.height, self.geometry.width
+
+
+def known_files(known: str) -> list[KnownFile]:
+    """Return the files of known values (`known` of a config); none where it is empty.
+
+    It is a file, an image and its mask joined by a comma, or a folder with files of all
+    kinds, where `name_mask.png` is the mask of `name.png`.
+
+    Raises:
+        InputError: There is no such file, or no file of known values in the folder.
+    """
+    if not known:
+        return []
+    root = Path(known).expanduser()
+    if root.is_dir():
+        files = list(_of_folder(root))
+        if not files:
+            raise InputError(
+                f"--config.known {known} holds no file of known values: give CSV, GSLIB"
+                " or .npz files, or images each with a mask (name.png, name_mask.png)"
+            )
+        return files
+    image, comma, mask = known.rpartition(",")
+    if comma and not root.exists():
+        path = Path(image).expanduser()
+        return [KnownFile(_name(path), path, Path(mask.strip()).expanduser())]
+    if not root.exists():
+        raise InputError(f"--config.known {known} does not exist: check its spelling")
+    return [KnownFile(_name(root), root)]
+
+
+def _of_folder(root: Path) -> Iterator[KnownFile]:
+    """Yield the files of known values in a folder and its sub-folders, in their order.
+
+    Raises:
+        InputError: The folder cannot be read.
+    """
+    images = image_suffixes()
+    try:
+        every = sorted(
+            path
+            for path in root.rglob("*")
+            if path.suffix.lower() in {*_TABLES, ".npz", *images}
+            and not path.name.startswith(".")
+            and path.is_file()
+        )
+    except OSError as error:
+        raise InputError(f"--config.known {root}: {error.strerror}") from None
+    masks = {
+        (path.parent, found[1]): path
+        for path in every
+        if path.suffix.lower() in images and (found := _MASK.fullmatch(path.stem))
+    }
+    for path in every:
+        if path not in masks.values():
+            is_image = path.suffix.lower() in images
+            mask = masks.get((path.parent, path.stem)) if is_image else None
+            yield KnownFile(_name(path), path, mask)
+
+
+def _name(path: Path) -> str:
+    """Return the name of a file's set, which can be one of a folder."""
+    return short_name(path.stem) if path.stem.strip(".") else "known"
+
+
+def read_set(file: KnownFile, config: ConfigDict, source: Source) -> KnownSet:
+    """Return the known values of a file on the grid that a config asks for.
+
+    Raises:
+        InputError: The file cannot be used; the message names the first bad point.
+    """
+    content = read_known(file.path, file.mask)
+    size = source.trained_size
+    if config.size:
+        size = parsed_size(config.size)
+    elif isinstance(content, KnownGrid):
+        size = content.mask.shape[0], content.mask.shape[1]
+    source.check_size(size)
+    geometry = _geometry(config, source, size)
+    try:
+        known = placed(content, geometry, source.channels, source.units, config.snap)
+    except UnreadableFileError as error:
+        raise InputError(f"--config.known {file.path}: {error}") from None
+    is_point_set = isinstance(content, Points) and content.upward
+    return KnownSet(file.name, str(file.path), known, geometry, is_point_set)
+
+
+def unknown_set(config: ConfigDict, source: Source) -> KnownSet:
+    """Return the set in which nothing is known.
+
+    Raises:
+        InputError: The size cannot be made.
+    """
+    size = parsed_size(config.size) if config.size else source.trained_size
+    source.check_size(size)
+    known = KnownGrid(
+        np.zeros((*size, source.channels)), np.zeros(size, bool), np.full(size, np.nan)
+    )
+    return KnownSet(_UNKNOWN, "", known, _geometry(config, source, size))
+
+
+def read_sets(
+    config: ConfigDict, source: Source
+) -> tuple[list[KnownSet], list[Skipped]]:
+    """Return the sets of known values that a config names, and files left out.
+
+    Raises:
+        InputError: A single file, or every file of a folder, cannot be used.
+    """
+    files = known_files(config.known)
+    if not files:
+        return [unknown_set(config, source)], []
+    sets: list[KnownSet] = []
+    skipped: list[Skipped] = []
+    for file in files:
+        try:
+            check_single(file, [each.name for each in sets])
+            sets.append(read_set(file, config, source))
+        except InputError as error:
+            if len(files) == 1:
+                raise
+            skipped.append(Skipped(str(file.path), str(error)))
+    if not sets:
+        raise InputError(f"no file of --config.known can be used: {skipped[0].reason}")
+    return sets, skipped
+
+
+def check_single(file: KnownFile, names: Sequence[str]) -> None:
+    """Refuse a file whose set has the name of one before it, as outputs have it.
+
+    Raises:
+        InputError: The name is taken.
+    """
+    if file.name in names:
+        raise InputError(f"{file.path}: another file has the name {file.name}")
+
+
+def parsed_size(text: str) -> tuple[int, int]:
+    """Return the height and the width in text such as `250x300`.
+
+    Raises:
+        InputError: It is no size.
+    """
+    found = re.fullmatch(r"\s*(\d{1,6})\s*[xX]\s*(\d{1,6})\s*", text, re.ASCII)
+    if found is None or not (int(found[1]) and int(found[2])):
+        raise InputError(
+            f"--config.size '{text}' is no size: give height x width, e.g. 250x300"
+        )
+    return int(found[1]), int(found[2])
+
+
+def _geometry(config: ConfigDict, source: Source, size: tuple[int, int]) -> Geometry:
+    """Return where the cells of a grid of a size lie."""
+    given = source.geometry or Geometry(*size)
+    origin, cell = given.origin, given.cell
+    if config.grid.origin:
+        origin = _pair(config.grid.origin, "grid.origin")
+    if config.grid.cell:
+        cell = _pair(config.grid.cell, "grid.cell")
+        if min(cell) <= 0:
+            raise InputError(
+                f"--config.grid.cell '{config.grid.cell}' has no size above 0: give the"
+                " sides of a cell along x and y, e.g. 10,10"
+            )
+    return Geometry(*size, cell, origin)
+
+
+def _pair(text: str, key: str) -> tuple[float, float]:
+    """Return the two numbers of text joined by a comma."""
+    number = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*"
+    found = re.fullmatch(f"{number},{number}", text, re.ASCII)
+    if found is None:
+        raise InputError(
+            f"--config.{key} '{text}' is not two numbers, of x and y: give e.g. 10,10"
+        )
+    return float(found[1]), float(found[2])
