@@ -311,12 +311,14 @@ def test_no_name_leaves_the_folder(folder, runs, capsys):
     assert names() == ["digits", "digits_latent"]
 
 
-def test_files_of_a_user_are_not_packaged(tmp_path):
+def test_files_of_a_user_are_not_packaged(tmp_path, capsys):
     kept(tmp_path / "own", smoke("gan", **{"data.path": "/home/me/images"}))
     with pytest.raises(
         InputError, match=r"data\.path '/home/me/images', a file of its"
     ):
         pack(str(tmp_path / "own"), tmp_path / "own.npz")
+    assert main([f"--run={tmp_path / 'own'}", "--name=own", f"--out={tmp_path}"]) == 2
+    assert "package a run on data that everybody has" in capsys.readouterr().err
     assert not (tmp_path / "own.npz").exists()
 
 

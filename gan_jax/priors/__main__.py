@@ -23,7 +23,7 @@ from typing import Any
 from gan_jax.apps.train.evaluation import Evaluation
 from gan_jax.apps.train.setup import prepare
 from gan_jax.config.errors import EXPECTED, explain, print_error
-from gan_jax.priors.packaged import FOLDER, as_packed, check_name, pack
+from gan_jax.priors.packaged import FOLDER, as_packed, check_name, check_public, pack
 from gan_jax.report.measures import measures
 from gan_jax.report.terminal import say
 from gan_jax.runs.prior import Prior, open_prior
@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_name(options.name)
         path = Path(options.out).expanduser() / f"{options.name}.npz"
         prior = open_prior(options.run, "Train it first: docs/priors.md.")
+        check_public(prior)
         before, after = _measured(prior, as_packed(prior, options.critic))
         packed = pack(options.run, path, options.critic, {"metrics_as_stored": after})
     except EXPECTED as error:

@@ -80,6 +80,20 @@ def check_name(name: str) -> None:
         )
 
 
+def check_public(prior: Prior) -> None:
+    """Refuse a prior whose config names files of its user.
+
+    Raises:
+        InputError: Names the key.
+    """
+    for key, value in flatten(prior.config).items():
+        if isinstance(value, str) and (os.sep in value or "/" in value):
+            raise InputError(
+                f"run {prior.workdir} has {key} '{printable(value)}', a file of its "
+                "user: package a run on data that everybody has"
+            )
+
+
 def halved(variables: Variables) -> Variables:
     """Return the variables of a network as a file stores them.
 
@@ -134,18 +148,12 @@ def pack(
         OSError: If the file cannot be written.
     """
     prior = open_prior(run, "")
-    flat = flatten(prior.config)
-    for key, value in flat.items():
-        if isinstance(value, str) and (os.sep in value or "/" in value):
-            raise InputError(
-                f"run {run} has {key} '{printable(value)}', a file of its user: "
-                "package a run on data that everybody has"
-            )
+    check_public(prior)
     arrays = _arrays(prior.networks, critic)
     about = {
         "format": _FORMAT,
         "gan_jax": gan_jax.__version__,
-        "config": flat,
+        "config": flatten(prior.config),
         "step": int(prior.networks.step),
         **{key: prior.summary.get(key) for key in _KEPT},
         "real_score": None if math.isnan(prior.real_score) else prior.real_score,
