@@ -267,12 +267,13 @@ def test_a_table_without_a_grid_is_refused_with_an_example(tmp_path):
 # Cells without a value
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("code", [*gaps.CODES, np.nan, np.inf, -np.inf])
-def test_codes_beyond_the_values_are_gaps(code):
-    values = np.array([[0.25, 1.5], [3.0, code]])
+def test_codes_beyond_the_values_are_gaps(code, kind):
+    values = np.array([[0.25, 1.5], [3.0, code]], kind)
     found = gaps.fill_gaps(values, None)
     np.testing.assert_array_equal(values, [[0.25, 1.5], [3.0, np.nan]])
-    assert found == ([code] if np.isfinite(code) else [])
+    assert found == pytest.approx([code] if np.isfinite(code) else [], rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -75,17 +75,17 @@ def _recognised(values: Float[np.ndarray, "*shape"]) -> list[float]:
     candidates: list[float] = []
     low, high = -math.inf, math.inf
     while True:
-        inside = (values >= low) & (values <= high)
+        inside = (values > low) & (values < high)
         least = float(values.min(where=inside, initial=math.inf))
         most = float(values.max(where=inside, initial=-math.inf))
         if least > most:  # codes alone
             return []
         if _is_code(least):
             candidates.append(least)
-            low = math.nextafter(least, math.inf)
+            low = least
         elif _is_code(most):
             candidates.append(most)
-            high = math.nextafter(most, -math.inf)
+            high = most
         else:
             break
     confirmed = []
