@@ -2,11 +2,13 @@
 
 python -m launch.batch --config=configs/inpaint.py:yeh --config.prior=runs/gan --images=DIR --out=runs/filled
 python -m launch.batch --config=configs/detect.py --config.prior=runs/detect --images=DIR --out=runs/scored
+python -m launch.batch --config=configs/generate.py --config.prior=runs/wells --images=DIR --out=runs/made
 python -m launch.batch --engine=ray --workers=2 --config=... --images=DIR --out=...
 python -m launch.batch --engine=ray --address=auto --config=... --images=DIR --out=...
 
-For configs/inpaint.py, collaborate.py (which refines completed images), detect.py and
-colorize.py. Results under `--out`: images/<stem>.png, results/part-*.parquet with a row
+For configs/inpaint.py, collaborate.py (which refines completed images), detect.py,
+colorize.py and generate.py (whose images are files of known values). Results under
+`--out`: images/<stem>.png, or realisations/<stem>; results/part-*.parquet with a row
 per image, and summary.json. The same command resumes after any crash. Images that have
 a row are not redone unless they have changed; after `kill -9` those of the last ten
 seconds may be.
@@ -27,7 +29,7 @@ from ml_collections import ConfigDict
 from gan_jax.config.errors import InputError
 from gan_jax.config.flags import run_program
 
-_IMAGES = flags.DEFINE_string("images", None, "Folder of images.")
+_IMAGES = flags.DEFINE_string("images", None, "Folder of images, or of known values.")
 _OUT = flags.DEFINE_string("out", None, "Folder of the results.")
 _ENGINE = flags.DEFINE_enum(
     "engine", "local", ["local", "ray"], "Run on this machine, or on a Ray cluster."
@@ -57,20 +59,21 @@ def results_folder() -> Path:
 
 
 def set_images(config: ConfigDict) -> None:
-    """Set `config.images` from the flags.
+    """Set `images` of a config, or its `known`, from the flags.
 
     Raises:
         InputError: If the flags contradict each other or do not fit the config.
     """
-    if "images" not in config:
+    key = "known" if config.program == "generate" else "images"
+    if key not in config:
         raise InputError(
             f"{config.name} has no images to apply it to: name configs/inpaint.py, "
-            "collaborate.py, detect.py or colorize.py"
+            "generate.py, collaborate.py, detect.py or colorize.py"
         )
     if _ENGINE.value == "local" and (_WORKERS.value or _ADDRESS.value):
         raise InputError("--workers and --address are Ray's: give --engine=ray")
     if _IMAGES.value is not None:
-        config.images = _IMAGES.value
+        config[key] = _IMAGES.value
 
 
 def launch(config: ConfigDict) -> None:

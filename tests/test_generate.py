@@ -23,7 +23,8 @@ from gan_jax.data.grids.tables import read_table
 from gan_jax.data.grids.units import LEVELS, Units, facies
 from gan_jax.search.realisations import compile_realiser, generate, realisations
 from tests import programs
-from tests.programs import assert_names_are_own, results, summary
+from tests.jobs import assert_a_batch_job_does_the_same
+from tests.programs import assert_names_are_own, results, run_batch, summary
 from tests.runs import kept, smoke
 
 POINTS = "x,y,value\n14,14,255\n3,3,0\n14,7,200\n"
@@ -294,6 +295,18 @@ def test_a_pair_of_image_and_mask(prior, tmp_path):
     assert (arrays(tmp_path / "out", "image") == 77).all()
 
 
+def test_inputs_and_outputs_lie_apart(prior, tmp_path):
+    place = tmp_path / "out" / "realisations"
+    place.mkdir(parents=True)
+    for name in ("image", "mask"):
+        Image.fromarray(np.full((28, 28), 255, np.uint8)).save(place / f"{name}.png")
+    pair = f"{place / 'image.png'},{place / 'mask.png'}"
+    with pytest.raises(InputError, match="lies where a run"):
+        run.run(config(prior, pair), tmp_path / "out")
+    with pytest.raises(InputError, match="lie in each other"):
+        run.run(config(prior, place), place / "deeper")
+
+
 def test_nothing_known(prior, tmp_path):
     run.run(config(prior, count=2), tmp_path / "out")
     assert arrays(tmp_path / "out", "unconditional").shape == (2, 28, 28)
@@ -412,3 +425,27 @@ def test_the_archive_is_as_numpy_would_read_it(made):
     path = made / "out" / "realisations" / "known" / "realisations.npz"
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["realisations.npy"] and not archive.testzip()
+
+
+def test_a_batch_job_does_the_same(prior, tmp_path):
+    folder = tmp_path / "sets"
+    folder.mkdir()
+    (folder / "a.csv").write_text(POINTS)
+    (folder / "broken.csv").write_text("x,y,value\n99,1,1\n")
+    pixels = np.full((28, 28), 200, np.uint8)
+    Image.fromarray(pixels).save(folder / "b.png")
+    Image.fromarray(pixels).save(folder / "b_mask.png")
+    run.run(config(prior, folder, count=18), tmp_path / "out")
+    flags = [f"--config.prior={prior}", "--config.count=18"]
+    generate = "--config=configs/generate.py"
+    assert_a_batch_job_does_the_same(
+        tmp_path / "out", tmp_path / "job", generate, f"--images={folder}", *flags
+    )
+    assert contents(tmp_path / "job") == contents(tmp_path / "out")
+    (folder / "c.csv").write_text(POINTS)
+    again = [f"--config.prior={prior}", "--config.count=18"]
+    ended = run_batch(folder, tmp_path / "job", *again, config=generate)
+    assert ended.returncode == 0 and "1 now" in ended.stdout
+    again[1] = "--config.count=19"
+    ended = run_batch(folder, tmp_path / "job", *again, config=generate)
+    assert ended.returncode == 2 and "count=18" in ended.stderr

@@ -165,6 +165,7 @@ def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     texts = {key: value for key, value in config.items() if isinstance(value, str)}
     data = datasets.place(texts.get("data.name", ""), texts.get("data.path", ""))
     named = [("data.path", data), *((key, texts.get(key, "")) for key in _PATHS)]
+    named += [("known", part) for part in texts.get("known", "").split(",")]
     for other in texts.get("anomaly.others", "").split(","):
         name, _, _ = other.rpartition(":")  # without its base rate
         named += [("anomaly.others", other), ("anomaly.others", name)]

@@ -55,6 +55,7 @@ MOMENTS: Mapping[str, Moment] = {
     "evaluation": Moment(("prior/*", "gan/prior/*", "runs/*/*/prior/*"), 1.0),
     "shaping": Moment(("checkpoints/*", "snapshots/*", "detector/*"), 0.3),
     "search": Moment(("searches/*",), 0.3),
+    "realisations": Moment(("realisations/*/*",), 0.5),
     "outputs": Moment(("images/*", "results/*"), 0.1),
     "claimed": Moment(("config.json",), 2.0),
     "report": Moment(("report.html", "gan/report.html", "runs/*/*/report.html"), 0.05),

@@ -95,6 +95,14 @@ PROGRAMS: Mapping[str, Program] = {
         main("inpaint.py:smoke", "prior={gan} images={grey} masks={masks}"),
         _SEARCHING,
     ),
+    "generate": Program(
+        main("generate.py", "prior={pixels} known={known} count=3000 batch=16"),
+        ("start", "claimed", "realisations", "realisations", "report"),
+    ),
+    "generate, refined": Program(
+        main("generate.py:refine,exact", "prior={pixels} known={known} count=40"),
+        ("start", "claimed", "realisations", "report"),
+    ),
     "collaborate, images": Program(
         main(
             "collaborate.py:inpainting,smoke",
@@ -146,10 +154,15 @@ def refused(ended: Finished) -> bool:
 
 def make_inputs(place: Path) -> dict[str, Path]:
     """Write what the programs of the table are given; return the paths by name."""
+    draw = np.random.default_rng(0)
     kept(place / "gan", smoke("gan"))
+    kept(place / "pixels", smoke("pixelcgan"))
+    (place / "known").mkdir()
+    for name in ("one", "two"):
+        points = "".join(f"{x},{x},{9 * x}\n" for x in draw.permutation(28)[:4])
+        (place / "known" / f"{name}.csv").write_text(f"x,y,value\n{points}")
     kept(place / "colorizer", smoke("colorize"), channels=3)
     kept_detector(place / "detector")
-    draw = np.random.default_rng(0)
     for name, shape in (("grey", (28, 28)), ("colour", (20, 24, 3))):
         (place / name).mkdir()
         for index in range(8):

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from gan_jax.apps.batch.engine import Engine
 from gan_jax.apps.batch.table import STATE, Parts, Row, State
 from gan_jax.apps.batch.workers import failed
+from gan_jax.apps.generate.sets import known_files
 from gan_jax.apps.inpaint.observations import named_holes
 from gan_jax.config.errors import InputError, printable
 from gan_jax.data.datasets.dataset import Skipped
@@ -25,7 +26,7 @@ from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
-from gan_jax.runs.workdir import another, check_workdir, claimed
+from gan_jax.runs.workdir import another, check_workdir, claimed, written_config
 from gan_jax.training.mesh import make_mesh
 
 _ROWS, _SECONDS = 500, 10.0  # a part is written when it has so many or is so old
@@ -61,7 +62,7 @@ def run(
     """
     began = time.monotonic()
     _check(config, out)
-    inputs = list_images(config.images)
+    inputs = _inputs(config)
     with start_engine(config, out) as engine, claimed(config, out, (), "--out"):
         work = engine.work
         digest = work.origin["parameters_sha256"]
@@ -99,7 +100,7 @@ def run(
         images = len(parts.done) - before
         summary = complete_summary(
             config,
-            dataset={"name": config.images, "split": "images", "count": total},
+            dataset={"name": config[_key(config)], "split": "images", "count": total},
             measured=Measured({}, {}),
             timing={
                 "images": images,
@@ -121,7 +122,7 @@ def run(
 
 
 def _check(config: ConfigDict, out: Path) -> None:
-    if not config.get("images", ""):
+    if not config.get(_key(config), ""):
         raise InputError("--images is empty: name a folder of images")
     if Path(config.prior).resolve() == out.resolve():
         raise InputError(
@@ -129,8 +130,31 @@ def _check(config: ConfigDict, out: Path) -> None:
             f"{another(out, '--out')}"
         )
     check_workdir(config, out, "--out")
+    if config.program == "generate":
+        before = (written_config(out) or {}).get("count", config.count)
+        if before != config.count:  # sets that have a row are not done again
+            raise InputError(
+                f"{out} holds {before} realisations of each set: give "
+                f"--config.count={before}, or {another(out, '--out')}"
+            )
     if (out / "results.jsonl").exists():
         raise InputError(f"{out} holds a run of gan_jax.main: {another(out, '--out')}")
+
+
+def _key(config: ConfigDict) -> str:
+    """Return the key of a config that names the inputs."""
+    return "known" if config.program == "generate" else "images"
+
+
+def _inputs(config: ConfigDict) -> list[Path]:
+    """Return the files that a config names.
+
+    Raises:
+        InputError: There are none.
+    """
+    if config.program == "generate":
+        return [file.path for file in known_files(config.known)]
+    return list_images(config.images)
 
 
 def input_states(config: ConfigDict, inputs: Sequence[Path]) -> dict[str, State]:
@@ -142,10 +166,14 @@ def input_states(config: ConfigDict, inputs: Sequence[Path]) -> dict[str, State]
     if config.get("masks", "") and None in named_holes(config.masks).values():
         for mask in image_files(Path(config.masks).expanduser()):
             masks.setdefault(mask.stem, []).append(mask)
+    known = known_files(config.known) if config.program == "generate" else []
+    own_masks = {each.path: each.mask for each in known if each.mask}
 
     def state(file: Path) -> State:
         found = [(0, 0)]
-        for path in (file, *masks.get(file.stem, ())):
+        for path in filter(
+            None, (file, own_masks.get(file), *masks.get(file.stem, ()))
+        ):
             with contextlib.suppress(OSError):
                 status = path.stat()
                 found.append((status.st_size, status.st_mtime_ns))

@@ -1,6 +1,8 @@
 """The work of a batch job on one block of files, for every engine."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,10 @@ from gan_jax.apps.collaborate.refinement import Refiner
 from gan_jax.apps.collaborate.run import collaboration
 from gan_jax.apps.colorize.apply import open_colorizing
 from gan_jax.apps.detect.apply import open_scoring
+from gan_jax.apps.generate.making import Maker
+from gan_jax.apps.generate.prior import open_source
+from gan_jax.apps.generate.run import check_sizes
+from gan_jax.apps.generate.sets import known_files, read_set
 from gan_jax.apps.inpaint.memory import completion_demands
 from gan_jax.apps.inpaint.observations import (
     ObservedImages,
@@ -29,6 +35,8 @@ from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation
 from gan_jax.data.user_images import Read, decode_files
+from gan_jax.report.files import UnwritableError
+from gan_jax.report.ownership import unwritten
 from gan_jax.runs.apply import Application, apply_to_files, result_line
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.memory import check_memory
@@ -47,6 +55,17 @@ _SEARCHED: Columns = {
     "iterations": int,
     "loss_value": float,
     "latent": list[float],
+}
+_GENERATED: Columns = {
+    "set": str,
+    **dict.fromkeys(("count", "height", "width", "known"), int),
+    **{
+        f"{measure}{stage}": float
+        for stage in ("", "_generated", "_refined")
+        for measure in ("honoured", "largest_miss")
+    },
+    "diversity": float,
+    "facies": list[float],
 }
 
 
@@ -110,6 +129,35 @@ def _applying(
         )
 
     return open_applying
+
+
+def _generating(config: ConfigDict, out: Path) -> Work:
+    """Open the generation under known values, a file of which is a block."""
+    source = open_source(config)
+    maker = Maker(config, source, out)
+    files = {file.path: file for file in known_files(config.known)}
+    closed = threading.Event()
+
+    def advanced(done: int) -> None:
+        if closed.is_set():
+            raise CancelledError
+
+    def apply(block: Sequence[Path], read: Read) -> list[Row]:
+        rows: list[Row] = []
+        for path in block:
+            try:
+                known = read_set(files[path], config, source)
+                check_sizes(config, source, maker, [known])
+                line = maker.make(known, advanced, closed.is_set)
+            except UnwritableError as error:
+                rows += failed([Skipped(str(path), unwritten(out, error))])
+            except InputError as error:
+                rows += failed([Skipped(str(path), str(error))])
+            else:
+                rows.append(line | {"facies": list(line.get("facies", {}).values())})
+        return rows
+
+    return Work(describe(source.prior), {**_ALL, **_GENERATED}, 1, apply, closed.set)
 
 
 def _completing(config: ConfigDict, out: Path) -> Work:
@@ -223,6 +271,7 @@ def _searching(
 
 _WORKS: Mapping[str, Callable[[ConfigDict, Path], Work]] = {
     "inpaint": _completing,
+    "generate": _generating,
     "collaborate": _refining,
     "detect": _applying(open_scoring),
     "colorize": _applying(open_colorizing),

@@ -1,7 +1,7 @@
 """The realisations of a set of known values: made, written and measured."""
 
-import functools
 import hashlib
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +28,7 @@ from gan_jax.apps.generate.sets import KnownSet
 from gan_jax.apps.generate.storage import NAME, Store
 from gan_jax.config.errors import InputError
 from gan_jax.data.grids.units import Units
+from gan_jax.search.realisations import Realiser
 
 Native = Num[np.ndarray, "count height width channels"]
 """Images in native units."""
@@ -54,8 +55,9 @@ class Maker:
         """Prepare; nothing is compiled or written yet."""
         self.config, self.source, self.workdir = config, source, workdir
         self.dtype = dtype_of(source.units)
-        self._realiser = functools.cache(source.realiser)
-        self._refiner = functools.cache(functools.partial(Refiner, source))
+        self._compiled: dict[tuple[int, int], Realiser] = {}
+        self._refiners: dict[tuple[int, int], Refiner] = {}
+        self._lock = threading.Lock()  # a batch job makes several sets at once
 
     def batch(self, size: tuple[int, int]) -> int:
         """Return how many images of a size are made between two saves, at most."""
@@ -63,6 +65,20 @@ class Maker:
         most = max(chunk_of(size), min(_BATCH, _BYTES // image))
         wanted: int = self.config.batch or most
         return wanted
+
+    def _realiser(self, size: tuple[int, int]) -> Realiser:
+        """Return the generator of images of a size, the same at every call."""
+        with self._lock:
+            if size not in self._compiled:
+                self._compiled[size] = self.source.realiser(size)
+            return self._compiled[size]
+
+    def _refiner(self, size: tuple[int, int]) -> Refiner:
+        """Return the search for images of a size, the same at every call."""
+        with self._lock:
+            if size not in self._refiners:
+                self._refiners[size] = Refiner(self.source, size)
+            return self._refiners[size]
 
     def store(self, known: KnownSet) -> Store:
         """Return the store of a set's realisations."""
