@@ -11,6 +11,7 @@ from gan_jax.apps.detect.detector import QUANTILES, Detector, save_detector
 from gan_jax.apps.detect.total_variation import Scale
 from gan_jax.build import methods, tasks
 from gan_jax.config.keys import flatten
+from gan_jax.config.limits import size_of
 from gan_jax.report import files
 from gan_jax.runs.prior import Prior, blank_state
 from gan_jax.training.checkpoint import Checkpoints
@@ -73,10 +74,10 @@ def kept(workdir, config, channels=1, classes=0, seed=0):
 
 def written(workdir, config, channels, classes=0):
     """Write the config and the summary of a run."""
-    size = config.data.size
+    size = size_of(config.data.size)
     summary = {
         "config_name": config.name,
-        "dataset": {"name": "digits", "shape": [size, size, channels]},
+        "dataset": {"name": "digits", "shape": [*size, channels]},
         "teacher": {"classes": classes},
         "metrics": {},
         "metrics_failed": {},

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.build.tasks import task
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import size_of
 from gan_jax.data import feed, splits
 from gan_jax.data.datasets import (
     arrays,
@@ -23,16 +24,18 @@ from gan_jax.data.datasets.prepared_sets import prepared_sets
 from gan_jax.data.splits import Part
 
 SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
-    "digits": lambda data: embedded.digits(data.size),
-    "photos": lambda data: embedded.photos(data.size),
-    "channels": lambda data: training_images.embedded_crops(data.size),
+    "digits": lambda data: embedded.digits(size_of(data.size)),
+    "photos": lambda data: embedded.photos(size_of(data.size)),
+    "channels": lambda data: training_images.embedded_crops(size_of(data.size)),
     "training_image": lambda data: training_images.read_crops(
-        data.path, data.size, choices=_choices(data)
+        data.path, size_of(data.size), choices=_choices(data)
     ),
-    "folder": lambda data: folders.read_folder(data.path, data.size, data.crop),
-    "arrays": lambda data: arrays.read_arrays(data.path, data.size, data.crop),
+    "folder": lambda data: folders.read_folder(
+        data.path, size_of(data.size), data.crop
+    ),
+    "arrays": lambda data: arrays.read_arrays(data.path, size_of(data.size), data.crop),
     "tfds": lambda data: tfds.read_tfds(
-        data.name, data.path, data.size, data.crop, data.download
+        data.name, data.path, size_of(data.size), data.crop, data.download
     ),
     **{
         name: lambda data: mixtures.mixture_dataset(mixtures.MIXTURES[data.name])

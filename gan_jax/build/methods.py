@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from gan_jax.build import networks as architectures
 from gan_jax.build import requirements
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, size_of
 from gan_jax.config.names import look_up
 from gan_jax.data.feed import ImagesByRole
 from gan_jax.losses import adversarial
@@ -35,9 +36,6 @@ OBJECTIVES: Mapping[str, Callable[[ConfigDict], adversarial.Objective]] = {
     "relativistic": lambda config: adversarial.relativistic,
 }
 
-Sides: TypeAlias = tuple[int, int]
-"""Height and width of an image, in pixels."""
-
 LATENT_DISTRIBUTIONS: Mapping[str, Callable[..., Array | None]] = {
     "normal": jax.random.normal,
     "uniform": partial(jax.random.uniform, minval=-1.0, maxval=1.0),
@@ -49,7 +47,7 @@ A new one may also need a projection in `build.searches.support`, and its export
 of `_LATENTS` in `export.functions`.
 """
 
-LATENT_FORMS: Mapping[str, Callable[[ConfigDict, Sides], tuple[int, ...]]] = {
+LATENT_FORMS: Mapping[str, Callable[[ConfigDict, Size], tuple[int, ...]]] = {
     "vector": lambda config, size: (config.latent.size,),
     "map": lambda config, size: (
         *(side // 2**config.network.depth for side in size),
@@ -119,13 +117,14 @@ def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> M
     objective = look_up(OBJECTIVES, "objective", config.objective)(config)
     requirements.check_combination(config, task, objective)
 
-    own, cell = (config.data.size, config.data.size), architectures.cell(config)
+    own, cell = size_of(config.data.size), architectures.cell(config)
 
     def latent(
-        key: PRNGKeyArray, count: int, size: Sides | None = None
+        key: PRNGKeyArray, count: int, size: tuple[int, int] | None = None
     ) -> Float[Array, "count *latent"] | None:
-        _check_size(size or own, own, cell)
-        return distribution(key, (count, *shape_of(config, size or own)))
+        wanted = Size(*(size or own))
+        _check_size(wanted, own, cell)
+        return distribution(key, (count, *shape_of(config, wanted)))
 
     boost = config.critic_boost
     of_map = look_up(MAPS, "network.map", config.network.get("map", "mean"))
@@ -167,16 +166,16 @@ def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> M
     )
 
 
-def _check_size(size: Sides, own: Sides, cell: int | None) -> None:
+def _check_size(size: Size, own: Size, cell: int | None) -> None:
     """Refuse a size of images that a run cannot make."""
     if cell is None and size != own:
         raise InputError(
-            "images of {}x{} (height x width) were asked for, and the run makes {}x{} "
-            "alone: train one with --config.network.generator=latent_unet and "
-            "--config.latent.form=map".format(*size, *own)
+            f"images of {size} (height x width) were asked for, and the run makes "
+            f"{own} alone: train one with --config.network.generator=latent_unet and "
+            "--config.latent.form=map"
         )
     if cell is not None and (min(size) < 1 or any(side % cell for side in size)):
-        raise ValueError("{}x{} is no multiple of {}".format(*size, cell))
+        raise ValueError(f"{size} is no multiple of {cell}")
 
 
 def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:

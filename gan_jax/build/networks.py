@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import DTypeLike
 from ml_collections import ConfigDict
 
+from gan_jax.config.limits import size_of
 from gan_jax.config.names import look_up
 from gan_jax.networks import (
     autoencoder,
@@ -145,7 +146,7 @@ ENERGY_CRITICS = ("autoencoder", "dense_autoencoder", "linear_autoencoder")
 
 MAP_SCORES: Mapping[str, Callable[[ConfigDict], int]] = {
     "patch": lambda config: (
-        base_size(config.data.size, _critic_depth(config.network)) ** 2
+        base_size(size_of(config.data.size), _critic_depth(config.network)).pixels
     ),
 }
 """Number of scores per image of the critics that return a map of scores."""
@@ -180,7 +181,7 @@ def generator(
         special["latent_map"] = has_latent_map(config)
     return make(
         network,
-        size=config.data.size,
+        size=size_of(config.data.size),
         channels=channels,
         dtype=_precision(config.precision),
         **special,
@@ -198,7 +199,7 @@ def critic(config: ConfigDict, precision: str = "") -> nn.Module:
     _check_normalisation(config, "critic_normalisation", NORMALISATIONS)
     single = make(
         network,
-        size=config.data.size,
+        size=size_of(config.data.size),
         conditional=config.get("condition_critic", False),
         dtype=_precision(precision or config.precision),
     )

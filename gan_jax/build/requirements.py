@@ -17,9 +17,13 @@ from gan_jax.build.networks import (
 from gan_jax.config import schema
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
+from gan_jax.config.limits import side_of, size_of
 from gan_jax.data.datasets import mixtures
 from gan_jax.losses.adversarial import Objective
 from gan_jax.tasks.task import Task
+
+_SQUARE = ("points", "colors")
+"""Tasks whose images cannot be oblong."""
 
 
 def check_program(config: ConfigDict) -> None:
@@ -34,14 +38,18 @@ def check_program(config: ConfigDict) -> None:
 
 
 def check_task(config: ConfigDict) -> None:
-    """Refuse a config without the keys that its task reads.
+    """Refuse a config without the keys that its task reads, or with oblong images.
 
     Raises:
-        InputError: Names the missing keys.
+        InputError: Names the missing keys, or the task that takes squares alone.
     """
     rows = schema.OF_TASKS.get(config.task, {})
     needed = (key for key, row in rows.items() if row.older is None)
     _check_keys(config, "task", sorted({*needed} - {*flatten(config)}))
+    if config.program != "train":
+        side_of(config.data.size, config.program)
+    elif config.task in _SQUARE:
+        side_of(config.data.size, f"task {config.task}")
 
 
 def _check_keys(config: ConfigDict, kind: str, missing: Sequence[str]) -> None:
@@ -61,11 +69,12 @@ def check_combination(config: ConfigDict, task: Task, objective: Objective) -> N
         InputError: Says which values do not fit, and what to choose.
     """
     network, energies = config.network, gives_energies(config)
-    if network.kernel > 2 * config.data.size and not task.points:
+    size = size_of(config.data.size)
+    if network.kernel > 2 * min(size) and not task.points:
         raise InputError(
-            f"network.kernel {network.kernel} is wider than twice the images of "
-            f"{config.data.size}x{config.data.size}, and its ends would see no pixel: "
-            f"give at most {2 * config.data.size} with --config.network.kernel"
+            f"network.kernel {network.kernel} is wider than twice the images of {size},"
+            " and its ends would see no pixel: give at most "
+            f"{2 * min(size)} with --config.network.kernel"
         )
     if config.gradient_penalty and network.critic_normalisation == "batch":
         raise InputError(

@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.build import requirements
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import size_of
 from gan_jax.config.names import look_up
 from gan_jax.data import masks
 from gan_jax.data.datasets import mixtures
@@ -16,7 +17,7 @@ from gan_jax.tasks.task import Task
 
 def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
     """Return the function that draws known pixels: a fixed pattern, or random ones."""
-    size, mask = config.data.size, config.mask
+    size, mask = size_of(config.data.size), config.mask
     most = mask.get("most", 0)  # older runs have none
     numbers = mask.get("numbers", "uniform")
     draw = look_up(masks.NUMBERS, "mask.numbers", numbers)
@@ -28,11 +29,11 @@ def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
         known = masks.pattern(mask.pattern, size)
         return lambda key, batch: masks.fixed_pixels(known, batch)
     count = masks.pixel_count(size, mask.count, mask.fraction, most)
-    if most and not count <= most <= size**2:
+    if most and not count <= most <= size.pixels:
         raise InputError(
             f"mask.most {most} is not between the {count} pixels that are known at "
-            f"least and the {size**2} of an image: give one of these, or 0 for always "
-            f"{count}"
+            f"least and the {size.pixels} of an image: give one of these, or 0 for "
+            f"always {count}"
         )
     return lambda key, batch: masks.random_pixels(key, batch, size, count, most, draw)
 

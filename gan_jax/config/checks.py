@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten, nested
-from gan_jax.config.limits import WORD
+from gan_jax.config.limits import WORD, size_of
 from gan_jax.config.schema import KEYS, OF_TASKS, Key, find
 
 _IMAGES = 2**32
@@ -37,6 +37,9 @@ def check_numbers(config: ConfigDict) -> None:
             raise InputError(
                 f"{key} is {value}: give a number {wanted} with --config.{key}"
             )
+    for key, value in flatten(config).items():
+        if find(key, config.get("program", "")).is_size:
+            size_of(value, key)
     _check_updates(numbers)
     _check_images(numbers)
 
@@ -68,6 +71,9 @@ def read_config(written: Mapping[str, Any], program: str) -> ConfigDict:
         kind = type(rows[key].default)
         # JSON has one kind of number; True is an int in Python.
         known = type(value) is kind or (kind is float and type(value) is int)
+        if rows[key].is_size and type(value) is str:
+            _check_size(key, value)
+            continue
         if not known:
             raise ValueError(f"{key} is {value!r}, not {_KINDS[kind]}")
         if kind in (int, float) and not rows[key].limits.hold(value):
@@ -77,6 +83,14 @@ def read_config(written: Mapping[str, Any], program: str) -> ConfigDict:
     if doubled := sorted(groups & every.keys()):
         raise ValueError(f"{doubled[0]} is both a value and a group of values")
     return ConfigDict(nested(every)).lock()
+
+
+def _check_size(key: str, value: str) -> None:
+    """Raise a `ValueError` if a text is no size."""
+    try:
+        size_of(value, key)
+    except InputError:
+        raise ValueError(f"{key} is {value!r}, not a size") from None
 
 
 _TEXT = Key("", "")
@@ -129,9 +143,17 @@ def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
         row = find(key, plain.get("program", ""))
         older = row.older if key in plain else None
         before, now = written.get(key, older), plain.get(key)
-        if not row.resumable and before != now:
+        alike = before == now
+        if row.is_size:  # 64 and 64x64 are the same
+            alike = {*map(_in_full, (before, now))} == {_in_full(now)}
+        if not row.resumable and not alike:
             found.append(f"{key}: {before!r} -> {now!r}")
     return found
+
+
+def _in_full(size: Any) -> str:
+    """Return the size of a square as a text too, e.g. `64x64`."""
+    return f"{size}x{size}" if isinstance(size, int) else str(size)
 
 
 def _check_updates(numbers: Mapping[str, int | float]) -> None:

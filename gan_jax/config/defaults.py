@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 from gan_jax.config import schema
 from gan_jax.config.keys import flatten, nested
@@ -16,7 +16,9 @@ def values(rows: schema.Keys) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     for key, row in rows.items():
         group, any_name, _ = key.partition(".*")
-        defaults[group] = {} if any_name else row.default
+        # Of a value of any kind; a plain number could not become a text.
+        default = FieldReference(row.default, object) if row.is_size else row.default
+        defaults[group] = {} if any_name else default
     return defaults
 
 

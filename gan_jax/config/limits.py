@@ -1,13 +1,16 @@
-"""Limits of the numbers that a config may hold, and of the memory of a run."""
+"""Limits of the numbers that a config may hold, sizes, and the memory of a run."""
 
 import contextlib
 import math
 import os
+import re
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
+
+from gan_jax.config.errors import InputError
 
 GIB = 2**30
 """Bytes in a gibibyte."""
@@ -52,6 +55,69 @@ WEIGHT = Limits(least=0)
 POSITIVE = Limits(above=0)
 DECAY = Limits(least=0, below=1)
 SHARE = Limits(least=0, most=1)
+
+
+class Size(NamedTuple):
+    """The size of images, in pixels."""
+
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        """Return the size as configs have it, e.g. `48x96`."""
+        return f"{self.height}x{self.width}"
+
+    @property
+    def pixels(self) -> int:
+        """Return the number of pixels."""
+        return self.height * self.width
+
+
+def size_of(sides: Any, key: str = "data.size") -> Size:
+    """Return the size that a number (of a square) or a text such as `48x96` stands for.
+
+    Args:
+        sides: A number, the height and width in pixels; or a text, height x width; or
+            a `Size`, which is returned as it is.
+        key: The config key that holds it, for messages.
+
+    Raises:
+        InputError: It is no such size.
+    """
+    if isinstance(sides, Size):
+        return sides
+    found = re.fullmatch(r"(\d{1,10})x(\d{1,10})", str(sides).lower())
+    if found:
+        size = Size(int(found[1]), int(found[2]))
+    elif isinstance(sides, int) and not isinstance(sides, bool):
+        size = Size(sides, sides)
+    else:
+        size = Size(0, 0)
+    if not all(COUNT.hold(side) for side in size):
+        raise InputError(
+            f"{key} is {sides}: give a whole number of pixels, at least 1, or height x "
+            f"width such as 48x96, with --config.{key}"
+        )
+    return size
+
+
+def side_of(sides: Any, what: str) -> int:
+    """Return the side of a size that must be square.
+
+    Args:
+        sides: As `size_of` takes it.
+        what: What takes square images alone, for the message.
+
+    Raises:
+        InputError: It is no size, or not square.
+    """
+    size = size_of(sides)
+    if size.height != size.width:
+        raise InputError(
+            f"data.size is {size}, and {what} takes square images: give one number "
+            "with --config.data.size"
+        )
+    return size.height
 
 
 def memory_limit(config: ConfigDict) -> int:

@@ -31,6 +31,8 @@ class Key(NamedTuple):
     """The numbers that the key may hold; any finite one by default."""
     resumable: bool = False
     """Whether it may change when a run continues."""
+    is_size: bool = False
+    """Whether it is the size of images: a number, or a text such as `48x96`."""
     older: Any = None
     """The value that counts for a run written before the key existed; None = every run
     has the key."""
@@ -79,8 +81,8 @@ TRAINING: Keys = {
     "average_decay": Key(0.999, "decay of the generator's moving average, per generator update", SHARE),
     "data.name": Key("digits", "digits, photos, channels, training_image, folder, arrays, gaussians8, ..., or the name of a TFDS data set"),
     "data.path": Key("", "TFDS directory, folder of images or arrays, or training image; empty = the default place"),
-    "data.size": Key(28, "height and width of the images, in pixels", COUNT),
-    "data.crop": Key(0, "side in pixels of the centre square that is resized; 0 = the largest square", COUNT_OR_0),
+    "data.size": Key(28, "size of the images in pixels: one number for squares, or height x width such as 48x96", COUNT, is_size=True),
+    "data.crop": Key(0, "longer side in pixels of the centre that is resized; 0 = the largest centre", COUNT_OR_0),
     "data.without": Key("", "classes left out, by name or number, joined by commas"),
     "data.held_out": Key(0.0, "share of all images held out for the test; 0 = the official test part", Limits(least=0, below=1)),
     "data.download": Key(False, "whether TFDS may download a missing data set"),

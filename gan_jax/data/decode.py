@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Num, UInt8
 
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, size_of
 from gan_jax.data import memory
 from gan_jax.data.memory import FILE_LIMIT, PixelBudget, UnreadableFileError, open_file
 
@@ -260,42 +261,51 @@ def _to_8_bits(levels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
 
 
 def crop_and_resize(
-    image: Image8, size: int, crop: int = 0
-) -> UInt8[np.ndarray, "size size channels"]:
-    """Return the centre square of an image, resized with antialiasing (Lanczos).
+    image: Image8, size: int | Size, crop: int = 0
+) -> UInt8[np.ndarray, "new_height new_width channels"]:
+    """Return the centre of an image, resized with antialiasing (Lanczos).
 
     A 28x28 square at size 32 is not resized, but padded by two pixels on each side that
     repeat the border, as is customary for MNIST.
 
     Args:
         image: Image with 1 or 3 channels.
-        size: Height and width of the result.
-        crop: Side of the centre square in pixels; 0 takes the largest square.
+        size: Size of the result; a number is that of a square.
+        crop: Longer side, in pixels, of the centre that is resized; 0 takes the largest
+            centre of the result's proportions.
 
     Raises:
         BrokenImageError: If the image is smaller than the crop.
         InputError: If `size` is not positive, or `crop` is negative.
     """
-    if size < 1 or crop < 0:
-        raise InputError(
-            f"--config.data.size is {size} and must be above 0; --config.data.crop is "
-            f"{crop} and must not be negative"
-        )
+    wanted = size_of(size)
+    if crop < 0:
+        raise InputError(f"--config.data.crop is {crop} and must not be negative")
     height, width = image.shape[:2]
-    if crop > min(height, width):
+    centre = _centre(Size(height, width), wanted, crop)
+    if centre.height > height or centre.width > width:
         raise BrokenImageError(
             f"{width}x{height} is smaller than the crop of {crop}: lower data.crop"
         )
-    side = crop or min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    image = image[top : top + side, left : left + side]
-    if side == size:
+    top, left = (height - centre.height) // 2, (width - centre.width) // 2
+    image = image[top : top + centre.height, left : left + centre.width]
+    if centre == wanted:
         return image
-    if (side, size) == PADDED_SIZES:
+    if (*centre, *wanted) == 2 * PADDED_SIZES[:1] + 2 * PADDED_SIZES[1:]:
         return np.pad(
             image, ((PADDING, PADDING), (PADDING, PADDING), (0, 0)), mode="edge"
         )
-    return _resize(image, size)
+    return _resize(image, wanted)
+
+
+def _centre(whole: Size, wanted: Size, crop: int) -> Size:
+    """Return the size of the part of an image that is resized to the wanted size."""
+    longest = max(wanted)
+    if crop:
+        scale = crop / longest
+    else:
+        scale = min(whole.height / wanted.height, whole.width / wanted.width)
+    return Size(*(max(1, round(scale * side)) for side in wanted))
 
 
 def undo_resize(
@@ -305,26 +315,31 @@ def undo_resize(
     size = len(image)
     if (side, size) == PADDED_SIZES:
         return image[PADDING:-PADDING, PADDING:-PADDING]
-    return image if side == size else _resize(image, side)
+    return image if side == size else _resize(image, Size(side, side))
 
 
-def _resize(image: Image8, size: int) -> UInt8[np.ndarray, "size size channels"]:
+def _resize(
+    image: Image8, size: Size
+) -> UInt8[np.ndarray, "new_height new_width channels"]:
     from PIL import Image
 
     height, width, channels = image.shape
-    with AT_WORK.holding(max(height * width, size**2)):
+    with AT_WORK.holding(max(height * width, size.pixels)):
         flat = np.ascontiguousarray(image[..., 0] if channels == 1 else image)
-        resized = Image.fromarray(flat).resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(resized).reshape(size, size, channels)
+        resized = Image.fromarray(flat).resize(size[::-1], Image.Resampling.LANCZOS)
+    return np.asarray(resized).reshape(*size, channels)
 
 
 def crop_and_resize_all(
-    images: UInt8[np.ndarray, "count height width channels"], size: int, crop: int = 0
-) -> UInt8[np.ndarray, "count size size channels"]:
+    images: UInt8[np.ndarray, "count height width channels"],
+    size: int | Size,
+    crop: int = 0,
+) -> UInt8[np.ndarray, "count new_height new_width channels"]:
     """Apply `crop_and_resize` to images; images of the wanted size are not copied."""
-    if images.shape[1:3] == (size, size) and crop in (0, size):
+    wanted = size_of(size)
+    if images.shape[1:3] == wanted and crop in (0, max(wanted)):
         return images
-    return np.stack([crop_and_resize(image, size, crop) for image in images])
+    return np.stack([crop_and_resize(image, wanted, crop) for image in images])
 
 
 def to_float_numpy(

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, size_of
 from gan_jax.data.decode import BrokenImageError, decode
 
 
@@ -31,11 +32,13 @@ def known(
     return Known(images * mask, mask)
 
 
-def pixel_count(size: int, count: int = 0, fraction: float = 0.0, most: int = 0) -> int:
+def pixel_count(
+    size: int | Size, count: int = 0, fraction: float = 0.0, most: int = 0
+) -> int:
     """Return the number of known pixels for a count or a fraction of all pixels.
 
     Args:
-        size: Height and width of the image.
+        size: Size of the image; a number is that of a square.
         count: Number of known pixels; 0 if a fraction is given.
         most: Largest number, where numbers are drawn: count and fraction may then both
             be 0, so that the least number is 0; 0 = all masks have one number.
@@ -45,7 +48,7 @@ def pixel_count(size: int, count: int = 0, fraction: float = 0.0, most: int = 0)
 
     Raises:
         InputError: If not exactly one of count and fraction is positive, or the number
-            is not between 1 and size^2.
+            is not between 1 and that of all pixels.
     """
     if most > 0 and count == fraction == 0:
         return 0
@@ -56,11 +59,12 @@ def pixel_count(size: int, count: int = 0, fraction: float = 0.0, most: int = 0)
             "set one of them above 0 and the other to 0"
         )
     share = min(fraction, 2.0)  # fractions above 1 are refused below, infinity as well
-    total = count if count > 0 else math.floor(share * size * size + 1e-9)
-    if not 1 <= total <= size * size:
+    whole = size_of(size)
+    total = count if count > 0 else math.floor(share * whole.pixels + 1e-9)
+    if not 1 <= total <= whole.pixels:
         raise InputError(
-            f"a mask of {total} known pixels does not fit an image of {size}x{size}: "
-            f"choose 1 to {size * size} with --config.mask.count, or "
+            f"a mask of {total} known pixels does not fit an image of {whole}: "
+            f"choose 1 to {whole.pixels} with --config.mask.count, or "
             "--config.mask.fraction in (0, 1]"
         )
     return total
@@ -98,22 +102,23 @@ NUMBERS: Mapping[str, DrawNumbers] = {"uniform": _uniform, "log": _logarithmic}
 def random_pixels(
     key: PRNGKeyArray,
     batch: int,
-    size: int,
+    size: int | Size,
     count: int,
     most: int = 0,
     draw: DrawNumbers = _uniform,
-) -> Float[Array, "batch size size 1"]:
+) -> Float[Array, "batch height width 1"]:
     """Return masks of known pixels at random places, independent for every image.
 
     Args:
         key: Random key.
         batch: Number of masks.
-        size: Height and width of the masks.
+        size: Size of the masks; a number is that of squares.
         count: Number of known pixels per image; the minimum if `most` is positive.
         most: Maximum number of known pixels, which is then random; 0 keeps `count`.
         draw: Distribution of that number, one of `NUMBERS`.
     """
-    draws = jax.random.uniform(key, (batch, size * size))
+    whole = size_of(size)
+    draws = jax.random.uniform(key, (batch, whole.pixels))
     _, chosen = jax.lax.top_k(draws, most or count)
     rows = jnp.arange(batch).reshape(-1, 1)
     numbers = jnp.full((batch, 1), count)
@@ -121,25 +126,25 @@ def random_pixels(
         count_key = jax.random.fold_in(key, 1)
         numbers = draw(count_key, batch, count, most).reshape(batch, 1)
     values = (jnp.arange(chosen.shape[1]).reshape(1, -1) < numbers).astype(jnp.float32)
-    mask = jnp.zeros((batch, size * size)).at[rows, chosen].set(values)
-    return mask.reshape(batch, size, size, 1)
+    mask = jnp.zeros((batch, whole.pixels)).at[rows, chosen].set(values)
+    return mask.reshape(batch, *whole, 1)
 
 
 def fixed_pixels(
-    pattern: Float[Array, "size size"], batch: int
-) -> Float[Array, "batch size size 1"]:
+    pattern: Float[Array, "height width"], batch: int
+) -> Float[Array, "batch height width 1"]:
     """Return the same mask for every image of a batch."""
     return jnp.broadcast_to(
         pattern.reshape(1, *pattern.shape, 1), (batch, *pattern.shape, 1)
     )
 
 
-def pattern(path: str, size: int) -> Float[Array, "size size"]:
+def pattern(path: str, size: int | Size) -> Float[Array, "height width"]:
     """Return a fixed mask, read from an image file in which white means known.
 
     Args:
         path: Path of the image file (`mask.pattern` of a config).
-        size: Height and width that the mask must have.
+        size: Size that the mask must have; a number is that of a square.
 
     Raises:
         InputError: If the file cannot be read, has another size, or is black.
@@ -148,10 +153,11 @@ def pattern(path: str, size: int) -> Float[Array, "size size"]:
         image = decode(Path(path))
     except BrokenImageError as error:
         raise InputError(f"--config.mask.pattern {path}: {error}") from None
-    if image.shape[:2] != (size, size):
+    whole, found = size_of(size), Size(*image.shape[:2])
+    if found != whole:
         raise InputError(
-            f"--config.mask.pattern {path} is {image.shape[1]}x{image.shape[0]} "
-            f"pixels, but the images are {size}x{size}: give a mask of their size"
+            f"--config.mask.pattern {path} is {found} pixels (height x width), but the "
+            f"images are {whole}: give a mask of their size"
         )
     known = (np.asarray(image).mean(axis=-1) > 127).astype(np.float32)
     if not known.any():

@@ -15,6 +15,7 @@ from gan_jax.apps.detect.detector import (
 from gan_jax.build.networks import UNBOUNDED_GENERATORS
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import size_of
 from gan_jax.data import color
 from gan_jax.priors.packaged import open_any
 from gan_jax.runs.inference import images_of
@@ -117,7 +118,7 @@ def _generator(path: str) -> NetworkFunction:
         for description, leaf in zip(task.condition_arrays, maps, strict=True)
     ]
     bounded = config.network.generator not in UNBOUNDED_GENERATORS
-    sides = (config.data.size, config.data.size, prior.channels)
+    sides = (*size_of(config.data.size), prior.channels)
     return NetworkFunction(
         "generator",
         generate,

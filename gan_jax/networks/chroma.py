@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, size_of
 from gan_jax.networks.layers.convolutions import Conv
 from gan_jax.networks.layers.normalisation import apply_normalised
 from gan_jax.networks.stages import Generator, concatenate_maps, enlarge
@@ -151,7 +152,7 @@ class ToImage(nn.Module):
 
 
 def generator(
-    size: int,
+    size: int | Size,
     channels: int,
     classes: int = 0,
     width: int = 64,
@@ -172,9 +173,10 @@ def generator(
         InputError: If `size` is not a multiple of 32.
     """
     multiple = 2 ** (_HALVINGS + _BRANCH_HALVINGS)
-    if size % multiple:
+    whole = size_of(size)
+    if any(side % multiple for side in whole):
         raise InputError(
-            f"images of {size}x{size} do not fit the chroma generator: "
+            f"images of {whole} do not fit the chroma generator: "
             f"--config.data.size must be a multiple of {multiple}"
         )
     stages: list[nn.Module] = [

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
+from gan_jax.config.limits import Size
 from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
 from gan_jax.networks.layers.normalisation import (
     apply_layer,
@@ -31,23 +32,23 @@ from gan_jax.networks.stages import (
 class Project(nn.Module):
     """First stage: a dense layer to the smallest image, normalisation and ReLU."""
 
-    size: int
+    base: Size
     features: int
     normalisation: str = "batch"
 
     @nn.compact
     def __call__(
         self, latent: Float[Array, "batch latent"], condition: PyTree, train: bool
-    ) -> Float[Array, "batch size size features"]:
+    ) -> Float[Array, "batch height width features"]:
         """Return the activations of a batch of latents."""
         kind = self.normalisation
         image = nn.Dense(
-            self.size**2 * self.features,
+            self.base.pixels * self.features,
             use_bias=not removes_mean(kind),
             kernel_init=initial_weights(kind),
             dtype=latent.dtype,
         )(latent)
-        image = image.reshape(-1, self.size, self.size, self.features)
+        image = image.reshape(-1, *self.base, self.features)
         return nn.relu(normalise(image, kind, train))
 
 
@@ -176,7 +177,7 @@ class Critic(nn.Module):
 
 
 def generator(
-    size: int,
+    size: int | Size,
     channels: int,
     width: int = 64,
     depth: int = 2,
@@ -185,10 +186,10 @@ def generator(
     normalisation: str = "batch",
     dtype: DTypeLike = jnp.float32,
 ) -> Generator:
-    """Build a generator of square images.
+    """Build a generator of images.
 
     Args:
-        size: Height and width of the images, base * 2^depth.
+        size: Size of the images, base * 2^depth; a number is that of squares.
         channels: Channels of the images: 1 for grey, 3 for RGB.
         width: Filters at full resolution, doubled at every halving of the size.
         depth: Number of times that the size doubles.
@@ -200,7 +201,7 @@ def generator(
         dtype: Type of the computations.
 
     Raises:
-        InputError: If `size` is not base * 2^depth with a base of 2 or more.
+        InputError: If a side is not base * 2^depth with a base of 2 or more.
     """
     base = base_size(size, depth)
     first, *others = reversed(filters(width, depth + conditional))
@@ -214,7 +215,7 @@ def generator(
 
 
 def critic(
-    size: int,
+    size: int | Size,
     width: int = 64,
     depth: int = 2,
     kernel: int = 5,
@@ -225,7 +226,7 @@ def critic(
     """Build the critic that mirrors `generator`.
 
     Args:
-        size: Height and width of the images, base * 2^depth.
+        size: Size of the images, base * 2^depth; a number is that of squares.
         width: Filters of the first layer, doubled in every further one.
         depth: Number of stride-2 convolutions.
         kernel: Height and width of the kernels.
@@ -234,7 +235,7 @@ def critic(
         dtype: Type of the computations.
 
     Raises:
-        InputError: If `size` is not base * 2^depth with a base of 2 or more.
+        InputError: If a side is not base * 2^depth with a base of 2 or more.
     """
     base_size(size, depth)
     return Critic(filters(width, depth), kernel, conditional, normalisation, dtype)

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
+from gan_jax.config.limits import Size
 from gan_jax.networks.dcgan import contract
 from gan_jax.networks.layers.convolutions import Conv
 from gan_jax.networks.layers.normalisation import (
@@ -52,7 +53,7 @@ class Critic(nn.Module):
 
 
 def critic(
-    size: int,
+    size: int | Size,
     width: int = 64,
     depth: int = 3,
     kernel: int = 4,

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
+from gan_jax.config.limits import Size, size_of
 from gan_jax.networks.layers.normalisation import apply_layer, normalise
 from gan_jax.networks.stages import Generator
 
@@ -36,16 +37,16 @@ class Hidden(nn.Module):
 class ToImage(nn.Module):
     """Last stage: a dense layer to images, whose values are unbounded."""
 
-    size: int
+    size: Size
     channels: int
 
     @nn.compact
     def __call__(
         self, values: Float[Array, "batch inputs"], condition: PyTree, train: bool
-    ) -> Float[Array, "batch size size channels"]:
+    ) -> Float[Array, "batch height width channels"]:
         """Return a batch of images."""
-        shape = (self.size, self.size, self.channels)
-        layer = nn.Dense(self.size**2 * self.channels, dtype=values.dtype)
+        shape = (*self.size, self.channels)
+        layer = nn.Dense(self.size.pixels * self.channels, dtype=values.dtype)
         return layer(values).reshape(-1, *shape)
 
 
@@ -133,7 +134,7 @@ def between_components(
 
 
 def generator(
-    size: int,
+    size: int | Size,
     channels: int,
     width: int = 128,
     depth: int = 3,
@@ -145,11 +146,11 @@ def generator(
     A condition, if the network is `conditional`, joins the first layer.
     """
     hidden = [Hidden(width, conditional and layer == 0) for layer in range(depth)]
-    return Generator([*hidden, ToImage(size, channels)], dtype)
+    return Generator([*hidden, ToImage(size_of(size), channels)], dtype)
 
 
 def critic(
-    size: int,
+    size: int | Size,
     width: int = 128,
     depth: int = 3,
     conditional: bool = False,
@@ -161,7 +162,7 @@ def critic(
 
 
 def autoencoder(
-    size: int,
+    size: int | Size,
     width: int = 128,
     depth: int = 3,
     code: int = 0,

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
+from gan_jax.config.limits import Size
 from gan_jax.networks.layers.convolutions import Conv
 from gan_jax.networks.layers.normalisation import apply_layer, normalise
 from gan_jax.networks.stages import (
@@ -41,16 +42,16 @@ def _second(normalisation: str) -> nn.initializers.Initializer:
 class Project(nn.Module):
     """First stage: a dense layer to the smallest image; the next block normalises."""
 
-    size: int
+    base: Size
     features: int
 
     @nn.compact
     def __call__(
         self, latent: Float[Array, "batch latent"], condition: PyTree, train: bool
-    ) -> Float[Array, "batch size size features"]:
+    ) -> Float[Array, "batch height width features"]:
         """Return the activations of a batch of latents."""
-        layer = nn.Dense(self.size**2 * self.features, dtype=latent.dtype)
-        return layer(latent).reshape(-1, self.size, self.size, self.features)
+        layer = nn.Dense(self.base.pixels * self.features, dtype=latent.dtype)
+        return layer(latent).reshape(-1, *self.base, self.features)
 
 
 class Enlarge(nn.Module):
@@ -167,7 +168,7 @@ class Critic(nn.Module):
 
 
 def generator(
-    size: int,
+    size: int | Size,
     channels: int,
     width: int = 64,
     depth: int = 4,
@@ -175,7 +176,7 @@ def generator(
     normalisation: str = "batch",
     dtype: DTypeLike = jnp.float32,
 ) -> Generator:
-    """Build a generator of square images.
+    """Build a generator of images.
 
     Arguments and errors are those of `dcgan.generator`, but the filters grow up to 8
     times `width` only.
@@ -192,7 +193,7 @@ def generator(
 
 
 def critic(
-    size: int,
+    size: int | Size,
     width: int = 64,
     depth: int = 4,
     conditional: bool = False,

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, size_of
 
 
 class Generator(nn.Module):
@@ -96,17 +97,20 @@ def filters(width: int, depth: int, most: int | None = None) -> list[int]:
     return [width * min(factor, most or factor) for factor in factors]
 
 
-def base_size(size: int, depth: int) -> int:
+def base_size(size: int | Size, depth: int) -> Size:
     """Return the size that gives `size` when doubled `depth` times.
 
+    A number is the height and width of a square.
+
     Raises:
-        InputError: If there is none, or it is below 2.
+        InputError: If there is none, or a side of it is below 2.
     """
-    base, rest = divmod(size, 2**depth)
-    if depth < 1 or rest or base < 2:
+    whole = size_of(size)
+    base = Size(*(side // 2**depth for side in whole))
+    if depth < 1 or any(side % 2**depth for side in whole) or min(base) < 2:
         sizes = ", ".join(str(known * 2**depth) for known in (3, 4, 5, 6, 7, 8))
         raise InputError(
-            f"images of {size}x{size} do not fit networks of depth {depth}: the size "
+            f"images of {whole} do not fit networks of depth {depth}: each side "
             f"must be base * 2^depth with a base of 2 or more, e.g. {sizes}; change "
             "--config.data.size or --config.network.depth"
         )

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
+from gan_jax.config.limits import Size
 from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
 from gan_jax.networks.layers.normalisation import apply_normalised, initial_weights
 from gan_jax.networks.stages import (
@@ -38,15 +39,15 @@ class EncodeCondition(nn.Module):
     Attributes:
         features: Filters of the convolution.
         kernel: Height and width of the kernel.
-        base: Height and width of the maps that are made of a latent vector; None = the
-            latent is maps.
+        base: Size of the maps that are made of a latent vector; None = the latent is
+            maps.
         normalisation: `batch` or `none`; it determines the initial weights.
         dtype: Type of the computations.
     """
 
     features: int
     kernel: int
-    base: int | None
+    base: Size | None
     normalisation: str = "batch"
     dtype: DTypeLike = jnp.float32
 
@@ -65,8 +66,8 @@ class EncodeCondition(nn.Module):
             return (layer(maps),)
         coarse = latent
         if self.base is not None:
-            drawn = nn.Dense(self.base**2 * _LATENT_MAPS, dtype=self.dtype)(latent)
-            coarse = drawn.reshape(-1, self.base, self.base, _LATENT_MAPS)
+            drawn = nn.Dense(self.base.pixels * _LATENT_MAPS, dtype=self.dtype)(latent)
+            coarse = drawn.reshape(-1, *self.base, _LATENT_MAPS)
         return (layer(maps, enlarge(coarse, maps.shape[1] // coarse.shape[1])),)
 
 
@@ -125,7 +126,7 @@ class ToImage(nn.Module):
 
 
 def generator(
-    size: int,
+    size: int | Size,
     channels: int,
     width: int = 64,
     depth: int = 4,
@@ -134,7 +135,7 @@ def generator(
     dtype: DTypeLike = jnp.float32,
     latent_map: bool = False,
 ) -> Generator:
-    """Build a generator of square images from square conditions.
+    """Build a generator of images from conditions of their size.
 
     Arguments and errors are those of `dcgan.generator`; `width` is that at half the
     size, doubled at every halving, up to 8 times. With `latent_map` a latent is an

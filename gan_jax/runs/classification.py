@@ -14,22 +14,37 @@ _REACH = 2  # pixels by which training images are shifted, at most
 
 
 def turned(
-    key: PRNGKeyArray, images: Float[Array, "batch size size channels"]
-) -> tuple[Float[Array, "batch size size channels"], Int[Array, "batch"]]:
+    key: PRNGKeyArray, images: Float[Array, "batch height width channels"]
+) -> tuple[Float[Array, "batch height width channels"], Int[Array, "batch"]]:
     """Return each image turned by a random quarter turn, which becomes its label.
 
     A dataset without labels then teaches features too (Gidaris et al. 2018, arXiv
     1803.07728).
     """
     turns = jax.random.randint(key, (len(images),), 0, TURNS)
-    choices = [jnp.rot90(images, turn, axes=(1, 2)) for turn in range(TURNS)]
+    return turned_by(turns, images), turns
+
+
+def turned_by(
+    turns: Int[Array, "batch"], images: Float[Array, "batch height width channels"]
+) -> Float[Array, "batch height width channels"]:
+    """Return images, each turned by so many quarter turns, 0 to 3.
+
+    Oblong images that lie on their side are stretched to their size.
+    """
+    choices = [
+        jax.image.resize(image, images.shape, "linear", antialias=False)
+        if image.shape != images.shape
+        else image
+        for image in (jnp.rot90(images, turn, axes=(1, 2)) for turn in range(TURNS))
+    ]
     place = turns.reshape(-1, 1, 1, 1)
-    return jnp.select([place == turn for turn in range(TURNS)], choices), turns
+    return jnp.select([place == turn for turn in range(TURNS)], choices)
 
 
 def shifted(
-    key: PRNGKeyArray, images: Float[Array, "batch size size channels"]
-) -> Float[Array, "batch size size channels"]:
+    key: PRNGKeyArray, images: Float[Array, "batch height width channels"]
+) -> Float[Array, "batch height width channels"]:
     """Return each image shifted by up to two pixels, its edge repeated."""
     edge = ((0, 0), (_REACH, _REACH), (_REACH, _REACH), (0, 0))
     padded = jnp.pad(images, edge, mode="edge")
@@ -45,7 +60,7 @@ def classifier_update(
     module: nn.Module,
     optimizer: optax.GradientTransformation,
     player: Player,
-    images: Float[Array, "batch size size channels"],
+    images: Float[Array, "batch height width channels"],
     labels: Int[Array, "batch"],
 ) -> tuple[Player, Float[Array, ""]]:
     """Update a classifier once; return it with the mean cross-entropy before."""

@@ -31,6 +31,7 @@ from gan_jax.runs.classification import (
     classifier_update,
     shifted,
     turned,
+    turned_by,
 )
 from gan_jax.runs.inference import chunks, in_chunks
 from gan_jax.runs.startup import cache_folder
@@ -287,9 +288,11 @@ def _accuracy(
 
     @compiled
     def classify(
-        variables: Variables, images: UInt8[Array, "..."]
+        variables: Variables, images: UInt8[Array, "..."], turns: Int[Array, "batch"]
     ) -> Int[Array, "batch"]:
-        output: Any = module.apply(variables, to_float(images))
+        shown = to_float(images)
+        shown = shown if labels else turned_by(turns, shown)
+        output: Any = module.apply(variables, shown)
         return output.logits.argmax(axis=-1)
 
     right: list[np.ndarray] = []
@@ -297,6 +300,5 @@ def _accuracy(
         images, answers = map(np.asarray, read(test, at))
         if not labels:
             answers = np.arange(_CHUNK) % TURNS
-            images = np.stack([*map(np.rot90, images, answers.tolist())])
-        right.append(np.asarray(classify(variables, images)) == answers)
+        right.append(np.asarray(classify(variables, images, answers)) == answers)
     return float(np.concatenate(right)[: len(test)].mean())

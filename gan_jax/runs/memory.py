@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
-from gan_jax.config.limits import GIB, memory_limit
+from gan_jax.config.limits import GIB, memory_limit, size_of
 from gan_jax.config.schema import find
 from gan_jax.networks.layers.convolutions import trace_for
 from gan_jax.runs.prior import blank_images
@@ -98,7 +98,9 @@ def _check(
         if isinstance(flat[key], str):  # a size in words
             return math.inf
         default = find(key, config.program).default
-        ratio = float(flat[key]) / max(1, default)
+        value = flat[key]
+        value = max(size_of(value)) if isinstance(value, str) else value
+        ratio = float(value) / max(1, default)
         return 1 / ratio if largest.remedy == "raise" else ratio
 
     key = max((key for key in largest.keys if key in flat), key=excess)

@@ -16,6 +16,7 @@ import gan_jax
 from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.checks import read_config
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import size_of
 from gan_jax.data.feed import ImagesByRole, LabelledImages, read
 from gan_jax.data.grids import geometry, units
 from gan_jax.data.grids.geometry import Geometry
@@ -201,8 +202,8 @@ def blank_images(config: ConfigDict, task: Task, channels: int) -> ImagesByRole:
 
     Under `jax.eval_shape` they take no memory.
     """
-    size, count = config.data.size, config.get("packing", 1)
-    image = jnp.zeros((count, size, size, channels), jnp.uint8)
+    size, count = size_of(config.data.size), config.get("packing", 1)
+    image = jnp.zeros((count, *size, channels), jnp.uint8)
     return dict.fromkeys(task.roles, LabelledImages(image, jnp.zeros(count, jnp.int32)))
 
 

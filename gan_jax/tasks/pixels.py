@@ -80,7 +80,7 @@ _PUBLISHED: Mapping[str, Sequence[tuple[float, float, float]]] = {
 section 5); up to 0.1 every run collapsed to black."""
 
 
-DrawMask = Callable[[PRNGKeyArray, int], Float[Array, "batch size size 1"]]
+DrawMask = Callable[[PRNGKeyArray, int], Float[Array, "batch height width 1"]]
 """`draw(key, batch)`: masks of known pixels, 1 = known."""
 
 

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
-from gan_jax.config.limits import memory_limit
+from gan_jax.config.limits import memory_limit, size_of
 from gan_jax.config.names import look_up
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.points import KnownGrid
@@ -47,7 +47,7 @@ class Source(NamedTuple):
     @property
     def trained_size(self) -> tuple[int, int]:
         """Height and width of the images it was trained on."""
-        return self.prior.config.data.size, self.prior.config.data.size
+        return size_of(self.prior.config.data.size)
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Refuse a size of images that the run cannot make.

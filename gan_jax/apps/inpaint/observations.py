@@ -16,7 +16,7 @@ from gan_jax.apps.inpaint.masked_images import MaskedImage
 from gan_jax.build import searches
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
-from gan_jax.config.limits import memory_limit
+from gan_jax.config.limits import memory_limit, size_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.datasets.folders import list_images
 from gan_jax.data.degradations import Degradation, known_values
@@ -61,12 +61,14 @@ def check_prior(prior: Prior, program: str) -> None:
     """Refuse a prior whose latents cannot be searched.
 
     Raises:
-        InputError: If the prior generates under conditions, or points, or has been
-            packaged without its critic.
+        InputError: If the prior generates under conditions, points, or oblong images,
+            or has been packaged without its critic.
     """
+    size = size_of(prior.config.data.size)
     for wrong, what in (
         (prior.task.conditional, "generates under conditions"),
         (prior.task.points, "generates points in the plane"),
+        (size.height != size.width, f"generates images of {size}, not squares"),
     ):
         if wrong:
             raise InputError(

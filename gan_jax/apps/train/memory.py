@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gan_jax.build import datasets
-from gan_jax.config.limits import GIB
+from gan_jax.config.limits import GIB, size_of
 from gan_jax.data.datasets.dataset import ArraySource, Dataset, Source
 from gan_jax.networks.classifier import Classifier
 from gan_jax.networks.layers.convolutions import trace_for
@@ -47,7 +47,7 @@ def data_demands(config: ConfigDict) -> list[Demand]:
         InputError: There are no data at `data.path`.
     """
     count, channels = datasets.foreseen(config.data)
-    image = config.data.size**2 * channels
+    image = size_of(config.data.size).pixels * channels
     return [
         Demand(count * image * _DATA, "the data", ["data.size"]),
         Demand(

@@ -14,6 +14,7 @@ from gan_jax.apps.train.memory import data_demands, feed_kind, training_demands
 from gan_jax.apps.train.teacher import Teacher, classes, open_teacher
 from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, size_of
 from gan_jax.config.names import look_up
 from gan_jax.data.datasets.dataset import Dataset, Skipped, fingerprint, in_memory
 from gan_jax.data.feed import Feed
@@ -82,10 +83,12 @@ def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
     *sides, channels = dataset.train.shape
-    if sides != 2 * [config.data.size]:
+    found = Size(*sides)
+    if found != size_of(config.data.size):
+        given = found.height if found.height == found.width else found
         raise InputError(
-            f"{dataset.train.name} has the size {sides[1]}x{sides[0]}: give "
-            f"--config.data.size={sides[0]}"
+            f"{dataset.train.name} has the size {found} (height x width): give "
+            f"--config.data.size={given}"
         )
     # Refuses what cannot be made before a teacher is trained, which may take long.
     method = methods.method(config, task, channels)

@@ -7,6 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import size_of
 from gan_jax.data.color import grey
 from gan_jax.data.datasets.dataset import Dataset
 from gan_jax.networks.classifier import check_image_shape, classifier_for
@@ -60,8 +61,8 @@ def open_teacher(config: ConfigDict, dataset: Dataset, workdir: Path) -> Teacher
     if continues or settings.path:
         try:
             teacher = read_classifier(path)
-            size = config.data.size
-            check_image_shape(teacher["variables"], (size, size, 1))
+            size = size_of(config.data.size)
+            check_image_shape(teacher["variables"], (*size, 1))
             if not teacher["labels"]:
                 raise InputError(f"{path} is a classifier of quarter turns")
         except InputError as error:

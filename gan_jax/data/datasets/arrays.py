@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, size_of
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
 from gan_jax.data.decode import BrokenImageError, crop_and_resize_all
 from gan_jax.data.memory import (
@@ -29,7 +30,7 @@ class _Arrays(NamedTuple):
     labels: np.ndarray | None
 
 
-def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
+def read_arrays(path: str, size: int | Size, crop: int = 0) -> Dataset:
     """Read a dataset of `train` and `test` arrays: .npz, .npy or idx files.
 
     An .npz file holds `image` and, optionally, `label`; an .npy file holds images only;
@@ -41,8 +42,8 @@ def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
 
     Args:
         path: Directory with `train` and, optionally, `test`, or one file.
-        size: Height and width to which images are resized.
-        crop: Side of the centre square that is kept; 0 keeps the largest square.
+        size: Size to which images are resized; a number is that of squares.
+        crop: Longer side of the centre that is kept; 0 keeps the largest centre.
 
     Raises:
         InputError: If there are no such arrays, they do not fit into memory, or their
@@ -71,8 +72,8 @@ def read_arrays(path: str, size: int, crop: int = 0) -> Dataset:
     signed = any(images.min() < 0 for images, _ in loaded.values())
     highest = [labels.max() for _, labels in loaded.values() if labels is not None]
     check_fits(
-        f"--config.data.path {path} at {size}x{size}",
-        sum(_bytes_at(size, images) for images, _ in loaded.values()),
+        f"--config.data.path {path} at {size_of(size)}",
+        sum(_bytes_at(size_of(size), images) for images, _ in loaded.values()),
         "lower --config.data.size",
     )
     classes = tuple(str(label) for label in range(max(highest, default=-1) + 1))
@@ -116,10 +117,10 @@ def _bytes(loaded: Mapping[str, _Arrays]) -> int:
     return sum(images.nbytes for images, _ in loaded.values())
 
 
-def _bytes_at(size: int, images: np.ndarray) -> int:
+def _bytes_at(size: Size, images: np.ndarray) -> int:
     """Return the memory of images while they are resized: given, as levels, resized."""
     levels = 0 if images.dtype == np.uint8 else images.size
-    resized = len(images) * size**2 * math.prod(images.shape[3:])
+    resized = len(images) * size.pixels * math.prod(images.shape[3:])
     return images.nbytes + levels + 2 * resized
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from gan_jax.config.errors import InputError
-from gan_jax.config.limits import available_memory
+from gan_jax.config.limits import Size, available_memory, size_of
 from gan_jax.data.datasets.dataset import (
     ArraySource,
     Dataset,
@@ -53,7 +53,7 @@ class _Checked(NamedTuple):
 
 def read_folder(
     path: str,
-    size: int,
+    size: int | Size,
     crop: int = 0,
     pixel_limit: int = PIXEL_LIMIT,
     memory_limit: int = MEMORY_LIMIT,
@@ -72,8 +72,8 @@ def read_folder(
 
     Args:
         path: Path of the folder.
-        size: Height and width to which images are resized.
-        crop: Side of the centre square that is kept; 0 keeps the largest square.
+        size: Size to which images are resized; a number is that of squares.
+        crop: Longer side of the centre that is kept; 0 keeps the largest centre.
         pixel_limit: Largest number of pixels of an image; larger ones are skipped.
         memory_limit: Size in bytes up to which prepared images are kept in memory, at
             most a quarter of what there is. Above it files are decoded again whenever
@@ -87,7 +87,10 @@ def read_folder(
         raise InputError(f"image folder {path!r} does not exist: check its spelling")
     parts = _parts(root, list(image_files(root)))
     kept = min(memory_limit, available_memory() // 4) // len(parts)
-    checked = [_check(files, size, crop, pixel_limit, kept) for files in parts.values()]
+    wanted = size_of(size)
+    checked = [
+        _check(files, wanted, crop, pixel_limit, kept) for files in parts.values()
+    ]
     for place, part in zip(parts, checked, strict=True):
         if not part.files:
             raise InputError(_nothing(place, part.skipped))
@@ -102,13 +105,13 @@ def read_folder(
 
     def read(file: Path) -> Image8:
         return with_channels(
-            crop_and_resize(decode(file, pixel_limit), size, crop), channels
+            crop_and_resize(decode(file, pixel_limit), wanted, crop), channels
         )
 
     sources = [
         _source(
             root.resolve().name,
-            (size, size, channels),
+            (*wanted, channels),
             part,
             np.array([number.get(name, -1) for name in group], np.int32),
             classes,
@@ -209,9 +212,9 @@ def _group(place: Path, file: Path) -> str:
 
 
 def _check(
-    candidates: list[Path], size: int, crop: int, pixel_limit: int, memory_limit: int
+    candidates: list[Path], size: Size, crop: int, pixel_limit: int, memory_limit: int
 ) -> _Checked:
-    length = max(1, min(_CHUNK, _CHUNK_BYTES // (3 * size**2)))
+    length = max(1, min(_CHUNK, _CHUNK_BYTES // (3 * size.pixels)))
 
     def attempt(file: Path) -> Image8 | str:
         try:
@@ -235,7 +238,7 @@ def _check(
                 images.append(result)
                 colour = colour or result.shape[-1] == 3
             usable = len(candidates) - len(skipped)  # as far as is known
-            fits = fits and usable * size**2 * (3 if colour else 1) <= memory_limit
+            fits = fits and usable * size.pixels * (3 if colour else 1) <= memory_limit
             if not fits:
                 images.clear()
     return _Checked(files, images, colour, tuple(skipped))

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, size_of
 from gan_jax.data.datasets.dataset import Dataset, LabelledImage, LazySource
 from gan_jax.data.datasets.prepared_sets import (
     PreparedSet,
@@ -33,7 +34,7 @@ def data_directory(path: str = "") -> Path:
 
 
 def read_tfds(
-    name: str, path: str, size: int, crop: int = 0, download: bool = False
+    name: str, path: str, size: int | Size, crop: int = 0, download: bool = False
 ) -> Dataset:
     """Read an image dataset that TensorFlow Datasets has prepared.
 
@@ -46,8 +47,8 @@ def read_tfds(
             empty if the path holds one dataset only.
         path: TFDS data directory; by default `TFDS_DATA_DIR`, else
             `~/tensorflow_datasets`.
-        size: Height and width to which images are resized.
-        crop: Side of the centre square that is kept; 0 keeps the largest square.
+        size: Size to which images are resized; a number is that of squares.
+        crop: Longer side of the centre that is kept; 0 keeps the largest centre.
         download: Whether to download and prepare a missing dataset, which needs
             TensorFlow and a network.
 
@@ -64,7 +65,7 @@ def read_tfds(
         raise InputError(_missing(name, place))
     name = name or prepared.name
     with _quiet():
-        return _open(name, prepared.place, size, crop)
+        return _open(name, prepared.place, size_of(size), crop)
 
 
 def _newest(name: str, sets: list[PreparedSet]) -> PreparedSet | None:
@@ -172,7 +173,7 @@ def _check_classes(name: str, place: Path) -> None:
         )
 
 
-def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
+def _open(name: str, place: Path, size: Size, crop: int) -> Dataset:
     # Read by the directory's own description: TFDS needs neither the code that prepared
     # the dataset nor the network.
     _check_classes(name, place)
@@ -248,7 +249,7 @@ def _open(name: str, place: Path, size: int, crop: int) -> Dataset:
         # The channels that the dataset declares, or else those of the first image.
         declared = {1: 1, 3: 3, 4: 3}.get(image.shape[-1])
         first = examples([0], declared)[0]
-        shape = (size, size, first.image.shape[-1])
+        shape = (*size, first.image.shape[-1])
         return LazySource(
             name,
             shape,

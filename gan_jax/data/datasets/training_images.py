@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, size_of
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
 from gan_jax.data.decode import image_suffixes
 from gan_jax.data.grids import channels, gaps, rasters, units
@@ -104,17 +105,18 @@ def read_training_image(path: str, choices: Choices = RECOGNISED) -> TrainingIma
 
 
 def read_crops(
-    path: str, size: int, count: int = COUNT, choices: Choices = RECOGNISED
+    path: str, size: int | Size, count: int = COUNT, choices: Choices = RECOGNISED
 ) -> Dataset:
-    """Return random square crops of a training image, in grey with its minimum black.
+    """Return random crops of a training image, in grey with its minimum black.
 
+    A number is the height and width of square crops.
     Errors are those of `read_training_image` and `crops_of`.
     """
     image = read_training_image(path, choices)
-    return crops_of(image, size, size, count, f"--config.{_FLAG} {path}")
+    return crops_of(image, *size_of(size), count, f"--config.{_FLAG} {path}")
 
 
-def embedded_crops(size: int, count: int = COUNT) -> Dataset:
+def embedded_crops(size: int | Size, count: int = COUNT) -> Dataset:
     """Return crops of the channels that are made here; errors are of `crops_of`."""
     values = channels.channels().astype(np.float32)
     image = TrainingImage(
@@ -123,7 +125,7 @@ def embedded_crops(size: int, count: int = COUNT) -> Dataset:
         Geometry(len(values), values.shape[1], origin=(0.5, 0.5)),
         units.of_image(values, "", "data.scale"),
     )
-    return crops_of(image, size, size, count, "the training image channels")
+    return crops_of(image, *size_of(size), count, "the training image channels")
 
 
 def crops_of(
