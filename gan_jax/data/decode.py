@@ -271,17 +271,15 @@ def crop_and_resize(
     Args:
         image: Image with 1 or 3 channels.
         size: Size of the result; a number is that of a square.
-        crop: Longer side, in pixels, of the centre that is resized; 0 takes the largest
-            centre of the result's proportions.
+        crop: Longer side of the centre, in pixels; 0 = the largest of its proportions.
 
     Raises:
         BrokenImageError: If the image is smaller than the crop.
         InputError: If `size` is not positive, or `crop` is negative.
     """
-    wanted = size_of(size)
+    wanted, (height, width) = size_of(size), image.shape[:2]
     if crop < 0:
         raise InputError(f"--config.data.crop is {crop} and must not be negative")
-    height, width = image.shape[:2]
     centre = _centre(Size(height, width), wanted, crop)
     if centre.height > height or centre.width > width:
         raise BrokenImageError(
@@ -291,20 +289,15 @@ def crop_and_resize(
     image = image[top : top + centre.height, left : left + centre.width]
     if centre == wanted:
         return image
-    if (*centre, *wanted) == 2 * PADDED_SIZES[:1] + 2 * PADDED_SIZES[1:]:
-        return np.pad(
-            image, ((PADDING, PADDING), (PADDING, PADDING), (0, 0)), mode="edge"
-        )
+    if {*zip(centre, wanted, strict=True)} == {PADDED_SIZES}:
+        return np.pad(image, (*2 * [2 * (PADDING,)], (0, 0)), mode="edge")
     return _resize(image, wanted)
 
 
 def _centre(whole: Size, wanted: Size, crop: int) -> Size:
     """Return the size of the part of an image that is resized to the wanted size."""
-    longest = max(wanted)
-    if crop:
-        scale = crop / longest
-    else:
-        scale = min(whole.height / wanted.height, whole.width / wanted.width)
+    largest = min(whole.height / wanted.height, whole.width / wanted.width)
+    scale = crop / max(wanted) if crop else largest
     return Size(*(max(1, round(scale * side)) for side in wanted))
 
 
@@ -318,9 +311,7 @@ def undo_resize(
     return image if side == size else _resize(image, Size(side, side))
 
 
-def _resize(
-    image: Image8, size: Size
-) -> UInt8[np.ndarray, "new_height new_width channels"]:
+def _resize(image: Image8, size: Size) -> UInt8[np.ndarray, "new_high new_wide _"]:
     from PIL import Image
 
     height, width, channels = image.shape
