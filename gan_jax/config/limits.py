@@ -86,7 +86,7 @@ def size_of(sides: Any, key: str = "data.size") -> Size:
     """
     if isinstance(sides, Size):
         return sides
-    found = re.fullmatch(r"(\d{1,10})x(\d{1,10})", str(sides).lower())
+    found = re.fullmatch(r"([0-9]{1,10})x([0-9]{1,10})", str(sides).lower())
     if found:
         size = Size(int(found[1]), int(found[2]))
     elif isinstance(sides, int) and not isinstance(sides, bool):
@@ -95,8 +95,8 @@ def size_of(sides: Any, key: str = "data.size") -> Size:
         size = Size(0, 0)
     if not all(COUNT.hold(side) for side in size):
         raise InputError(
-            f"{key} is {sides}: give a whole number of pixels, at least 1, or height x "
-            f"width such as 48x96, with --config.{key}"
+            f"{key} is {sides!r}: give a whole number of pixels, at least 1, or height "
+            f"x width such as 48x96, with --config.{key}"
         )
     return size
 
