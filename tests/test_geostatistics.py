@@ -197,7 +197,12 @@ def test_realisations_are_drawn_under_wells(tmp_path):
     )
     assert finished.returncode == 0, finished.stderr
     found = summary(tmp_path / "run")
-    assert found["dataset"]["name"] == "grid"
+    data = found["dataset"]
+    assert data["name"] == "grid"
+    assert data["units"] == {"scale": "codes", "knots": [-1.0, 2.0], "whole": True}
+    assert data["grid"] == [120, 160] and data["origin"] == [0.5, 0.5]
+    assert sum(data["proportions"]) == pytest.approx(1)
+    assert "grid: facies by code: -1" in finished.stdout
     metrics = found["metrics"]
     assert 0 <= metrics["honoured"] <= 1 and metrics["variogram_error"] > 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -10,6 +10,8 @@ import gan_jax
 from gan_jax.apps.detect.detector import open_detector_run
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
+from gan_jax.data.grids.geometry import Geometry
+from gan_jax.data.grids.units import LEVELS, facies
 from gan_jax.export.functions import open_function
 from gan_jax.runs.prior import open_prior
 from gan_jax.training.checkpoint import Checkpoints
@@ -68,6 +70,25 @@ def test_a_summary_of_another_version_is_one_line(run, changed, shape):
     changed("summary.json", lambda summary: summary["dataset"].update(shape=shape))
     with pytest.raises(InputError, match="says that images have the shape"):
         open_prior(str(run), "")
+
+
+def test_units_are_those_of_the_training_image(run, changed):
+    assert open_prior(str(run), "").units == LEVELS
+    assert open_prior(str(run), "").geometry is None
+    units = facies([1, 5])
+    grid = Geometry(4, 3, (2.0, 4.0), (10.0, -20.0))
+    entries = {"units": units.as_json(), **grid.as_json()}
+    changed("summary.json", lambda summary: summary["dataset"].update(entries))
+    assert open_prior(str(run), "").units == units
+    assert open_prior(str(run), "").geometry == grid
+    for damage, reason in (
+        ({"units": {"scale": "log"}}, "are not a scale, knots and whole"),
+        ({"cell": [1, 0]}, "not two numbers of a grid"),
+    ):
+        broken = {**entries, **damage}
+        changed("summary.json", lambda summary, b=broken: summary["dataset"].update(b))
+        with pytest.raises(InputError, match=reason):
+            open_prior(str(run), "")
 
 
 def test_a_config_without_a_key_that_came_later_is_opened(run, changed):

@@ -7,12 +7,9 @@ from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.arrays import array_files, is_array_file
 from gan_jax.data.datasets.folders import image_files
 from gan_jax.data.datasets.prepared_sets import prepared_sets
-from gan_jax.data.datasets.training_images import is_raster
+from gan_jax.data.datasets.training_images import is_raster, is_text
 from gan_jax.data.grids import rasters
 from gan_jax.data.grids.headers import GRID_LINES
-from gan_jax.data.memory import UnreadableFileError, open_file
-
-_HEAD = 4096  # bytes of which a text is told
 
 
 def recognise(
@@ -40,7 +37,7 @@ def recognise(
                 return "arrays"
             axes = {len(shape) for shape in rasters.shapes_of(place).values()}
             return "training_image" if grid or axes == {2} else "arrays"
-        if is_raster(place) or _is_text(place):
+        if is_raster(place) or is_text(place):
             return "training_image"
         raise InputError(
             f"--config.data.path {path} is a file, but neither an array (.npz, .npy, "
@@ -57,16 +54,4 @@ def recognise(
         f"--config.data.path {path} holds no images: give a folder of images, a "
         "directory with train.npz, train.npy or MNIST-style idx files, or a TFDS data "
         "directory"
-    )
-
-
-def _is_text(place: Path) -> bool:
-    """Return whether a file begins as text does, in any 8-bit encoding or UTF-16."""
-    try:
-        with open_file(place) as stream:
-            head = stream.read(_HEAD)
-    except UnreadableFileError:
-        return False
-    return head[:2] in (b"\xff\xfe", b"\xfe\xff") or not any(
-        byte < 32 and byte not in b"\t\n\v\f\r\x1a" for byte in head
     )

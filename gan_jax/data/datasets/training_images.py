@@ -19,12 +19,13 @@ from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.tables import read_table
 from gan_jax.data.grids.units import Chosen
 from gan_jax.data.grids.volumes import Volume, section_of, volume_of
-from gan_jax.data.memory import check_fits
+from gan_jax.data.memory import UnreadableFileError, check_fits, open_file
 
 COUNT = 8000
 """Training crops; a quarter as many are for the test."""
 
 _FLAG = "data.path"
+_HEAD = 4096  # bytes of which a text is told
 _MARGIN = 16  # least number of columns of each part beyond the width of a crop
 
 
@@ -198,8 +199,24 @@ def _volume(path: str, variable: str, what: str) -> Volume:
 
 
 def is_raster(file: Path) -> bool:
-    """Return whether a file holds an array or an image, by its suffix."""
-    return file.suffix.lower() in (*rasters.SUFFIXES, *image_suffixes())
+    """Return whether a file holds an array or an image, by its suffix.
+
+    A text is none, whatever its suffix.
+    """
+    named = file.suffix.lower() in (*rasters.SUFFIXES, *image_suffixes())
+    return named and not is_text(file)
+
+
+def is_text(file: Path) -> bool:
+    """Return whether a file begins as text does, in any 8-bit encoding or UTF-16."""
+    try:
+        with open_file(file) as stream:
+            head = stream.read(_HEAD)
+    except UnreadableFileError:
+        return False
+    return head[:2] in (b"\xff\xfe", b"\xfe\xff") or not any(
+        byte < 32 and byte not in b"\t\n\v\f\r\x1a" for byte in head
+    )
 
 
 def _free(
