@@ -255,7 +255,7 @@ def test_an_unknown_variant_lists_the_known_ones(tmp_path):
     finished = run(tmp_path, config="--config=configs/pixelcgan.py:mnits")
     assert finished.returncode == 2
     assert "did you mean mnist?" in finished.stderr
-    assert "cgan, packed, narrow, smoke" in finished.stderr
+    assert "cgan, packed, sparse, narrow, smoke" in finished.stderr
 
 
 def test_the_workdir_of_another_config_is_refused(whole):
