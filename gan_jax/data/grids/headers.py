@@ -22,6 +22,8 @@ LINE = 10_000
 
 GRID_LINES = "250 250 1 | 1 | facies"
 """The first three lines of a grid."""
+GEONE_LINES = "# NX 250 | # NY 250 | facies"
+"""Three lines of a header of geone."""
 
 _VARIABLES = 1000  # largest number of them
 _COMMENTS = 1000  # largest number of lines that begin with #
@@ -76,6 +78,7 @@ class Lines:
         """Read from the current position."""
         self._stream = stream
         self.number = 0
+        self.example = GRID_LINES  # of the dialect that the first line is of
 
     def read(self) -> str:
         """Return the next line as text, without its end.
@@ -94,6 +97,7 @@ class Lines:
             if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
                 raise MalformedError("the text is UTF-16: save it as UTF-8")
             raw = raw.removeprefix(b"\xef\xbb\xbf")
+            self.example = GEONE_LINES if raw.startswith(b"#") else GRID_LINES
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:

@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.grids.headers import (
-    GRID_LINES,
     Header,
     Lines,
     MalformedError,
@@ -84,7 +83,7 @@ def read_table(path: str, flag: str) -> Table:
         raise InputError(f"{what}: {error.strerror or 'it cannot be read'}") from None
     except MalformedError as error:
         raise InputError(
-            f"{what} cannot be read: {error}; a grid begins like {GRID_LINES} (the "
+            f"{what} cannot be read: {error}; a grid begins like {lines.example} (the "
             "numbers of cells, the number of variables, their names), and a row of "
             "values for each cell follows"
         ) from None
