@@ -21,6 +21,7 @@ from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.data.grids.points import KnownGrid
 from gan_jax.data.grids.tables import read_table
 from gan_jax.data.grids.units import LEVELS, Units, facies
+from gan_jax.priors import packaged
 from gan_jax.search.realisations import compile_realiser, generate, realisations
 from tests import programs
 from tests.jobs import assert_a_batch_job_does_the_same
@@ -307,6 +308,29 @@ def test_inputs_and_outputs_lie_apart(prior, tmp_path):
         run.run(config(prior, place), place / "deeper")
 
 
+def test_without_a_prior_one_is_asked_for_or_the_packaged_one_is_used(
+    made, prior, tmp_path, monkeypatch
+):
+    wanted = config("", made / "known.csv")
+    monkeypatch.setattr(packaged, "FOLDER", tmp_path / "priors")
+    with pytest.raises(InputError, match="configs/pixelcgan"):
+        run.run(wanted, tmp_path / "out")
+    packaged.pack(str(prior), tmp_path / "priors" / "digits.npz")
+    run.run(wanted, tmp_path / "out")
+    images = arrays(tmp_path / "out").astype(float)
+    assert np.abs(images - arrays(made / "out")).mean() < 2  # half precision
+
+
+def test_colours(tmp_path):
+    kept(tmp_path / "prior", smoke("pixelcgan", "photos,smoke"), channels=3)
+    known = tmp_path / "known.csv"
+    known.write_text("x,y,r,g,b\n3,4,200,100,0\n")
+    run.run(config(tmp_path / "prior", known, exact=True, count=2), tmp_path / "out")
+    images = arrays(tmp_path / "out")
+    assert images.shape[0] == 2 and images.shape[3] == 3
+    assert (images[:, 4, 3] == [200, 100, 0]).all()
+
+
 def test_nothing_known(prior, tmp_path):
     run.run(config(prior, count=2), tmp_path / "out")
     assert arrays(tmp_path / "out", "unconditional").shape == (2, 28, 28)
@@ -333,7 +357,7 @@ def test_a_plain_gan_makes_samples(tmp_path, known):
         ({"epoch": "last"}, "last epoch"),
         ({"grid.cell": "0,1"}, "above 0"),
         ({"grid.origin": "a"}, "two numbers"),
-        ({"prior": ""}, "configs/pixelcgan.py"),
+        ({"prior": "no-such"}, "configs/pixelcgan.py"),
         ({"memory": 0.5}, "memory"),
     ],
 )

@@ -199,7 +199,7 @@ INPAINT: Keys = {
 
 GENERATE: Keys = {
     "seed": TRAINING["seed"],
-    "prior": INPAINT["prior"],
+    "prior": Key("", "workdir of a trained run, or the name of a packaged prior; empty = digits"),
     "epoch": Key("best", "networks of the run: best (by its criterion) or last"),
     "known": Key("", "known values: CSV, GSLIB points, image.png,mask.png (white = known), .npz, or a folder of them; empty = none"),
     "count": Key(64, "realisations of each set of known values", COUNT, resumable=True),

@@ -82,6 +82,7 @@ def _plate(
         images[None],
         cells.limits()[None, ..., 0] / 2 if own else TOLERANCE,
         maps=maps,
+        interval=(units.low, units.high),
     )
 
 

@@ -18,11 +18,14 @@ from gan_jax.data.grids.points import KnownGrid
 from gan_jax.data.grids.units import Units
 from gan_jax.data.masks import Known
 from gan_jax.networks.compilation import compiled
-from gan_jax.priors.packaged import open_any
+from gan_jax.priors import packaged
 from gan_jax.runs.inference import draw_latents, field, taken
 from gan_jax.runs.prior import Prior, blank_state, read_arrays
 from gan_jax.search.realisations import Draw, Generate, Realiser, compile_realiser
 from gan_jax.training.state import TrainState, digest, trained
+
+DEFAULT = "digits"
+"""The packaged prior that is used where none is named."""
 
 _CHUNK, _CELLS = 16, 2**20  # images in a call, at most, and their cells together
 
@@ -105,7 +108,8 @@ def open_source(config: ConfigDict) -> Source:
     choose = look_up(_EPOCHS, "epoch", config.epoch)
     commands = FIRST_COMMANDS[config.program]
     memory = memory_limit(config)
-    prior = choose(open_any(config.prior, commands, memory=memory), memory)
+    path = config.prior or (DEFAULT if DEFAULT in packaged.names() else "")
+    prior = choose(packaged.open_any(path, commands, memory=memory), memory)
     names = [array.name for array in prior.task.condition_arrays]
     if prior.task.points or (names and names != ["values", "mask"]):
         raise InputError(

@@ -6,7 +6,6 @@ codes of facies or a property in its unit.
 """
 
 import array
-import io
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -89,11 +88,16 @@ def _decoded(content: bytes) -> str:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the numbers and the contents of lines that are not blank."""
-    for number, line in enumerate(io.StringIO(text), 1):
-        if len(line) > _LINE:
+    start = number = 0
+    while start < len(text):  # a list of all lines would take many times the text
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        number += 1
+        if end - start > _LINE:
             raise UnreadableFileError(f"line {number} has more than {_LINE} characters")
-        if line.strip(" \t\n,;"):
-            yield number, line.strip(" \n")
+        line, start = text[start:end], end + 1
+        if line.strip(" \t,;"):
+            yield number, line.strip(" ")
 
 
 def _is_comma_separated(start: bytes) -> bool:
@@ -147,7 +151,7 @@ def _comma_separated(text: str) -> Points:
             numbers.append(value)
         lines.append(number)
     table = np.frombuffer(numbers, np.float64).reshape(-1, len(names))
-    errors = table[:, error] if error >= 0 else np.full(len(table), np.nan)
+    errors = table[:, error] if error >= 0 else np.broadcast_to(np.nan, len(table))
     at = np.frombuffer(lines, np.int64)
     _check_errors(errors, at)
     x, y = (table[:, place] for place in places)

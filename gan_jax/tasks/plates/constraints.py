@@ -44,6 +44,7 @@ def constraint_grid(
     scale: int | None = None,
     titles: Sequence[str] = (),
     maps: Mapping[str, UInt8[np.ndarray, "rows height width _"]] = {},
+    interval: tuple[float, float] = (-1.0, 1.0),
 ) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
     """Draw known pixels beside the images generated from them.
 
@@ -65,6 +66,7 @@ def constraint_grid(
         scale: Screen pixels per image pixel; None makes the longer side about 140.
         titles: Titles of the generated columns, where each is of another generator.
         maps: Further pictures for each row, grey or RGB, by title.
+        interval: What -1 and 1 stand for, in the legend of grey values.
 
     Raises:
         ValueError: There are no images, the number of channels is wrong, or a known
@@ -121,7 +123,8 @@ def constraint_grid(
         (_ring_sample(MISSED, missed=True), f"missed: {total - count}"),
     ]
     if is_grey:
-        entries.append((_value_bar(), "known value, -1 to 1"))
+        ends = "{:g} to {:g}".format(*interval)
+        entries.append((_value_bar(), f"known value, {ends}"))
     return _with_legend(np.asarray(canvas), entries, gap)
 
 
