@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import zipfile
 from pathlib import Path
 
@@ -473,3 +474,28 @@ def test_a_batch_job_does_the_same(prior, tmp_path):
     again[1] = "--config.count=19"
     ended = run_batch(folder, tmp_path / "job", *again, config=generate)
     assert ended.returncode == 2 and "count=18" in ended.stderr
+
+
+PEAK = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_count(prior, known, tmp_path):
+    def peak(count):
+        flags = (f"prior={prior}", f"known={known}", f"count={count}")
+        command = programs.command(
+            tmp_path / str(count),
+            *(f"--config.{flag}" for flag in flags),
+            config="--config=configs/generate.py",
+        )
+        ended = programs.start([sys.executable, "-c", PEAK, *command])
+        assert ended.returncode == 0, ended.stderr
+        return int(ended.stdout.split()[-1]) / 1024
+
+    small, large = peak(2000), peak(60_000)
+    assert large < small + 250  # MiB; all images take 45, a block's statistics 130
