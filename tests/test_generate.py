@@ -260,6 +260,8 @@ def test_a_known_grid_gives_the_size(fields, tmp_path):
     values[4, 5], mask[4, 5] = 200, True
     np.savez(tmp_path / "known.npz", values=values, mask=mask)
     run.run(config(fields, tmp_path / "known.npz", count=2), tmp_path / "out")
+    with pytest.raises(InputError, match="grid of 18x21"):
+        run.run(config(fields, tmp_path / "known.npz", size="20"), tmp_path / "new")
     assert arrays(tmp_path / "out").shape == (2, 18, 21)
 
 
@@ -351,7 +353,9 @@ def test_a_plain_gan_makes_samples(tmp_path, known):
     ("values", "words"),
     [
         ({"known": "missing.csv"}, "does not exist"),
-        ({"size": "28"}, "height x width"),
+        ({"size": "28 x"}, "x width"),
+        ({"size": "2000000000x2000000000"}, "GiB of memory"),
+        ({"size": "0"}, "at least 1"),
         ({"size": "30x28"}, "28x28 alone"),
         ({"snap": "median"}, "snap"),
         ({"epoch": "first"}, "epoch"),

@@ -10,18 +10,20 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.generate.prior import Source
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import size_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.decode import image_suffixes
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.known import read_known
 from gan_jax.data.grids.points import KnownGrid, Points, placed
-from gan_jax.data.memory import UnreadableFileError
+from gan_jax.data.memory import UnreadableFileError, check_fits
 from gan_jax.report.files import short_name
 
 _TABLES = frozenset(
     {".csv", ".tsv", ".txt", ".gslib", ".dat", ".out", ".sgems", ".eas", ".pts"}
 )
 _MASK = re.compile(r"(.+)[-_.]mask")
+_BYTES = 64  # of the known values of a cell, while they are read
 _UNKNOWN = "unconditional"  # name of the set without known values
 
 
@@ -124,7 +126,7 @@ def read_set(file: KnownFile, config: ConfigDict, source: Source) -> KnownSet:
     content = read_known(file.path, file.mask)
     size = source.trained_size
     if config.size:
-        size = parsed_size(config.size)
+        size = _asked_size(config.size)
     elif isinstance(content, KnownGrid):
         size = content.mask.shape[0], content.mask.shape[1]
     source.check_size(size)
@@ -143,7 +145,7 @@ def unknown_set(config: ConfigDict, source: Source) -> KnownSet:
     Raises:
         InputError: The size cannot be made.
     """
-    size = parsed_size(config.size) if config.size else source.trained_size
+    size = _asked_size(config.size) if config.size else source.trained_size
     source.check_size(size)
     known = KnownGrid(
         np.zeros((*size, source.channels)), np.zeros(size, bool), np.full(size, np.nan)
@@ -187,18 +189,16 @@ def check_single(file: KnownFile, names: Sequence[str]) -> None:
         raise InputError(f"{file.path}: another file has the name {file.name}")
 
 
-def parsed_size(text: str) -> tuple[int, int]:
-    """Return the height and the width in text such as `250x300`.
+def _asked_size(text: str) -> tuple[int, int]:
+    """Return the height and the width in text such as `250x300`, or of a square.
 
     Raises:
-        InputError: It is no size.
+        InputError: It is no size, or its known values do not fit into memory.
     """
-    found = re.fullmatch(r"\s*(\d{1,6})\s*[xX]\s*(\d{1,6})\s*", text, re.ASCII)
-    if found is None or not (int(found[1]) and int(found[2])):
-        raise InputError(
-            f"--config.size '{text}' is no size: give height x width, e.g. 250x300"
-        )
-    return int(found[1]), int(found[2])
+    size = size_of(int(text) if text.isdecimal() else text, "size")
+    cells = size.height * size.width
+    check_fits(f"--config.size={text}", _BYTES * cells, "give a smaller one")
+    return size.height, size.width
 
 
 def _geometry(config: ConfigDict, source: Source, size: tuple[int, int]) -> Geometry:
