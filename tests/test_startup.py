@@ -18,6 +18,7 @@ from tests.programs import ROOT, SMOKE, environment
 PROGRAMS = (
     "gan_jax/main.py",
     "gan_jax/export/__main__.py",
+    "gan_jax/priors/__main__.py",
     "launch/anomalies.py",
     "launch/batch.py",
     "launch/benchmark/__main__.py",
