@@ -154,9 +154,30 @@ def test_programs_of_squares_say_so(config, reason):
 
 
 def test_searches_of_squares_say_so(tmp_path):
-    prior = kept(tmp_path, smoke("gan", **{"data.size": str(SIZE)}))
+    prior = kept(tmp_path / "gan", smoke("gan", **{"data.size": str(SIZE)}))
     with pytest.raises(InputError, match="generates images of 16x32, not squares"):
         check_prior(prior, "inpaint")
+    for config, says in (("inpaint", "not squares"), ("collaborate", "takes square")):
+        finished = run(
+            tmp_path / config,
+            f"--config.prior={tmp_path / 'gan'}",
+            config=f"--config=configs/{config}.py:smoke",
+        )
+        assert finished.returncode == 2, finished.stderr
+        assert says in finished.stderr
+        assert len(finished.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["detect", "colorize"])
+def test_programs_that_train_on_squares_say_so_at_once(name, tmp_path):
+    finished = run(
+        tmp_path / "run",
+        "--config.data.size=32x64",
+        config=f"--config=configs/{name}.py:smoke",
+    )
+    assert finished.returncode == 2
+    assert f"32x64, and {name} takes square images" in finished.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_known_pixels_of_oblong_images(tmp_path):

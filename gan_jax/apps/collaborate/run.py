@@ -38,7 +38,7 @@ from gan_jax.build import searches
 from gan_jax.config.command_line import FIRST_COMMANDS, full_command
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
-from gan_jax.config.limits import memory_limit
+from gan_jax.config.limits import memory_limit, side_of
 from gan_jax.config.names import look_up
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.holes import Hole
@@ -168,7 +168,7 @@ def _check_prior(prior: Prior, start: str) -> None:
 
     Raises:
         InputError: If its critic scores several images at once, it draws no latents,
-            it makes parts of images, or what it needs was not packaged.
+            it makes parts of images or oblong ones, or what it needs was not packaged.
     """
     packing = prior.config.get("packing", 1)
     if packing > 1:
@@ -176,6 +176,7 @@ def _check_prior(prior: Prior, start: str) -> None:
             f"the critic of {prior.workdir} scores {packing} images at once, and a "
             "refinement needs a score of each: train one with --config.packing=1"
         )
+    side_of(prior.config.data.size, "collaborate")
     channels = prior.task.channels(prior.channels)
     for wrong, what in (
         (not prior.method.has_latent, "draws no latents"),
