@@ -205,6 +205,8 @@ def test_realisations_are_drawn_under_wells(tmp_path):
     assert "grid: facies by code: -1" in finished.stdout
     metrics = found["metrics"]
     assert 0 <= metrics["honoured"] <= 1 and metrics["variogram_error"] > 0
+    # Without a classifier there is no FID.
+    assert found["best"]["criterion"] == ["pixel_mse", "variogram_error"]
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["packing"] == 2
     page = (tmp_path / "run" / "report.html").read_text()
