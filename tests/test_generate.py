@@ -411,6 +411,14 @@ def test_a_value_is_honoured_within_its_error_or_a_tenth_of_the_range():
     np.testing.assert_allclose(cells.limits().ravel(), [0.1, 0.2], rtol=1e-6)
 
 
+def test_an_error_of_0_allows_no_difference():
+    known = KnownGrid(np.full((1, 1, 1), 9.0), np.ones((1, 1), bool), np.zeros((1, 1)))
+    cells = known_cells(known, LEVELS)
+    images = np.array([9, 10], np.uint8).reshape(2, 1, 1, 1)
+    assert agreement(cells, images).honoured == 1
+    assert cells.limits().item() < 1e-5
+
+
 def test_a_facies_is_honoured_by_the_same_facies_alone():
     units = facies(range(16))
     known = KnownGrid(

@@ -65,6 +65,7 @@ class KnownCells(NamedTuple):
             # At an end of the range only the other direction counts.
             step = np.where(moved == scaled, np.inf, np.abs(moved - scaled)).min(axis=1)
             reach = np.where(np.isnan(self.errors), reach, np.fmin(reach, step))
+        reach = np.where(self.errors == 0, 0, reach)
         limits = np.ones((*self.mask.shape, 1))
         limits[self.mask, 0] = np.maximum(reach, _ROUNDING)
         return limits

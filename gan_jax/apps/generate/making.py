@@ -175,7 +175,8 @@ class Maker:
         condition = self.source.scaled(known.known)
         key = set_key(self.config.seed, known.name)
         chunk, end = realiser.chunk, self.config.count
-        for place in range(start // chunk * chunk, end, chunk):
+        first = start // chunk * chunk if start < end else end
+        for place in range(first, end, chunk):
             latents = realiser.latents(key, place)
             scaled = np.asarray(realiser.images(latents, condition))
             at = slice(max(0, start - place), end - place)
