@@ -8,7 +8,7 @@ Data:     a training image: --config.data.path=FILE, a table of GSLIB, SGeMS, MP
           Training uses random 64x64 crops. Without a file it trains on the image
           `channels`, which the project makes itself.
 Variants: smoke (one minute).
-Cost:     half an hour on two CPU cores.
+Cost:     some ten minutes on two CPU cores.
 Expected: more than 95% of all wells within 0.1 of the value range (`honoured`).
 
 python -m gan_jax.main --config=configs/geostatistics.py --config.data.path=FILE
