@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from gan_jax.apps.generate.memory import demands
+from gan_jax.apps.generate.prior import Source, chunk_of
 from gan_jax.apps.programs import program_of
 from gan_jax.apps.study.arms import study_arms
 from gan_jax.apps.train.memory import training_demands
@@ -19,6 +21,7 @@ from gan_jax.config.keys import flatten
 from gan_jax.config.limits import GIB, WORD
 from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import ArraySource, Dataset, LazySource
+from gan_jax.data.grids.units import LEVELS
 from gan_jax.data.holes import squares
 from gan_jax.runs import memory
 from gan_jax.runs import workdir as workdirs
@@ -210,6 +213,90 @@ def test_the_memory_is_named_with_the_key_that_is_farthest_above_its_default():
     often = Demand(9 * GIB, "snapshots", ["steps", "batch_size"], remedy="raise")
     with pytest.raises(InputError, match=r"raise --config\.steps, or"):
         demanding(often, memory=4.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "batch", "blamed"),
+    [("48x96", 6400, "batch_size"), ("480x960", 640, "data.size"), (28, 65, "batch_")],
+)
+def test_an_oblong_size_is_weighed_as_a_square_of_its_pixels(size, batch, blamed):
+    demand = Demand(9 * GIB, "a batch", ["batch_size", "data.size"])
+    values = {"batch_size": batch, "data": {"size": size}}
+    with pytest.raises(InputError) as error:
+        demanding(demand, memory=4.0, **values)
+    assert str(error.value).startswith(blamed)
+    assert f"lower --config.{blamed}" in str(error.value)
+    demanding(demand, memory=10.0, **values)
+
+
+def test_the_size_of_an_oblong_image_is_said_as_it_was_given():
+    demand = Demand(9 * GIB, "the data", ["data.size"])
+    with pytest.raises(InputError) as error:
+        demanding(demand, memory=4.0, data={"size": "480x960"})
+    assert str(error.value) == (
+        "data.size is 480x960, and the run needs about 9.75 GiB of memory, 9 GiB of it "
+        "for the data; memory gives it 4 GiB: lower --config.data.size, or allow more "
+        "with --config.memory, in GiB"
+    )
+
+
+def test_what_is_not_set_is_not_blamed():
+    for keys in ([], ["size"], ["batch", "size"]):
+        demand = Demand(9 * GIB, "the images of 9x8", keys)
+        config = ConfigDict(
+            {"program": "generate", "size": "", "batch": 0, "memory": 4.0}
+        )
+        for otherwise in ("", "make smaller images"):
+            with pytest.raises(InputError) as error:
+                check_memory(config, [demand._replace(otherwise=otherwise)])
+            remedy = f"{otherwise}, or " if otherwise else ""
+            assert str(error.value) == (
+                "the run needs about 9.75 GiB of memory, 9 GiB of it for the images of "
+                f"9x8; memory gives it 4 GiB: {remedy}allow more with "
+                "--config.memory, in GiB"
+            )
+
+
+@pytest.mark.parametrize(
+    ("values", "blamed", "purpose", "remedy"),
+    [
+        (
+            {},
+            "the run needs",
+            "the {chunk} images of 6000x8000 that are made at once",
+            "make smaller images with --config.size or smaller grids",
+        ),
+        (
+            {"size": "6000x8000"},
+            "size is 6000x8000, and the run needs",
+            "the {chunk} images of 6000x8000 that are made at once",
+            "lower --config.size",
+        ),
+        (
+            {"batch": 900, "size": "6000x8000"},
+            "batch is 900, and the run needs",
+            "the 900 images of 6000x8000 between two saves",
+            "lower --config.batch",
+        ),
+        (
+            {"batch": 900},
+            "batch is 900, and the run needs",
+            "the 900 images of 6000x8000 between two saves",
+            "lower --config.batch",
+        ),
+    ],
+)
+def test_realisations_that_do_not_fit(tmp_path, values, blamed, purpose, remedy):
+    prior = kept(tmp_path, smoke("geostatistics"))
+    source = Source(prior, LEVELS, None, 1)
+    config = smoke("generate", memory=1.0, **{"size": "", "batch": 0, **values})
+    size = (6000, 8000)
+    with pytest.raises(InputError) as error:
+        check_memory(config, demands(config, source, size, config.batch or 1, 1))
+    line = str(error.value)
+    assert line.startswith(f"{blamed} about ")
+    said = purpose.format(chunk=chunk_of(size))
+    assert f" of it for {said}; memory gives it 1 GiB: {remedy}, or allow" in line
 
 
 def demands_of(dataset, **values):

@@ -264,7 +264,7 @@ def test_a_continuous_property_has_no_facies():
     assert {*found.failed} == {*FACIES}
     for name in FACIES:
         assert found.metrics[name] is None
-        assert "not facies" in found.failed[name]
+        assert "continuous property" in found.failed[name]
     assert found.metrics["variogram_error"] == 0
 
 

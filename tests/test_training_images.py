@@ -260,8 +260,63 @@ def test_several_variables_are_listed(tmp_path, names, values, reason):
 def test_a_table_without_a_grid_is_refused_with_an_example(tmp_path):
     wells = "wells\n3\nx\ny\nv\n1.5 2 3\n7 1 4\n2 9.5 1\n"
     refused(tmp_path, wells, r"must be like 250 250 1 \| 1 \| facies")
-    snesim = "SNESIM Realizations\n2\ncategory\nnumber of CD retained\n" + columns(X, Y)
-    refused(tmp_path, snesim, r"must be like 250 250 1 \| 1 \| facies")
+    refused(tmp_path, wells, "of its 3 rows, e.g. --config.data.grid=250x250")
+
+
+# What the programs of SNESIM write: `WRITE(lout,110)` of snesim.f.
+SNESIM = "SNESIM Realizations\n2\ncategory\nnumber of CD retained\n"
+
+
+def test_a_table_without_a_grid_may_be_given_one(tmp_path):
+    content = SNESIM + columns(UPWARDS, np.arange(12) % 5)
+    for grid in ("4x3", "3,4,1"):
+        found = read(tmp_path, content, "a.out", variable="category", grid=grid)
+        np.testing.assert_array_equal(found.values, IMAGE)
+        assert found.geometry == Geometry(4, 3, origin=(0.5, 0.5))
+    refused(tmp_path, content, r"12 rows, e\.g\. --config\.data\.grid=250x250")
+    square = SNESIM + columns(UPWARDS[:9], np.arange(9) % 5)
+    refused(tmp_path, square, r"9 rows, e\.g\. --config\.data\.grid=3x3")
+    stated = "3 4 1\n1\nv\n" + rows(UPWARDS)
+    np.testing.assert_array_equal(read(tmp_path, stated, grid="4x3").values, IMAGE)
+
+
+def test_realisations_of_a_given_grid_are_layers(tmp_path):
+    content = SNESIM + columns(
+        np.concatenate([UPWARDS, UPWARDS + 1]), np.arange(24) % 5
+    )
+    for layer in (1, 2):
+        for grid in ("4x3", "3,4,1", "3,2,2"):
+            found = read(tmp_path, content, variable="category", grid=grid, layer=layer)
+            if grid != "3,2,2":
+                np.testing.assert_array_equal(found.values, IMAGE + layer - 1)
+    lowest = read(tmp_path, content, variable="category", grid="3,2,2", layer=1)
+    np.testing.assert_array_equal(lowest.values, IMAGE[2:])
+
+
+@pytest.mark.parametrize(
+    ("grid", "reason"),
+    [
+        ("5x3", "has 12 rows, and grids of --config.data.grid=5x3 have 15 each"),
+        ("0,3,4", "have 0 each"),
+        *(
+            (grid, f"data.grid '{grid}' is neither height x width, such as 250x300")
+            for grid in ("0x3", "3", "4,3", "3,4,1,1", "3x4x1", "1_0x1", "-3x4", " ")
+        ),
+    ],
+)
+def test_a_grid_that_is_not_the_tables_is_refused(tmp_path, grid, reason):
+    path = write(tmp_path, SNESIM + columns(UPWARDS, UPWARDS))
+    with pytest.raises(InputError, match=reason) as caught:
+        read_training_image(path, Choices(grid=grid))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_grid_beside_another_one_is_refused(tmp_path):
+    content = "3 4 1\n1\nv\n" + rows(UPWARDS)
+    refused(tmp_path, content, "states 3,4,1 cells .* 4,3,1: leave it out", grid="3x4")
+    np.save(tmp_path / "a.npy", IMAGE)
+    with pytest.raises(InputError, match="an array or an image"):
+        read_training_image(str(tmp_path / "a.npy"), Choices(grid="4x3"))
 
 
 # Cells without a value
@@ -294,6 +349,20 @@ def test_values_like_codes_are_kept(values, expected):
     np.testing.assert_array_equal(cells, expected)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_codes_that_no_value_can_have_are_not_found(kind):
+    most = float(np.finfo(kind).max)
+    for codes, gone in (
+        ((1e39, -1e39), []),
+        ((1e300, np.inf, np.nan), []),
+        ((most,), [most]),
+        ((-1e38,), [-1e38]),
+    ):
+        values = np.array([0, 1, -1e38, most], kind)
+        assert gaps.fill_gaps(values, codes) == gone
+        assert np.isnan(values).sum() == len(gone)
+
+
 def test_codes_are_chosen(tmp_path):
     content = "3 4 1\n1\nv\n" + rows(UPWARDS)
     found = read(tmp_path, content, no_data="0.5,6")
@@ -302,8 +371,10 @@ def test_codes_are_chosen(tmp_path):
     gap = content.replace("0.5\n", "-999\n")
     assert np.isnan(read(tmp_path, gap).values).sum() == 1
     assert read(tmp_path, gap, no_data="none").values.min() == -999
-    with pytest.raises(InputError, match=r"neither numbers .* nor none"):
-        gaps.parse("a", "data.no_data")
+    for text in ("a", "1_0", "1,,2", "1 2"):
+        with pytest.raises(InputError, match=r"neither numbers .* nor none"):
+            gaps.parse(text, "data.no_data")
+    assert gaps.parse("-1, 1d3", "data.no_data") == (-1, 1000)
     nothing = "3 1 1\n1\nv\n0\n0\n-99\n"
     refused(tmp_path, nothing, r"but for cells without a value \(-99; .*=none keeps")
 
@@ -386,6 +457,26 @@ def test_a_skewed_property_is_scaled_by_logarithm_or_rank():
         of_image(image, "codes", "data.scale")
     with pytest.raises(InputError, match=r"data.scale 'cubic' is unknown; known: lin"):
         of_image(image, "cubic", "data.scale")
+
+
+def test_a_scale_is_changed_only_where_that_helps():
+    draw = np.random.default_rng(0)
+    image = np.zeros((50, 80))
+    image.flat[:10] = draw.uniform(1, 2, 10)
+    image.flat[10:30] = draw.uniform(0.001, 0.01, 20)
+    chosen = of_image(image, "", "data.scale")
+    assert chosen.units.knots == (0, image.max())
+    assert chosen.reason == (
+        f"a linear scale from 0 to {image.max():g} puts 99% of the cells on 1 of 256 "
+        "levels, and ranks do as well: the scale stays linear"
+    )
+    image.flat[:800] = np.exp(draw.normal(0, 3, 800))
+    chosen = of_image(image, "", "data.scale")
+    assert chosen.units.scale == "rank" and len(chosen.units.knots) == 53
+    levels = chosen.units.levels(image)
+    assert (levels == 0).mean() == pytest.approx(0.8, abs=0.01)
+    others = np.histogram(levels[levels > 0], 8, (0, 256))[0]
+    assert others.min() > 85 and others.max() < 115
 
 
 def test_a_value_that_is_seen_once_is_no_facies():

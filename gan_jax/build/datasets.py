@@ -129,7 +129,9 @@ def _kind(data: ConfigDict) -> str:
 
 
 def _choices(data: ConfigDict) -> training_images.Choices:
-    return training_images.Choices(data.variable, data.no_data, data.scale, data.layer)
+    return training_images.Choices(
+        data.variable, data.no_data, data.scale, data.layer, data.grid
+    )
 
 
 def _published(data: ConfigDict) -> Dataset:

@@ -90,6 +90,7 @@ TRAINING: Keys = {
     "data.no_data": Key("", "training image: numbers that stand for no value, joined by commas, or none; empty = recognise them", older=""),
     "data.scale": Key("", "training image: linear, log, rank or codes (of facies); empty = by its values", older=""),
     "data.layer": Key(0, "training image: one layer of several, from 1, the lowest; 0 = there is only one", COUNT_OR_0, older=0),
+    "data.grid": Key("", "training image: cells of a table that states none, height x width such as 250x300, or along x, y, z: 300,250,1", older=""),
     "data.feed": Key("auto", "resident (on the device), streamed or auto (resident if the data fit)"),
     "latent.size": Key(100, "length of a latent vector; of a map, of each cell's", COUNT),
     "latent.form": Key("vector", "vector (one for an image) or map (one for each of its innermost cells; latent_unet), which makes images of any size", older="vector"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, Num, UInt8
+from jaxtyping import Float32, Shaped, UInt8
 
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
@@ -82,7 +82,7 @@ def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
     return _opened(data, pixel_limit, lambda image: _to_array(_upright(image)))
 
 
-def decode_values(file: Path) -> Num[np.ndarray, "height width"]:
+def decode_values(file: Path) -> Shaped[np.ndarray, "height width"]:
     """Decode the image of one number a pixel that a file holds, as it is stored.
 
     Nothing is scaled: 8 and 16-bit levels, palette indices and floating-point values
@@ -97,8 +97,8 @@ def decode_values(file: Path) -> Num[np.ndarray, "height width"]:
     return _opened(file, PIXEL_LIMIT, lambda image: _values(_upright(image)))
 
 
-def _values(image: "Image.Image") -> Num[np.ndarray, "height width"]:
-    # A palette may state a transparent colour that no pixel has.
+def _values(image: "Image.Image") -> Shaped[np.ndarray, "height width"]:
+    # Transparency of a palette is ignored: its indices are the values.
     array = np.asarray(image)
     if array.ndim == 3 and image.mode in ("RGB", "RGBA", "LA"):
         colours = array[..., : 1 if image.mode == "LA" else 3]

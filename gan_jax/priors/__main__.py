@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prior = open_prior(options.run, "Train it first: docs/priors.md.")
         check_public(prior)
         before, after = _measured(prior, as_packed(prior, options.critic))
-        packed = pack(options.run, path, options.critic, {"metrics_as_stored": after})
+        sha256 = pack(options.run, path, options.critic, {"metrics_as_stored": after})
     except EXPECTED as error:
         if options.verbose:
             raise
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     exact, stored = measures(before), measures(after)
     for name in filter(stored.__contains__, exact):
         say(f"{name:20s} {exact[name]:<12.6g} as stored: {stored[name]:.6g}")
-    say(f"{options.name}: {path}, {packed.size} bytes, sha256 {packed.sha256}")
+    say(f"{options.name}: {path}, {path.stat().st_size} bytes, sha256 {sha256}")
     return 0
 
 

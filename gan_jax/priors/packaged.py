@@ -15,7 +15,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,15 +51,6 @@ _KINDS = frozenset(map(np.dtype, (np.float16, np.float32, np.int32, np.uint8)))
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _KEPT = ("config_name", "dataset", "teacher", "metrics", "parameters_sha256")
 """Entries of a run's summary that go into the file."""
-
-
-class Packed(NamedTuple):
-    """A file that `pack` has written."""
-
-    sha256: str
-    """Of the arrays, which `open_packaged` compares."""
-    size: int
-    """Bytes of the file."""
 
 
 def names() -> list[str]:
@@ -133,7 +124,7 @@ def pack(
     path: Path,
     critic: bool = False,
     more: Mapping[str, Any] | None = None,
-) -> Packed:
+) -> str:
     """Write the networks of a run into one file.
 
     Args:
@@ -141,6 +132,9 @@ def pack(
         path: The file; another one of this name is replaced.
         critic: Whether the critic is kept, which latent searches need.
         more: Further entries of the text about the prior.
+
+    Returns:
+        The SHA-256 of the arrays, which `open_packaged` compares.
 
     Raises:
         InputError: If there is no such run, it was trained on files of its user, or it
@@ -172,7 +166,8 @@ def pack(
             "are read: train narrower networks"
         )
     files.write_bytes(path, content)
-    return Packed(about["arrays_sha256"], len(content))
+    sha256: str = about["arrays_sha256"]
+    return sha256
 
 
 def _arrays(networks: Trained, critic: bool) -> dict[str, np.ndarray]:

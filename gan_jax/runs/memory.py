@@ -41,7 +41,7 @@ class Demand(NamedTuple):
     """Bytes."""
     purpose: str
     keys: Sequence[str]
-    """Keys of the config that it grows with."""
+    """Keys of the config that it grows with; what is empty or 0 is not blamed."""
     on_device: bool = False
     """Whether it lies in the memory of an accelerator, where there is one."""
     remedy: str = "lower"
@@ -95,23 +95,27 @@ def _check(
     flat = flatten(config)
 
     def excess(key: str) -> float:
-        if isinstance(flat[key], str):  # a size in words
-            return math.inf
-        default = find(key, config.program).default
-        value = flat[key]
-        value = max(size_of(value)) if isinstance(value, str) else value
-        ratio = float(value) / max(1, default)
+        default = find(key, config.program).default or 1
+        ratio = _side(flat[key], key) / max(1, _side(default, key))
         return 1 / ratio if largest.remedy == "raise" else ratio
 
-    key = max((key for key in largest.keys if key in flat), key=excess)
-    remedies = filter(None, [f"{largest.remedy} --config.{key}", largest.otherwise])
+    key = max((key for key in largest.keys if flat.get(key)), key=excess, default="")
+    blamed = f"{key} is {flat[key]}, and " if key else ""
+    remedy = f"{largest.remedy} --config.{key}" if key else ""
+    remedies = [each for each in (remedy, largest.otherwise) if each]
     given = "memory gives it" if config.get("memory", 0.0) else f"{place} has"
     raise InputError(
-        f"{key} is {flat[key]}, and the run needs about {in_words(total)} of memory, "
+        f"{blamed}the run needs about {in_words(total)} of memory, "
         f"{in_words(largest.size)} of it for {largest.purpose}; {given} "
-        f"{in_words(limit)}: {', '.join(remedies)}, or allow more with "
-        "--config.memory, in GiB"
+        f"{in_words(limit)}: {', '.join(remedies)}{', or ' if remedies else ''}"
+        "allow more with --config.memory, in GiB"
     )
+
+
+def _side(value: Any, key: str) -> float:
+    """Return a number, or the side of the square that has the pixels of a size."""
+    size = isinstance(value, str)
+    return math.sqrt(size_of(value, key).pixels) if size else float(value)
 
 
 def in_words(size: int | float) -> str:

@@ -87,7 +87,7 @@ def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
         "proportion_error": _of_facies(proportion_error),
         "connectivity_error": _of_facies(
             lambda facies, truth, kinds: connectivity_error(
-                facies, truth, kinds, min(facies.shape[1:]) // 2
+                facies, truth, kinds, _lags(facies)
             )
         ),
         "patterns_distance": _of_facies(patterns_distance),
@@ -145,6 +145,6 @@ def _realisations(
     return generated.reshape(rows, _REALISATIONS, *generated.shape[1:])
 
 
-def _lags(images: Samples | Float[Array, "count height width 1"]) -> int:
-    """Return the largest distance of variograms: half the image."""
+def _lags(images: Samples | Float[Array, "count height width 1"] | _Facies) -> int:
+    """Return the largest distance of variograms and connectivity: half the image."""
     return min(images.shape[1:3]) // 2

@@ -29,21 +29,29 @@ def demands(
     growth = cells / np.prod(source.trained_size)
     passes = PASSES if config.refine else 1.0
     chunk = chunk_of(size)
+    words = f"{size[0]}x{size[1]}"
+    # Where `size` is empty, it is that of the known values or of training.
+    smaller = (
+        "" if config.size else "make smaller images with --config.size or smaller grids"
+    )
     return [
         Demand(
             networks.variables + chunk * growth * passes * networks.generator,
-            "the images that are made at once",
+            f"the {chunk} images of {words} that are made at once",
             ["size"],
             on_device=True,
+            otherwise=smaller,
         ),
         Demand(
             _COPIES * FLOAT * values * (chunk + batch),
-            "the images between two saves",
-            ["batch"],
+            f"the {batch} images of {words} between two saves",
+            ["batch"] if config.batch else ["size"],
+            otherwise="" if config.batch else smaller,
         ),
         Demand(
             2 * FLOAT * values * (_MAPS + sets + 2 * len(source.units.codes)),
-            "the statistics and the known values",
+            f"the statistics and the known values of {words} cells",
             ["size"],
+            otherwise=smaller,
         ),
     ]

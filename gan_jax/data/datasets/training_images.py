@@ -18,7 +18,7 @@ from gan_jax.data.grids import channels, gaps, rasters, units
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.tables import read_table
 from gan_jax.data.grids.units import Chosen
-from gan_jax.data.grids.volumes import Volume, section_of, volume_of
+from gan_jax.data.grids.volumes import Volume, gridded, section_of, volume_of
 from gan_jax.data.memory import UnreadableFileError, check_fits, open_file
 
 COUNT = 8000
@@ -40,6 +40,8 @@ class Choices(NamedTuple):
     """`linear`, `log` or `rank` for a property, `codes` for facies."""
     layer: int = 0
     """Layer of a volume, counted from 1, the lowest; 0 = it has only one."""
+    grid: str = ""
+    """Numbers of cells of a table that states none, as `volumes.gridded` takes them."""
 
 
 RECOGNISED = Choices()
@@ -74,9 +76,8 @@ def read_training_image(path: str, choices: Choices = RECOGNISED) -> TrainingIma
     what = f"--config.{_FLAG} {path}"
     codes = gaps.parse(choices.no_data, "data.no_data")
     place = Path(path).expanduser()
-    volume = _volume(path, choices.variable, what)
-    section = section_of(volume, choices.layer, what)
-    values = section.values
+    volume = _volume(path, choices, what)
+    values, geometry = section_of(volume, choices.layer, what)
     found = gaps.fill_gaps(values, codes)
     written = ", ".join(f"{code:g}" for code in found) or "NaN"
     finite = np.isfinite(values)
@@ -100,9 +101,7 @@ def read_training_image(path: str, choices: Choices = RECOGNISED) -> TrainingIma
     chosen = units.of_image(values, choices.scale, "data.scale")
     if chosen.reason:
         notes.append(chosen.reason)
-    return TrainingImage(
-        place.stem, values, section.geometry, chosen, without, tuple(notes)
-    )
+    return TrainingImage(place.stem, values, geometry, chosen, without, tuple(notes))
 
 
 def read_crops(
@@ -192,10 +191,18 @@ def crops_of(
     )
 
 
-def _volume(path: str, variable: str, what: str) -> Volume:
+def _volume(path: str, choices: Choices, what: str) -> Volume:
     if is_raster(Path(path)):
-        return rasters.read_raster(path, variable, what)
-    return volume_of(read_table(path, _FLAG), variable, what)
+        if choices.grid:
+            raise InputError(
+                f"{what} is an array or an image, which has numbers of cells of its "
+                "own: leave out --config.data.grid"
+            )
+        return rasters.read_raster(path, choices.variable, what)
+    table = read_table(path, _FLAG)
+    if choices.grid:
+        table = gridded(table, choices.grid, what)
+    return volume_of(table, choices.variable, what)
 
 
 def is_raster(file: Path) -> bool:

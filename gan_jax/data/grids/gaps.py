@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gan_jax.config.errors import InputError
+from gan_jax.data.grids.headers import is_number, number
 
 CODES = (
     *(-9999999, -9966699, -997799, -99999, -9999, -999.25, -999, -99),
@@ -27,7 +28,7 @@ def parse(text: str, flag: str) -> tuple[float, ...] | None:
     """Return the codes that a config names; None where they are to be recognised.
 
     Args:
-        text: Numbers joined by commas, `none`, or empty.
+        text: Numbers joined by commas, as tables have them; `none`; or empty.
         flag: The flag that holds it, for messages.
 
     Raises:
@@ -37,12 +38,12 @@ def parse(text: str, flag: str) -> tuple[float, ...] | None:
         return None
     if text == NONE:
         return ()
-    try:
-        return tuple(float(word) for word in text.split(","))
-    except ValueError:
+    words = [word.strip() for word in text.split(",")]
+    if not all(map(is_number, words)):
         raise InputError(
             f"--config.{flag} '{text}' is neither numbers joined by commas nor {NONE}"
-        ) from None
+        )
+    return tuple(map(number, words))
 
 
 def fill_gaps(
@@ -61,9 +62,13 @@ def fill_gaps(
     if codes is None:
         codes = _recognised(values)
     found = []
+    most = float(np.finfo(values.dtype).max)
     for code in codes:
         about = abs(code) * _ALIKE
-        there = (values >= code - about) & (values <= code + about)
+        if not abs(code) - about <= most:  # beyond the type of the values, or NaN
+            continue
+        least, greatest = max(code - about, -most), min(code + about, most)
+        there = (values >= least) & (values <= greatest)
         if there.any():
             values[there] = np.nan
             found.append(code)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Float, Shaped
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.decode import BrokenImageError, decode_values
@@ -46,9 +46,20 @@ def read_raster(path: str, wanted: str, what: str) -> Volume:
             f"{what} has an array of type {array.dtype} and shape {list(array.shape)}: "
             "save numbers as [height, width] or [layers, height, width]"
         )
-    # NaN marks what has no value; small whole numbers are exact in 32 bits.
-    values = array.astype(np.result_type(array.dtype, np.float32))
+    values = _real(array)
     return Volume(name, values[..., ::-1, :].reshape(-1, *array.shape[-2:]))
+
+
+def _real(array: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Return numbers in single or double precision; NaN marks what has no value."""
+    if array.dtype == np.float16:  # 0.1 stays 0.1, in the precision of the result
+        patterns = np.arange(2**16, dtype=np.uint16).view(np.float16)
+        decimals = np.array([*map(float, map(str, patterns))], np.float32)
+        return decimals[array.astype(np.float16, order="C").view(np.uint16)]
+    # Small whole numbers are exact in 32 bits.
+    kind = np.result_type(array.dtype, np.float32)
+    with np.errstate(over="ignore"):  # numbers beyond double precision are infinite
+        return array.astype(kind if kind.itemsize <= 8 else np.float64)
 
 
 def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
@@ -80,7 +91,7 @@ def _shape(stream: Any) -> tuple[int, ...]:
 
 def _read_array(
     place: Path, wanted: str, what: str
-) -> tuple[str, Num[np.ndarray, "..."]]:
+) -> tuple[str, Shaped[np.ndarray, "..."]]:
     try:
         with open_file(place) as stream:
             names = [*shapes_of(place)]

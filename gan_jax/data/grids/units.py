@@ -18,21 +18,26 @@ _QUANTILES = 257  # knots of a scaling by rank, one more than an image has level
 SCALES = ("linear", "log", "rank")
 """Scalings of a continuous property; codes of facies need none."""
 
-_FACIES = 16  # most distinct values that are recognised as facies
+FACIES = 16
+"""Most distinct values that are recognised as facies, and that are measured as facies:
+a pattern of 4x4 cells of 16 facies is a number of 64 bits."""
+
 _SEEN = 4  # cells of a facies, at least,
 _SHARE = 1e-4  # and its share
 _CODES = 256  # most codes of facies
 _STRIP = 2**16  # cells that are scaled at once
 _FEW = 8  # levels that are too few to hold
 _BULK = 0.99  # this share of the cells
+_ALIKE = 1e-6  # difference of a value in other digits, as a share of the range
 
 
 class Units(NamedTuple):
     """A scaling of native values to [-1, 1].
 
     The scaling is linear between knots, which are equally far apart in [-1, 1]. Two
-    knots make it linear as a whole; quantiles of the data as knots make all scaled
-    values equally frequent; the codes of facies lie on knots.
+    knots make it linear as a whole. The different quantiles of the data as knots make
+    scaled values equally frequent, except that a value of many cells, such as 0 where
+    nothing flows, stays one value. The codes of facies lie on knots.
     """
 
     scale: str
@@ -97,8 +102,18 @@ class Units(NamedTuple):
         return levels
 
     def outside(self, native: Num[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
-        """Return where values are not between the lowest and the highest one."""
-        return ~((native >= self.low) & (native <= self.high))  # NaN is outside
+        """Return where values are none of the data, by more than how they are written.
+
+        The data have codes, or values between the lowest and the highest one. A value
+        in other digits, as 0.1 in single precision, differs by less than 1e-6 of the
+        range.
+        """
+        slack = _ALIKE * (self.high - self.low)
+        if self.codes:
+            nearest = self.rounded(np.nan_to_num(native, nan=self.low))
+            return ~(np.abs(native - nearest) <= slack)
+        # NaN is outside.
+        return ~((native >= self.low - slack) & (native <= self.high + slack))
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry of a summary, which `from_json` reads."""
@@ -151,14 +166,15 @@ def of_values(values: Num[np.ndarray, " count"], scale: str, flag: str) -> Units
 
     Args:
         values: Finite values, of which two differ.
-        scale: One of `SCALES`.
+        scale: One of `SCALES`. The knots of `rank` are the different ones among 257
+            quantiles.
         flag: The flag that gives the scale, for messages.
 
     Raises:
         InputError: If the scale is unknown, or a logarithm of values not above 0.
     """
     look_up(dict.fromkeys(SCALES), flag, scale)
-    low, high = float(values.min()), float(values.max())
+    low, high = _decimal(values.min()), _decimal(values.max())
     if scale == "log" and low <= 0:
         raise InputError(
             f"--config.{flag}=log needs values above 0, and the lowest is {low:g}: "
@@ -167,7 +183,7 @@ def of_values(values: Num[np.ndarray, " count"], scale: str, flag: str) -> Units
     if scale != "rank":
         return Units(scale, (low, high))
     knots = np.unique(np.quantile(values, np.linspace(0, 1, _QUANTILES)))
-    return Units("rank", tuple(map(float, knots)))
+    return Units("rank", tuple(map(_decimal, knots)))
 
 
 class Chosen(NamedTuple):
@@ -187,6 +203,8 @@ def of_image(image: Float[np.ndarray, "height width"], scale: str, flag: str) ->
     A few distinct values that are all frequent are facies. Other values are scaled
     linearly, unless nearly all cells would share a few of 256 levels, as one outlier
     does to a skewed property: then by logarithm, or by rank where that does not help.
+    Where neither helps, as where nearly all cells have one value, the scale stays
+    linear, and the reason says so.
 
     Args:
         image: Native values, of which two differ; NaN where there is none.
@@ -196,7 +214,7 @@ def of_image(image: Float[np.ndarray, "height width"], scale: str, flag: str) ->
     Raises:
         InputError: If the scale is unknown, or does not fit the values.
     """
-    most = _FACIES if not scale else _CODES
+    most = FACIES if not scale else _CODES
     counts = _counts(image, most) if scale in ("", "codes") else {}
     if scale == "codes" and not counts:
         raise InputError(
@@ -218,16 +236,20 @@ def of_image(image: Float[np.ndarray, "height width"], scale: str, flag: str) ->
     few = _crowded(linear, image)
     if counts or not few:
         return Chosen(linear, (), "")
-    choice = "rank"
-    if linear.low > 0 and not _crowded(of_values(values, "log", flag), image):
-        choice = "log"
-    return Chosen(
-        of_values(values, choice, flag),
-        (),
+    reason = (
         f"a linear scale from {linear.low:g} to {linear.high:g} puts {_BULK:.0%} of "
-        f"the cells on {few} of 256 levels: scaled by {choice}, as "
-        f"--config.{flag}={choice} says; --config.{flag}=linear keeps the linear scale",
+        f"the cells on {few} of 256 levels"
     )
+    for choice in ("log", "rank") if linear.low > 0 else ("rank",):
+        chosen = of_values(values, choice, flag)
+        if not _crowded(chosen, image):
+            says = (
+                f"{reason}: scaled by {choice}, as --config.{flag}={choice} says; "
+                f"--config.{flag}=linear keeps the linear scale"
+            )
+            return Chosen(chosen, (), says)
+    same = f"{reason}, and ranks do as well: the scale stays linear"
+    return Chosen(linear, (), same)
 
 
 def _are_facies(counts: Mapping[float, int]) -> bool:
@@ -248,13 +270,20 @@ def _counts(image: Float[np.ndarray, "height width"], most: int) -> dict[float, 
     for top in range(0, len(image), rows):
         strip = image[top : top + rows]
         found, times = np.unique(strip[np.isfinite(strip)], return_counts=True)
-        for value, count in zip(
-            found[: most + 1].tolist(), times.tolist(), strict=False
-        ):
+        for each, count in zip(found[: most + 1], times.tolist(), strict=False):
+            value = _decimal(each)
             counts[value] = counts.get(value, 0) + count
         if len(counts) > most:
             return {}
     return counts
+
+
+def _decimal(value: np.generic) -> float:
+    """Return the shortest decimal that stands for a value in its precision.
+
+    0.1 in single precision is 0.1, and not 0.10000000149.
+    """
+    return float(str(value))
 
 
 def _crowded(units: Units, image: Float[np.ndarray, "height width"]) -> int:

@@ -1,5 +1,6 @@
 """Volumes: one variable of a file, on the cells of a grid."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import size_of
 from gan_jax.config.names import closest
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.headers import GRID_LINES, Triple
@@ -16,6 +18,7 @@ from gan_jax.data.grids.tables import Table
 _REGULAR = 1e-3  # largest relative difference between steps of a lattice
 _LONG = 3  # cells along an axis of which coordinates can be told from values
 _SHOWN = 12  # names in a message, at most
+_GRID = "data.grid"
 
 _COORDINATE = re.compile(
     r"(utm|world|grid)?[ _-]?"
@@ -42,14 +45,6 @@ class Volume(NamedTuple):
     """What was chosen in reading, in one line each."""
 
 
-class Section(NamedTuple):
-    """A layer of a volume, or a vertical section, as an image."""
-
-    values: Float[np.ndarray, "height width"]
-    """Native values, the upper row first; NaN where there is none."""
-    geometry: Geometry
-
-
 class _Lattice(NamedTuple):
     """The grid of which the coordinates in a table are the cells."""
 
@@ -71,12 +66,54 @@ def axis_of(name: str) -> int | None:
     return _AXES[axis.removeprefix("i")[0] if len(axis) == 2 else axis[0]]
 
 
+def gridded(table: Table, grid: str, what: str) -> Table:
+    """Return a table that states no numbers of cells with those of a text.
+
+    Realisations may follow one another; they are layers.
+
+    Args:
+        table: A table, with a row for each cell; x runs fastest, then y, then z.
+        grid: Height x width, such as `250x300`, or the numbers of cells along x, y and
+            z, such as `300,250,1`.
+        what: The file, for messages.
+
+    Raises:
+        InputError: If it is no such text, the rows are not those of such grids, or the
+            table states other numbers.
+    """
+    numbers = re.fullmatch(r"(\d{1,9}),(\d{1,9}),(\d{1,9})", grid, re.ASCII)
+    if numbers:
+        x, y, z = map(int, numbers.groups())
+    else:
+        try:
+            y, x = size_of(grid, _GRID)
+        except InputError:
+            raise InputError(
+                f"--config.{_GRID} '{grid}' is neither height x width, such as 250x300,"
+                " nor cells along x, y and z, such as 300,250,1"
+            ) from None
+        z = 1
+    if table.size not in (None, (x, y, z)):
+        stated = ",".join(map(str, table.size or ()))
+        raise InputError(
+            f"{what} states {stated} cells along x, y and z, and --config.{_GRID} "
+            f"{x},{y},{z}: leave it out"
+        )
+    rows = len(table.values)
+    if not x * y * z or rows % (x * y * z):
+        raise InputError(
+            f"{what} has {rows} rows, and grids of --config.{_GRID}={grid} have "
+            f"{x * y * z} each: give the numbers that it was made with"
+        )
+    return table._replace(size=(x, y, rows // (x * y)))
+
+
 def volume_of(table: Table, wanted: str, what: str) -> Volume:
     """Return one variable of a table.
 
     Coordinates are not taken for values: columns that are named so, or that rise by the
     same step from cell to cell. Where they are those of a regular grid, they place the
-    rows, and cells that no row is for hold no value.
+    rows, and cells without a row are NaN.
 
     Args:
         table: A grid, or a point set with the coordinates of a grid's cells.
@@ -95,9 +132,13 @@ def volume_of(table: Table, wanted: str, what: str) -> Volume:
     if lattice is not None and table.size not in (None, lattice.size):
         lattice = None
     if table.size is None and lattice is None:
+        side = math.isqrt(len(table.values))
+        side = side if side * side == len(table.values) > 1 else 250
         raise InputError(
             f"{what} states no numbers of cells, and has no coordinates of all cells of"
-            f" a regular grid: its first lines must be like {GRID_LINES}"
+            f" a regular grid: its first lines must be like {GRID_LINES}, or state the "
+            f"height x width of its {len(table.values)} rows, e.g. "
+            f"--config.{_GRID}={side}x{side}"
         )
     column, notes = _chosen(table, wanted, what)
     if lattice is None:
@@ -117,10 +158,13 @@ def volume_of(table: Table, wanted: str, what: str) -> Volume:
     )
 
 
-def section_of(volume: Volume, layer: int, what: str) -> Section:
-    """Return a volume of one layer, one of its layers, or a vertical section.
+def section_of(
+    volume: Volume, layer: int, what: str
+) -> tuple[Float[np.ndarray, "height width"], Geometry]:
+    """Return a layer of a volume, or a vertical section, as an image, and its grid.
 
-    A section along x and z, or along y and z, has z as its height.
+    A section along x and z, or along y and z, has z as its height. The upper row is the
+    first.
 
     Args:
         volume: The volume.
@@ -154,7 +198,7 @@ def section_of(volume: Volume, layer: int, what: str) -> Section:
     else:
         values = volume.values[max(layer - 1, 0)]
         cell, origin = volume.cell[:2], volume.origin[:2]
-    return Section(values[::-1], Geometry(*values.shape, cell, origin))
+    return values[::-1], Geometry(*values.shape, cell, origin)
 
 
 def _chosen(table: Table, wanted: str, what: str) -> tuple[int, tuple[str, ...]]:

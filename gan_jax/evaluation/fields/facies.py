@@ -3,8 +3,7 @@
 import numpy as np
 from jaxtyping import Float, UInt8
 
-MOST = 16
-"""Largest number of distinct values of categorical images."""
+from gan_jax.data.grids.units import FACIES
 
 
 def levels(
@@ -13,15 +12,15 @@ def levels(
     """Return the distinct values of categorical images in increasing order.
 
     Raises:
-        ValueError: If there are more than `MOST` of them, or only one.
+        ValueError: If there are more than `units.FACIES` of them, or only one.
     """
     found = np.empty(0, images.dtype)
     for image in images:  # continuous images are told by the first ones
         found = np.union1d(found, image)
-        if len(found) > MOST:
+        if len(found) > FACIES:
             raise ValueError(
-                f"the real images have more than {MOST} distinct values: they show a "
-                "continuous property, not facies"
+                f"the real images have more than {FACIES} distinct values: they show a "
+                "continuous property, or more facies than are measured"
             )
     if len(found) < 2:
         raise ValueError("the real images are of one facies")
