@@ -12,6 +12,7 @@ from PIL import Image
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.training_images import read_training_image
 from gan_jax.data.grids.rasters import read_raster
+from tests.test_known import cells, known
 
 SETTINGS = settings(
     deadline=None,
@@ -126,6 +127,8 @@ def test_facies_have_the_codes_that_were_written(tmp_path, suffix, kind):
         Image.fromarray(image).save(path)
     units = read_training_image(str(path)).chosen.units
     assert units.codes == (0.1, 0.3, 0.7)
+    wells = known("x,y,value\n0,0,0.1\n1,0,0.7\n", units=units)
+    assert cells(wells) == {(0, 0): [0.1], (0, 1): [0.7]}
     for written in (np.array([0.1, 0.3, 0.7]), np.float32([0.1, 0.3, 0.7])):
         assert not units.outside(written).any()
     assert units.outside(np.array([0.1001, 0.2, 0.8, np.nan, np.inf])).all()

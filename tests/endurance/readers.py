@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,13 @@ from gan_jax.data.datasets.folders import read_folder
 from gan_jax.data.datasets.tfds import read_tfds
 from gan_jax.data.datasets.training_images import Choices, read_training_image
 from gan_jax.data.decode import BrokenImageError, decode
+from gan_jax.data.grids.geometry import Geometry
+from gan_jax.data.grids.known import read_known
+from gan_jax.data.grids.points import placed
+from gan_jax.data.grids.units import LEVELS
+from gan_jax.data.memory import UnreadableFileError
 from gan_jax.networks.classifier import Classifier
+from gan_jax.priors import packaged
 from gan_jax.report.journal import read_rows
 from gan_jax.runs.feature_network import read_classifier, write_classifier
 from gan_jax.runs.prior import open_prior
@@ -186,6 +193,35 @@ _COORDINATES = "a title\n3\nX\nY\nk\n" + "".join(
 )
 
 
+_CSV = "x,y,value,error\n" + "".join(f"{at},{at % 3},{at * 20},\n" for at in range(12))
+_POINTS = "wells\n3\nX\nY\nv\n" + "".join(
+    f"{at + 0.5} {at % 9 + 0.5} {at * 20}\n" for at in range(12)
+)
+_KNOWN = {"values": np.arange(108).reshape(9, 12), "mask": np.eye(9, 12, dtype=bool)}
+
+
+def _known(file: Path, mask: Path | None = None) -> Any:
+    grid = Geometry(9, 12, origin=(0.5, 0.5))
+    return placed(read_known(file, mask), grid, 1, LEVELS, "refuse")
+
+
+def _known_image(folder: Path) -> Path:
+    mask = (np.eye(9, 12) * 255).astype(np.uint8)
+    (folder / "mask.png").write_bytes(encoded(mask))
+    return _bytes("image.png", encoded(noise(9, 12)))(folder)
+
+
+def _packaged(folder: Path) -> Path:
+    kept(folder / "run", smoke("pixelcgan"))
+    packaged.pack(str(folder / "run"), folder / "digits.npz")
+    return folder / "digits.npz"
+
+
+def _digest_of_packaged(file: Path) -> str:
+    with mock.patch.object(packaged, "FOLDER", file.parent):
+        return packaged.open_packaged(file.stem).digest
+
+
 def _training_image(path: str) -> Any:
     several = path.endswith((".txt", ".dat"))
     image = read_training_image(path, Choices(variable="k" if several else ""))
@@ -244,6 +280,22 @@ READERS: dict[str, Reader] = {
             ("TIFF", ".tif", encoded(noise(8, 9), "TIFF")),
         )
     },
+    **{
+        f"known values, {name}": Reader(
+            _bytes(file, content), _known, (InputError, UnreadableFileError)
+        )
+        for name, file, content in (
+            ("CSV", "known.csv", _CSV.encode()),
+            ("point set", "known.gslib", _POINTS.encode()),
+            ("npz", "known.npz", _numpy(np.savez_compressed, **_KNOWN)),
+        )
+    },
+    "known values, image": Reader(
+        _known_image,
+        lambda file: _known(file, file.with_name("mask.png")),
+        (InputError, UnreadableFileError),
+    ),
+    "packaged prior": Reader(_packaged, _digest_of_packaged, exact=True, cost=30),
     "TFDS features": Reader(
         _tfds("features.json"),
         lambda file: read_tfds("", str(file.parent), 28),
