@@ -51,6 +51,22 @@ def cells(grid):
     }
 
 
+def test_codes_of_any_precision_are_codes():
+    units = facies([0.1, 0.3, 0.7])
+    for kind in (np.float32, np.float64):
+        values = np.full((5, 7), 0.2, kind)
+        values[1, 2], values[3, 4] = 0.1, 0.7
+        content = io.BytesIO()
+        np.savez(content, values=values, mask=values != values[0, 0])
+        found = cells(known(content.getvalue(), units=units))
+        assert found == {
+            (1, 2): pytest.approx([0.1]),
+            (3, 4): pytest.approx([0.7]),
+        }
+    assert "no code" in refusal("x,y,value\n0,0,0.2\n", units=units)
+    assert "no code" in refusal("x,y,value\n0,0,0.10001\n", units=units)
+
+
 def test_x_is_the_column_and_y_the_row_from_the_upper_left():
     wanted = {(2, 6): [200.0], (4, 0): [0.0]}
     assert cells(known("x,y,value\n6,2,200\n0,4,0\n")) == wanted

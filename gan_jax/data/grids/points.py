@@ -11,8 +11,6 @@ from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.units import Units
 from gan_jax.data.memory import UnreadableFileError
 
-_ROUNDING = 1e-6  # share of the range by which a value may lie outside, as text rounds
-
 
 class Points(NamedTuple):
     """Known values at places, as a file holds them."""
@@ -113,7 +111,7 @@ def placed(
             f"{geometry.height}x{geometry.width} cells, {_extent(content, geometry)}"
         )
     values = np.broadcast_to(content.values, (len(rows), channels))
-    wrong = _unfit(values, units)
+    wrong = units.outside(values)
     if wrong.any():
         at = int(np.argmax(wrong.any(axis=1)))
         value = values[at][wrong[at]][0]
@@ -173,18 +171,6 @@ def _extent(points: Points, geometry: Geometry) -> str:
     )
 
 
-def _unfit(
-    values: Float[np.ndarray, "*shape"], units: Units
-) -> Bool[np.ndarray, "*shape"]:
-    """Return where values are none that the data have."""
-    if units.codes:
-        return ~np.isin(values, units.codes)
-    slack = _ROUNDING * (units.high - units.low)
-    return units.outside(values) & ~(
-        (values >= units.low - slack) & (values <= units.high + slack)
-    )
-
-
 def _range(units: Units) -> str:
     """Return in words why a value is not one of the data."""
     if units.codes:
@@ -207,7 +193,7 @@ def _fitted(
         raise UnreadableFileError(
             f"it has {known.values.shape[-1]} channels, and the images {channels}"
         )
-    wrong = _unfit(known.values, units).any(axis=-1) & known.mask
+    wrong = units.outside(known.values).any(axis=-1) & known.mask
     if wrong.any():
         value = known.values[wrong][0].max()
         raise UnreadableFileError(f"{_cell(wrong)} is {value:.9g}, {_range(units)}")
