@@ -57,5 +57,5 @@ def test_a_failing_metric_is_reported_and_the_others_are_computed():
         }
     )
     assert found.metrics == {"good": 1.5, "nan": None, "broken": None, "last": True}
-    assert found.failed["nan"] == "ValueError: the result is nan"
+    assert found.failed["nan"] == "the result is nan"
     assert "two images or more" in found.failed["broken"]

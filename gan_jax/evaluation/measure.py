@@ -36,5 +36,12 @@ def measure(
             metrics[name] = value
         except Exception as error:  # a metric must never end a run
             metrics[name] = None
-            failed[name] = f"{type(error).__name__}: {error}"
+            failed[name] = _reason(error)
     return Measured(metrics, failed)
+
+
+def _reason(error: Exception) -> str:
+    """Return the words of a function's own error, and the kind of any other."""
+    return (
+        str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+    )
