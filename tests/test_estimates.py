@@ -18,7 +18,7 @@ from gan_jax.config import schema
 from gan_jax.config.checks import check_numbers
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
-from gan_jax.config.limits import GIB, WORD
+from gan_jax.config.limits import GIB, WORD, Size
 from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import ArraySource, Dataset, LazySource
 from gan_jax.data.grids.units import LEVELS
@@ -289,8 +289,10 @@ def test_what_is_not_set_is_not_blamed():
 def test_realisations_that_do_not_fit(tmp_path, values, blamed, purpose, remedy):
     prior = kept(tmp_path, smoke("geostatistics"))
     source = Source(prior, LEVELS, None, 1)
-    config = smoke("generate", memory=1.0, **{"size": "", "batch": 0, **values})
-    size = (6000, 8000)
+    config = smoke(
+        "generate", memory=1.0, count=1, **{"size": "", "batch": 0, **values}
+    )
+    size = Size(6000, 8000)
     with pytest.raises(InputError) as error:
         check_memory(config, demands(config, source, size, config.batch or 1, 1))
     line = str(error.value)

@@ -260,7 +260,7 @@ def test_several_variables_are_listed(tmp_path, names, values, reason):
 def test_a_table_without_a_grid_is_refused_with_an_example(tmp_path):
     wells = "wells\n3\nx\ny\nv\n1.5 2 3\n7 1 4\n2 9.5 1\n"
     refused(tmp_path, wells, r"must be like 250 250 1 \| 1 \| facies")
-    refused(tmp_path, wells, "of its 3 rows, e.g. --config.data.grid=250x250")
+    refused(tmp_path, wells, "that its 3 rows are of, e.g. --config.data.grid=250x250")
 
 
 # What the programs of SNESIM write: `WRITE(lout,110)` of snesim.f.
@@ -273,9 +273,9 @@ def test_a_table_without_a_grid_may_be_given_one(tmp_path):
         found = read(tmp_path, content, "a.out", variable="category", grid=grid)
         np.testing.assert_array_equal(found.values, IMAGE)
         assert found.geometry == Geometry(4, 3, origin=(0.5, 0.5))
-    refused(tmp_path, content, r"12 rows, e\.g\. --config\.data\.grid=250x250")
+    refused(tmp_path, content, r"12 rows are of, e\.g\. --config\.data\.grid=250x250")
     square = SNESIM + columns(UPWARDS[:9], np.arange(9) % 5)
-    refused(tmp_path, square, r"9 rows, e\.g\. --config\.data\.grid=3x3")
+    refused(tmp_path, square, r"9 rows are of, e\.g\. --config\.data\.grid=3x3")
     stated = "3 4 1\n1\nv\n" + rows(UPWARDS)
     np.testing.assert_array_equal(read(tmp_path, stated, grid="4x3").values, IMAGE)
 

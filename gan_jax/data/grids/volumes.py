@@ -136,8 +136,8 @@ def volume_of(table: Table, wanted: str, what: str) -> Volume:
         side = side if side * side == len(table.values) > 1 else 250
         raise InputError(
             f"{what} states no numbers of cells, and has no coordinates of all cells of"
-            f" a regular grid: its first lines must be like {GRID_LINES}, or state the "
-            f"height x width of its {len(table.values)} rows, e.g. "
+            f" a regular grid: its first lines must be like {GRID_LINES}; or give the "
+            f"height x width that its {len(table.values)} rows are of, e.g. "
             f"--config.{_GRID}={side}x{side}"
         )
     column, notes = _chosen(table, wanted, what)
