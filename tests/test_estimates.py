@@ -294,7 +294,7 @@ def test_realisations_that_do_not_fit(tmp_path, values, blamed, purpose, remedy)
     )
     size = Size(6000, 8000)
     with pytest.raises(InputError) as error:
-        check_memory(config, demands(config, source, size, config.batch or 1, 1))
+        check_memory(config, demands(config, source, size, config.batch or 1))
     line = str(error.value)
     assert line.startswith(f"{blamed} about ")
     said = purpose.format(chunk=chunk_of(size))

@@ -5,8 +5,10 @@ import os
 import shutil
 import signal
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -14,16 +16,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.apps.generate import making, run
-from gan_jax.apps.generate.honouring import agreement, known_cells
+from gan_jax.apps.generate import memory, outputs, run, storage
+from gan_jax.apps.generate import realisations as images_of_sets
+from gan_jax.apps.generate.agreement import Agreement, agreement, known_cells
+from gan_jax.apps.generate.prior import Source, open_source
+from gan_jax.apps.generate.sets import KnownFile, outline, read_set
 from gan_jax.apps.generate.statistics import statistics
-from gan_jax.apps.generate.storage import Store
+from gan_jax.apps.generate.storage import State, Store
 from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.data.grids.points import KnownGrid
 from gan_jax.data.grids.tables import read_table
 from gan_jax.data.grids.units import LEVELS, Units, facies
 from gan_jax.priors import packaged
-from gan_jax.search.realisations import compile_realiser, generate, realisations
+from gan_jax.search.realisations import compile_realiser, generate, places, realisations
 from tests import programs
 from tests.jobs import assert_a_batch_job_does_the_same
 from tests.programs import assert_names_are_own, results, run_batch, summary
@@ -118,10 +123,23 @@ def test_a_run_leaves_its_realisations_and_their_statistics(made):
     assert_names_are_own(workdir)
 
 
-@pytest.mark.parametrize("batch", [1, 7, 16])
-def test_no_number_depends_on_the_batch(made, prior, tmp_path, batch):
-    run.run(config(prior, made / "known.csv", batch=batch), tmp_path / "out")
-    assert contents(tmp_path / "out") == contents(made / "out")
+def test_no_number_depends_on_the_batch(made, prior, tmp_path, monkeypatch):
+    append, saved = Store.append, []
+
+    def counted(self, images, stages):
+        saved.append(len(images))
+        append(self, images, stages)
+
+    monkeypatch.setattr(Store, "append", counted)
+    found = []
+    for batch, wanted in ((0, [36]), (1, [16, 16, 4]), (17, [32, 4])):
+        out = tmp_path / str(batch)
+        known = made / "known.csv"
+        run.run(config(prior, known, count=36, batch=batch), out)
+        assert saved == wanted  # whole calls of the generator
+        saved.clear()
+        found.append(contents(out))
+    assert found[0] == found[1] == found[2]
 
 
 def test_more_realisations_begin_with_those_of_before(made, prior, tmp_path):
@@ -129,8 +147,12 @@ def test_more_realisations_begin_with_those_of_before(made, prior, tmp_path):
     for count in (5, 20):
         run.run(config(prior, known, count=count), tmp_path / "out")
     assert contents(tmp_path / "out") == contents(made / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").glob("*.json")}
     with pytest.raises(InputError, match="count=5 are fewer"):
         run.run(config(prior, known, count=5), tmp_path / "out")
+    assert {path.name for path in before} >= {"summary.json", "config.json"}
+    for path, content in before.items():  # a refusal changes nothing
+        assert path.read_bytes() == content
 
 
 def test_another_seed_and_another_name_make_other_images(made, prior, tmp_path):
@@ -146,7 +168,7 @@ def killed_after(monkeypatch, saves):
     """Let a program die after so many saves, at the worst moments."""
     append = Store.append
 
-    def dying(self, images, tally):
+    def dying(self, images, stages):
         nonlocal saves
         saves -= 1
         if saves < 0:
@@ -154,7 +176,7 @@ def killed_after(monkeypatch, saves):
             with (self.folder / "realisations.raw").open("ab") as file:
                 file.write(b"half")
             raise KeyboardInterrupt
-        append(self, images, tally)
+        append(self, images, stages)
 
     monkeypatch.setattr(Store, "append", dying)
 
@@ -184,19 +206,19 @@ def test_a_run_killed_among_its_outputs_continues(made, prior, tmp_path, monkeyp
 
 def test_a_signal_keeps_what_was_made(made, prior, tmp_path, monkeypatch):
     wanted = config(prior, made / "known.csv", batch=1)
-    native = making.Maker._native
+    native = images_of_sets.Maker._native
 
     def signalled(self, scaled):
         os.kill(os.getpid(), signal.SIGINT)
         return native(self, scaled)
 
     with monkeypatch.context() as patch:
-        patch.setattr(making.Maker, "_native", signalled)
+        patch.setattr(images_of_sets.Maker, "_native", signalled)
         with pytest.raises(Interrupted) as interrupted:
             run.run(wanted, tmp_path / "out")
     assert interrupted.value.signal == signal.SIGINT
     state = tmp_path / "out" / "realisations" / "known" / "state.json"
-    assert json.loads(state.read_text())["done"] > 0
+    assert json.loads(state.read_text())["state"]["done"] == 16
     run.run(wanted, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(made / "out")
 
@@ -210,6 +232,107 @@ def test_a_damaged_file_is_made_anew(made, prior, tmp_path, name, end):
     path.write_bytes(path.read_bytes()[:end])
     run.run(config(prior, made / "known.csv"), tmp_path / "out")
     assert contents(tmp_path / "out") == contents(made / "out")
+
+
+@pytest.mark.parametrize("name", ["plate.png", "statistics.npz", "images/00003.png"])
+def test_a_lost_file_is_written_again_and_no_image_is_made(
+    made, prior, tmp_path, monkeypatch, name
+):
+    shutil.copytree(made / "out", tmp_path / "out")
+    (tmp_path / "out" / "realisations" / "known" / name).unlink()
+    monkeypatch.setattr(Store, "append", None)
+    run.run(config(prior, made / "known.csv"), tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(made / "out")
+
+
+def test_the_plain_file_of_a_complete_set_goes(made, prior, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:  # killed before the last step
+        patch.setattr(Store, "discard", lambda self: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            run.run(config(prior, made / "known.csv"), tmp_path / "out")
+    raw = tmp_path / "out" / "realisations" / "known" / "realisations.raw"
+    assert raw.is_file()
+    run.run(config(prior, made / "known.csv"), tmp_path / "out")
+    assert not raw.exists()
+    assert contents(tmp_path / "out") == contents(made / "out")
+
+
+ROW = np.arange(3, dtype=np.uint8)
+
+
+def stored(folder, identity="a"):
+    """Return a store of two images, finished."""
+    store = Store(folder, identity, (3,), np.dtype(np.uint8))
+    store.begin()
+    store.append(np.stack([ROW, ROW + 1]), {"written": Agreement(1, 2, 0.5)})
+    store.finish({"set": "a"})
+    return store
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"done": None},
+        {"done": -1},
+        {"done": True},
+        {"crc32": "0"},
+        {"stages": {"written": [1, 2]}},
+        {"stages": {"written": [None, 2, 3.0]}},
+        {"line": 3},
+        {"files": None},
+        {"files": [1]},
+        {"further": 1},
+    ],
+)
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_state_that_is_none_is_made_anew(tmp_path, capsys, change, signed):
+    stored(tmp_path)
+    path = tmp_path / "state.json"
+    written = json.loads(path.read_text())
+    entry = written["state"] | change
+    crc32 = storage._checksum(entry) if signed else written["crc32"]
+    path.write_text(json.dumps(written | {"state": entry, "crc32": crc32}))
+    store = Store(tmp_path, "a", (3,), np.dtype(np.uint8))
+    assert store.state == State() and not store.complete(2)
+    store.begin()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "state.json cannot be used" in line and "making all anew" in line
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3", "null", "", "{"])
+def test_a_state_of_other_json_is_made_anew(tmp_path, capsys, text):
+    stored(tmp_path)
+    (tmp_path / "state.json").write_text(text)
+    store = Store(tmp_path, "a", (3,), np.dtype(np.uint8))
+    store.begin()
+    assert store.state.done == 0
+    assert "cannot be used" in capsys.readouterr().out
+
+
+def test_a_run_killed_before_its_first_save_has_lost_nothing(tmp_path, capsys):
+    Store(tmp_path, "a", (3,), np.dtype(np.uint8)).begin()
+    (tmp_path / "realisations.raw").unlink()
+    Store(tmp_path, "a", (3,), np.dtype(np.uint8)).begin()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_start_reads_the_images_once(tmp_path, monkeypatch):
+    before = stored(tmp_path)
+    opened, reading = [], storage._reading
+    monkeypatch.setattr(
+        storage, "_reading", lambda path: opened.append(path.name) or reading(path)
+    )
+    store = Store(tmp_path, "a", (3,), np.dtype(np.uint8))
+    assert store.state == before.state and store.complete(2)
+    assert opened == ["realisations.npz"]
+    opened.clear()
+    more = Store(tmp_path, "a", (3,), np.dtype(np.uint8))
+    assert not more.complete(3)
+    more.begin()
+    assert opened == ["realisations.npz"]
+    more.append(np.stack([ROW + 2]), {})
+    np.testing.assert_array_equal(more.values(slice(1, 3)), [[1, 2], [2, 3], [3, 4]])
+    np.testing.assert_array_equal(more.values(slice(1, 3), 2), [[1, 2], [2, 3]])
 
 
 def test_a_complete_run_makes_nothing(made, monkeypatch, prior):
@@ -299,6 +422,50 @@ def test_a_pair_of_image_and_mask(prior, tmp_path):
     assert (arrays(tmp_path / "out", "image") == 77).all()
 
 
+def test_an_image_under_a_prior_of_facies_holds_codes(prior, tmp_path):
+    bits = np.arange(28 * 28).reshape(28, 28) % 3 == 0
+    Image.fromarray(bits).save(tmp_path / "image.png")
+    Image.fromarray(np.full((28, 28), 255, np.uint8)).save(tmp_path / "mask.png")
+    wanted = config(prior)
+    source = open_source(wanted)
+    file = KnownFile("a", tmp_path / "image.png", tmp_path / "mask.png")
+    for units, white in ((facies((0, 1)), 1), (LEVELS, 255)):
+        known = read_set(file, wanted, source._replace(units=units)).known
+        np.testing.assert_array_equal(known.values[..., 0], white * bits)
+
+
+def test_values_are_those_of_the_training_images_variable(fields, tmp_path):
+    wells = tmp_path / "wells.gslib"
+    wells.write_text("wells\n4\nX\nY\nporosity\nfacies\n3 4 20 200\n")
+    wanted = config(fields, wells)
+    source = open_source(wanted)
+    file = KnownFile("wells", wells)
+    for variable, stated, value in (
+        ("porosity", "", 20),
+        ("", "facies", 200),
+        ("porosity", "facies", 20),
+    ):
+        wanted.variable = variable
+        dataset = source.prior.summary["dataset"] | {"variable": stated}
+        summary = source.prior.summary | {"dataset": dataset}
+        changed = source._replace(prior=source.prior._replace(summary=summary))
+        known = read_set(file, wanted, changed).known
+        assert known.values[known.mask].tolist() == [[value]]
+    wanted.variable = ""
+    with pytest.raises(InputError, match="porosity, facies"):
+        read_set(file, wanted, source)
+
+
+def test_a_set_that_changes_while_others_are_made_is_refused(prior, known):
+    wanted = config(prior, known)
+    source = open_source(wanted)
+    kept = outline(KnownFile("known", known), wanted, source)
+    assert kept.read(wanted, source).known.mask.sum() == 3
+    known.write_text("x,y,value\n14,14,9\n")
+    with pytest.raises(InputError, match="changed meanwhile"):
+        kept.read(wanted, source)
+
+
 def test_inputs_and_outputs_lie_apart(prior, tmp_path):
     place = tmp_path / "out" / "realisations"
     place.mkdir(parents=True)
@@ -356,6 +523,8 @@ def test_a_plain_gan_makes_samples(tmp_path, known):
         ({"size": "28 x"}, "x width"),
         ({"size": "2000000000x2000000000"}, "GiB of memory"),
         ({"size": "0"}, "at least 1"),
+        ({"size": "9" * 5000}, "at least 1"),
+        ({"size": "²"}, "at least 1"),
         ({"size": "30x28"}, "28x28 alone"),
         ({"snap": "median"}, "snap"),
         ({"epoch": "first"}, "epoch"),
@@ -411,6 +580,40 @@ def test_a_value_is_honoured_within_its_error_or_a_tenth_of_the_range():
     np.testing.assert_allclose(cells.limits().ravel(), [0.1, 0.2], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("value", "error", "wanted"),
+    [
+        (128, 60, 120 / 255),  # more than a tenth of the range
+        (250, 60, 120 / 255),  # no value is above the range
+        (5, 60, 120 / 255),
+        (128, 200, 2),  # all values
+        (128, 0, 0),
+        (128, np.nan, 0.2),
+    ],
+)
+def test_a_limit_is_the_error_in_the_scale_of_the_network(value, error, wanted):
+    mask = np.ones((1, 1), bool)
+    known = KnownGrid(np.full((1, 1, 1), float(value)), mask, np.full((1, 1), error))
+    found = known_cells(known, LEVELS).limits().item()
+    assert found == pytest.approx(wanted, abs=2e-6)
+
+
+@pytest.mark.parametrize("error", [np.nan, 0.0, 1.0, 4.0, 20.0])
+def test_a_facies_is_within_its_limit_exactly_if_it_is_honoured(error):
+    units = facies((0, 2, 3, 7, 30))
+    scaled = np.linspace(-1, 1, 402)
+    images = units.native(scaled).reshape(-1, 1, 1, 1)
+    for code in units.codes:
+        mask = np.ones((1, 1), bool)
+        known = KnownGrid(np.full((1, 1, 1), code), mask, np.full((1, 1), error))
+        cells = known_cells(known, units)
+        near = np.abs(scaled - units.scaled(np.array([code]))) < cells.limits().item()
+        honoured = cells.honoured(cells.of(images)).ravel()
+        assert not (near & ~honoured).any()
+        if not error > 0:  # errors may reach farther on one side
+            np.testing.assert_array_equal(near, honoured)
+
+
 def test_an_error_of_0_allows_no_difference():
     known = KnownGrid(np.full((1, 1, 1), 9.0), np.ones((1, 1), bool), np.zeros((1, 1)))
     cells = known_cells(known, LEVELS)
@@ -430,6 +633,59 @@ def test_a_facies_is_honoured_by_the_same_facies_alone():
     assert cells.limits().item() == pytest.approx(1 / 15)
 
 
+def test_long_codes_have_names_of_their_own():
+    units = facies((1_000_001, 1_000_002))
+    values = np.array([[1_000_001, 1_000_002], [1_000_001, 1_000_001]], np.float32)
+    found = statistics([(slice(0, 2), values)], (1, 2, 1), units)
+    names = {*outputs.pictures(found, units)}
+    assert names >= {"probability-1000001", "probability-1000002"}
+    summary = {"dataset": {"proportions": [0.75, 0.25]}}
+    prior = SimpleNamespace(summary=summary)
+    source = Source.__new__(Source, prior, units, None, 1)
+    assert source.proportions == {"1000001": 0.75, "1000002": 0.25}
+    assert outputs._facies(found, source) == {
+        "facies": {"1000001": 0.75, "1000002": 0.25},
+        "facies_training": {"1000001": 0.75, "1000002": 0.25},
+    }
+
+
+def test_statistics_of_facies_that_are_not_rounded():
+    units = facies((0, 2))
+    values = np.array([[0.4, 1.9], [0.1, 1.2], [1.3, 0.7]], np.float32)
+    found = statistics([(slice(0, 2), values)], (1, 2, 1), units)
+    np.testing.assert_allclose(found.probabilities[1].ravel(), [1 / 3, 2 / 3])
+    np.testing.assert_array_equal(found.quantiles["p50"].ravel(), [0, 2])
+
+
+def test_the_memory_of_statistics_is_within_its_estimate(monkeypatch):
+    values = np.random.default_rng(0).random((2000, 100), np.float32)
+    tracemalloc.start()
+    try:
+        statistics([(slice(0, 100), values)], (10, 10, 1), LEVELS)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert values.nbytes + peak < memory._SORTED * values.size
+
+
+def test_realisations_are_rounded_on_request(made, prior, tmp_path):
+    known = made / "known.csv"
+    run.run(config(prior, known, count=20, rounded=False), tmp_path / "out")
+    images = arrays(tmp_path / "out")
+    assert images.dtype == np.float32 and (images != np.rint(images)).any()
+    np.testing.assert_array_equal(np.rint(images), arrays(made / "out"))
+
+
+def test_gslib_has_no_more_realisations_than_readers_take(tmp_path, monkeypatch):
+    monkeypatch.setattr(outputs, "GRIDS", 2)
+    store = Store(tmp_path, "a", (2, 3), np.dtype(np.uint8))
+    store.begin()
+    images = np.arange(18, dtype=np.uint8).reshape(3, 2, 3)
+    store.append(images, {})
+    rows = [*outputs._rows(store, outputs.GRIDS)]
+    np.testing.assert_array_equal(rows, images[:2, ::-1].swapaxes(0, 1))
+
+
 def test_realisations_of_plain_callables():
     def generator(latents, conditions):
         return latents + conditions
@@ -442,6 +698,8 @@ def test_realisations_of_plain_callables():
     wanted = [draw(jax.random.fold_in(key, place)) + known for place in range(10)]
     np.testing.assert_allclose(whole, np.stack(wanted), rtol=1e-6)
     realiser = compile_realiser(generator, draw, 4)
+    assert [*places(5, 10, 4)] == [(4, slice(1, 6)), (8, slice(0, 2))]
+    assert not [*places(10, 10, 4)]
     for start in range(10):
         rest = np.concatenate([*realisations(realiser, known, key, 10, start)])
         np.testing.assert_array_equal(rest, whole[start:])
@@ -455,7 +713,7 @@ def test_levels_are_stored_in_eight_bits_and_properties_in_floats():
         (Units("linear", (0.1, 0.3)), np.float32),
         (Units("linear", (-1.0, 3.0), whole=True), np.float32),
     ):
-        assert making.dtype_of(units) == dtype
+        assert images_of_sets.dtype_of(units) == dtype
 
 
 def test_the_archive_is_as_numpy_would_read_it(made):

@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +21,27 @@ from gan_jax.data.memory import UnreadableFileError
 GRID = Geometry(5, 7)
 
 
-def read(content, mask=None):
+def read(content, mask=None, **choices):
     """Read known values from files of some content."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "known"), Path(folder, "mask")
         for file, each in zip(files, (content, mask), strict=True):
             if each is not None:
                 file.write_bytes(each.encode() if isinstance(each, str) else each)
-        return read_known(files[0], files[1] if mask is not None else None)
+        return read_known(files[0], files[1] if mask is not None else None, **choices)
 
 
-def known(content, mask=None, geometry=GRID, channels=1, units=LEVELS, snap="refuse"):
+def known(
+    content,
+    mask=None,
+    geometry=GRID,
+    channels=1,
+    units=LEVELS,
+    snap="refuse",
+    **choices,
+):
     """Return the known values of a file's content on a grid."""
-    return placed(read(content, mask), geometry, channels, units, snap)
+    return placed(read(content, mask, **choices), geometry, channels, units, snap)
 
 
 def refusal(*arguments, **named):
@@ -136,6 +145,105 @@ def test_an_image_is_known_where_its_mask_is_white():
     black = io.BytesIO()
     Image.fromarray(mask * 0).save(black, "png")
     assert "black" in refusal(image.getvalue(), black.getvalue())
+
+
+def png(array, form="png"):
+    """Return the content of an image file."""
+    stream = io.BytesIO()
+    Image.fromarray(array).save(stream, form)
+    return stream.getvalue()
+
+
+def test_an_image_of_native_values_keeps_them():
+    white = png(np.full((5, 7), 255, np.uint8))
+    deep = np.full((5, 7), 4860, np.uint16)
+    bits = np.arange(35).reshape(5, 7) % 2 == 1
+    real = np.linspace(0.1, 0.3, 35, dtype=np.float32).reshape(5, 7)
+    for content, units, wanted in (
+        (png(deep), Units("linear", (0.0, 65535.0), whole=True), deep),
+        (png(bits), facies((0, 1)), bits),
+        (png(real, "tiff"), Units("linear", (0.0, 1.0)), real),
+    ):
+        grid = known(content, white, units=units, levels=False)
+        np.testing.assert_array_equal(grid.values[..., 0], wanted)
+    assert known(png(deep), white).values[0, 0] == 19  # levels are of 8 bits
+    assert known(png(bits), white).values[0, 1] == 255
+
+
+def test_the_column_of_a_point_set_is_chosen():
+    wells = "wells\n5\nX\nY\nZ\nporosity\nFacies\n3 3 0 12.5 1\n"
+    line = refusal(wells)
+    assert "porosity, Facies" in line and "--config.variable" in line
+    for named, value in (("porosity", 12.5), ("FACIES", 1.0)):
+        assert cells(known(wells, variable=named)) == {(1, 3): [value]}
+        assert cells(known(wells, usual=named)) == {(1, 3): [value]}
+    assert "but 'porosity, Facies'" in refusal(wells, variable="permeability")
+    assert "2 columns" in refusal(wells, usual="permeability")
+    one = "wells\n3\neasting\nnorthing\nporosity\n3 3 12.5\n"
+    assert cells(known(one, usual="permeability")) == {(1, 3): [12.5]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "wells\n3\nx\ny\nv\n1 2\n",
+        "wells\n3\nx\ny\nv\n1 2 a\n",
+        "wells\n2\nx\ny\n1 2\n",
+        "2 2 1\n1\nv\n1\n2\n3\n4\n",
+    ],
+)
+def test_a_refused_point_set_is_shown_a_point_set(content):
+    line = refusal(content)
+    assert "wells | 3 | X | Y | porosity" in line and "250 250 1" not in line
+
+
+def noise(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+CONTENTS = {
+    "csv": lambda: ("x,y,value\n" + "3,1,2\n" * 30_000, None),
+    "errors": lambda: ("x,y,value,error\n" + "3,1,2,\n" * 30_000, None),
+    "wide": lambda: (("x;y;value\n" + "3;1;2\n" * 30_000).encode("utf-16"), None),
+    "8 bits": lambda: (
+        stored(values=noise(300, 300), mask=noise(300, 300) > 9),
+        None,
+    ),
+    "64 bits": lambda: (
+        stored(values=noise(300, 300) / 3, mask=noise(300, 300) > 9),
+        None,
+    ),
+    "error": lambda: (
+        stored(
+            values=noise(300, 300),
+            mask=noise(300, 300) > 9,
+            error=noise(300, 300),
+        ),
+        None,
+    ),
+    "image": lambda: (png(noise(300, 300)), png(noise(300, 300))),
+    "colours": lambda: (png(noise(300, 300, 3)), png(noise(300, 300))),
+}
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_a_reader_takes_ten_times_the_file_at_most(tmp_path, kind):
+    content, mask = CONTENTS[kind]()
+    files, size = [], 0
+    for name, each in (("known", content), ("mask", mask)):
+        file = tmp_path / name
+        if each is not None:
+            file.write_bytes(each.encode() if isinstance(each, str) else each)
+            files.append(file)
+            size += file.stat().st_size
+    read_known(*files)  # modules are imported
+    tracemalloc.start()
+    try:
+        read_known(*files)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= 10 * size
 
 
 def stored(**arrays):

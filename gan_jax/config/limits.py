@@ -76,6 +76,8 @@ class Size(NamedTuple):
 def size_of(sides: Any, key: str = "data.size") -> Size:
     """Return the size that a number (of a square) or a text such as `48x96` stands for.
 
+    A text may hold one number too, that of a square.
+
     Args:
         sides: A number, the height and width in pixels; or a text, height x width; or
             a `Size`, which is returned as it is.
@@ -86,17 +88,17 @@ def size_of(sides: Any, key: str = "data.size") -> Size:
     """
     if isinstance(sides, Size):
         return sides
-    found = re.fullmatch(r"([0-9]{1,10})x([0-9]{1,10})", str(sides).lower())
-    if found:
-        size = Size(int(found[1]), int(found[2]))
+    size = Size(0, 0)
+    if isinstance(sides, str):
+        found = re.fullmatch(r"([0-9]{1,10})(?:x([0-9]{1,10}))?", sides.lower())
+        if found:
+            size = Size(int(found[1]), int(found[2] or found[1]))
     elif isinstance(sides, int) and not isinstance(sides, bool):
         size = Size(sides, sides)
-    else:
-        size = Size(0, 0)
     if not all(COUNT.hold(side) for side in size):
         raise InputError(
-            f"{key} is {sides!r}: give a whole number of pixels, at least 1, or height "
-            f"x width such as 48x96, with --config.{key}"
+            f"{key} is {repr(sides)[:40]}: give a whole number of pixels, at least 1, "
+            f"or height x width such as 48x96, with --config.{key}"
         )
     return size
 

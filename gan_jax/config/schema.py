@@ -206,11 +206,13 @@ GENERATE: Keys = {
     "count": Key(64, "realisations of each set of known values", COUNT, resumable=True),
     "size": Key("", "height x width of the images, e.g. 250x300; empty = as trained, or as a known image"),
     "snap": Key("refuse", "several values in a cell: mean, nearest (to its centre) or refuse (if they differ)"),
+    "variable": Key("", "GSLIB points: column of the known values; empty = the training image's variable, or the only one", older=""),
     "grid.origin": Key("", "GSLIB points: x,y of the centre of the lower left cell; empty = as the training image"),
     "grid.cell": Key("", "GSLIB points: sides of a cell along x,y; empty = as the training image"),
     "exact": Key(False, "whether known values are put into the images"),
     "refine": Key(False, "whether latents are searched until the known values are honoured"),
-    "batch": Key(0, "images between two saves; 0 = about 16 MiB of them", COUNT_OR_0, resumable=True),
+    "rounded": Key(True, "whether levels and codes of facies are rounded; False = 32-bit floats as the network makes them", older=True),
+    "batch": Key(0, "images between two saves, rounded up to whole calls of the generator (up to 16); 0 = about 16 MiB", COUNT_OR_0, resumable=True),
     **_MEMORY,
 }
 

@@ -74,6 +74,18 @@ def compile_realiser(
     )
 
 
+def places(start: int, count: int, chunk: int) -> Iterator[tuple[int, slice]]:
+    """Yield the number of the first image of each call, and which of its images count.
+
+    Args:
+        start: Number of the first image that counts.
+        count: Number of the image after the last one.
+        chunk: Images in a call.
+    """
+    for place in range(start // chunk * chunk, count if start < count else 0, chunk):
+        yield place, slice(max(0, start - place), count - place)
+
+
 def realisations(
     realiser: Realiser,
     condition: PyTree[Array | np.ndarray],
@@ -90,10 +102,9 @@ def realisations(
         count: Number of the image after the last one.
         start: Number of the first image, where others were made before.
     """
-    chunk = realiser.chunk
-    for place in range(start // chunk * chunk, count, chunk):
+    for place, at in places(start, count, realiser.chunk):
         images = realiser.images(realiser.latents(key, place), condition)
-        yield np.asarray(images)[max(0, start - place) : count - place]
+        yield np.asarray(images)[at]
 
 
 def generate(

@@ -1,5 +1,6 @@
 """The work of a batch job on one block of files, for every engine."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -15,10 +16,10 @@ from gan_jax.apps.collaborate.refinement import Refiner
 from gan_jax.apps.collaborate.run import collaboration
 from gan_jax.apps.colorize.apply import open_colorizing
 from gan_jax.apps.detect.apply import open_scoring
-from gan_jax.apps.generate.making import Maker
 from gan_jax.apps.generate.prior import open_source
-from gan_jax.apps.generate.run import check_sizes
-from gan_jax.apps.generate.sets import known_files, read_set
+from gan_jax.apps.generate.realisations import Maker
+from gan_jax.apps.generate.run import check_sets
+from gan_jax.apps.generate.sets import known_files, outline
 from gan_jax.apps.inpaint.memory import completion_demands
 from gan_jax.apps.inpaint.observations import (
     ObservedImages,
@@ -56,6 +57,7 @@ _SEARCHED: Columns = {
     "loss_value": float,
     "latent": list[float],
 }
+_SHARES = ("facies", "facies_training")
 _GENERATED: Columns = {
     "set": str,
     **dict.fromkeys(("count", "height", "width", "known"), int),
@@ -65,7 +67,7 @@ _GENERATED: Columns = {
         for measure in ("honoured", "largest_miss")
     },
     "diversity": float,
-    "facies": list[float],
+    **dict.fromkeys(_SHARES, list[float]),
 }
 
 
@@ -138,23 +140,24 @@ def _generating(config: ConfigDict, out: Path) -> Work:
     files = {file.path: file for file in known_files(config.known)}
     closed = threading.Event()
 
-    def advanced(done: int) -> None:
-        if closed.is_set():
-            raise CancelledError
-
     def apply(block: Sequence[Path], read: Read) -> list[Row]:
         rows: list[Row] = []
         for path in block:
             try:
-                known = read_set(files[path], config, source)
-                check_sizes(config, source, maker, [known])
-                line = maker.make(known, advanced, closed.is_set)
+                known = outline(files[path], config, source)
+                check_sets(config, source, maker, [known])
+                with contextlib.closing(maker.make(known)) as making:
+                    for made in making:
+                        if closed.is_set():
+                            raise CancelledError
+                        line = made.line or {}
             except UnwritableError as error:
                 rows += failed([Skipped(str(path), unwritten(out, error))])
             except InputError as error:
                 rows += failed([Skipped(str(path), str(error))])
             else:
-                rows.append(line | {"facies": list(line.get("facies", {}).values())})
+                shares = {name: list(line.get(name, {}).values()) for name in _SHARES}
+                rows.append(line | shares)
         return rows
 
     return Work(describe(source.prior), {**_ALL, **_GENERATED}, 1, apply, closed.set)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Num, UInt8
 
-from gan_jax.apps.generate.honouring import TOLERANCE, known_cells
+from gan_jax.apps.generate.agreement import TOLERANCE, known_cells
 from gan_jax.apps.generate.prior import Source
 from gan_jax.apps.generate.sets import KnownSet
 from gan_jax.apps.generate.statistics import Statistics, statistics, write_statistics
 from gan_jax.apps.generate.storage import Store
+from gan_jax.data.grids.gslib_files import write_grids
 from gan_jax.data.grids.units import Units
-from gan_jax.data.grids.writing import write_grids
 from gan_jax.evaluation.image import diversity
 from gan_jax.report import files
 from gan_jax.report.grids import glow, rgb, tile, to_uint8
@@ -23,7 +23,9 @@ from gan_jax.tasks.plates.constraints import constraint_grid
 
 PICTURES = 16
 """Realisations of a set that are drawn."""
-GSLIB = "realisations.gslib"
+GSLIB, GRIDS = "realisations.gslib", 100
+"""The GSLIB file of the first realisations, and their number at most: readers of
+the format limit the variables, `tables` to a thousand."""
 _COLUMNS, _WIDE = 6, 2400  # realisations of a plate, and its width on the screen
 _COMPARED, _ENTRIES = 500, 2**23  # realisations, and their values, that diversity takes
 
@@ -54,9 +56,10 @@ def write_outputs(
         write_image(workdir, store.folder / f"{name}.png", picture)
     if known.is_point_set and source.channels == 1:
         with files.writing(store.folder / GSLIB) as file:
-            count = store.state.done
-            write_grids(file.write, known.geometry, "realisation", count, _rows(store))
-    return {"diversity": _diversity(store, shape, units), **_facies(found, units)}
+            count = min(GRIDS, store.state.done)
+            rows = _rows(store, count)
+            write_grids(file.write, known.geometry, "realisation", count, rows)
+    return {"diversity": _diversity(store, shape, units), **_facies(found, source)}
 
 
 def _plate(
@@ -109,7 +112,7 @@ def pictures(
     maps = {"mean": levels(found.mean), "spread": spread_shown(found.spread, units)}
     maps |= {name: levels(values) for name, values in found.quantiles.items()}
     for code, share in zip(units.codes, found.probabilities, strict=True):
-        maps[f"probability-{code:g}"] = to_uint8(2 * share - 1)
+        maps[f"probability-{code:.9g}"] = to_uint8(2 * share - 1)
     return maps
 
 
@@ -118,11 +121,11 @@ def spread_shown(spread: Image, units: Units) -> UInt8[np.ndarray, "height width
     return glow(2 * spread.mean(axis=-1) / (units.high - units.low))
 
 
-def _rows(store: Store) -> Iterator[Num[np.ndarray, "realisations width"]]:
-    """Yield the rows of all realisations, the lowest first."""
+def _rows(store: Store, count: int) -> Iterator[Num[np.ndarray, "realisations width"]]:
+    """Yield the rows of the first realisations, the lowest first."""
     height, width = store.shape
     for row in reversed(range(height)):
-        yield store.values(slice(row * width, (row + 1) * width))
+        yield store.values(slice(row * width, (row + 1) * width), count)
 
 
 def _diversity(store: Store, shape: tuple[int, int, int], units: Units) -> float | None:
@@ -132,14 +135,12 @@ def _diversity(store: Store, shape: tuple[int, int, int], units: Units) -> float
     return diversity(images) if len(images) > 1 else None
 
 
-def _facies(found: Statistics, units: Units) -> dict[str, Any]:
-    """Return the share of each facies, by its code."""
-    if not units.codes:
+def _facies(found: Statistics, source: Source) -> dict[str, Any]:
+    """Return the share of each facies by its code, here and in the training image."""
+    codes = source.units.codes
+    if not codes:
         return {}
     shares = found.probabilities.mean(axis=(1, 2, 3))
-    return {
-        "facies": {
-            f"{code:g}": float(share)
-            for code, share in zip(units.codes, shares, strict=True)
-        }
-    }
+    made = {f"{code:.9g}": float(at) for code, at in zip(codes, shares, strict=True)}
+    training = source.proportions
+    return {"facies": made} | ({"facies_training": training} if training else {})

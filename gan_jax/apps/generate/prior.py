@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
-from gan_jax.config.limits import memory_limit, size_of
+from gan_jax.config.limits import Size, memory_limit, size_of
 from gan_jax.config.names import look_up
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.points import KnownGrid
@@ -45,14 +45,20 @@ class Source(NamedTuple):
     def proportions(self) -> dict[str, float]:
         """Shares of the facies in the training data, by code, where they are known."""
         shares = (self.prior.summary.get("dataset") or {}).get("proportions", [])
-        return dict(zip(map("{:g}".format, self.units.codes), shares, strict=False))
+        return dict(zip(map("{:.9g}".format, self.units.codes), shares, strict=False))
 
     @property
-    def trained_size(self) -> tuple[int, int]:
+    def variable(self) -> str:
+        """Name of the variable of its training image; empty where none is stated."""
+        stated = (self.prior.summary.get("dataset") or {}).get("variable")
+        return str(stated or self.prior.config.data.get("variable", "") or "")
+
+    @property
+    def trained_size(self) -> Size:
         """Height and width of the images it was trained on."""
         return size_of(self.prior.config.data.size)
 
-    def check_size(self, size: tuple[int, int]) -> None:
+    def check_size(self, size: Size) -> None:
         """Refuse a size of images that the run cannot make.
 
         Raises:
@@ -67,7 +73,7 @@ class Source(NamedTuple):
         values = self.units.scaled(known.values).astype(np.float32)
         return Known(jnp.asarray(values * mask), jnp.asarray(mask))
 
-    def function(self, size: tuple[int, int]) -> Generate:
+    def function(self, size: Size) -> Generate:
         """Return the generator of images of a size, a function of arrays alone."""
         method, task = self.prior.method, self.prior.task
 
@@ -77,25 +83,25 @@ class Source(NamedTuple):
 
         return Partial(generate, self.prior.networks.generator)
 
-    def draw(self, size: tuple[int, int]) -> Draw:
+    def draw(self, size: Size) -> Draw:
         """Return the function that draws the latent of an image of a size."""
         method = self.prior.method
         return lambda key: taken(draw_latents(method, key.reshape(1), size), 0)
 
-    def realiser(self, size: tuple[int, int]) -> Realiser:
+    def realiser(self, size: Size) -> Realiser:
         """Return the compiled generator of images of a size."""
         return compile_realiser(
             self.function(size), self.draw(size), chunk_of(size), compiled
         )
 
 
-def chunk_of(size: tuple[int, int]) -> int:
+def chunk_of(size: Size) -> int:
     """Return how many images of a size a call of the generator makes.
 
     It depends on nothing else, so that neither the memory nor the batch of a run
     changes its results.
     """
-    most = max(1, min(_CHUNK, _CELLS // (size[0] * size[1])))
+    most = max(1, min(_CHUNK, _CELLS // size.pixels))
     return 1 << (most.bit_length() - 1)
 
 

@@ -1,5 +1,6 @@
 """Generate images under the user's own known values."""
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,11 +9,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.apps.generate.making import Maker
 from gan_jax.apps.generate.memory import demands
 from gan_jax.apps.generate.prior import Source, open_source
+from gan_jax.apps.generate.realisations import Maker
 from gan_jax.apps.generate.report import report
-from gan_jax.apps.generate.sets import KnownSet, read_sets
+from gan_jax.apps.generate.sets import Outline, outlines
 from gan_jax.config.command_line import full_command
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
@@ -48,11 +49,11 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.monotonic()
     check_workdir(config, workdir)
     source = open_source(config)
-    sets, skipped = read_sets(config, source)
+    sets, skipped = outlines(config, source)
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
     maker = Maker(config, source, workdir)
-    check_sizes(config, source, maker, sets)
+    check_sets(config, source, maker, sets)
     with claimed(config, workdir, skipped), Signals() as signals:
         # An older summary would call the new results complete.
         (workdir / "summary.json").unlink(missing_ok=True)
@@ -66,21 +67,23 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         return _conclude(config, source, sets, lines, skipped, seconds, workdir, began)
 
 
-def check_sizes(
-    config: ConfigDict, source: Source, maker: Maker, sets: Sequence[KnownSet]
+def check_sets(
+    config: ConfigDict, source: Source, maker: Maker, sets: Sequence[Outline]
 ) -> None:
-    """Refuse images that need more memory than there is.
+    """Refuse sets of which more is made than asked for, or that need too much memory.
 
     Raises:
-        InputError: Names the key, the estimate and the memory.
+        InputError: Names the folder; or the key, the estimate and the memory.
     """
-    largest = max((known.size for known in sets), key=lambda size: size[0] * size[1])
+    for each in sets:
+        maker.check_count(each)
+    largest = max((each.size for each in sets), key=lambda size: size.pixels)
     batch = min(config.count, maker.batch(largest))
-    check_memory(config, demands(config, source, largest, batch, len(sets)))
+    check_memory(config, demands(config, source, largest, batch))
 
 
 def _make_all(
-    maker: Maker, sets: Sequence[KnownSet], signals: Signals
+    maker: Maker, sets: Sequence[Outline], signals: Signals
 ) -> tuple[list[dict[str, Any]], list[Skipped]]:
     """Make the realisations of all sets; return their lines, and failed sets.
 
@@ -91,30 +94,24 @@ def _make_all(
     lines: list[dict[str, Any]] = []
     failed: list[Skipped] = []
     with Progress(len(sets) * count, 0, "generate", "image") as progress:
-
-        def advancing(before: int) -> Callable[[int], None]:
-            def advanced(done: int) -> None:
-                progress.advance(before + done)
-                signals.obey()
-
-            return advanced
-
-        for place, known in enumerate(sets):
-            advanced = advancing(place * count)
+        for place, each in enumerate(sets):
             try:
-                line = maker.make(known, advanced, lambda: bool(signals.received))
+                with contextlib.closing(maker.make(each)) as making:
+                    for made in making:
+                        progress.advance(place * count + made.done)
+                        signals.obey()
+                        if made.line is not None:
+                            lines.append(made.line)
             except UnwritableError as error:
                 reason = unwritten(maker.workdir, error)
-                failed.append(Skipped(known.source or known.name, reason))
-                continue
-            lines.append(line)
+                failed.append(Skipped(each.source or each.name, reason))
     return lines, failed
 
 
 def _conclude(
     config: ConfigDict,
     source: Source,
-    sets: Sequence[KnownSet],
+    sets: Sequence[Outline],
     lines: Sequence[dict[str, Any]],
     skipped: Sequence[Skipped],
     seconds: float,
@@ -141,9 +138,8 @@ def _conclude(
     )
     files.write_text(workdir / "report.html", page)
     digest = hashlib.sha256()
-    for known in sets:
-        for array in known.known:
-            digest.update(array.tobytes())
+    for each in sets:
+        digest.update(each.digest.encode())
     summary = complete_summary(
         config,
         dataset={

@@ -1,5 +1,6 @@
 """Sets of known values: their files, and their grids."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,12 +11,13 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.generate.prior import Source
 from gan_jax.config.errors import InputError
-from gan_jax.config.limits import size_of
+from gan_jax.config.limits import Size, size_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.decode import image_suffixes
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.known import read_known
 from gan_jax.data.grids.points import KnownGrid, Points, placed
+from gan_jax.data.grids.units import LEVELS
 from gan_jax.data.memory import UnreadableFileError, check_fits
 from gan_jax.report.files import short_name
 
@@ -49,9 +51,55 @@ class KnownSet(NamedTuple):
     """Whether the file is one of GSLIB, so that results are written for GSLIB too."""
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """Height and width of the grid."""
-        return self.geometry.height, self.geometry.width
+        return Size(self.geometry.height, self.geometry.width)
+
+    @property
+    def digest(self) -> str:
+        """Hash of the known values and of their places."""
+        sha256 = hashlib.sha256(repr((self.geometry, self.is_point_set)).encode())
+        for array in self.known:
+            sha256.update(np.ascontiguousarray(array, np.float64).data)
+        return sha256.hexdigest()
+
+
+class Outline(NamedTuple):
+    """What is kept of a set while others are made: its grid may be large."""
+
+    file: KnownFile | None
+    """Its file; None where nothing is known."""
+    name: str
+    size: Size
+    """Height and width of the grid."""
+    digest: str
+    """As that of the set."""
+
+    @property
+    def source(self) -> str:
+        """Path of the file; empty where nothing is known."""
+        return str(self.file.path) if self.file else ""
+
+    def read(self, config: ConfigDict, source: Source) -> KnownSet:
+        """Return the set, read again.
+
+        Raises:
+            InputError: The file cannot be used, or holds other values than before.
+        """
+        known = read_set(self.file, config, source)
+        if known.digest != self.digest:
+            raise InputError(f"{self.source} was changed meanwhile: run again")
+        return known
+
+
+def outline(file: KnownFile | None, config: ConfigDict, source: Source) -> Outline:
+    """Return what is kept of the set of a file; None = the set without known values.
+
+    Raises:
+        InputError: As `read_set`.
+    """
+    known = read_set(file, config, source)
+    return Outline(file, known.name, known.size, known.digest)
 
 
 def known_files(known: str) -> list[KnownFile]:
@@ -117,18 +165,32 @@ def _name(path: Path) -> str:
     return short_name(path.stem) if path.stem.strip(".") else "known"
 
 
-def read_set(file: KnownFile, config: ConfigDict, source: Source) -> KnownSet:
+def read_set(file: KnownFile | None, config: ConfigDict, source: Source) -> KnownSet:
     """Return the known values of a file on the grid that a config asks for.
 
+    Args:
+        file: The file; None = nothing is known.
+        config: Config of the run.
+        source: The run that images come from.
+
     Raises:
-        InputError: The file cannot be used; the message names the first bad point.
+        InputError: The file cannot be used, the message names the first bad point; or
+            the run cannot make images of the size.
     """
-    content = read_known(file.path, file.mask)
+    if file is None:
+        return _unknown_set(config, source)
+    content = read_known(
+        file.path,
+        file.mask,
+        levels=source.units == LEVELS,
+        variable=config.variable,
+        usual=source.variable,
+    )
     size = source.trained_size
     if config.size:
         size = _asked_size(config.size)
     elif isinstance(content, KnownGrid):
-        size = content.mask.shape[0], content.mask.shape[1]
+        size = Size(*content.mask.shape)
     source.check_size(size)
     geometry = _geometry(config, source, size)
     try:
@@ -139,12 +201,8 @@ def read_set(file: KnownFile, config: ConfigDict, source: Source) -> KnownSet:
     return KnownSet(file.name, str(file.path), known, geometry, is_point_set)
 
 
-def unknown_set(config: ConfigDict, source: Source) -> KnownSet:
-    """Return the set in which nothing is known.
-
-    Raises:
-        InputError: The size cannot be made.
-    """
+def _unknown_set(config: ConfigDict, source: Source) -> KnownSet:
+    """Return the set in which nothing is known."""
     size = _asked_size(config.size) if config.size else source.trained_size
     source.check_size(size)
     known = KnownGrid(
@@ -153,23 +211,23 @@ def unknown_set(config: ConfigDict, source: Source) -> KnownSet:
     return KnownSet(_UNKNOWN, "", known, _geometry(config, source, size))
 
 
-def read_sets(
-    config: ConfigDict, source: Source
-) -> tuple[list[KnownSet], list[Skipped]]:
+def outlines(config: ConfigDict, source: Source) -> tuple[list[Outline], list[Skipped]]:
     """Return the sets of known values that a config names, and files left out.
+
+    Every file is read and checked, one at a time.
 
     Raises:
         InputError: A single file, or every file of a folder, cannot be used.
     """
     files = known_files(config.known)
     if not files:
-        return [unknown_set(config, source)], []
-    sets: list[KnownSet] = []
+        return [outline(None, config, source)], []
+    sets: list[Outline] = []
     skipped: list[Skipped] = []
     for file in files:
         try:
             check_single(file, [each.name for each in sets])
-            sets.append(read_set(file, config, source))
+            sets.append(outline(file, config, source))
         except InputError as error:
             if len(files) == 1:
                 raise
@@ -189,19 +247,18 @@ def check_single(file: KnownFile, names: Sequence[str]) -> None:
         raise InputError(f"{file.path}: another file has the name {file.name}")
 
 
-def _asked_size(text: str) -> tuple[int, int]:
-    """Return the height and the width in text such as `250x300`, or of a square.
+def _asked_size(text: str) -> Size:
+    """Return the size that text such as `250x300` stands for, as `size_of` does.
 
     Raises:
         InputError: It is no size, or its known values do not fit into memory.
     """
-    size = size_of(int(text) if text.isdecimal() else text, "size")
-    cells = size.height * size.width
-    check_fits(f"--config.size={text}", _BYTES * cells, "give a smaller one")
-    return size.height, size.width
+    size = size_of(text, "size")
+    check_fits(f"--config.size={text}", _BYTES * size.pixels, "give a smaller one")
+    return size
 
 
-def _geometry(config: ConfigDict, source: Source, size: tuple[int, int]) -> Geometry:
+def _geometry(config: ConfigDict, source: Source, size: Size) -> Geometry:
     """Return where the cells of a grid of a size lie."""
     given = source.geometry or Geometry(*size)
     origin, cell = given.origin, given.cell

@@ -35,6 +35,8 @@ def statistics(
 ) -> Statistics:
     """Return the statistics of all realisations of a set; they are exact.
 
+    Values between two codes of facies stand for the nearer one.
+
     Args:
         blocks: Places of the flat image, and the values of all realisations there, one
             block at a time; together they are all places.
@@ -46,6 +48,8 @@ def statistics(
     quantiles = np.empty((len(SHARES), places))
     probabilities = np.empty((len(units.codes), places))
     for at, block in blocks:
+        if units.codes and block.dtype.kind == "f":
+            block = units.rounded(block)
         mean[at] = block.mean(axis=0, dtype=np.float64)
         spread[at] = block.std(axis=0, dtype=np.float64)
         for probability, code in zip(probabilities, units.codes, strict=True):

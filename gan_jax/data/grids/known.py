@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from gan_jax.config.errors import InputError, printable
-from gan_jax.data.decode import BrokenImageError, decode
+from gan_jax.data.decode import BrokenImageError, decode, decode_values
 from gan_jax.data.grids.points import Content, KnownGrid, Points, known_grid
 from gan_jax.data.grids.tables import read_table
+from gan_jax.data.grids.volumes import axis_of
 from gan_jax.data.memory import (
     UnreadableFileError,
     check_arrays,
@@ -26,7 +27,7 @@ from gan_jax.data.memory import (
     read_file,
 )
 
-_COPIES = 12  # memory of points, as a multiple of their file's size
+_COPIES = 10  # memory of points, as a multiple of their file's size, at most
 _LINE = 2**16  # characters of a line
 _START = 4096  # bytes by which a file is recognised
 _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
@@ -38,12 +39,27 @@ _ERRORS = ("error", "std", "sigma")
 _PLACES = {"x": ("x",), "y": ("y",), "row": ("row",), "column": ("column", "col")}
 
 
-def read_known(file: Path, mask: Path | None = None) -> Content:
+POINT_LINES = "wells | 3 | X | Y | porosity | 10 20 0.3"
+"""The first lines of a point set."""
+
+
+def read_known(
+    file: Path,
+    mask: Path | None = None,
+    levels: bool = True,
+    variable: str = "",
+    usual: str = "",
+) -> Content:
     """Read a file of known values, by what it holds.
 
     Args:
         file: A CSV file, a point set of GSLIB, an `.npz` file, or an image.
         mask: The image that is the mask of an image, white = known; None = no mask.
+        levels: Whether the values of an image are reduced to levels from 0 to 255;
+            otherwise they are those that are stored.
+        variable: Column of a point set that holds the values; empty = the only one.
+        usual: Column that is taken where none is named and there are several, if it is
+            there.
 
     Raises:
         InputError: The file cannot be read, or does not fit into memory. The message is
@@ -52,7 +68,7 @@ def read_known(file: Path, mask: Path | None = None) -> Content:
     what = f"--config.known {file}"
     try:
         if mask is not None:
-            return _masked_image(file, mask)
+            return _masked_image(file, mask, levels)
         with open_file(file) as stream:
             start = stream.read(_START)
         if start.startswith(b"PK"):
@@ -65,7 +81,7 @@ def read_known(file: Path, mask: Path | None = None) -> Content:
         check_fits(what, _COPIES * file.stat().st_size, "give fewer points")
         if _is_comma_separated(start):
             return _comma_separated(_decoded(read_file(file)))
-        return _point_set(file)
+        return _point_set(file, variable, usual)
     except UnreadableFileError as error:
         raise InputError(f"{what}: {error}") from None
 
@@ -211,15 +227,22 @@ def _shown(text: str) -> str:
     return f"'{printable(text[:40])}'" if text else "empty"
 
 
-def _point_set(file: Path) -> Points:
-    """Return the points of a file in GSLIB's format: x, y, perhaps z, and a value."""
-    table = read_table(str(file), "known")
+def _point_set(file: Path, variable: str, usual: str) -> Points:
+    """Return the points of a file in GSLIB's format: x, y, perhaps z, and values."""
+    try:
+        table = read_table(str(file), "known")
+    except InputError as error:
+        message = str(error).partition("; a grid begins like")[0]
+        raise InputError(
+            f"{message}; a point set begins like {POINT_LINES} (a title, the number of "
+            "columns, their names, and a row for each point)"
+        ) from None
     if table.size is not None:
         raise UnreadableFileError(
-            "it holds a whole grid, not points: give a point set, whose first lines "
-            "are a title, the number of its columns and their names"
+            f"it holds a whole grid, not points: a point set begins like {POINT_LINES} "
+            "(a title, the number of columns, their names, and a row for each point)"
         )
-    x, y, value = _variables(table.names)
+    x, y, value = _columns_of_points(table.names, variable, usual)
     count = len(table.values)
     broken = ~np.isfinite(table.values).all(axis=1)
     if broken.any():
@@ -236,34 +259,50 @@ def _point_set(file: Path) -> Points:
     )
 
 
-_AXES = re.compile(r"([xyz])([-_ ]?(coord\w*|axis|location))?|east\w*|north\w*|elev\w*")
-_FIRST = {"east": "x", "nort": "y", "elev": "z"}
-
-
-def _variables(names: Sequence[str]) -> tuple[int, int, int]:
-    """Return the columns of x, of y, and of the one value.
+def _columns_of_points(
+    names: Sequence[str], variable: str, usual: str
+) -> tuple[int, int, int]:
+    """Return the columns of x, of y, and of the values.
 
     The first two columns are x and y where none is named so.
     """
-    axes: dict[str, int] = {}
+    axes: dict[int, int] = {}
     for column, name in enumerate(names):
-        if found := _AXES.fullmatch(name.lower()):
-            axes.setdefault(found[1] or _FIRST[name.lower()[:4]], column)
-    if not {"x", "y"} <= axes.keys():
-        axes = {"x": 0, "y": 1, **({"z": 2} if axes.get("z") == 2 else {})}
+        axis = axis_of(name)
+        if axis is not None:
+            axes.setdefault(axis, column)
+    if not {0, 1} <= axes.keys():
+        axes = {0: 0, 1: 1, **({2: 2} if axes.get(2) == 2 else {})}
     values = [at for at in range(len(names)) if at not in axes.values()]
-    if len(values) != 1:
+    columns = {names[at].lower(): at for at in values}
+    asked = variable.strip().lower()
+    if asked in columns:
+        return axes[0], axes[1], columns[asked]
+    listed = _shown(", ".join(names[at] for at in values))
+    if asked:
         raise UnreadableFileError(
-            f"it has {len(values)} columns of values beside x, y and z "
-            f"({_shown(', '.join(names[at] for at in values))}): keep one"
+            f"it has no column {_shown(variable)} of values, but {listed}: choose one "
+            "with --config.variable"
         )
-    return axes["x"], axes["y"], values[0]
+    if usual.lower() in columns and len(values) > 1:
+        return axes[0], axes[1], columns[usual.lower()]
+    if not values:
+        raise UnreadableFileError(
+            f"it has no column of values beside x, y and z: a point set begins like "
+            f"{POINT_LINES}"
+        )
+    if len(values) > 1:
+        raise UnreadableFileError(
+            f"it has {len(values)} columns of values beside x, y and z ({listed}): "
+            "choose one with --config.variable"
+        )
+    return axes[0], axes[1], values[0]
 
 
-def _masked_image(file: Path, mask: Path) -> KnownGrid:
+def _masked_image(file: Path, mask: Path, levels: bool) -> KnownGrid:
     """Return the known pixels of an image, those where its mask is white."""
     try:
-        image = decode(file)
+        image = decode(file) if levels else decode_values(file)[..., None]
     except BrokenImageError as error:
         raise UnreadableFileError(str(error)) from None
     try:
@@ -275,7 +314,7 @@ def _masked_image(file: Path, mask: Path) -> KnownGrid:
         raise UnreadableFileError(f"its mask is {sizes[0]}, the image {sizes[1]}")
     known: Bool[np.ndarray, "_ _"]
     known = marks.sum(axis=-1, dtype=np.uint16) > 127 * marks.shape[-1]
-    return known_grid(image.astype(np.float64), known, None)
+    return known_grid(image, known, None)
 
 
 def _arrays(what: str, file: Path) -> KnownGrid:
@@ -307,4 +346,4 @@ def _arrays(what: str, file: Path) -> KnownGrid:
     errors = arrays.get("error")
     if errors is not None and errors.shape != mask.shape:
         raise UnreadableFileError(f"its error has the shape {errors.shape}")
-    return known_grid(values.astype(np.float64), mask != 0, errors)
+    return known_grid(values, mask != 0, errors)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num, Shaped
 
 from gan_jax.config.names import look_up
 from gan_jax.data.grids.geometry import Geometry
@@ -44,7 +44,7 @@ Content: TypeAlias = Points | KnownGrid
 
 
 def known_grid(
-    values: Num[np.ndarray, "height width channels"],
+    values: Shaped[np.ndarray, "height width channels"],
     mask: Bool[np.ndarray, "height width"],
     errors: Num[np.ndarray, "height width"] | None = None,
 ) -> KnownGrid:
@@ -56,18 +56,20 @@ def known_grid(
     """
     if not mask.any():
         raise UnreadableFileError("nothing is known: its mask is black")
-    given = np.full(mask.shape, np.nan) if errors is None else errors
+    nothing = np.broadcast_to(np.nan, mask.shape)
+    given = nothing if errors is None else errors
     broken = mask & ~np.isfinite(values).all(axis=-1)
     if broken.any():
         raise UnreadableFileError(f"{_cell(broken)} is not a finite number")
     wrong = mask & (given < 0)
     if wrong.any():
         raise UnreadableFileError(f"the error of {_cell(wrong)} is below 0")
-    return KnownGrid(
-        np.where(mask[..., None], values, 0).astype(np.float64),
-        mask,
-        np.where(mask, given, np.nan).astype(np.float64),
-    )
+    # Levels are exact in 32 bits.
+    found = values.astype(np.result_type(values.dtype, np.float32))
+    found[~mask] = 0
+    if errors is not None:
+        given = np.where(mask, errors, np.nan).astype(np.float64)
+    return KnownGrid(found, mask, given)
 
 
 def _cell(marked: Bool[np.ndarray, "height width"]) -> str:
@@ -174,7 +176,7 @@ def _extent(points: Points, geometry: Geometry) -> str:
 def _range(units: Units) -> str:
     """Return in words why a value is not one of the data."""
     if units.codes:
-        codes = ", ".join(f"{code:g}" for code in units.codes)
+        codes = ", ".join(f"{code:.9g}" for code in units.codes)
         return f"which is no code of a facies of the data ({codes})"
     return f"outside the range of the data, {units.low:.9g} to {units.high:.9g}"
 

@@ -10,17 +10,21 @@ from jax.flatten_util import ravel_pytree
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, PyTree
 
-from gan_jax.apps.generate.honouring import KnownCells
+from gan_jax.apps.generate.agreement import KnownCells
 from gan_jax.apps.generate.prior import Source, chunk_of
 from gan_jax.build import searches
+from gan_jax.config.limits import Size
 from gan_jax.data.masks import Known
 from gan_jax.networks.compilation import compiled
 from gan_jax.search.latent import Search, compile_search, run
 from gan_jax.search.realisations import Realiser
 
+# Set by hand. Half or twice the iterations, a fifth or four times the rate, and no pull
+# or ten times as much leave 64 digits under 5 known pixels the same: 100% of the values
+# honoured, of 79% before, in the same time.
 ITERATIONS = 200
 """Largest number of iterations of a search."""
-_PATIENCE, _LENGTH = 60, 10
+_PATIENCE, _LENGTH = 60, 10  # iterations without progress, and in a compiled call
 _SLOTS = 4  # searches at once; more stand idle where few images miss
 _RATE = 0.05  # of Adam, at the start; falls to 0
 _PULL = 1e-3  # weight of the mean squared latent, which is 1 in normal latents
@@ -29,14 +33,14 @@ _MARGIN = 0.9  # share of the tolerance at which a search ends, for rounding
 Scaled = Float[np.ndarray, "chunk height width channels"]
 
 
-class Refiner:
+class Inversion:
     """Searches the latents of images that miss known values.
 
     The loss is the mean squared error of the known values, in [-1, 1], and a small pull
     to where latents are drawn.
     """
 
-    def __init__(self, source: Source, size: tuple[int, int]):
+    def __init__(self, source: Source, size: Size):
         """Prepare the search of images of a size; nothing is compiled yet."""
         generate, latent = source.function(size), source.draw(size)
         _, unravel = ravel_pytree(latent(jax.random.key(0)))
@@ -65,7 +69,7 @@ class Refiner:
         self._units, self._slots = source.units, min(_SLOTS, chunk_of(size))
         self._ravel = jax.vmap(lambda latent: ravel_pytree(latent)[0])
 
-    def refine(
+    def improved(
         self,
         realiser: Realiser,
         cells: KnownCells,

@@ -11,7 +11,7 @@ from gan_jax.data.grids.units import Units
 
 TOLERANCE = 0.1
 """Share of the range within which a known value counts as honoured, unless its error is
-known. A facies is honoured by the same facies alone."""
+known. A facies without an error is honoured by the same facies alone."""
 
 _ROUNDING = 1e-6  # of differences in single precision
 
@@ -24,7 +24,7 @@ class KnownCells(NamedTuple):
     """In native units."""
     errors: Float[np.ndarray, " cells"]
     """Within which a value counts as honoured, in native units; NaN = within
-    `TOLERANCE` of the scaled range."""
+    `TOLERANCE` of the scaled range, and of facies 0."""
     units: Units
 
     def of(
@@ -36,19 +36,20 @@ class KnownCells(NamedTuple):
     def honoured(
         self, found: Num[np.ndarray, "count cells channels"]
     ) -> Bool[np.ndarray, "count cells"]:
-        """Return which known values images honour in every channel."""
-        misses = self.misses(found).max(axis=-1)
-        scaled = self.units.scaled(found) - self.units.scaled(self.values)
-        near = np.abs(scaled).max(axis=-1) <= self._reach + _ROUNDING
-        slack = _ROUNDING * (self.units.high - self.units.low)
-        within: Bool[np.ndarray, "_ _"] = misses <= self.errors + slack
-        return np.where(np.isnan(self.errors), near, within)
+        """Return which known values images honour in every channel.
 
-    @property
-    def _reach(self) -> float:
-        """Largest scaled difference where no error is known: of facies, none other."""
-        codes = len(self.units.codes)
-        return 1 / (codes - 1) if codes else 2 * TOLERANCE
+        Values between two codes of facies stand for the nearer one.
+        """
+        if self.units.codes:
+            found = self.units.rounded(found)
+        misses = self.misses(found).max(axis=-1)
+        slack = _ROUNDING * (self.units.high - self.units.low)
+        if self.units.codes:
+            allowed = np.nan_to_num(self.errors, nan=0.0)
+            return np.asarray(misses <= allowed + slack)
+        scaled = self.units.scaled(found) - self.units.scaled(self.values)
+        near = np.abs(scaled).max(axis=-1) <= 2 * TOLERANCE + _ROUNDING
+        return np.where(np.isnan(self.errors), near, misses <= self.errors + slack)
 
     def misses(
         self, found: Num[np.ndarray, "count cells channels"]
@@ -57,24 +58,50 @@ class KnownCells(NamedTuple):
         return np.abs(found - self.values)
 
     def limits(self) -> Float[np.ndarray, "height width 1"]:
-        """Return the largest scaled difference of an honoured value; 1 elsewhere."""
-        reach = np.full(len(self.values), self._reach)
-        scaled = self.units.scaled(self.values)
-        for sign in (-1, 1):
-            moved = self.units.scaled(self.values + sign * self.errors[:, None])
-            # At an end of the range only the other direction counts.
-            step = np.where(moved == scaled, np.inf, np.abs(moved - scaled)).min(axis=1)
-            reach = np.where(np.isnan(self.errors), reach, np.fmin(reach, step))
-        reach = np.where(self.errors == 0, 0, reach)
+        """Return within which scaled difference a value is honoured; 1 elsewhere.
+
+        Where the scaling is no straight line an error is of another size below a value
+        than above it, and the smaller one counts. Beyond an end of the range there is
+        no value, so that side does not count; 2 is the whole range.
+        """
+        reach = self._steps() if self.units.codes else self._reach()
         limits = np.ones((*self.mask.shape, 1))
         limits[self.mask, 0] = np.maximum(reach, _ROUNDING)
         return limits
+
+    def _reach(self) -> Float[np.ndarray, " cells"]:
+        """Return the scaled difference within which a property is honoured."""
+        scaled, reach = self.units.scaled(self.values), np.full(len(self.values), 2.0)
+        for sign in (-1, 1):
+            ends = self.values + sign * self.errors[:, None]
+            moved = np.abs(self.units.scaled(ends) - scaled)
+            moved = np.where(self.units.outside(ends), 2.0, moved)
+            reach = np.minimum(reach, moved.min(axis=1))
+        return np.where(np.isnan(self.errors), 2 * TOLERANCE, reach)
+
+    def _steps(self) -> Float[np.ndarray, " cells"]:
+        """Return the scaled difference within which a facies is honoured.
+
+        It ends half a step before the nearest code beyond the error, as an image is
+        rounded to the nearest code.
+        """
+        codes = np.asarray(self.units.codes)
+        misses = np.abs(codes - self.values[..., None])
+        slack = _ROUNDING * (self.units.high - self.units.low)
+        allowed = np.nan_to_num(self.errors, nan=0.0) + slack
+        step = 2 / (len(codes) - 1)
+        places = (self.units.scaled(self.values) + 1) / step
+        away = np.abs(np.arange(len(codes)) - places[..., None])
+        beyond = np.where(misses > allowed[:, None, None], away - 0.5, np.inf)
+        nearest: Float[np.ndarray, " cells"] = beyond.min(axis=(1, 2)) * step
+        return np.minimum(nearest, 2.0)
 
 
 def known_cells(known: KnownGrid, units: Units) -> KnownCells:
     """Return the known cells of a grid."""
     mask = known.mask
-    return KnownCells(mask, known.values[mask], known.errors[mask], units)
+    values = known.values[mask].astype(np.float64)
+    return KnownCells(mask, values, known.errors[mask], units)
 
 
 class Agreement(NamedTuple):
@@ -122,5 +149,16 @@ def as_json(stages: Stages) -> dict[str, Any]:
 
 
 def from_json(entry: Mapping[str, Any]) -> dict[str, Agreement]:
-    """Return the agreements of an entry of JSON."""
+    """Return the agreements of an entry of JSON.
+
+    Raises:
+        ValueError: It is not such an entry.
+    """
+    kinds: tuple[tuple[type, ...], ...] = ((int,), (int,), (int, float))
+    for name, each in entry.items():
+        fits = isinstance(each, list) and len(each) == len(kinds)
+        if not fits or not all(
+            type(number) in kind for number, kind in zip(each, kinds, strict=True)
+        ):
+            raise ValueError(f"the agreement {name} is not three numbers")
     return {name: Agreement(*each) for name, each in entry.items()}

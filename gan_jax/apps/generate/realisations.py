@@ -4,31 +4,30 @@ import hashlib
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, Num, PRNGKeyArray
 from ml_collections import ConfigDict
 
-from gan_jax.apps.generate.honouring import (
+from gan_jax.apps.generate.agreement import (
     Agreement,
     KnownCells,
     agreement,
-    as_json,
-    from_json,
     known_cells,
 )
+from gan_jax.apps.generate.inversion import Inversion
 from gan_jax.apps.generate.outputs import write_outputs
 from gan_jax.apps.generate.prior import Source, chunk_of
-from gan_jax.apps.generate.refine import Refiner
-from gan_jax.apps.generate.sets import KnownSet
+from gan_jax.apps.generate.sets import KnownSet, Outline
 from gan_jax.apps.generate.storage import NAME, Store
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size
 from gan_jax.data.grids.units import Units
-from gan_jax.search.realisations import Realiser
+from gan_jax.search.realisations import Realiser, places
 
 Native = Num[np.ndarray, "count height width channels"]
 """Images in native units."""
@@ -42,10 +41,24 @@ _SECONDS = 10.0  # between two saves, at most
 _LEVELS = 255
 
 
-def dtype_of(units: Units) -> np.dtype[Any]:
-    """Return the type of native values: 8 bits for whole numbers from 0 to 255."""
-    whole = units.whole and units.low >= 0 and units.high <= _LEVELS
+def dtype_of(units: Units, rounded: bool = True) -> np.dtype[Any]:
+    """Return the type of native values: 8 bits for whole numbers from 0 to 255.
+
+    Args:
+        units: Their units.
+        rounded: Whether they are rounded to what the data could hold.
+    """
+    whole = rounded and units.whole and units.low >= 0 and units.high <= _LEVELS
     return np.dtype(np.uint8 if whole else np.float32)
+
+
+class Made(NamedTuple):
+    """How far the realisations of a set have come."""
+
+    done: int
+    """Number of realisations."""
+    line: dict[str, Any] | None = None
+    """The set's line of `results.jsonl`, once all is written."""
 
 
 class Maker:
@@ -54,114 +67,126 @@ class Maker:
     def __init__(self, config: ConfigDict, source: Source, workdir: Path):
         """Prepare; nothing is compiled or written yet."""
         self.config, self.source, self.workdir = config, source, workdir
-        self.dtype = dtype_of(source.units)
-        self._compiled: dict[tuple[int, int], Realiser] = {}
-        self._refiners: dict[tuple[int, int], Refiner] = {}
+        self.dtype = dtype_of(source.units, config.rounded)
+        self._compiled: dict[Size, Realiser] = {}
+        self._inversions: dict[Size, Inversion] = {}
         self._lock = threading.Lock()  # a batch job makes several sets at once
 
-    def batch(self, size: tuple[int, int]) -> int:
-        """Return how many images of a size are made between two saves, at most."""
-        image = 4 * size[0] * size[1] * self.source.channels
+    def batch(self, size: Size) -> int:
+        """Return after how many images of a size they are saved, whole chunks."""
+        image = 4 * size.pixels * self.source.channels
         most = max(chunk_of(size), min(_BATCH, _BYTES // image))
         wanted: int = self.config.batch or most
         return wanted
 
-    def _realiser(self, size: tuple[int, int]) -> Realiser:
+    def _realiser(self, size: Size) -> Realiser:
         """Return the generator of images of a size, the same at every call."""
         with self._lock:
             if size not in self._compiled:
                 self._compiled[size] = self.source.realiser(size)
             return self._compiled[size]
 
-    def _refiner(self, size: tuple[int, int]) -> Refiner:
+    def _inversion(self, size: Size) -> Inversion:
         """Return the search for images of a size, the same at every call."""
         with self._lock:
-            if size not in self._refiners:
-                self._refiners[size] = Refiner(self.source, size)
-            return self._refiners[size]
+            if size not in self._inversions:
+                self._inversions[size] = Inversion(self.source, size)
+            return self._inversions[size]
 
-    def store(self, known: KnownSet) -> Store:
+    def store(self, outline: Outline) -> Store:
         """Return the store of a set's realisations."""
-        folder = self.workdir / FOLDER / known.name
-        channels = self.source.channels
-        shape = (*known.size, channels) if channels > 1 else known.size
-        return Store(folder, self._identity(known), shape, self.dtype)
+        folder, channels = self.workdir / FOLDER / outline.name, self.source.channels
+        shape = (*outline.size, channels) if channels > 1 else outline.size
+        return Store(folder, self._identity(outline), tuple(shape), self.dtype)
 
-    def _identity(self, known: KnownSet) -> str:
+    def _identity(self, outline: Outline) -> str:
         """Return a hash of all that the images of a set depend on."""
         config = self.config
         text = (
-            self.source.prior.digest,
-            known.name,
-            *(config.seed, config.exact, config.refine),
-            *(self.source.units, known.geometry, known.is_point_set),
+            *(self.source.prior.digest, self.source.units),
+            *(config.seed, config.exact, config.refine, config.rounded),
+            *(outline.name, outline.digest),
         )
-        sha256 = hashlib.sha256(repr(text).encode())
-        for array in known.known:
-            sha256.update(np.ascontiguousarray(array).data)
-        return sha256.hexdigest()
+        return hashlib.sha256(repr(text).encode()).hexdigest()
 
-    def make(
-        self,
-        known: KnownSet,
-        advanced: Callable[[int], None] = lambda done: None,
-        stopping: Callable[[], bool] = lambda: False,
-    ) -> dict[str, Any]:
-        """Make the realisations of a set, or those that are missing, and its files.
-
-        Args:
-            known: The set.
-            advanced: Called with the number of realisations after every save.
-            stopping: Whether to save at once, so that `advanced` may raise.
-
-        Returns:
-            The set's line of `results.jsonl`.
+    def check_count(self, outline: Outline) -> None:
+        """Refuse a number of realisations that a set has more of.
 
         Raises:
             InputError: The folder holds more realisations than are asked for.
-            OSError: The disk failed; the same call continues.
         """
-        store, count = self.store(known), self.config.count
+        store, count = self.store(outline), self.config.count
         if store.state.done > count:
             raise InputError(
                 f"{store.folder} holds {store.state.done} realisations, and "
                 f"--config.count={count} are fewer: give as many, or another --workdir"
             )
-        if store.complete(count) and store.state.line is not None:
-            advanced(count)
-            return store.state.line
+
+    def make(self, outline: Outline) -> Generator[Made]:
+        """Make the realisations of a set, or those that are missing, and its files.
+
+        Args:
+            outline: The set, which is read where an image is missing.
+
+        Yields:
+            What is made, after every chunk, and at last the line of the set. A caller
+            that closes the generator earlier has all these images saved.
+
+        Raises:
+            InputError: As `check_count`, or the file cannot be read any more.
+            OSError: The disk failed; the same call continues.
+        """
+        self.check_count(outline)
+        store, count = self.store(outline), self.config.count
+        if store.complete(count):
+            store.discard()
+            yield Made(count, store.state.line)
+            return
+        known = outline.read(self.config, self.source)
         store.begin()
         cells = known_cells(known.known, self.source.units)
-        stages = from_json(store.state.tally)
+        stages = {**store.state.stages}
         batch, saved = self.batch(known.size), time.monotonic()
         waiting: list[Native] = []
-        advanced(store.state.done)
+
+        def save() -> None:
+            if waiting:
+                images = np.concatenate(waiting).reshape(-1, *store.shape)
+                store.append(images, stages)
+                waiting.clear()
+
+        yield Made(store.state.done)
         for made in self._chunks(known, cells, store.state.done):
             for name, images in made.items():
                 before = stages.get(name, Agreement())
                 stages[name] = before.plus(agreement(cells, images))
             waiting.append(made["written"])
             made_now = sum(map(len, waiting))
-            full = made_now >= min(batch, count - store.state.done)
-            if full or stopping() or time.monotonic() - saved > _SECONDS:
-                images = np.concatenate(waiting).reshape(-1, *store.shape)
-                store.append(images, as_json(stages))
-                waiting, saved = [], time.monotonic()
-                advanced(store.state.done)
+            done = store.state.done + made_now
+            if made_now >= batch or done == count:
+                save()
+            elif time.monotonic() - saved > _SECONDS:
+                save()
+                saved = time.monotonic()
+            try:
+                yield Made(done)
+            except GeneratorExit:
+                save()
+                raise
         line = {
             "input": known.source,
             "done": True,
             "set": known.name,
             "output": str((store.folder / NAME).relative_to(self.workdir)),
             "count": count,
-            "height": known.size[0],
-            "width": known.size[1],
+            "height": known.size.height,
+            "width": known.size.width,
             "known": int(known.known.mask.sum()),
             **_agreements(stages),
             **write_outputs(self.source, known, store, self.workdir),
         }
         store.finish(line)
-        return line
+        yield Made(count, line)
 
     def _chunks(
         self, known: KnownSet, cells: KnownCells, start: int
@@ -174,17 +199,14 @@ class Maker:
         realiser = self._realiser(known.size)
         condition = self.source.scaled(known.known)
         key = set_key(self.config.seed, known.name)
-        chunk, end = realiser.chunk, self.config.count
-        first = start // chunk * chunk if start < end else end
-        for place in range(first, end, chunk):
+        for place, at in places(start, self.config.count, realiser.chunk):
             latents = realiser.latents(key, place)
             scaled = np.asarray(realiser.images(latents, condition))
-            at = slice(max(0, start - place), end - place)
             made = {"generated": self._native(scaled[at])}
             images = made["generated"]
             if self.config.refine and cells.mask.any():
-                refine = self._refiner(known.size).refine
-                scaled = refine(realiser, cells, condition, latents, scaled)
+                improved = self._inversion(known.size).improved
+                scaled = improved(realiser, cells, condition, latents, scaled)
                 made["refined"] = images = self._native(scaled[at])
             if self.config.exact:
                 images = images.copy()
@@ -193,7 +215,8 @@ class Maker:
 
     def _native(self, scaled: Scaled) -> Native:
         units = self.source.units
-        return self._stored(units.rounded(units.native(scaled)))
+        native = units.native(scaled)
+        return self._stored(units.rounded(native) if self.config.rounded else native)
 
     def _stored(self, native: Float[np.ndarray, "*shape"]) -> Num[np.ndarray, "*shape"]:
         """Return native values with the type of the file."""
