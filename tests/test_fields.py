@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gan_jax.build import methods, tasks
 from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size
 from gan_jax.data.masks import Known
 from gan_jax.networks import unet
 from gan_jax.runs.inference import draw_latents, field
@@ -138,12 +139,12 @@ def test_a_vector_makes_images_of_one_size():
     plain = method(**{"latent.form": "vector"})
     keys = jax.random.split(jax.random.key(0), 3)
     assert plain.latent(keys[0], 3).shape == (3, 8)
-    assert draw_latents(plain, keys, (64, 64)).shape == (3, 8)
+    assert draw_latents(plain, keys, Size(64, 64)).shape == (3, 8)
     with pytest.raises(InputError, match=r"63x64 .*were asked.*latent.form=map"):
-        draw_latents(plain, keys, (63, 64))
+        draw_latents(plain, keys, Size(63, 64))
 
 
-SIDES = (37, 50)
+SIDES = Size(37, 50)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +197,7 @@ def test_a_field_is_padded_by_unknown_cells_at_the_right_and_at_the_bottom(drawn
     padded = jax.tree.map(
         lambda maps: np.pad(maps, ((0, 0), (0, 3), (0, 2), (0, 0))), told
     )
-    whole = make.func(make.args[0], latents, padded, size=(40, 52))
+    whole = make.func(make.args[0], latents, padded, size=Size(40, 52))
     np.testing.assert_allclose(
         make(latents, told), whole[:, : SIDES[0], : SIDES[1]], atol=1e-5
     )
@@ -206,7 +207,7 @@ def test_the_memory_of_a_field_is_linear_in_its_cells():
     made = method()
 
     def bytes_of(height, width):
-        size = (height, width)
+        size = Size(height, width)
         told = Known(*(jnp.zeros((1, *size, 1)) for _ in range(2)))
         state = jax.eval_shape(
             lambda key: made.generator.init(

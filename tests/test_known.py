@@ -205,6 +205,7 @@ CONTENTS = {
     "csv": lambda: ("x,y,value\n" + "3,1,2\n" * 30_000, None),
     "errors": lambda: ("x,y,value,error\n" + "3,1,2,\n" * 30_000, None),
     "wide": lambda: (("x;y;value\n" + "3;1;2\n" * 30_000).encode("utf-16"), None),
+    "points": lambda: ("wells\n3\nX\nY\nv\n" + "3 1 2\n" * 30_000, None),
     "8 bits": lambda: (
         stored(values=noise(300, 300), mask=noise(300, 300) > 9),
         None,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
+from gan_jax.config.limits import Size
 from gan_jax.networks.compilation import compiled
 from gan_jax.networks.stages import image_of
 from gan_jax.tasks.task import Model, Samples
@@ -87,7 +88,7 @@ def images_of(
 
 
 def draw_latents(
-    method: Method, keys: Key[Array, " realisations"], size: tuple[int, int]
+    method: Method, keys: Key[Array, " realisations"], size: Size
 ) -> PyTree[Array]:
     """Return one latent for each of some random keys, for `field`.
 
@@ -115,7 +116,7 @@ def field(
     variables: Variables,
     latents: PyTree[Array],
     conditions: Condition,
-    size: tuple[int, int],
+    size: Size,
     render: Render = lambda images, condition: images,
 ) -> Images:
     """Return fields of any size, pure and compilable with a static method and size.
@@ -150,11 +151,10 @@ def field(
     return whole[:, :height, :width]
 
 
-def _whole(method: Method, size: tuple[int, int]) -> tuple[int, int]:
+def _whole(method: Method, size: Size) -> Size:
     """Return a size in pixels, rounded up to one that the method's generator makes."""
     cell = method.cell or 1
-    height, width = (-(-side // cell) * cell for side in size)
-    return height, width
+    return Size(*(-(-side // cell) * cell for side in size))
 
 
 def make_model(
