@@ -37,7 +37,7 @@ _CHANNELS = {
     # A heavier weight honours wells by lone pixels, whatever lies around them.
     "pixel_weight": 20.0,
     "batch_size": 32,
-    "steps": 3000,
+    "steps": 4000,
     "evaluation.every": 500,
     "evaluation.count": 1000,
     "evaluation.final_count": 2000,
