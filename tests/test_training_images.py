@@ -297,10 +297,11 @@ def test_realisations_of_a_given_grid_are_layers(tmp_path):
     ("grid", "reason"),
     [
         ("5x3", "has 12 rows, and grids of --config.data.grid=5x3 have 15 each"),
+        ("3", "has 12 rows, and grids of --config.data.grid=3 have 9 each"),
         ("0,3,4", "have 0 each"),
         *(
             (grid, f"data.grid '{grid}' is neither height x width, such as 250x300")
-            for grid in ("0x3", "3", "4,3", "3,4,1,1", "3x4x1", "1_0x1", "-3x4", " ")
+            for grid in ("0x3", "4,3", "3,4,1,1", "3x4x1", "1_0x1", "-3x4", " ")
         ),
     ],
 )

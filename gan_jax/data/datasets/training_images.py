@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float
 
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
+from gan_jax.data.datasets.crops import cut, free_places
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
 from gan_jax.data.decode import image_suffixes
 from gan_jax.data.grids import channels, gaps, rasters, units
@@ -135,7 +136,8 @@ def crops_of(
 
     `count` training crops are from the left part of the image, a quarter as many test
     crops from the right one, so that they do not overlap. No crop holds a cell without
-    a value. The same size and count always return the same crops.
+    a value. Facies have the same shares in the crops as in their part of the image. The
+    same size and count always return the same crops.
 
     Args:
         image: The training image.
@@ -163,7 +165,7 @@ def crops_of(
     holes = np.isnan(image.values)
     free = None
     if holes.any():
-        free = _free(holes, height, width)
+        free = free_places(holes, height, width)
         places = np.flatnonzero(free.any(axis=0))
         if not places.size or places[0] + width > places[-1]:
             raise InputError(
@@ -179,7 +181,7 @@ def crops_of(
     for first, last, number in ((0, edge, count), (edge, columns, count // 4)):
         inside = None if free is None else free[:, first : last - width + 1]
         part = levels[:, first:last]
-        images = _cut(part, height, width, number, generator, inside)
+        images = cut(part, height, width, number, generator, inside)
         parts.append(ArraySource(image.name, images))
     return Dataset(
         train=parts[0],
@@ -224,37 +226,3 @@ def is_text(file: Path) -> bool:
     return head[:2] in (b"\xff\xfe", b"\xfe\xff") or not any(
         byte < 32 and byte not in b"\t\n\v\f\r\x1a" for byte in head
     )
-
-
-def _free(
-    holes: Bool[np.ndarray, "rows columns"], height: int, width: int
-) -> Bool[np.ndarray, "tops lefts"]:
-    """Return the upper left cells of crops that hold no hole."""
-    sums = np.zeros((holes.shape[0] + 1, holes.shape[1] + 1), np.int32)
-    np.cumsum(holes, axis=0, dtype=np.int32, out=sums[1:, 1:])
-    np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
-    inside = sums[height:, width:] - sums[:-height, width:]
-    inside -= sums[height:, :-width] - sums[:-height, :-width]
-    return inside == 0
-
-
-def _cut(
-    image: UInt8[np.ndarray, "rows columns"],
-    height: int,
-    width: int,
-    count: int,
-    generator: np.random.Generator,
-    free: Bool[np.ndarray, "tops lefts"] | None,
-) -> UInt8[np.ndarray, "count height width 1"]:
-    """Return random crops, whose upper left cells are free where that is given."""
-    tops: Int[np.ndarray, " count"]
-    lefts: Int[np.ndarray, " count"]
-    if free is None:
-        tops = generator.integers(image.shape[0] - height + 1, size=count)
-        lefts = generator.integers(image.shape[1] - width + 1, size=count)
-    else:
-        places = np.flatnonzero(free)
-        chosen = places[generator.integers(len(places), size=count)]
-        tops, lefts = np.divmod(chosen, free.shape[1])
-    windows = np.lib.stride_tricks.sliding_window_view(image, (height, width))
-    return windows[tops, lefts][..., None].copy()
