@@ -19,11 +19,13 @@ from PIL import Image
 from gan_jax.apps.generate import memory, outputs, run, storage
 from gan_jax.apps.generate import realisations as images_of_sets
 from gan_jax.apps.generate.agreement import Agreement, agreement, known_cells
+from gan_jax.apps.generate.inversion import Inversion
 from gan_jax.apps.generate.prior import Source, open_source
-from gan_jax.apps.generate.sets import KnownFile, outline, read_set
+from gan_jax.apps.generate.sets import KnownFile, known_files, outline, read_set
 from gan_jax.apps.generate.statistics import statistics
 from gan_jax.apps.generate.storage import State, Store
 from gan_jax.config.errors import InputError, Interrupted
+from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.points import KnownGrid
 from gan_jax.data.grids.tables import read_table
 from gan_jax.data.grids.units import LEVELS, Units, facies
@@ -362,6 +364,109 @@ def test_refinement_honours_more(made, prior, tmp_path):
     assert line["honoured"] == line["honoured_refined"] > line["honoured_generated"]
 
 
+def test_an_image_is_refined_the_same_whatever_the_count(prior, known, tmp_path):
+    """And no image beyond the count is searched, nor many between two saves."""
+    searched, made = [], []
+    improved = Inversion.improved
+
+    def counted(self, realiser, cells, known, latents, images, wanted):
+        searched.append(len(images[wanted]))
+        return improved(self, realiser, cells, known, latents, images, wanted)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Inversion, "improved", counted)
+        for count in (1, 6):
+            wanted = config(prior, known, refine=True, count=count)
+            run.run(wanted, tmp_path / str(count))
+            made.append(arrays(tmp_path / str(count)))
+    assert searched == [1, 4, 2]
+    np.testing.assert_array_equal(made[0], made[1][:1])
+
+
+def test_a_signal_keeps_the_images_that_were_refined(prior, known, tmp_path):
+    """However often it comes, each call goes on from there."""
+    wanted = config(prior, known, refine=True, count=6)
+    improved = Inversion.improved
+
+    def signalled(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return improved(*arguments)
+
+    state = tmp_path / "out" / "realisations" / "known" / "state.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Inversion, "improved", signalled)
+        with pytest.raises(Interrupted):
+            run.run(wanted, tmp_path / "out")
+        assert json.loads(state.read_text())["state"]["done"] == 4
+        with pytest.raises(Interrupted):
+            run.run(wanted, tmp_path / "out")
+        assert json.loads(state.read_text())["state"]["done"] == 6
+    run.run(wanted, tmp_path / "out")
+    run.run(wanted, tmp_path / "whole")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_other_known_values_do_not_replace_realisations(prior, known, tmp_path):
+    wanted = config(prior, known, count=2)
+    run.run(wanted, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    known.write_text("x,y,value\n14,14,9\n")
+    with pytest.raises(InputError, match="holds 2 realisations under other known"):
+        run.run(wanted, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+    assert summary(tmp_path / "out")["complete"]
+    shutil.rmtree(tmp_path / "out" / "realisations" / "known")
+    run.run(wanted, tmp_path / "out")
+    assert results(tmp_path / "out")[0]["known"] == 1
+
+
+def test_data_have_the_name_of_their_file(prior, tmp_path):
+    workdir = shutil.copytree(prior, tmp_path / "prior")
+    path = workdir / "summary.json"
+    written = json.loads(path.read_text())
+    written["dataset"]["name"] = "strebelle"
+    path.write_text(json.dumps(written))
+    run.run(config(workdir, count=1), tmp_path / "out")
+    assert summary(tmp_path / "out")["dataset"]["name"] == "strebelle"
+    assert " on strebelle" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_points_of_gslib_lie_on_the_grid_of_the_training_image(fields, tmp_path):
+    wells = tmp_path / "wells.gslib"
+    wells.write_text("wells\n3\nX\nY\nv\n305 105 200\n")
+    wanted = config(fields, wells)
+    source = open_source(wanted)
+    grid = Geometry(24, 40, (10.0, 10.0), (5.0, 5.0)).as_json()
+    dataset = source.prior.summary["dataset"] | grid
+    summary = source.prior.summary | {"dataset": dataset}
+    changed = source._replace(prior=source.prior._replace(summary=summary))
+    changed = changed._replace(geometry=changed.prior.geometry)
+    file = KnownFile("wells", wells)
+    found = read_set(file, wanted, changed)
+    assert found.size == (24, 40)
+    assert np.argwhere(found.known.mask).tolist() == [[13, 30]]
+    wanted.size = "16"
+    with pytest.raises(InputError, match=r"--config\.size=16x31"):
+        read_set(file, wanted, changed)
+    wanted.size, wanted.grid.cell = "", "20"
+    assert read_set(file, wanted, changed).geometry.cell == (20, 20)
+
+
+def test_what_a_folder_cannot_be_read_for_is_said(tmp_path):
+    hidden = tmp_path / ".ipynb_checkpoints"
+    hidden.mkdir()
+    for name in ("a.csv", ".b.csv", ".ipynb_checkpoints/a.csv"):
+        (tmp_path / name).write_text(POINTS)
+    for name in ("x_mask.png", "y.png", "y_mask.png", "z.npy"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nothing.csv")
+    found = {each.path.name: each.mask for each in known_files(str(tmp_path))}
+    assert found == {
+        **dict.fromkeys(("a.csv", "gone.csv", "x_mask.png", "z.npy")),
+        "y.png": tmp_path / "y_mask.png",
+    }
+
+
 def test_wells_in_a_field_of_another_size(fields, tmp_path):
     wells = tmp_path / "wells.gslib"
     wells.write_text("wells\n3\nX\nY\nv\n0 0 255\n290 180 0\n")
@@ -373,6 +478,7 @@ def test_wells_in_a_field_of_another_size(fields, tmp_path):
     written = tmp_path / "out" / "realisations" / "wells" / "realisations.gslib"
     table = read_table(str(written), "known")
     assert table.size == (30, 19, 1) and len(table.names) == 3
+    assert table.cell[:2] == (10, 10) and table.origin[:2] == (0, 0)
     np.testing.assert_array_equal(
         table.values.T.reshape(3, 19, 30)[:, ::-1], images.astype(float)
     )
@@ -399,6 +505,8 @@ def test_a_folder_has_a_set_for_each_file(prior, tmp_path):
     pixels[3:6, 3:6] = 255
     Image.fromarray(pixels).save(folder / "b_mask.png")
     Image.fromarray(pixels).save(folder / "alone.png")
+    Image.fromarray(pixels).save(folder / "c_mask.png")
+    (folder / "gone.csv").symlink_to(folder / "nothing.csv")
     run.run(config(prior, folder, exact=True, count=2), tmp_path / "out")
     lines = results(tmp_path / "out")
     by_name = {Path(line["input"]).name: line for line in lines}
@@ -406,11 +514,13 @@ def test_a_folder_has_a_set_for_each_file(prior, tmp_path):
         "a.csv": True,
         "b.png": True,
         "alone.png": False,
+        "c_mask.png": False,
+        "gone.csv": False,
         "broken.csv": False,
     }
     assert "x=99, y=1" in by_name["broken.csv"]["reason"]
     assert (arrays(tmp_path / "out", "b")[:, 3:6, 3:6] == 9).all()
-    assert summary(tmp_path / "out")["inputs"] == {"done": 2, "failed": 2}
+    assert summary(tmp_path / "out")["inputs"] == {"done": 2, "failed": 4}
 
 
 def test_a_pair_of_image_and_mask(prior, tmp_path):

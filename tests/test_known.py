@@ -13,8 +13,10 @@ from PIL import Image
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.grids.geometry import Geometry
+from gan_jax.data.grids.gslib_files import write_grids
 from gan_jax.data.grids.known import read_known
 from gan_jax.data.grids.points import KnownGrid, Points, placed
+from gan_jax.data.grids.tables import read_table
 from gan_jax.data.grids.units import LEVELS, Units, facies
 from gan_jax.data.memory import UnreadableFileError
 
@@ -314,6 +316,17 @@ def test_several_values_in_a_cell():
         known(text, snap="median")
 
 
+def test_the_commonest_code_of_a_cell_is_its_code():
+    wells = "x,y,value,error\n1,1,20,1\n1,1,0,9\n1,1,20,3\n3,2,10,\n"
+    wanted = {"units": facies((0, 10, 20)), "snap": "mean"}
+    grid = known(wells, **wanted)
+    assert cells(grid) == {(1, 1): [20.0], (2, 3): [10.0]}
+    assert grid.errors[1, 1] == 2 and np.isnan(grid.errors[2, 3])
+    line = refusal(wells + "3,2,20,\n", **wanted)
+    assert "the cell at row 2, column 3" in line and "codes 10 and 20" in line
+    assert "lines 5, 6" in line and "snap=nearest" in line
+
+
 def test_codes_stay_codes():
     units = facies((0, 1, 3))
     text = "x,y,value\n1,1,0\n1,1,1\n1,1,1\n2,2,3\n"
@@ -327,6 +340,7 @@ def test_codes_stay_codes():
 PIECES = (
     *("x", "y", "value", "error", "row", "r", ",", ";", "\t", "\n", "\r\n", " ", "3"),
     *("-1", "2.5", "1D5", "1e400", "nan", "\ufeff", "é", "wells\n3\nx\ny\nv\n", "\0"),
+    *("x y value\n", "sep=;\n", "id", "3 1 1\n"),
     *("999999999", "0", '"', "x,y,value\n", "1,2,3\n", "4 4 7\n"),
 )
 texts = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
@@ -371,3 +385,113 @@ def test_points_come_back_where_they_were_written(points):
     gslib = "".join(f"{x} {4 - y} {value!r}\n" for (y, x), value in points.items())
     for text in (f"x,y,value\n{csv}", f"t\n3\nX\nY\nv\n{gslib}"):
         assert cells(known(text)) == {place: [v] for place, v in points.items()}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "x y value\n3 1 9\n",
+        "x\ty   value\n3 1\t9\n",
+        "x\t\ty\t\tvalue\n3\t\t1\t\t9\n",
+        "row column value\n1 3 9\n",
+        "id x y value\nA1 3 1 9\n",
+        "well name;x;y;value\nB-1, north;3;1;9\n",
+        "sep=;\nx;y;value\n3;1;9\n",
+        "sep=;\r\nx;y;value\r\n3;1,0;9\r\n",
+        'x,y,value\n3,"1,0","9,0"\n',
+        '"x","y","value"\n3, 1, "9"\n',
+        "Wells, east and west\n3 1 1\nX\nY\nv\n3 3 9\n",
+        "x,y,value of the wells\n3\nX\nY\nv\n3 3 9\n",
+        "wells\n4\nid\nEasting (m)\nNorthing (m)\nv\n7 3 3 9\n",
+        "wells\n4\nX [m]\nY [m]\nDepth (m)\nv\n3 3 1200 9\n",
+    ],
+)
+def test_the_first_lines_say_what_a_text_is(content):
+    assert cells(known(content)) == {(1, 3): [9.0]}
+
+
+def test_a_quoted_decimal_comma_is_a_number():
+    units = Units("linear", (0.0, 9.0))
+    assert cells(known('x,y,value\n3,1,"1,5"\n', units=units)) == {(1, 3): [1.5]}
+
+
+def test_a_larger_size_is_named_where_it_would_hold_a_point():
+    wells = "wells\n3\nX\nY\nv\n3 3 9\n249 199 9\n"
+    points = read(wells)
+    for content, resizable, wanted in (
+        (wells, True, "--config.size=200x250, or place the grid with --config.grid"),
+        (wells.replace("3 3 9", "-3 3 9"), True, "leave it out, or place the grid"),
+        (wells, False, "leave it out, or place the grid"),
+        (wells.replace("249", "1e9"), True, "leave it out, or place the grid"),
+        ("x,y,value\n9,4,9\n", True, "--config.size=5x10"),
+        ("x,y,value\n9,4,9\n", False, "from the upper left: leave it out"),
+    ):
+        with pytest.raises(UnreadableFileError) as error:
+            placed(read(content), GRID, 1, LEVELS, "refuse", resizable)
+        assert wanted in str(error.value), error.value
+    assert cells(placed(points, Geometry(200, 250), 1, LEVELS, "refuse", True)) == {
+        (196, 3): [9.0],
+        (0, 249): [9.0],
+    }
+
+
+def test_grey_that_was_saved_in_colour_is_grey():
+    levels = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    mask = np.zeros((5, 7), np.uint8)
+    mask[1, 2] = 255
+    opaque = np.full_like(levels, 255)
+    for channels in ([levels] * 3, [levels] * 3 + [opaque]):
+        image = np.stack(channels, axis=-1)
+        assert cells(known(png(image), png(mask))) == {(1, 2): [9.0]}
+    image[1, 2, 0] += 1
+    assert "3 channels" in refusal(png(image), png(mask))
+    # Colours where nothing is known do not matter.
+    image[1, 2, 0] -= 1
+    image[0, 0, 0] += 1
+    assert cells(known(png(image), png(mask))) == {(1, 2): [9.0]}
+
+
+def test_a_mask_may_be_of_0_and_1():
+    levels = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    mask = np.zeros((5, 7), np.uint8)
+    mask[1, 2] = 1
+    assert cells(known(png(levels), png(mask))) == {(1, 2): [9.0]}
+    mask[0, 0] = 2  # dark
+    assert "black" in refusal(png(levels), png(mask))
+    assert "5x7 (height x width)" in refusal(png(levels), png(mask[1:]))
+
+
+def test_masks_of_arrays():
+    values, mask = np.zeros((5, 7)), np.zeros((5, 7, 1))
+    values[3, 4], mask[3, 4] = 9, 1
+    assert cells(known(stored(values=values, mask=mask))) == {(3, 4): [9.0]}
+    mask[0, 0] = np.nan
+    assert "mask has NaN" in refusal(stored(values=values, mask=mask))
+    stream = io.BytesIO()
+    np.save(stream, values)
+    assert ".npz file, np.savez" in refusal(stream.getvalue())
+
+
+@given(
+    st.tuples(st.floats(0.01, 1e4), st.floats(0.01, 1e4)),
+    st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_written_grid_is_read_where_it_lies(cell, origin):
+    rows = np.arange(6, dtype=np.float32).reshape(2, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "grid.gslib")
+        with path.open("wb") as file:
+            grid = Geometry(2, 3, cell, origin)
+            write_grids(file.write, grid, "v", 1, iter(rows[:, None]))
+        table = read_table(str(path), "known")
+    assert table.size == (3, 2, 1) and table.cell == (*cell, 1.0)
+    np.testing.assert_allclose(table.origin[:2], origin, rtol=1e-12, atol=1e-9)
+    np.testing.assert_array_equal(table.values.ravel(), rows.ravel())
+
+
+def test_a_plain_grid_has_a_plain_first_line():
+    written = []
+    grid = Geometry(1, 2, origin=(0.5, 0.5))
+    write_grids(written.append, grid, "v", 1, iter([np.uint8([[3, 4]])]))
+    assert b"".join(written) == b"2 1 1\n1\nv1\n3\n4\n"

@@ -1,7 +1,9 @@
 """Foreign text: no name can clear a screen, forge a line or turn the reading order."""
 
+import errno
 import io
 import json
+import os
 import unicodedata
 
 import pyarrow as pa
@@ -139,3 +141,11 @@ def test_flags_and_names_of_the_command_line(tmp_path):
     finished = run(tmp_path / "run", f"--config.data.path={tmp_path}/{text}")
     assert finished.returncode == 2 and "does not exist" in finished.stderr
     assert_harmless(finished.stderr)
+
+
+def test_an_error_of_the_disk_keeps_its_reason_and_has_a_remedy():
+    for number, remedy in ((errno.ENOENT, "another folder"), (errno.EIO, "disk")):
+        error = OSError(number, os.strerror(number), "/proc/x")
+        line, code = errors.explain(error)
+        assert line.startswith(f"/proc/x: {os.strerror(number)}: ") and code == 2
+        assert remedy in line and "solve the problem" not in line

@@ -175,7 +175,7 @@ def test_the_height_of_a_section_is_z(tmp_path):
         found = read(tmp_path, content)
         np.testing.assert_array_equal(found.values, IMAGE)
         assert found.geometry == Geometry(4, 3, cell, origin)
-        refused(tmp_path, content, "is a vertical section", layer=1)
+        refused(tmp_path, content, "is a vertical section of 4x3 cells", layer=1)
 
 
 # Variables
@@ -186,6 +186,7 @@ def test_the_height_of_a_section_is_z(tmp_path):
     [
         *(("x", 0), ("X", 0), ("Easting", 0), ("xcoord", 0), ("X_m", 0), ("lon", 0)),
         *(("y", 1), ("Y [m]", 1), ("northing", 1), ("latitude", 1), ("utm_y", 1)),
+        *(("Easting (m)", 0), ("Northing (m)", 1), ("Depth (m)", 2), ("X [m]", 0)),
         *(("z", 2), ("iz", 2), ("Z-coordinate", 2), ("xx", 0)),
         *((name, None) for name in ("k", "facies", "phi", "value", "yield", "e", "n")),
     ],
@@ -215,6 +216,14 @@ def test_coordinates_are_not_trained_on_and_place_the_cells(tmp_path, head):
     np.testing.assert_array_equal(
         read(tmp_path, content, variable="x").values, [[10, 12, 14]] * 4
     )
+
+
+def test_the_depth_of_a_surface_is_trained_on_if_it_is_named(tmp_path):
+    content = "a title\n3\nX [m]\nY [m]\nDepth (m)\n" + columns(X, Y, UPWARDS)
+    refused(tmp_path, content, "has coordinates alone")
+    found = read(tmp_path, content, variable="depth (m)")
+    np.testing.assert_array_equal(found.values, IMAGE)
+    assert found.geometry == Geometry(4, 3, (2, 4), (10, 20))
 
 
 def test_cells_that_no_row_is_for_hold_no_value(tmp_path):
@@ -299,6 +308,7 @@ def test_realisations_of_a_given_grid_are_layers(tmp_path):
         ("5x3", "has 12 rows, and grids of --config.data.grid=5x3 have 15 each"),
         ("3", "has 12 rows, and grids of --config.data.grid=3 have 9 each"),
         ("0,3,4", "have 0 each"),
+        ("5", "has 12 rows, and grids of --config.data.grid=5 have 25 each"),
         *(
             (grid, f"data.grid '{grid}' is neither height x width, such as 250x300")
             for grid in ("0x3", "4,3", "3,4,1,1", "3x4x1", "1_0x1", "-3x4", " ")

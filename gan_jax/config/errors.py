@@ -58,6 +58,7 @@ EXPECTED = (InputError, DivergedError, Interrupted, OSError)
 _AGAIN = "run the same command again"
 _SPACE = f"free space and {_AGAIN}"
 _PERMISSIONS = f"change its permissions or choose another folder, and {_AGAIN}"
+_OTHERWISE = f"check the disk or choose another folder, and {_AGAIN}"
 _REMEDIES: Mapping[int | None, str] = {
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
@@ -85,7 +86,7 @@ def explain(error: BaseException) -> tuple[str, int]:
         words = " ".join((error.strerror or str(error)).split())
         reason = words or type(error).__name__
         place = error.filename2 or error.filename
-        remedy = _REMEDIES.get(error.errno, f"solve the problem and {_AGAIN}")
+        remedy = _REMEDIES.get(error.errno, _OTHERWISE)
         what = f"{place}: {reason}" if place is not None else f"{reason}"
         return printable(f"{what}: {remedy}"), 2
     return printable(str(error)), 2 if isinstance(error, InputError) else 1

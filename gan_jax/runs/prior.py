@@ -65,6 +65,12 @@ class Prior(NamedTuple):
         return units_of(self.summary.get("dataset") or {})
 
     @property
+    def data_name(self) -> str:
+        """Name of the run's data, of a file where it was trained on one."""
+        stated = (self.summary.get("dataset") or {}).get("name")
+        return str(stated or self.config.data.name)
+
+    @property
     def geometry(self) -> Geometry | None:
         """The grid of the training image; None for other data."""
         return geometry.from_json(self.summary.get("dataset") or {})

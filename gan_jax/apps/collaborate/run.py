@@ -149,7 +149,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "total_seconds": time.monotonic() - began,
         }
         dataset = {
-            "name": config.images or prior.config.data.name,
+            "name": config.images or prior.data_name,
             "split": "images" if config.images else "test",
             "count": count,
             "sha256": data_digest,
@@ -281,7 +281,7 @@ def _conclude(
         write_picture(workdir, path, picture.image)
     kind = "completed images" if config.masks else "samples"
     facts = {
-        "prior": f"{prior.config.name} on {prior.config.data.name}",
+        "prior": f"{prior.config.name} on {prior.data_name}",
         "refined": f"{dataset['count']:,} {kind}",
         "layer": f"{config.refinement.layer} of {len(prior.method.generator.stages)}",
         "shaping": f"{config.shaping.epochs:g} epochs",

@@ -135,7 +135,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         validated = len(validation_images(normal))
         critic = detector_gan.config.network.critic
         facts = {
-            "normal images": f"{prior.config.data.name}, {len(source):,}",
+            "normal images": f"{prior.data_name}, {len(source):,}",
             "detector": f"{critic}, start: {settings.start}",
             "anomalies": ", ".join(kinds),
             "history": f"{len(snapshots.steps)} snapshots, {memory}",
@@ -155,7 +155,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         summary = complete_summary(
             config,
             dataset={
-                "name": prior.config.data.name,
+                "name": prior.data_name,
                 "split": "train",
                 "count": len(source),
                 "shape": list(source.shape),

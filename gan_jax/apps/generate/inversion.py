@@ -25,7 +25,8 @@ from gan_jax.search.realisations import Realiser
 ITERATIONS = 200
 """Largest number of iterations of a search."""
 _PATIENCE, _LENGTH = 60, 10  # iterations without progress, and in a compiled call
-_SLOTS = 4  # searches at once; more stand idle where few images miss
+SLOTS = 4
+"""Searches at once; more stand idle where few images miss."""
 _RATE = 0.05  # of Adam, at the start; falls to 0
 _PULL = 1e-3  # weight of the mean squared latent, which is 1 in normal latents
 _MARGIN = 0.9  # share of the tolerance at which a search ends, for rounding
@@ -66,7 +67,7 @@ class Inversion:
         )
         self._search = compile_search(search, _LENGTH, compiled)
         self._unravel = jax.vmap(unravel)
-        self._units, self._slots = source.units, min(_SLOTS, chunk_of(size))
+        self._units, self._slots = source.units, min(SLOTS, chunk_of(size))
         self._ravel = jax.vmap(lambda latent: ravel_pytree(latent)[0])
 
     def improved(
@@ -76,10 +77,12 @@ class Inversion:
         known: Known,
         latents: PyTree[Array],
         images: Scaled,
-    ) -> Scaled:
-        """Return a chunk of images, those that miss a known value searched anew.
+        wanted: slice,
+    ) -> Float[np.ndarray, "some height width channels"]:
+        """Return some images of a chunk, those that miss a known value searched anew.
 
-        An image keeps its latent where the search has found none that honours more.
+        An image keeps its latent where the search has found none that honours more. Its
+        result does not depend on which other ones are wanted.
 
         Args:
             realiser: The generator.
@@ -87,11 +90,13 @@ class Inversion:
             known: The condition of the images.
             latents: Latents of the images.
             images: The images, in [-1, 1].
+            wanted: Which of them are returned.
         """
         before = self._honoured(cells, images)
-        missing = np.flatnonzero(before < len(cells.values))
+        missing = np.arange(len(images))[wanted]
+        missing = missing[before[missing] < len(cells.values)]
         if not len(missing):
-            return images
+            return images[wanted]
         limits = cells.limits().astype(np.float32)
         problems = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (len(missing), *leaf.shape)),
@@ -102,7 +107,7 @@ class Inversion:
         moved = flat.at[missing].set(found.latent)
         tried = np.asarray(realiser.images(self._unravel(moved), known))
         better = self._honoured(cells, tried) > before
-        return np.where(better[:, None, None, None], tried, images)
+        return np.where(better[:, None, None, None], tried, images)[wanted]
 
     def _honoured(self, cells: KnownCells, images: Scaled) -> np.ndarray:
         """Return how many known values each image honours."""

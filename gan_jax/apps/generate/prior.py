@@ -58,6 +58,11 @@ class Source(NamedTuple):
         """Height and width of the images it was trained on."""
         return size_of(self.prior.config.data.size)
 
+    @property
+    def makes_any_size(self) -> bool:
+        """Whether it makes images of other sizes than those it was trained on."""
+        return bool(self.prior.config.latent.get("form", "") == "map")
+
     def check_size(self, size: Size) -> None:
         """Refuse a size of images that the run cannot make.
 

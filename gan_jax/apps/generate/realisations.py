@@ -19,7 +19,7 @@ from gan_jax.apps.generate.agreement import (
     agreement,
     known_cells,
 )
-from gan_jax.apps.generate.inversion import Inversion
+from gan_jax.apps.generate.inversion import SLOTS, Inversion
 from gan_jax.apps.generate.outputs import write_outputs
 from gan_jax.apps.generate.prior import Source, chunk_of
 from gan_jax.apps.generate.sets import KnownSet, Outline
@@ -110,12 +110,19 @@ class Maker:
         return hashlib.sha256(repr(text).encode()).hexdigest()
 
     def check_count(self, outline: Outline) -> None:
-        """Refuse a number of realisations that a set has more of.
+        """Refuse a set of which there are other realisations, or more of them.
 
         Raises:
-            InputError: The folder holds more realisations than are asked for.
+            InputError: The folder holds realisations under other known values or of
+                another prior, or more than are asked for.
         """
         store, count = self.store(outline), self.config.count
+        if store.others:
+            raise InputError(
+                f"{store.folder} holds {store.others} realisations under other known "
+                "values or of another prior: choose another --workdir, or remove that "
+                "folder"
+            )
         if store.state.done > count:
             raise InputError(
                 f"{store.folder} holds {store.state.done} realisations, and "
@@ -129,8 +136,8 @@ class Maker:
             outline: The set, which is read where an image is missing.
 
         Yields:
-            What is made, after every chunk, and at last the line of the set. A caller
-            that closes the generator earlier has all these images saved.
+            What is made, after every few images, and at last the line of the set. A
+            caller that closes the generator earlier has all these images saved.
 
         Raises:
             InputError: As `check_count`, or the file cannot be read any more.
@@ -191,27 +198,33 @@ class Maker:
     def _chunks(
         self, known: KnownSet, cells: KnownCells, start: int
     ) -> Iterator[Mapping[str, Native]]:
-        """Yield the images from one on, in native units, a chunk at a time.
+        """Yield the images from one on, in native units, a part of a chunk at a time.
 
         They come by what was done to them: as `generated`, as `refined`, and as they
-        are to be `written`.
+        are to be `written`. Latents are searched for a few images at a time, so that
+        little is lost where the program is stopped.
         """
         realiser = self._realiser(known.size)
         condition = self.source.scaled(known.known)
         key = set_key(self.config.seed, known.name)
+        refine = self.config.refine and cells.mask.any()
         for place, at in places(start, self.config.count, realiser.chunk):
             latents = realiser.latents(key, place)
             scaled = np.asarray(realiser.images(latents, condition))
-            made = {"generated": self._native(scaled[at])}
-            images = made["generated"]
-            if self.config.refine and cells.mask.any():
-                improved = self._inversion(known.size).improved
-                scaled = improved(realiser, cells, condition, latents, scaled)
-                made["refined"] = images = self._native(scaled[at])
-            if self.config.exact:
-                images = images.copy()
-                images[:, cells.mask] = self._stored(cells.values)
-            yield {**made, "written": images}
+            for some in _pieces(
+                at, realiser.chunk, SLOTS if refine else realiser.chunk
+            ):
+                made = {"generated": self._native(scaled[some])}
+                images = made["generated"]
+                if refine:
+                    improved = self._inversion(known.size).improved(
+                        realiser, cells, condition, latents, scaled, some
+                    )
+                    made["refined"] = images = self._native(improved)
+                if self.config.exact:
+                    images = images.copy()
+                    images[:, cells.mask] = self._stored(cells.values)
+                yield {**made, "written": images}
 
     def _native(self, scaled: Scaled) -> Native:
         units = self.source.units
@@ -224,6 +237,13 @@ class Maker:
         stored: Num[np.ndarray, "*shape"]
         stored = (np.rint(native) if whole else native).astype(self.dtype)
         return stored
+
+
+def _pieces(at: slice, length: int, most: int) -> Iterator[slice]:
+    """Yield the parts of a slice of a chunk of some length."""
+    start, stop, _ = at.indices(length)
+    for first in range(start, stop, most):
+        yield slice(first, min(first + most, stop))
 
 
 def _agreements(stages: Mapping[str, Agreement]) -> dict[str, float | None]:

@@ -122,7 +122,7 @@ def _conclude(
     prior = source.prior
     measured = _measured(lines)
     facts = {
-        "prior": f"{prior.config.name} on {prior.config.data.name}",
+        "prior": f"{prior.config.name} on {prior.data_name}",
         "sets": f"{len(lines)} done, {len(skipped)} failed",
         "realisations": f"{config.count:,} of each set",
         "known values": _honouring(config),
@@ -143,7 +143,7 @@ def _conclude(
     summary = complete_summary(
         config,
         dataset={
-            "name": config.known or prior.config.data.name,
+            "name": config.known or prior.data_name,
             "split": "known" if config.known else "none",
             "count": len(lines),
             "sha256": digest.hexdigest(),

@@ -24,6 +24,7 @@ from gan_jax.report.files import short_name
 _TABLES = frozenset(
     {".csv", ".tsv", ".txt", ".gslib", ".dat", ".out", ".sgems", ".eas", ".pts"}
 )
+_ARRAYS = frozenset({".npz", ".npy"})
 _MASK = re.compile(r"(.+)[-_.]mask")
 _BYTES = 64  # of the known values of a cell, while they are read
 _UNKNOWN = "unconditional"  # name of the set without known values
@@ -134,6 +135,9 @@ def known_files(known: str) -> list[KnownFile]:
 def _of_folder(root: Path) -> Iterator[KnownFile]:
     """Yield the files of known values in a folder and its sub-folders, in their order.
 
+    Hidden ones are left out. Masks of no image, images without a mask, and links to
+    nothing are among them: reading refuses each in a line.
+
     Raises:
         InputError: The folder cannot be read.
     """
@@ -142,9 +146,9 @@ def _of_folder(root: Path) -> Iterator[KnownFile]:
         every = sorted(
             path
             for path in root.rglob("*")
-            if path.suffix.lower() in {*_TABLES, ".npz", *images}
-            and not path.name.startswith(".")
-            and path.is_file()
+            if path.suffix.lower() in {*_TABLES, *_ARRAYS, *images}
+            and not any(part.startswith(".") for part in path.relative_to(root).parts)
+            and (path.is_file() or path.is_symlink())
         )
     except OSError as error:
         raise InputError(f"--config.known {root}: {error.strerror}") from None
@@ -153,8 +157,12 @@ def _of_folder(root: Path) -> Iterator[KnownFile]:
         for path in every
         if path.suffix.lower() in images and (found := _MASK.fullmatch(path.stem))
     }
+    named = {
+        (path.parent, path.stem) for path in every if path.suffix.lower() in images
+    }
+    used = {mask for of, mask in masks.items() if of in named}
     for path in every:
-        if path not in masks.values():
+        if path not in used:
             is_image = path.suffix.lower() in images
             mask = masks.get((path.parent, path.stem)) if is_image else None
             yield KnownFile(_name(path), path, mask)
@@ -191,10 +199,19 @@ def read_set(file: KnownFile | None, config: ConfigDict, source: Source) -> Know
         size = _asked_size(config.size)
     elif isinstance(content, KnownGrid):
         size = Size(*content.mask.shape)
+    elif content.upward and source.geometry and source.makes_any_size:
+        size = Size(source.geometry.height, source.geometry.width)
     source.check_size(size)
     geometry = _geometry(config, source, size)
     try:
-        known = placed(content, geometry, source.channels, source.units, config.snap)
+        known = placed(
+            content,
+            geometry,
+            source.channels,
+            source.units,
+            config.snap,
+            source.makes_any_size,
+        )
     except UnreadableFileError as error:
         raise InputError(f"--config.known {file.path}: {error}") from None
     is_point_set = isinstance(content, Points) and content.upward
@@ -275,8 +292,10 @@ def _geometry(config: ConfigDict, source: Source, size: Size) -> Geometry:
 
 
 def _pair(text: str, key: str) -> tuple[float, float]:
-    """Return the two numbers of text joined by a comma."""
+    """Return the two numbers of text joined by a comma; a cell may have one alone."""
     number = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*"
+    if key == "grid.cell" and re.fullmatch(number, text, re.ASCII):
+        text = f"{text},{text}"
     found = re.fullmatch(f"{number},{number}", text, re.ASCII)
     if found is None:
         raise InputError(

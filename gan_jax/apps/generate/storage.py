@@ -88,12 +88,14 @@ class Store:
 
         Args:
             folder: Folder of the set.
-            identity: A hash of all that the images depend on; others are forgotten.
+            identity: A hash of all that the images depend on.
             shape: Shape of an image.
             dtype: Type of its values.
         """
         self.folder, self._identity = folder, identity
         self.shape, self.dtype = shape, dtype
+        self.others = 0
+        """Number of images of another identity that the folder holds."""
         self._forgotten = ""  # why images of before cannot be used
         self.state = self._read_state()
 
@@ -117,7 +119,7 @@ class Store:
             self._forgotten = f"{path} cannot be used ({error})"
             return State()
         if written["identity"] != self._identity:
-            self._forgotten = f"{self.folder} is of another prior or other values"
+            self.others = state.done
             return State()
         return state
 

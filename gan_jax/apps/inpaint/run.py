@@ -113,7 +113,7 @@ def _conclude(
     alone = len(completions) == 1
     feature_network = None if config.images else feature_network_of(prior.config)
     folder = Path(config.images).expanduser().resolve().name
-    data = folder if config.images else prior.config.data.name
+    data = folder if config.images else prior.data_name
     lines: list[dict[str, Any]] = []
     by_completion: list[dict[str, float | None]] = []
     measured = Measured({}, {})
@@ -136,7 +136,7 @@ def _conclude(
     done = len(sources) - len(unwritten)
     failed = len(skipped) + len(unwritten)
     facts = {
-        "prior": f"{prior.config.name} on {prior.config.data.name}",
+        "prior": f"{prior.config.name} on {prior.data_name}",
         "images": f"{done} done, {failed} failed",
         "restarts": str(config.search.restarts),
         "iterations": f"at most {config.search.iterations:,}",
@@ -151,7 +151,7 @@ def _conclude(
     summary = complete_summary(
         config,
         dataset={
-            "name": config.images or prior.config.data.name,
+            "name": config.images or prior.data_name,
             "split": "images" if config.images else "test",
             "count": done,
             "sha256": masked_images.digest(sources),

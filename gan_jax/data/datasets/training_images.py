@@ -84,6 +84,8 @@ def read_training_image(path: str, choices: Choices = RECOGNISED) -> TrainingIma
     finite = np.isfinite(values)
     least = float(values.min(where=finite, initial=np.inf))
     most = float(values.max(where=finite, initial=-np.inf))
+    if not finite.any():
+        raise InputError(f"{what}: no cell has a value ({written}): give another file")
     if least >= most:
         but = ", but for cells without a value" if not finite.all() else ""
         if found:
@@ -154,11 +156,12 @@ def crops_of(
     edge = columns - max(width + _MARGIN, columns // 4)
     if edge < width + _MARGIN or rows < height:
         raise InputError(
-            f"{what} has {columns}x{rows} cells, too small for training and test crops "
-            f"of {width}x{height}: choose a smaller --config.data.size"
+            f"{what} has {rows}x{columns} cells (height x width), too small for "
+            f"training and test crops of {height}x{width}: choose a smaller "
+            "--config.data.size"
         )
     check_fits(
-        f"{what}: {count + count // 4} crops of {width}x{height}",
+        f"{what}: {count + count // 4} crops of {height}x{width}",
         2 * (count + count // 4) * height * width,
         "lower --config.data.size",
     )
@@ -169,7 +172,7 @@ def crops_of(
         places = np.flatnonzero(free.any(axis=0))
         if not places.size or places[0] + width > places[-1]:
             raise InputError(
-                f"{what}: {image.gaps}, and no two crops of {width}x{height} side by "
+                f"{what}: {image.gaps}, and no two crops of {height}x{width} side by "
                 "side are free of them: fill them, or choose a smaller "
                 "--config.data.size"
             )

@@ -5,17 +5,15 @@ with a second one as its mask, an `.npz` file). Values are native: levels 0 to 2
 codes of facies or a property in its unit.
 """
 
-import array
-import math
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool
 
 from gan_jax.config.errors import InputError, printable
 from gan_jax.data.decode import BrokenImageError, decode, decode_values
+from gan_jax.data.grids.csv_files import decoded, is_label, is_table, read_points, shown
 from gan_jax.data.grids.points import Content, KnownGrid, Points, known_grid
 from gan_jax.data.grids.tables import read_table
 from gan_jax.data.grids.volumes import axis_of
@@ -28,16 +26,9 @@ from gan_jax.data.memory import (
 )
 
 _COPIES = 10  # memory of points, as a multiple of their file's size, at most
-_LINE = 2**16  # characters of a line
 _START = 4096  # bytes by which a file is recognised
+_ARRAY = b"\x93NUMPY"
 _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d{1,4})?", re.ASCII)
-_EXPONENT = str.maketrans("dD", "ee")  # of Fortran
-
-_COLOURS = ("r", "g", "b")
-_ERRORS = ("error", "std", "sigma")
-_PLACES = {"x": ("x",), "y": ("y",), "row": ("row",), "column": ("column", "col")}
-
 
 POINT_LINES = "wells | 3 | X | Y | porosity | 10 20 0.3"
 """The first lines of a point set."""
@@ -76,155 +67,20 @@ def read_known(
         if start.startswith(_IMAGES):
             raise UnreadableFileError(
                 "an image alone does not say which of its pixels are known: name its "
-                "mask after a comma, image.png,mask.png, white = known"
+                "mask after a comma, image.png,mask.png, or in a folder name.png and "
+                "name_mask.png, white = known"
+            )
+        if start.startswith(_ARRAY):
+            raise UnreadableFileError(
+                "an .npy array does not say which of its cells are known: save values "
+                "and mask in an .npz file, np.savez(name, values=..., mask=...)"
             )
         check_fits(what, _COPIES * file.stat().st_size, "give fewer points")
-        if _is_comma_separated(start):
-            return _comma_separated(_decoded(read_file(file)))
+        if is_table(decoded(start)):
+            return read_points(decoded(read_file(file)))
         return _point_set(file, variable, usual)
     except UnreadableFileError as error:
         raise InputError(f"{what}: {error}") from None
-
-
-def _decoded(content: bytes) -> str:
-    """Return text of UTF-8, UTF-16 with a mark, or else latin-1; lines end alike."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = content.decode("utf-16", "replace")
-    else:
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")
-    if "\0" in text:
-        raise UnreadableFileError(
-            "it is neither text (CSV or GSLIB), an image with a mask, nor .npz"
-        )
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the numbers and the contents of lines that are not blank."""
-    start = number = 0
-    while start < len(text):  # a list of all lines would take many times the text
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        number += 1
-        if end - start > _LINE:
-            raise UnreadableFileError(f"line {number} has more than {_LINE} characters")
-        line, start = text[start:end], end + 1
-        if line.strip(" \t,;"):
-            yield number, line.strip(" ")
-
-
-def _is_comma_separated(start: bytes) -> bool:
-    """Return whether text begins as CSV; the title of a point set may have commas."""
-    first = [line for line in _decoded(start).split("\n") if line.strip(" \t,;")]
-    title = len(first) > 1 and first[1].strip().isdecimal()
-    return bool(first) and bool(_separator(first[0])) and not title
-
-
-def _number(text: str) -> float:
-    """Return the number in text; NaN where it is none."""
-    found = _NUMBER.fullmatch(text)
-    return float(text.translate(_EXPONENT)) if found else math.nan
-
-
-def _separator(header: str) -> str:
-    """Return what separates the columns of a CSV file, by its header; "" if nothing."""
-    return next((mark for mark in (";", "\t", ",") if mark in header), "")
-
-
-def _comma_separated(text: str) -> Points:
-    """Return the points of a CSV file.
-
-    With decimal commas, columns are separated by semicolons or tabs.
-    """
-    rows = _lines(text)
-    _, header = next(rows)
-    separator = _separator(header)
-    names = [name.strip(" \t\"'").lower() for name in header.split(separator)]
-    places, values, error = _columns(names)
-    decimal = separator != ","
-    numbers, lines = array.array("d"), array.array("q")
-    for number, line in rows:
-        fields = [field.strip(" \t\"'") for field in line.split(separator)]
-        while len(fields) > len(names) and not fields[-1]:
-            fields.pop()  # spreadsheets write empty columns
-        if len(fields) != len(names):
-            raise UnreadableFileError(
-                f"line {number} has {len(fields)} columns, and its header "
-                f"{len(names)}: {_WANTED}"
-            )
-        for column, field in enumerate(fields):
-            value = _number(field.replace(",", ".") if decimal else field)
-            if column == error and not field:
-                numbers.append(math.nan)
-                continue
-            if not math.isfinite(value):
-                raise UnreadableFileError(
-                    f"line {number}: {names[column]} is {_shown(field)}, not a number"
-                )
-            numbers.append(value)
-        lines.append(number)
-    table = np.frombuffer(numbers, np.float64).reshape(-1, len(names))
-    errors = table[:, error] if error >= 0 else np.broadcast_to(np.nan, len(table))
-    at = np.frombuffer(lines, np.int64)
-    _check_errors(errors, at)
-    x, y = (table[:, place] for place in places)
-    if not len(table):
-        raise UnreadableFileError("it holds no point: give one at least")
-    return Points(x, y, table[:, values], errors, at, upward=False)
-
-
-def _check_errors(
-    errors: Float[np.ndarray, " points"], lines: Int[np.ndarray, " points"]
-) -> None:
-    if (errors < 0).any():
-        raise UnreadableFileError(
-            f"line {lines[np.argmax(errors < 0)]}: its error is below 0, and it is a "
-            "standard deviation"
-        )
-
-
-_WANTED = (
-    "its first line must name the columns, x,y,value or row,column,value, e.g. "
-    "x,y,value / 3,5,200 / 20,14,0"
-)
-
-
-def _columns(names: Sequence[str]) -> tuple[tuple[int, int], list[int], int]:
-    """Return the columns of x and y, of the values, and of the error; -1 = no error."""
-
-    def place(name: str) -> int:
-        return next((names.index(each) for each in _PLACES[name] if each in names), -1)
-
-    x, y = place("x"), place("y")
-    column, row = place("column"), place("row")
-    if min(x, y) < 0 and min(column, row) < 0:
-        raise UnreadableFileError(f"it does not say where the points are: {_WANTED}")
-    if max(x, y) >= 0 and max(column, row) >= 0:
-        raise UnreadableFileError(f"it has both x, y and row, column: {_WANTED}")
-    where = (x, y) if min(x, y) >= 0 else (column, row)
-    error = next((names.index(name) for name in _ERRORS if name in names), -1)
-    colours = [names.index(name) for name in _COLOURS if name in names]
-    plain = [names.index("value")] if "value" in names else []
-    used = {*where, error, *colours, *plain}
-    others = [name for at, name in enumerate(names) if at not in used]
-    if others or len({*names}) < len(names):
-        raise UnreadableFileError(
-            f"its header {_shown(','.join(names))} has a column that is none of x, y, "
-            "row, column, value, r, g, b and error, or has one twice: leave it out"
-        )
-    if bool(plain) == bool(colours) or len(colours) not in (0, len(_COLOURS)):
-        raise UnreadableFileError(
-            f"it has no column of values, or not all of r, g and b: {_WANTED}"
-        )
-    return where, plain or colours, error
-
-
-def _shown(text: str) -> str:
-    """Return a file's words for a message, shortened."""
-    return f"'{printable(text[:40])}'" if text else "empty"
 
 
 def _point_set(file: Path, variable: str, usual: str) -> Points:
@@ -244,7 +100,7 @@ def _point_set(file: Path, variable: str, usual: str) -> Points:
         )
     x, y, value = _columns_of_points(table.names, variable, usual)
     count = len(table.values)
-    broken = ~np.isfinite(table.values).all(axis=1)
+    broken = ~np.isfinite(table.values[:, [x, y, value]]).all(axis=1)
     if broken.any():
         raise UnreadableFileError(
             f"line {table.line + int(np.argmax(broken))} has a value that is not finite"
@@ -274,14 +130,16 @@ def _columns_of_points(
     if not {0, 1} <= axes.keys():
         axes = {0: 0, 1: 1, **({2: 2} if axes.get(2) == 2 else {})}
     values = [at for at in range(len(names)) if at not in axes.values()]
+    named = [at for at in values if not is_label(names[at])]
+    values = named or values
     columns = {names[at].lower(): at for at in values}
     asked = variable.strip().lower()
     if asked in columns:
         return axes[0], axes[1], columns[asked]
-    listed = _shown(", ".join(names[at] for at in values))
+    listed = shown(", ".join(names[at] for at in values))
     if asked:
         raise UnreadableFileError(
-            f"it has no column {_shown(variable)} of values, but {listed}: choose one "
+            f"it has no column {shown(variable)} of values, but {listed}: choose one "
             "with --config.variable"
         )
     if usual.lower() in columns and len(values) > 1:
@@ -310,10 +168,13 @@ def _masked_image(file: Path, mask: Path, levels: bool) -> KnownGrid:
     except BrokenImageError as error:
         raise UnreadableFileError(f"its mask: {error}") from None
     if marks.shape[:2] != image.shape[:2]:
-        sizes = ["{1}x{0}".format(*each.shape) for each in (marks, image)]
-        raise UnreadableFileError(f"its mask is {sizes[0]}, the image {sizes[1]}")
+        sizes = ["{}x{}".format(*each.shape) for each in (marks, image)]
+        raise UnreadableFileError(
+            f"its mask is {sizes[0]}, the image {sizes[1]} (height x width)"
+        )
     known: Bool[np.ndarray, "_ _"]
-    known = marks.sum(axis=-1, dtype=np.uint16) > 127 * marks.shape[-1]
+    black = 0 if marks.max() == 1 else 127  # some programs write masks of 0 and 1
+    known = marks.sum(axis=-1, dtype=np.uint16) > black * marks.shape[-1]
     return known_grid(image, known, None)
 
 
@@ -338,6 +199,10 @@ def _arrays(what: str, file: Path) -> KnownGrid:
             raise UnreadableFileError(f"its {each} are not numbers")
     if values.ndim == 2:
         values = values[..., None]
+    if mask.ndim == 3 and mask.shape[-1] == 1:
+        mask = mask[..., 0]
+    if mask.dtype.kind == "f" and np.isnan(mask).any():
+        raise UnreadableFileError("its mask has NaN: 1 = known, 0 = not")
     if values.ndim != 3 or values.shape[:2] != mask.shape or not values.size:
         raise UnreadableFileError(
             f"its values have the shape {arrays['values'].shape} and its mask "

@@ -11,6 +11,9 @@ from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.units import Units
 from gan_jax.data.memory import UnreadableFileError
 
+_SHOWN = 4  # lines of points that are named
+_HELD = 2**24  # cells of a larger grid that is suggested, at most
+
 
 class Points(NamedTuple):
     """Known values at places, as a file holds them."""
@@ -79,7 +82,12 @@ def _cell(marked: Bool[np.ndarray, "height width"]) -> str:
 
 
 def placed(
-    content: Content, geometry: Geometry, channels: int, units: Units, snap: str
+    content: Content,
+    geometry: Geometry,
+    channels: int,
+    units: Units,
+    snap: str,
+    resizable: bool = False,
 ) -> KnownGrid:
     """Return known values on a grid.
 
@@ -88,8 +96,10 @@ def placed(
         geometry: The grid.
         channels: Channels of its images; a single value stands for all of them.
         units: The units of values.
-        snap: What is done with several values in a cell: `mean`, `nearest` (to the
-            cell's centre) or `refuse` (if they differ).
+        snap: What is done with several values in a cell: `mean` (of codes of facies
+            the commonest one), `nearest` (to the cell's centre) or `refuse` (if they
+            differ).
+        resizable: Whether a larger grid could be asked for, for messages.
 
     Raises:
         InputError: The name of `snap` is unknown.
@@ -97,6 +107,8 @@ def placed(
             without the file's name.
     """
     choose = look_up(_SNAPS, "snap", snap)
+    if choose is _averaged and units.codes:
+        choose = _commonest
     if isinstance(content, KnownGrid):
         return _fitted(content, geometry, channels, units)
     if content.values.shape[1] not in (1, channels):
@@ -110,7 +122,9 @@ def placed(
     if outside.any():
         raise UnreadableFileError(
             f"{_point(content, int(np.argmax(outside)))} lies outside the grid of "
-            f"{geometry.height}x{geometry.width} cells, {_extent(content, geometry)}"
+            f"{geometry.height}x{geometry.width} cells (height x width), "
+            f"{_extent(content, geometry)}: "
+            f"{_remedy(content, geometry, rows, columns, resizable)}"
         )
     values = np.broadcast_to(content.values, (len(rows), channels))
     wrong = units.outside(values)
@@ -120,14 +134,14 @@ def placed(
         raise UnreadableFileError(
             f"{_point(content, at)} has the value {value:.9g}, {_range(units)}"
         )
+    if units.codes:  # in other digits, a code is the same code
+        values = units.rounded(values)
     cells = rows * geometry.width + columns
     where, values, errors = choose(content, geometry, cells, values)
     count = geometry.height * geometry.width
     mask = np.zeros(count, bool)
     grid, deviations = np.zeros((count, channels)), np.full(count, np.nan)
     mask[where], grid[where], deviations[where] = True, values, errors
-    if units.codes:  # the mean of two codes may be none
-        grid[where] = units.rounded(grid[where])
     shape = geometry.height, geometry.width
     return KnownGrid(
         grid.reshape(*shape, channels), mask.reshape(shape), deviations.reshape(shape)
@@ -151,7 +165,7 @@ def _point(points: Points, at: int) -> str:
 
 
 def _extent(points: Points, geometry: Geometry) -> str:
-    """Return the places of a grid's cells in words, and what to do."""
+    """Return the places of a grid's cells in words."""
     if not points.upward:
         return (
             f"whose x (column) runs from 0 to {geometry.width - 1} and y (row) from 0 "
@@ -168,9 +182,34 @@ def _extent(points: Points, geometry: Geometry) -> str:
     ]
     return (
         f"which extend over x {ends[0][0]} to {ends[0][1]} and y {ends[1][0]} to "
-        f"{ends[1][1]}: leave it out, or place the grid with --config.grid.origin and "
-        "--config.grid.cell"
+        f"{ends[1][1]}"
     )
+
+
+def _remedy(
+    points: Points,
+    geometry: Geometry,
+    rows: Int[np.ndarray, " points"],
+    columns: Int[np.ndarray, " points"],
+    resizable: bool,
+) -> str:
+    """Return in words what to do with points outside a grid.
+
+    A larger grid holds them if all lie beyond the sides on which it grows: the right
+    one, and the upper one of a grid in which y runs up, or else the lower one.
+    """
+    steps = geometry.height - 1 - rows if points.upward else rows
+    size = max(geometry.height, int(steps.max()) + 1), int(columns.max()) + 1
+    size = size[0], max(geometry.width, size[1])
+    holds = min(int(steps.min()), int(columns.min())) >= 0
+    choices = ["leave it out"]
+    if resizable and holds and size[0] * size[1] <= _HELD:
+        choices.append(f"make larger images with --config.size={size[0]}x{size[1]}")
+    if points.upward:
+        choices.append(
+            "place the grid with --config.grid.origin and --config.grid.cell"
+        )
+    return ", or ".join(choices)
 
 
 def _range(units: Units) -> str:
@@ -191,6 +230,8 @@ def _fitted(
             f"it is a grid of {known.mask.shape[0]}x{known.mask.shape[1]} (height x "
             f"width), and the images are {shape[0]}x{shape[1]}"
         )
+    if channels == 1 and (known.values == known.values[..., :1]).all():
+        known = known._replace(values=known.values[..., :1])  # grey, saved in colour
     if known.values.shape[-1] not in (1, channels):
         raise UnreadableFileError(
             f"it has {known.values.shape[-1]} channels, and the images {channels}"
@@ -246,6 +287,42 @@ def _averaged(
     np.add.at(sums, inverse, values)
     np.add.at(errors, inverse, points.errors)
     return where, sums / counts[:, None], errors / counts
+
+
+def _commonest(
+    points: Points,
+    geometry: Geometry,
+    cells: Int[np.ndarray, " points"],
+    values: Float[np.ndarray, "points channels"],
+) -> _Chosen:
+    """Return the commonest code in each cell, with the mean error of its points.
+
+    Two codes that are equally common in a cell are refused.
+    """
+    pairs, inverse, counts = np.unique(
+        np.column_stack([cells, values]),
+        axis=0,
+        return_inverse=True,
+        return_counts=True,
+    )
+    errors = np.zeros(len(pairs))
+    np.add.at(errors, inverse.reshape(-1), points.errors)
+    order = np.lexsort((-counts, pairs[:, 0]))  # the commonest of a cell first
+    pairs, counts, errors = pairs[order], counts[order], (errors / counts)[order]
+    first = np.r_[True, pairs[1:, 0] != pairs[:-1, 0]]
+    tied = ~first & np.r_[False, counts[1:] == counts[:-1]] & np.r_[False, first[:-1]]
+    if tied.any():
+        at = int(np.argmax(tied))
+        row, column = divmod(int(pairs[at, 0]), geometry.width)
+        lines = points.lines[cells == int(pairs[at, 0])]
+        more = ", ..." if len(lines) > _SHOWN else ""
+        raise UnreadableFileError(
+            f"the cell at row {row}, column {column} (from 0, the upper left) has the "
+            f"codes {_listed(pairs[at - 1, 1:])} and {_listed(pairs[at, 1:])} equally "
+            f"often (lines {', '.join(map(str, lines[:_SHOWN]))}{more})"
+            ": keep one, or give --config.snap=nearest"
+        )
+    return pairs[first, 0].astype(np.int64), pairs[first, 1:], errors[first]
 
 
 def _nearest(

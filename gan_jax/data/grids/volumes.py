@@ -23,10 +23,10 @@ _GRID = "data.grid"
 _COORDINATE = re.compile(
     r"(utm|world|grid)?[ _-]?"
     r"(?P<axis>x{1,2}|y{1,2}|z{1,2}|east(ing)?s?|north(ing)?s?|lon(g(itude)?)?"
-    r"|lat(itude)?|i[xyz])"
+    r"|lat(itude)?|depth|i[xyz])"
     r"[ _-]?(coord(inate)?s?|utm|world|index|m|ft)?( ?[\[(].{0,10}[\])])?"
 )
-_AXES: Mapping[str, int] = {"x": 0, "e": 0, "y": 1, "n": 1, "z": 2}
+_AXES: Mapping[str, int] = {"x": 0, "e": 0, "y": 1, "n": 1, "z": 2, "d": 2}
 
 
 class Volume(NamedTuple):
@@ -128,7 +128,11 @@ def volume_of(table: Table, wanted: str, what: str) -> Volume:
         axis = axis_of(name)
         if axis is not None:
             axes.setdefault(axis, column)
-    lattice = _lattice(table, axes) if {0, 1} <= axes.keys() else None
+    lattice = None
+    if {0, 1} <= axes.keys():
+        flat = {axis: column for axis, column in axes.items() if axis < 2}
+        # The depth of a surface is named like a coordinate, and is none.
+        lattice = _lattice(table, axes) or _lattice(table, flat)
     if lattice is not None and table.size not in (None, lattice.size):
         lattice = None
     if table.size is None and lattice is None:
@@ -178,8 +182,8 @@ def section_of(
     upright = layers > 1 and min(rows, columns) == 1
     if upright and layer:
         raise InputError(
-            f"{what} is a vertical section of {columns}x{rows}x{layers} cells, not a "
-            "stack of layers: leave out --config.data.layer"
+            f"{what} is a vertical section of {layers}x{max(rows, columns)} cells "
+            "(height x width), not a stack of layers: leave out --config.data.layer"
         )
     if layer > layers:
         raise InputError(
