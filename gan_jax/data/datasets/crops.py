@@ -46,10 +46,12 @@ def cut(
     places = _places(image, height, width, _CANDIDATES * count, generator, free)
     shares, wanted = _shares(image, *places, height, width, free)
     probabilities = _balanced(shares, wanted)
-    # Systematic resampling: as often as expected, to one.
+    # Systematic resampling, of places in the order of w . f: alike ones are chosen as
+    # often together as is expected, to one.
+    order = np.argsort(probabilities, kind="stable")
     steps = (np.arange(count) + generator.random()) / count
-    chosen = np.searchsorted(np.cumsum(probabilities), steps)
-    chosen = generator.permutation(chosen.clip(0, len(probabilities) - 1))
+    found = np.searchsorted(np.cumsum(probabilities[order]), steps)
+    chosen = generator.permutation(order[found.clip(0, len(order) - 1)])
     windows = np.lib.stride_tricks.sliding_window_view(image, (height, width))
     tops, lefts = (place[chosen] for place in places)
     return windows[tops, lefts][..., None].copy()
