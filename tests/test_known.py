@@ -410,6 +410,16 @@ def test_the_first_lines_say_what_a_text_is(content):
     assert cells(known(content)) == {(1, 3): [9.0]}
 
 
+def test_a_depth_is_known_where_it_is_named():
+    wells = "wells\n3\nX\nY\nDepth (m)\n3 1 120\n"
+    assert "no column of values" in refusal(wells)
+    for choices in ({"variable": "depth (m)"}, {"usual": "Depth (m)"}):
+        assert cells(known(wells, **choices)) == {(3, 3): [120.0]}
+    beside = "wells\n4\nX\nY\nDepth\nv\n3 1 120 9\n"
+    assert cells(known(beside, usual="Depth")) == {(3, 3): [9.0]}
+    assert cells(known(beside, variable="Depth")) == {(3, 3): [120.0]}
+
+
 def test_a_quoted_decimal_comma_is_a_number():
     units = Units("linear", (0.0, 9.0))
     assert cells(known('x,y,value\n3,1,"1,5"\n', units=units)) == {(1, 3): [1.5]}

@@ -97,14 +97,17 @@ class Inversion:
         missing = missing[before[missing] < len(cells.values)]
         if not len(missing):
             return images[wanted]
+        # Slots that would stand idle repeat images: every number compiles anew.
+        slots = self._slots
+        searched = np.resize(missing, -(-len(missing) // slots) * slots)
         limits = cells.limits().astype(np.float32)
         problems = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (len(missing), *leaf.shape)),
+            lambda leaf: jnp.broadcast_to(leaf, (len(searched), *leaf.shape)),
             (known, jnp.asarray(limits)),
         )
         flat = self._ravel(latents)
-        found = run(self._search, flat[missing][None], problems, self._slots)
-        moved = flat.at[missing].set(found.latent)
+        found = run(self._search, flat[searched][None], problems, slots)
+        moved = flat.at[missing].set(found.latent[: len(missing)])
         tried = np.asarray(realiser.images(self._unravel(moved), known))
         better = self._honoured(cells, tried) > before
         return np.where(better[:, None, None, None], tried, images)[wanted]

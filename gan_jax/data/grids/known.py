@@ -129,10 +129,11 @@ def _columns_of_points(
             axes.setdefault(axis, column)
     if not {0, 1} <= axes.keys():
         axes = {0: 0, 1: 1, **({2: 2} if axes.get(2) == 2 else {})}
-    values = [at for at in range(len(names)) if at not in axes.values()]
-    named = [at for at in values if not is_label(names[at])]
-    values = named or values
-    columns = {names[at].lower(): at for at in values}
+    every = [at for at in range(len(names)) if at not in axes.values()]
+    values = [at for at in every if not is_label(names[at])] or every
+    # A depth may be the property itself.
+    depth = [axes[2]] if 2 in axes else []
+    columns = {names[at].lower(): at for at in (*depth, *every)}
     asked = variable.strip().lower()
     if asked in columns:
         return axes[0], axes[1], columns[asked]
@@ -142,12 +143,12 @@ def _columns_of_points(
             f"it has no column {shown(variable)} of values, but {listed}: choose one "
             "with --config.variable"
         )
-    if usual.lower() in columns and len(values) > 1:
+    if usual.lower() in columns and len(values) != 1:
         return axes[0], axes[1], columns[usual.lower()]
     if not values:
         raise UnreadableFileError(
-            f"it has no column of values beside x, y and z: a point set begins like "
-            f"{POINT_LINES}"
+            "it has no column of values beside x, y and z: name one of them with "
+            f"--config.variable, or give points that begin like {POINT_LINES}"
         )
     if len(values) > 1:
         raise UnreadableFileError(
