@@ -159,7 +159,7 @@ def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, ble
     ("flags", "says"),
     [
         ([], "--config=configs/wgan_gp.py"),
-        (["--config.prior=nowhere"], "is no run's workdir"),
+        (["--config.prior=nowhere"], "is neither a run's workdir nor a packaged prior"),
         (["--config.prior={}", "--config.masks=centre"], "known: none, center"),
         (["--config.prior={}", "--config.masks=random:7"], "makes no sense"),
         (["--config.prior={}", "--config.masks=random:1"], "nothing is known"),
