@@ -87,6 +87,7 @@ TIME = {
 BOUND = {"count", "shaping.images", "baselines.searched", "along", "completions"} | {
     "refinement.slots",  # of as many as there are samples
     "data.crop",  # files are read, and none is as large
+    "data.layer",  # of a training image, and there is none
     "critic_boost.steps",  # of boosted steps, of which there are none
     "network.hidden",  # of another network
     "network.code",

@@ -208,8 +208,14 @@ BOMBS = {
         lambda: b"\0\0\x08\x03" + struct.pack(">3I", *[2**31] * 3),
     ),
     "gzipped zeros": ("idx.gz", lambda: zeros(2)),
-    "grid, declared": ("training image", lambda: b"1000000000 1000000000 1\n1\nv\n1\n"),
-    "grid of many variables": ("training image", lambda: b"4 3 1\n1000000000\nv\n1\n"),
+    "grid, declared": (
+        "training image, GSLIB",
+        lambda: b"1000000000 1000000000 1\n1\nv\n1\n",
+    ),
+    "grid of many variables": (
+        "training image, GSLIB",
+        lambda: b"4 3 1\n1000000000\nv\n1\n",
+    ),
     "PNG": ("image, PNG", lambda: png(40_000, 40_000)),
     "mask": ("mask", lambda: png(20_000, 10_000)),
 }
