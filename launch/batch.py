@@ -64,7 +64,9 @@ def set_images(config: ConfigDict) -> None:
     Raises:
         InputError: If the flags contradict each other or do not fit the config.
     """
-    key = "known" if config.program == "generate" else "images"
+    from gan_jax.apps.batch.inputs import inputs_of
+
+    key = inputs_of(config.program).key
     if key not in config:
         raise InputError(
             f"{config.name} has no images to apply it to: name configs/inpaint.py, "

@@ -204,6 +204,7 @@ def test_realisations_are_drawn_under_wells(tmp_path):
     assert data["units"] == {"scale": "codes", "knots": [-1.0, 2.0], "whole": True}
     assert data["grid"] == [120, 160] and data["origin"] == [0.5, 0.5]
     assert sum(data["proportions"]) == pytest.approx(1)
+    assert data["variable"] == "name"
     assert "grid: facies by code: -1" in finished.stdout
     metrics = found["metrics"]
     assert 0 <= metrics["honoured"] <= 1 and metrics["variogram_error"] > 0

@@ -11,6 +11,7 @@ from PIL import Image
 
 from gan_jax.apps.batch import run as batch
 from gan_jax.apps.batch.engine import Engine
+from gan_jax.apps.batch.inputs import inputs_of
 from gan_jax.apps.batch.table import STATE, Parts
 from gan_jax.apps.batch.workers import Work, failed
 from gan_jax.runs.apply import apply_to_files, result_line
@@ -110,15 +111,20 @@ def test_a_table_of_all_parts_has_the_new_columns_last(job):
 
 def test_a_mask_that_was_added_counts_as_a_change(job, tmp_path):
     images, _ = job
-    config = smoke("inpaint", images=images, masks=images)
-    files = [images / "10.png"]
-    (before,) = batch.input_states(config, files).values()
-    draw(images / "10.webp", 255)  # two masks are one too many
-    assert batch.input_states(config, files) != {str(files[0]): before}
     holes = smoke("inpaint", images=images, masks="center,random:0.5")
-    assert batch.input_states(holes, [tmp_path / "nowhere.png"]) == {
-        str(tmp_path / "nowhere.png"): (0, 0)
-    }
+    folder = smoke("inpaint", images=images, masks=tmp_path / "masks")
+    (tmp_path / "masks").mkdir()
+    file = str(images / "10.png")
+
+    def state(config):
+        return batch.input_states(inputs_of(config.program).files(config))[file]
+
+    before = state(folder)
+    assert before == state(holes)
+    draw(tmp_path / "masks" / "10.webp", 255)
+    assert state(folder) != before == state(holes)
+    missing = tmp_path / "nowhere.png"
+    assert batch.input_states({missing: []}) == {str(missing): (0, 0)}
 
 
 def test_what_cannot_be_written_is_a_row_and_the_job_ends(job):

@@ -213,6 +213,7 @@ def test_coordinates_are_not_trained_on_and_place_the_cells(tmp_path, head):
     np.testing.assert_array_equal(found.values, IMAGE)
     assert found.geometry == Geometry(4, 3, (2, 4), (10, 20))
     assert "variable v is used; X, Y, Z look like coordinates" in found.notes[0]
+    assert found.variable == "v"
     np.testing.assert_array_equal(
         read(tmp_path, content, variable="x").values, [[10, 12, 14]] * 4
     )

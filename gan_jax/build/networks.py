@@ -216,10 +216,9 @@ def has_latent_map(config: ConfigDict) -> bool:
 def cell(config: ConfigDict) -> int | None:
     """Return the number whose multiples are the sides of images that a generator makes.
 
-    It is None where they have one size, because a layer is not a convolution.
+    It is None where they have one size, because a dense layer makes maps of a vector.
     """
-    convolutional = config.network.generator == "unet" or has_latent_map(config)
-    return 2**config.network.depth if convolutional else None
+    return 2**config.network.depth if has_latent_map(config) else None
 
 
 def gives_energies(config: ConfigDict) -> bool:

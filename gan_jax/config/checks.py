@@ -1,5 +1,6 @@
 """Checks of a config against its keys' rows. Imports no JAX."""
 
+import contextlib
 import json
 import math
 import os
@@ -143,17 +144,17 @@ def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
         row = find(key, plain.get("program", ""))
         older = row.older if key in plain else None
         before, now = written.get(key, older), plain.get(key)
-        alike = before == now
-        if row.is_size:  # 64 and 64x64 are the same
-            alike = {*map(_in_full, (before, now))} == {_in_full(now)}
+        alike = _in_full(before, row) == _in_full(now, row)  # 64 and 64x64
         if not row.resumable and not alike:
             found.append(f"{key}: {before!r} -> {now!r}")
     return found
 
 
-def _in_full(size: Any) -> str:
-    """Return the size of a square as a text too, e.g. `64x64`."""
-    return f"{size}x{size}" if isinstance(size, int) else str(size)
+def _in_full(value: Any, row: Key) -> Any:
+    """Return a value of a key, that of a size as its height and width."""
+    with contextlib.suppress(InputError):  # it is missing, or damaged
+        return size_of(value) if row.is_size else value
+    return value
 
 
 def _check_updates(numbers: Mapping[str, int | float]) -> None:

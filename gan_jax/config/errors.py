@@ -8,7 +8,7 @@ import errno
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 
 class InputError(Exception):
@@ -95,3 +95,21 @@ def explain(error: BaseException) -> tuple[str, int]:
 def print_error(line: str) -> None:
     """Print a line to standard error, as the program's own."""
     print(f"gan_jax: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def run_command(command: Callable[[], None], verbose: bool) -> int:
+    """Run a command, print an expected error as one line, and return the exit code.
+
+    Args:
+        command: The command.
+        verbose: Whether the error is raised instead, to show its traceback.
+    """
+    try:
+        command()
+    except EXPECTED as error:
+        if verbose:
+            raise
+        line, code = explain(error)
+        print_error(line)
+        return code
+    return 0

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan_jax.config.checks import check_path
-from gan_jax.config.errors import EXPECTED, explain, print_error
+from gan_jax.config.errors import run_command
 from gan_jax.export.artefact import KNOWN_PLATFORMS, PLATFORMS, export
 from gan_jax.report.terminal import say
 
@@ -40,21 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--verbose", action="store_true", help="show tracebacks")
     options = parser.parse_args(arguments)
+    return run_command(lambda: _export(options), options.verbose)
+
+
+def _export(options: argparse.Namespace) -> None:
     name = Path(options.prior).expanduser().resolve().name
     out = Path(options.out or Path("exported") / name)
-    try:
-        check_path("--prior", options.prior)
-        metadata = export(options.prior, out, options.platforms.split(","))
-    except EXPECTED as error:
-        if options.verbose:
-            raise
-        line, code = explain(error)
-        print_error(line)
-        return code
+    check_path("--prior", options.prior)
+    metadata = export(options.prior, out, options.platforms.split(","))
     for array in [*metadata["inputs"], metadata["output"]]:
         say(f"{array['name']:20s} {array['shape']}: {array['meaning']}")
     say(f"{metadata['kind']}: {out}, for {', '.join(metadata['platforms'])}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 
 from gan_jax.apps.train.evaluation import Evaluation
 from gan_jax.apps.train.setup import prepare
-from gan_jax.config.errors import EXPECTED, explain, print_error
+from gan_jax.config.errors import run_command
 from gan_jax.priors.packaged import FOLDER, as_packed, check_name, check_public, pack
 from gan_jax.report.measures import measures
 from gan_jax.report.terminal import say
@@ -46,24 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--verbose", action="store_true", help="show tracebacks")
     options = parser.parse_args(arguments)
-    try:
-        check_name(options.name)
-        path = Path(options.out).expanduser() / f"{options.name}.npz"
-        prior = open_prior(options.run, "Train it first: docs/priors.md.")
-        check_public(prior)
-        before, after = _measured(prior, as_packed(prior, options.critic))
-        sha256 = pack(options.run, path, options.critic, {"metrics_as_stored": after})
-    except EXPECTED as error:
-        if options.verbose:
-            raise
-        line, code = explain(error)
-        print_error(line)
-        return code
+    return run_command(lambda: _package(options), options.verbose)
+
+
+def _package(options: argparse.Namespace) -> None:
+    check_name(options.name)
+    path = Path(options.out).expanduser() / f"{options.name}.npz"
+    prior = open_prior(options.run, "Train it first: docs/priors.md.")
+    check_public(prior)
+    before, after = _measured(prior, as_packed(prior, options.critic))
+    sha256 = pack(options.run, path, options.critic, {"metrics_as_stored": after})
     exact, stored = measures(before), measures(after)
     for name in filter(stored.__contains__, exact):
         say(f"{name:20s} {exact[name]:<12.6g} as stored: {stored[name]:.6g}")
     say(f"{options.name}: {path}, {path.stat().st_size} bytes, sha256 {sha256}")
-    return 0
 
 
 def _measured(*priors: Prior) -> list[dict[str, Any]]:

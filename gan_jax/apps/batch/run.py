@@ -12,13 +12,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.apps.batch.engine import Engine
+from gan_jax.apps.batch.inputs import Files, Inputs, inputs_of
 from gan_jax.apps.batch.table import STATE, Parts, Row, State
 from gan_jax.apps.batch.workers import failed
-from gan_jax.apps.generate.sets import known_files
-from gan_jax.apps.inpaint.observations import named_holes
 from gan_jax.config.errors import InputError, printable
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.datasets.folders import image_files, list_images
 from gan_jax.data.user_images import same_name
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
@@ -61,13 +59,14 @@ def run(
         Interrupted: By SIGINT or SIGTERM; the same call continues.
     """
     began = time.monotonic()
-    _check(config, out)
-    inputs = _inputs(config)
+    inputs = inputs_of(config.program)
+    _check(config, out, inputs)
+    files_of = inputs.files(config)
     with start_engine(config, out) as engine, claimed(config, out, (), "--out"):
         work = engine.work
         digest = work.origin["parameters_sha256"]
         parts = Parts(out / "results", work.columns, digest)
-        states = input_states(config, inputs)
+        states = input_states(files_of)
         changed = {name for name in states if _is_stale(parts, name, states[name])}
         if changed:
             say(
@@ -75,7 +74,7 @@ def run(
                 "failed in an earlier version"
             )
         parts.forget(changed)
-        missing, twice = to_do(inputs, parts.done)
+        missing, twice = to_do([*files_of], parts.done)
         before, start = len(parts.done), time.monotonic()
         if before:
             say(f"{before} images were done before")
@@ -100,7 +99,7 @@ def run(
         images = len(parts.done) - before
         summary = complete_summary(
             config,
-            dataset={"name": config[_key(config)], "split": "images", "count": total},
+            dataset={"name": config[inputs.key], "split": "images", "count": total},
             measured=Measured({}, {}),
             timing={
                 "images": images,
@@ -121,8 +120,8 @@ def run(
         return summary
 
 
-def _check(config: ConfigDict, out: Path) -> None:
-    if not config.get(_key(config), ""):
+def _check(config: ConfigDict, out: Path, inputs: Inputs) -> None:
+    if not config.get(inputs.key, ""):
         raise InputError("--images is empty: name a folder of images")
     if Path(config.prior).resolve() == out.resolve():
         raise InputError(
@@ -130,57 +129,35 @@ def _check(config: ConfigDict, out: Path) -> None:
             f"{another(out, '--out')}"
         )
     check_workdir(config, out, "--out")
-    if config.program == "generate":
-        before = (written_config(out) or {}).get("count", config.count)
-        if before != config.count:  # sets that have a row are not done again
+    before = written_config(out) or {}
+    for key in inputs.fixed:
+        if before.get(key, config[key]) != config[key]:
             raise InputError(
-                f"{out} holds {before} realisations of each set: give "
-                f"--config.count={before}, or {another(out, '--out')}"
+                f"{out} holds results with {key} {before[key]}: give "
+                f"--config.{key}={before[key]}, or {another(out, '--out')}"
             )
     if (out / "results.jsonl").exists():
         raise InputError(f"{out} holds a run of gan_jax.main: {another(out, '--out')}")
 
 
-def _key(config: ConfigDict) -> str:
-    """Return the key of a config that names the inputs."""
-    return "known" if config.program == "generate" else "images"
-
-
-def _inputs(config: ConfigDict) -> list[Path]:
-    """Return the files that a config names.
-
-    Raises:
-        InputError: There are none.
-    """
-    if config.program == "generate":
-        return [file.path for file in known_files(config.known)]
-    return list_images(config.images)
-
-
-def input_states(config: ConfigDict, inputs: Sequence[Path]) -> dict[str, State]:
-    """Return the state of each file, its mask included, by its name in the rows.
+def input_states(inputs: Files) -> dict[str, State]:
+    """Return the state of each file, its masks included, by its name in the rows.
 
     A file that cannot be found counts as empty.
     """
-    masks: dict[str, list[Path]] = {}
-    if config.get("masks", "") and None in named_holes(config.masks).values():
-        for mask in image_files(Path(config.masks).expanduser()):
-            masks.setdefault(mask.stem, []).append(mask)
-    known = known_files(config.known) if config.program == "generate" else []
-    own_masks = {each.path: each.mask for each in known if each.mask}
 
-    def state(file: Path) -> State:
+    def state(files: Sequence[Path]) -> State:
         found = [(0, 0)]
-        for path in filter(
-            None, (file, own_masks.get(file), *masks.get(file.stem, ()))
-        ):
+        for path in files:
             with contextlib.suppress(OSError):
                 status = path.stat()
                 found.append((status.st_size, status.st_mtime_ns))
         sizes, times = zip(*found, strict=True)
         return sum(sizes), max(times)
 
-    return {printable(str(file)): state(file) for file in inputs}
+    return {
+        printable(str(file)): state([file, *masks]) for file, masks in inputs.items()
+    }
 
 
 def _is_stale(parts: Parts, name: str, state: State) -> bool:

@@ -20,9 +20,9 @@ from gan_jax.data.masks import Known
 from gan_jax.networks.compilation import compiled
 from gan_jax.priors import packaged
 from gan_jax.runs.inference import draw_latents, field, taken
-from gan_jax.runs.prior import Prior, blank_state, read_arrays
+from gan_jax.runs.prior import Prior, blank_state, read_arrays, with_networks
 from gan_jax.search.realisations import Draw, Generate, Realiser, compile_realiser
-from gan_jax.training.state import TrainState, digest, trained
+from gan_jax.training.state import TrainState, trained
 
 DEFAULT = "digits"
 """The packaged prior that is used where none is named."""
@@ -49,9 +49,8 @@ class Source(NamedTuple):
 
     @property
     def variable(self) -> str:
-        """Name of the variable of its training image; empty where none is stated."""
-        stated = (self.prior.summary.get("dataset") or {}).get("variable")
-        return str(stated or self.prior.config.data.get("variable", "") or "")
+        """Name of the variable of its training image; empty where it has none."""
+        return str((self.prior.summary.get("dataset") or {}).get("variable", ""))
 
     @property
     def trained_size(self) -> Size:
@@ -61,7 +60,7 @@ class Source(NamedTuple):
     @property
     def makes_any_size(self) -> bool:
         """Whether it makes images of other sizes than those it was trained on."""
-        return bool(self.prior.config.latent.get("form", "") == "map")
+        return self.prior.method.cell is not None
 
     def check_size(self, size: Size) -> None:
         """Refuse a size of images that the run cannot make.
@@ -153,9 +152,7 @@ def _last_epoch(prior: Prior, memory: int) -> Prior:
             f"prior {prior.workdir} has not kept its last epoch: give "
             "--config.epoch=best"
         )
-    networks = trained(state)
-    weights = {"generator": networks.generator, "critic": networks.critic}
-    return prior._replace(networks=networks, digest=digest(weights))
+    return with_networks(prior, trained(state))
 
 
 _EPOCHS = {"best": lambda prior, memory: prior, "last": _last_epoch}

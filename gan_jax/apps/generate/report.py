@@ -24,7 +24,6 @@ def report(
     facts: Mapping[str, str],
     lines: Sequence[Mapping[str, Any]],
     metrics: Mapping[str, Any],
-    training: Mapping[str, float],
     workdir: Path,
     command: str,
 ) -> str:
@@ -35,13 +34,12 @@ def report(
         facts: What was made, of what.
         lines: The lines of the sets in `results.jsonl`.
         metrics: Means over the sets.
-        training: Shares of the facies in the training image, by code.
         workdir: Folder with the plates.
         command: The command that makes it again.
     """
     tables: list[Block] = [_figures(lines)]
     if any("facies" in line for line in lines):
-        tables.append(_facies(lines, training))
+        tables.append(_facies(lines))
     return page(
         title,
         "Images generated under known values.",
@@ -116,13 +114,13 @@ def _figures(lines: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def _facies(lines: Sequence[Mapping[str, Any]], training: Mapping[str, float]) -> Table:
+def _facies(lines: Sequence[Mapping[str, Any]]) -> Table:
     """Return the proportions of facies, beside those of the training image."""
     codes = list(dict.fromkeys(code for line in lines for code in line["facies"]))
     rows: list[list[Value]] = [
         [line["set"], *(line["facies"].get(code) for code in codes)] for line in lines
     ]
-    if training:
+    if training := lines[0].get("facies_training"):
         rows.append(["training image", *(training.get(code) for code in codes)])
     return Table(
         "Proportions of facies", ["set", *codes], rows, "Share of the cells by code."

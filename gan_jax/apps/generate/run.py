@@ -132,7 +132,6 @@ def _conclude(
         facts,
         lines,
         measured.metrics,
-        source.proportions,
         workdir,
         full_command(config.name, flatten(config)),
     )

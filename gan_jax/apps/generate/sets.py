@@ -15,6 +15,7 @@ from gan_jax.config.limits import Size, size_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.decode import image_suffixes
 from gan_jax.data.grids.geometry import Geometry
+from gan_jax.data.grids.headers import number
 from gan_jax.data.grids.known import read_known
 from gan_jax.data.grids.points import KnownGrid, Points, placed
 from gan_jax.data.grids.units import LEVELS
@@ -293,12 +294,11 @@ def _geometry(config: ConfigDict, source: Source, size: Size) -> Geometry:
 
 def _pair(text: str, key: str) -> tuple[float, float]:
     """Return the two numbers of text joined by a comma; a cell may have one alone."""
-    number = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*"
-    if key == "grid.cell" and re.fullmatch(number, text, re.ASCII):
-        text = f"{text},{text}"
-    found = re.fullmatch(f"{number},{number}", text, re.ASCII)
-    if found is None:
+    numbers = [number(word.strip()) for word in text.split(",")]
+    if key == "grid.cell" and len(numbers) == 1:
+        numbers *= 2
+    if len(numbers) != 2 or not np.isfinite(numbers).all():
         raise InputError(
             f"--config.{key} '{text}' is not two numbers, of x and y: give e.g. 10,10"
         )
-    return float(found[1]), float(found[2])
+    return numbers[0], numbers[1]

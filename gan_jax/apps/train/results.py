@@ -113,6 +113,8 @@ def _units(dataset: Dataset) -> dict[str, Any]:
     entries: dict[str, Any] = {"units": dataset.units.as_json()}
     if dataset.geometry is not None:
         entries |= dataset.geometry.as_json()
+    if dataset.variable:
+        entries["variable"] = dataset.variable
     if dataset.proportions:
         entries["proportions"] = [*dataset.proportions]
     return entries

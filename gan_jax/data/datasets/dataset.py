@@ -71,6 +71,8 @@ class Dataset(NamedTuple):
     """The units that levels 0 to 255 stand for, as -1 to 1 do."""
     geometry: Geometry | None = None
     """The grid of a training image; None for other images."""
+    variable: str = ""
+    """Name of the variable of a training image; empty where it has none."""
     proportions: tuple[float, ...] = ()
     """Share of each facies of a training image, in the order of codes."""
     notes: Sequence[str] = ()

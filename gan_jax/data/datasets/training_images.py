@@ -62,6 +62,8 @@ class TrainingImage(NamedTuple):
     """How many cells have no value, and how they are written; empty if all have one."""
     notes: tuple[str, ...] = ()
     """What was chosen in reading, in one line each."""
+    variable: str = ""
+    """Name of the variable; empty where the file has none."""
 
 
 def read_training_image(path: str, choices: Choices = RECOGNISED) -> TrainingImage:
@@ -104,7 +106,9 @@ def read_training_image(path: str, choices: Choices = RECOGNISED) -> TrainingIma
     chosen = units.of_image(values, choices.scale, "data.scale")
     if chosen.reason:
         notes.append(chosen.reason)
-    return TrainingImage(place.stem, values, geometry, chosen, without, tuple(notes))
+    return TrainingImage(
+        place.stem, values, geometry, chosen, without, tuple(notes), volume.name
+    )
 
 
 def read_crops(
@@ -191,6 +195,7 @@ def crops_of(
         test=parts[1],
         units=image.chosen.units,
         geometry=image.geometry,
+        variable=image.variable,
         proportions=image.chosen.shares,
         notes=image.notes,
     )

@@ -14,12 +14,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gan_jax.config.errors import printable
+from gan_jax.data.grids.headers import number
 from gan_jax.data.grids.points import Points
 from gan_jax.data.memory import UnreadableFileError
 
 _LINE = 2**16  # characters of a line
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d{1,4})?", re.ASCII)
-_EXPONENT = str.maketrans("dD,", "ee.")  # of Fortran, and the decimal comma
 _SEPARATOR = re.compile(r"\"?sep=([;,|\t])\"?", re.IGNORECASE)  # of Excel
 
 _COLOURS = ("r", "g", "b")
@@ -81,7 +80,7 @@ def is_table(start: str) -> bool:
     if _say_where(names):
         return True
     third = re.split(r"[\s,;]+", "".join(lines[2:]).strip())[0]
-    named = len(lines) > 2 and math.isnan(_number(third))
+    named = len(lines) > 2 and math.isnan(number(third))
     return separator is not None and not (first.isdecimal() and named)
 
 
@@ -102,48 +101,48 @@ def read_points(text: str) -> Points:
     places, values, error = _columns(names)
     labels = {at for at, name in enumerate(names) if is_label(name)}
     numbers, lines = array.array("d"), array.array("q")
-    for number, line in rows:
+    for at, line in rows:
         fields = _fields(line, separator)
         while len(fields) > len(names) and not fields[-1]:
             fields.pop()  # spreadsheets write empty columns
         if len(fields) != len(names):
             raise UnreadableFileError(
-                f"line {number} has {len(fields)} columns, and its header "
+                f"line {at} has {len(fields)} columns, and its header "
                 f"{len(names)}: {_WANTED}"
             )
         for column, field in enumerate(fields):
-            value = _number(field)
+            value = number(field)
             if column in labels or (column == error and not field):
                 numbers.append(math.nan)
                 continue
             if not math.isfinite(value):
                 raise UnreadableFileError(
-                    f"line {number}: {names[column]} is {shown(field)}, not a number"
+                    f"line {at}: {names[column]} is {shown(field)}, not a number"
                 )
             numbers.append(value)
-        lines.append(number)
+        lines.append(at)
     table = np.frombuffer(numbers, np.float64).reshape(-1, len(names))
     errors = table[:, error] if error >= 0 else np.broadcast_to(np.nan, len(table))
-    at = np.frombuffer(lines, np.int64)
-    _check_errors(errors, at)
+    places_in_file = np.frombuffer(lines, np.int64)
+    _check_errors(errors, places_in_file)
     x, y = (table[:, place] for place in places)
     if not len(table):
         raise UnreadableFileError("it holds no point: give one at least")
-    return Points(x, y, table[:, values], errors, at, upward=False)
+    return Points(x, y, table[:, values], errors, places_in_file, upward=False)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the numbers and the contents of lines that are not blank."""
-    start = number = 0
+    start = at = 0
     while start < len(text):  # a list of all lines would take many times the text
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
-        number += 1
+        at += 1
         if end - start > _LINE:
-            raise UnreadableFileError(f"line {number} has more than {_LINE} characters")
+            raise UnreadableFileError(f"line {at} has more than {_LINE} characters")
         line, start = text[start:end], end + 1
         if line.strip(" \t,;"):
-            yield number, line.strip(" ")
+            yield at, line.strip(" ")
 
 
 def _header(line: str, stated: str = "") -> tuple[str | None, list[str]]:
@@ -177,12 +176,6 @@ def _fields(line: str, separator: str | None) -> list[str]:
     else:
         fields = line.split(separator)
     return [field.strip(" \t\"'") for field in fields]
-
-
-def _number(text: str) -> float:
-    """Return the number in text; NaN where it is none."""
-    plain = text.translate(_EXPONENT)
-    return float(plain) if _NUMBER.fullmatch(plain) else math.nan
 
 
 def _check_errors(

@@ -1,0 +1,52 @@
+"""The inputs of a batch job, by the program that is applied to them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from ml_collections import ConfigDict
+
+from gan_jax.apps.generate.sets import known_files
+from gan_jax.apps.inpaint.observations import named_holes
+from gan_jax.data.datasets.folders import image_files, list_images
+
+Files: TypeAlias = Mapping[Path, Sequence[Path]]
+"""Input files, each with the files of its masks."""
+
+
+class Inputs(NamedTuple):
+    """Where a config names the inputs of a job, and which files they are."""
+
+    key: str
+    """Key of the config."""
+    files: Callable[[ConfigDict], Files]
+    """`files(config)`; it raises `InputError` if there are none."""
+    fixed: Sequence[str] = ()
+    """Keys that may change when a run continues, but not when a job does: what has a
+    row is not done again."""
+
+
+def _images(config: ConfigDict) -> Files:
+    masks: dict[str, list[Path]] = {}
+    if config.get("masks", "") and None in named_holes(config.masks).values():
+        for mask in image_files(Path(config.masks).expanduser()):
+            masks.setdefault(mask.stem, []).append(mask)
+    return {file: masks.get(file.stem, []) for file in list_images(config.images)}
+
+
+def _known(config: ConfigDict) -> Files:
+    return {
+        file.path: [file.mask] if file.mask else []
+        for file in known_files(config.known)
+    }
+
+
+IMAGES = Inputs("images", _images)
+"""A folder of images."""
+
+_OTHERS: Mapping[str, Inputs] = {"generate": Inputs("known", _known, ("count",))}
+
+
+def inputs_of(program: str) -> Inputs:
+    """Return the inputs of a job that applies a program."""
+    return _OTHERS.get(program, IMAGES)
