@@ -119,6 +119,25 @@ def test_what_is_moved_by_a_cell_makes_an_image_moved_by_a_cell(network):
     )
 
 
+@pytest.mark.parametrize("latent_map", [True, False])
+def test_a_margin_is_made_and_cut_off(latent_map):
+    # With the same parameters, as an image that is larger, its condition unknown there.
+    margin, size = 2 * CELL // 2, 16
+    make = partial(unet.generator, channels=1, width=4, depth=DEPTH, kernel=KERNEL)
+    with_margin = make(size, latent_map=latent_map, margin=margin)
+    whole = make(size + 2 * margin, latent_map=latent_map)
+    latent, condition = inputs(size + 2 * margin, size + 2 * margin)
+    latent = latent if latent_map else latent.reshape(1, -1)
+    sides = (margin, -margin)
+    inside = condition[:, slice(*sides), slice(*sides)]
+    padded = jnp.pad(inside, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+    variables = first_weights(whole, jax.random.key(1), latent, padded)
+    expected = whole.apply(variables, latent, padded)[:, slice(*sides), slice(*sides)]
+    made = with_margin.apply(variables, latent, inside)
+    assert made.shape == (1, size, size, 1)
+    np.testing.assert_array_equal(made, expected)
+
+
 def method(**values):
     config = defaults.sibling("configs/geostatistics.py", "geostatistics", "smoke")
     config.unlock()
@@ -234,6 +253,15 @@ def test_the_memory_of_a_field_is_linear_in_its_cells():
         ({"network.generator": "dcgan"}, "choose --config.network.generator=latent_"),
         ({"latent.form": "maps"}, "known: vector, map"),
         ({"latent.prior": "none"}, "do not fit"),
+        ({"network.margin": 4}, r"margin 4 is no multiple of 8.*choose 0, 8, 16"),
+        (
+            {
+                "network.margin": 8,
+                "network.generator": "dcgan",
+                "latent.form": "vector",
+            },
+            "dcgan makes no margin",
+        ),
     ],
 )
 def test_a_latent_that_does_not_fit_is_refused(values, reason):

@@ -50,7 +50,10 @@ of `_LATENTS` in `export.functions`.
 LATENT_FORMS: Mapping[str, Callable[[ConfigDict, Size], tuple[int, ...]]] = {
     "vector": lambda config, size: (config.latent.size,),
     "map": lambda config, size: (
-        *(side // 2**config.network.depth for side in size),
+        *(
+            (side + 2 * config.network.get("margin", 0)) // 2**config.network.depth
+            for side in size
+        ),
         config.latent.size,
     ),
 }

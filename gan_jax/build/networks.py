@@ -39,6 +39,7 @@ PRECISIONS: Mapping[str, DTypeLike] = {
 
 def _unet(network: ConfigDict, **shape: Any) -> Generator:
     return unet.generator(
+        margin=network.get("margin", 0),  # older runs have none
         width=network.width,
         depth=network.depth,
         kernel=network.kernel,
@@ -85,6 +86,9 @@ TRANSLATORS: Mapping[str, Callable[..., Generator]] = {
 
 CONDITIONAL_GENERATORS = ("latent_unet", *TRANSLATORS)
 """Generators that cannot do without a condition."""
+
+MARGIN_GENERATORS = ("latent_unet", "unet")
+"""Generators that can make a margin that is cut off (`network.margin`)."""
 
 CLASS_GENERATORS = ("chroma",)
 """Generators that also predict the class of an image."""

@@ -10,6 +10,7 @@ from gan_jax.build.networks import (
     ENERGY_CRITICS,
     GENERATORS,
     MAP_GENERATORS,
+    MARGIN_GENERATORS,
     TRANSLATORS,
     gives_energies,
     has_latent_map,
@@ -142,6 +143,19 @@ def _check_generator(config: ConfigDict, task: Task) -> None:
             f"network.generator {name} starts from a latent vector, not from a map: "
             f"choose --config.network.generator={' or '.join(MAP_GENERATORS)}, or "
             "--config.latent.form=vector"
+        )
+    margin, step = config.network.get("margin", 0), 2 ** (config.network.depth - 1)
+    if margin and name not in MARGIN_GENERATORS:
+        raise InputError(
+            f"network.generator {name} makes no margin: choose "
+            f"--config.network.generator={' or '.join(MARGIN_GENERATORS)}, or "
+            "--config.network.margin=0"
+        )
+    if margin % step:
+        raise InputError(
+            f"network.margin {margin} is no multiple of {step}, half a cell of the "
+            f"innermost maps at depth {config.network.depth}: choose 0, {step}, "
+            f"{2 * step}, ... with --config.network.margin"
         )
     if name in CONDITIONAL_GENERATORS and not task.conditional:
         plain = [other for other in GENERATORS if other not in CONDITIONAL_GENERATORS]

@@ -104,6 +104,7 @@ TRAINING: Keys = {
     "network.depth": Key(2, "halvings of the resolution in the generator; perceptrons: hidden layers", Limits(least=1, most=16)),
     "network.critic_depth": Key(0, "network.depth of the critic; 0 = as the generator", Limits(least=0, most=16)),
     "network.kernel": Key(5, "side of the convolution kernels, in pixels", COUNT),
+    "network.margin": Key(0, "latent_unet: pixels made beyond each side and cut off; whole fields are then like crops", COUNT_OR_0, older=0),
     "network.map": Key("mean", "score that penalties take from a critic's map of scores: mean or sum", older="mean"),
     "network.hidden": Key(0, "dense_autoencoder: width of a hidden layer; 0 = critic_width", COUNT_OR_0),
     "network.code": Key(0, "length of the code; 0 = none (dense_autoencoder) or critic_width (linear_autoencoder)", COUNT_OR_0),

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
-from gan_jax.config.limits import Size
+from gan_jax.config.limits import Size, size_of
 from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
 from gan_jax.networks.layers.normalisation import apply_normalised, initial_weights
 from gan_jax.networks.stages import (
@@ -41,6 +41,7 @@ class EncodeCondition(nn.Module):
         kernel: Height and width of the kernel.
         base: Size of the maps that are made of a latent vector; None = the latent is
             maps.
+        margin: Pixels of unknown condition that are added on each side.
         normalisation: `batch` or `none`; it determines the initial weights.
         dtype: Type of the computations.
     """
@@ -48,6 +49,7 @@ class EncodeCondition(nn.Module):
     features: int
     kernel: int
     base: Size | None
+    margin: int = 0
     normalisation: str = "batch"
     dtype: DTypeLike = jnp.float32
 
@@ -62,6 +64,8 @@ class EncodeCondition(nn.Module):
         weights = initial_weights(self.normalisation)
         layer = Conv(self.features, self.kernel, 2, kernel_init=weights)
         maps = concatenate_maps(condition).astype(self.dtype)
+        sides = (self.margin, self.margin)
+        maps = jnp.pad(maps, ((0, 0), sides, sides, (0, 0)))
         if latent is None:
             return (layer(maps),)
         coarse = latent
@@ -109,10 +113,18 @@ class Decode(nn.Module):
 
 
 class ToImage(nn.Module):
-    """Last stage: ReLU, a transposed convolution to the channels, then tanh."""
+    """Last stage: ReLU, a transposed convolution to the channels, then tanh.
+
+    Attributes:
+        channels: Channels of the images.
+        kernel: Height and width of the kernel.
+        margin: Pixels that are cut off on each side.
+        normalisation: `batch` or `none`; it determines the initial weights.
+    """
 
     channels: int
     kernel: int
+    margin: int = 0
     normalisation: str = "batch"
 
     @nn.compact
@@ -122,7 +134,11 @@ class ToImage(nn.Module):
         """Return a batch of images in [-1, 1]."""
         weights = initial_weights(self.normalisation)
         layer = ConvTranspose(self.channels, self.kernel, 2, kernel_init=weights)
-        return nn.tanh(layer(nn.relu(images[-1])))
+        image = nn.tanh(layer(nn.relu(images[-1])))
+        rows, columns = (
+            slice(self.margin, side - self.margin) for side in image.shape[1:3]
+        )
+        return image[:, rows, columns]
 
 
 def generator(
@@ -134,19 +150,27 @@ def generator(
     normalisation: str = "batch",
     dtype: DTypeLike = jnp.float32,
     latent_map: bool = False,
+    margin: int = 0,
 ) -> Generator:
     """Build a generator of images from conditions of their size.
 
     Arguments and errors are those of `dcgan.generator`; `width` is that at half the
     size, doubled at every halving, up to 8 times. With `latent_map` a latent is an
-    array of height/2^depth x width/2^depth cells and some channels, and images and
-    conditions may have any height and width that are multiples of 2^depth.
+    array of (height + 2 margin)/2^depth x (width + 2 margin)/2^depth cells and some
+    channels, and images and conditions may have any height and width that are
+    multiples of 2^depth.
+
+    Images are made with a `margin` of pixels on each side that is cut off. Convolutions
+    pad their input by zeros, by which a generator knows where an image ends. The larger
+    the margin, the less the inside of a large field differs from the small images that
+    the critic sees. It must be a multiple of 2^(depth - 1).
     """
-    base = base_size(size, depth)
+    made = Size(*(side + 2 * margin for side in size_of(size)))
+    base = base_size(made, depth)
     first, *deeper = filters(width, depth, _MOST)
     stages: list[nn.Module] = [
         EncodeCondition(
-            first, kernel, None if latent_map else base, normalisation, dtype
+            first, kernel, None if latent_map else base, margin, normalisation, dtype
         )
     ]
     stages += [Encode(features, kernel, normalisation) for features in deeper]
@@ -154,7 +178,7 @@ def generator(
         Decode(features, kernel, normalisation, first=place == 0)
         for place, features in enumerate(reversed([first, *deeper][:-1]))
     ]
-    stages += [ToImage(channels, kernel, normalisation)]
+    stages += [ToImage(channels, kernel, margin, normalisation)]
     return Generator(stages, dtype)
 
 
