@@ -12,6 +12,7 @@ PACKAGE = ROOT / "gan_jax"
 FLOORS = [
     {"config"},
     {"losses", "data.memory"},
+    {"data.files"},
     {"networks.layers", "data.decode"},
     {"data.grids"},
     {"data.datasets"},

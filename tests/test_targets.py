@@ -18,11 +18,11 @@ from gan_jax.apps.inpaint.masked_images import (
 from gan_jax.build import searches
 from gan_jax.config.errors import InputError
 from gan_jax.data import holes
-from gan_jax.data.datasets.folders import list_images
+from gan_jax.data.files.listing import list_users_images
 
 
 def files(images, masks, size, channels):
-    return read_files(list_images(images), masker(masks, size, channels))
+    return read_files(list_users_images(images).images, masker(masks, size, channels))
 
 
 def write(path, array):

@@ -474,12 +474,12 @@ def test_a_skewed_property_is_scaled_by_logarithm_or_rank():
 def test_a_scale_is_changed_only_where_that_helps():
     draw = np.random.default_rng(0)
     image = np.zeros((50, 80))
-    image.flat[:10] = draw.uniform(1, 2, 10)
-    image.flat[10:30] = draw.uniform(0.001, 0.01, 20)
+    image.flat[:400] = 1
+    image.flat[:20] = draw.uniform(1, 2, 20)
     chosen = of_image(image, "", "data.scale")
     assert chosen.units.knots == (0, image.max())
     assert chosen.reason == (
-        f"a linear scale from 0 to {image.max():g} puts 99% of the cells on 1 of 256 "
+        f"a linear scale from 0 to {image.max():g} puts 99% of the cells on 2 of 256 "
         "levels, and ranks do as well: the scale stays linear"
     )
     image.flat[:800] = np.exp(draw.normal(0, 3, 800))
@@ -489,6 +489,18 @@ def test_a_scale_is_changed_only_where_that_helps():
     assert (levels == 0).mean() == pytest.approx(0.8, abs=0.01)
     others = np.histogram(levels[levels > 0], 8, (0, 256))[0]
     assert others.min() > 85 and others.max() < 115
+
+
+def test_nearly_all_cells_on_one_level_need_a_key():
+    draw = np.random.default_rng(0)
+    image = np.zeros((50, 80))
+    image.flat[:100] = draw.uniform(1, 2, 100)
+    with pytest.raises(InputError, match=r"97.5% of the cells.*data.no_data=0") as no:
+        of_image(image, "", "data.scale")
+    assert "--config.data.scale=linear" in str(no.value) and "\n" not in str(no.value)
+    assert of_image(image, "linear", "data.scale").units.knots == (0, image.max())
+    image.flat[:400] = draw.uniform(1, 2, 400)
+    assert of_image(image, "", "data.scale").units.scale != "codes"
 
 
 def test_a_value_that_is_seen_once_is_no_facies():

@@ -19,7 +19,7 @@ from gan_jax.data.datasets import (
     tfds,
     training_images,
 )
-from gan_jax.data.datasets.dataset import Dataset
+from gan_jax.data.datasets.dataset import Dataset, described
 from gan_jax.data.datasets.prepared_sets import prepared_sets
 from gan_jax.data.splits import Part
 
@@ -31,9 +31,11 @@ SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
         data.path, size_of(data.size), choices=_choices(data)
     ),
     "folder": lambda data: folders.read_folder(
-        data.path, size_of(data.size), data.crop
+        data.path, size_of(data.size), data.crop, levels=data.levels
     ),
-    "arrays": lambda data: arrays.read_arrays(data.path, size_of(data.size), data.crop),
+    "arrays": lambda data: arrays.read_arrays(
+        data.path, size_of(data.size), data.crop, data.levels
+    ),
     "tfds": lambda data: tfds.read_tfds(
         data.name, data.path, size_of(data.size), data.crop, data.download
     ),
@@ -66,14 +68,12 @@ def source(data: ConfigDict) -> Dataset:
     Raises:
         InputError: There is no such dataset, or no such class in it.
     """
-    dataset = _published(data)
+    dataset = described(_published(data))
     if data.held_out:
         dataset = classes.merge_parts(dataset)
     if not data.without:
         return dataset
-    return dataset.each(
-        lambda part: classes.select_classes(part, data.without, inside=False)
-    )
+    return classes.leave_out(dataset, data.without)
 
 
 def foreseen(data: ConfigDict) -> tuple[int, int]:

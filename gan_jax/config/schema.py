@@ -83,6 +83,7 @@ TRAINING: Keys = {
     "data.path": Key("", "TFDS directory, folder of images or arrays, or training image; empty = the default place"),
     "data.size": Key(28, "size of the images in pixels: one number for squares, or height x width such as 48x96", COUNT, is_size=True),
     "data.crop": Key(0, "longer side in pixels of the centre that is resized; 0 = the largest centre", COUNT_OR_0),
+    "data.levels": Key("auto", "levels that become black and white: auto (0 and the largest number of the bits that all images together use), full (of the files' type) or a:b such as 0:4095", older="auto"),
     "data.without": Key("", "classes left out, by name or number, joined by commas"),
     "data.held_out": Key(0.0, "share of all images held out for the test; 0 = the official test part", Limits(least=0, below=1)),
     "data.download": Key(False, "whether TFDS may download a missing data set"),

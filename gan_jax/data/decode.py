@@ -1,13 +1,10 @@
 """Decoding of image files, in the usual formats, to 8-bit arrays of one size."""
 
-import functools
 import io
 import math
-import re
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
@@ -15,6 +12,8 @@ from jaxtyping import Float32, Shaped, UInt8
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
 from gan_jax.data import memory
+from gan_jax.data.files import pillow
+from gan_jax.data.files.levels import WHOLE, LevelsError, Scaling, Stored, whole_range
 from gan_jax.data.memory import FILE_LIMIT, PixelBudget, UnreadableFileError, open_file
 
 if TYPE_CHECKING:
@@ -28,22 +27,12 @@ AT_WORK = PixelBudget(PIXEL_LIMIT)
 once. One pixel takes about 20 bytes then, and 3 before and after."""
 
 Image8 = UInt8[np.ndarray, "height width channels"]
+Result = TypeVar("Result")
 
+_UPRIGHT = 4  # the largest EXIF orientation that keeps the sides
 PADDED_SIZES, PADDING = (28, 32), 2
 """Size of an image and wanted size between which the border is only repeated, and the
 number of pixels that are added on each side."""
-
-# Pillow's readers of these formats decode the pixels themselves, after the size that
-# their headers state was checked. Others start a program (EPS), open an image of any
-# format or size inside (IPTC, BLP, ICNS), decode before their size is known (ICO), or
-# unpack without a limit (FITS).
-_FORMATS = frozenset(
-    {"AVIF", "BMP", "DDS", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "PSD", "QOI"}
-    | {"SGI", "TGA", "TIFF", "WEBP"}
-)
-_TILE_SIDES = (322, 323)  # tags of a TIFF file: width and height of its tiles
-_PILLOW = re.compile(r"PIL\.")
-_STRIP = 2**20  # pixels that leave Pillow at once: it copies an image at every step
 
 
 class BrokenImageError(Exception):
@@ -61,25 +50,85 @@ class LargeImageError(BrokenImageError):
         self.pixels = width * height
 
 
-def decode(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Image8:
+class Decoded(NamedTuple):
+    """A decoded image, and what its file stores."""
+
+    image: Image8
+    stored: Stored
+    """The levels of the file."""
+    pages: int
+    """Number of images in the file, of which this is the first."""
+
+
+class Header(NamedTuple):
+    """What a file states of its image, which is not decoded."""
+
+    height: int
+    width: int
+    channels: int
+    """1 (grey) or 3 (colour)."""
+    kind: str
+    """How levels are stored, as `pillow.kind_of` returns it."""
+    pages: int
+    """Number of images in the file, of which the first is read."""
+
+
+def decode(
+    data: bytes | Path, pixel_limit: int = PIXEL_LIMIT, scaling: Scaling = WHOLE
+) -> Image8:
     """Decode one image to 8-bit levels with 1 (grey) or 3 (RGB) channels.
 
-    16-bit grey levels are divided by 257, floating-point levels multiplied by 255. CMYK
-    and palettes are converted to RGB, and transparent pixels are blended with white.
-    The EXIF orientation is applied, colour profiles are not. Of an animation the first
-    frame is decoded.
+    CMYK and palettes are converted to RGB, and transparent pixels are blended with
+    white. The EXIF orientation is applied, colour profiles are not. Of an animation the
+    first frame is decoded.
 
     Args:
         data: Content of an image file, or its path.
         pixel_limit: Largest number of pixels, at most `PIXEL_LIMIT`; larger images are
             refused by their header.
+        scaling: How levels of more than 8 bits become 8. By default 16-bit levels are
+            divided by 257, floating-point levels multiplied by 255.
 
     Raises:
         BrokenImageError: If the file cannot be read, or is empty, truncated, not an
             image, or (`LargeImageError`) too large. No other exception is raised,
             whatever the bytes.
     """
-    return _opened(data, pixel_limit, lambda image: _to_array(_upright(image)))
+    return _opened(
+        data, pixel_limit, lambda image, stream: _converted(image, stream, scaling)[0]
+    )
+
+
+def decode_stored(
+    data: bytes | Path, pixel_limit: int = PIXEL_LIMIT, scaling: Scaling = WHOLE
+) -> Decoded:
+    """Decode one image as `decode` does, and return what its file stores too."""
+
+    def convert(image: "Image.Image", stream: memory.Stream) -> Decoded:
+        pages = pillow.pages(image)
+        return Decoded(*_converted(image, stream, scaling), pages)
+
+    return _opened(data, pixel_limit, convert)
+
+
+def read_header(file: Path, pixel_limit: int = PIXEL_LIMIT) -> Header:
+    """Return what an image file states of its image, without decoding it.
+
+    Raises:
+        BrokenImageError: As `decode`, of what the header can tell.
+    """
+
+    def header(image: "Image.Image", stream: memory.Stream) -> Header:
+        grey = image.mode in ("1", "L", "LA") or image.mode[0] in "IF"
+        turned = pillow.orientation(image) > _UPRIGHT
+        return Header(
+            *(image.size if turned else image.size[::-1]),
+            1 if grey else 3,
+            pillow.kind_of(image),
+            pillow.pages(image),
+        )
+
+    return _opened(file, pixel_limit, header)
 
 
 def decode_values(file: Path) -> Shaped[np.ndarray, "height width"]:
@@ -94,7 +143,7 @@ def decode_values(file: Path) -> Shaped[np.ndarray, "height width"]:
     Raises:
         BrokenImageError: As `decode`, or if the image has colours or transparency.
     """
-    return _opened(file, PIXEL_LIMIT, lambda image: _values(_upright(image)))
+    return _opened(file, PIXEL_LIMIT, lambda image, _: _values(_upright(image)))
 
 
 def _values(image: "Image.Image") -> Shaped[np.ndarray, "height width"]:
@@ -113,12 +162,14 @@ def _values(image: "Image.Image") -> Shaped[np.ndarray, "height width"]:
 
 
 def _opened(
-    data: bytes | Path, pixel_limit: int, convert: "Callable[[Image.Image], np.ndarray]"
-) -> np.ndarray:
+    data: bytes | Path,
+    pixel_limit: int,
+    convert: "Callable[[Image.Image, memory.Stream], Result]",
+) -> Result:
     """Return what a function makes of an opened image; see `decode`."""
     from PIL import Image
 
-    _ignore_warnings()
+    pillow.ignore_warnings()
     Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT // 2  # Pillow refuses twice as many
     try:
         if isinstance(data, Path):
@@ -127,15 +178,15 @@ def _opened(
             stream = io.BytesIO(data)
         else:
             raise BrokenImageError("the file is empty")
-        with stream, Image.open(stream, formats=_formats()) as image:
-            sides = max(image.size, _tile(image), key=math.prod)
+        with stream, Image.open(stream, formats=pillow.formats()) as image:
+            sides = max(image.size, pillow.tile_size(image), key=math.prod)
             if math.prod(sides) > pixel_limit:
                 raise LargeImageError(*sides, pixel_limit)
             with AT_WORK.holding(math.prod(sides)):
-                return convert(image)
+                return convert(image, stream)
     except BrokenImageError:
         raise
-    except UnreadableFileError as error:
+    except (UnreadableFileError, LevelsError) as error:
         raise BrokenImageError(str(error)) from None
     except Exception as error:  # Pillow's readers raise anything on broken bytes
         raise BrokenImageError(_reason(error, pixel_limit)) from None
@@ -152,33 +203,6 @@ def read_file(file: Path) -> bytes:
         return memory.read_file(file)
     except UnreadableFileError as error:
         raise BrokenImageError(str(error)) from None
-
-
-def image_suffixes() -> frozenset[str]:
-    """Return the file suffixes, in lower case, of the formats that `decode` reads."""
-    from PIL import Image
-
-    formats = _formats()
-    return frozenset(
-        suffix
-        for suffix, name in Image.registered_extensions().items()
-        if name in formats
-    )
-
-
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    from PIL import Image
-
-    Image.init()
-    return tuple(name for name in Image.ID if name in _FORMATS)
-
-
-def _ignore_warnings() -> None:
-    # Pillow warns of large images and odd metadata, which `decode` handles itself.
-    # `warnings.catch_warnings` is not thread-safe, so the filter stays.
-    if warnings.filters[:1] != [("ignore", None, Warning, _PILLOW, 0)]:
-        warnings.filterwarnings("ignore", module=_PILLOW.pattern)
 
 
 def _reason(error: Exception, pixel_limit: int) -> str:
@@ -198,15 +222,18 @@ def _reason(error: Exception, pixel_limit: int) -> str:
     return f"broken image file ({words[:120] or type(error).__name__})"
 
 
-def _tile(image: "Image.Image") -> tuple[int, int]:
-    """Return the width and height of a TIFF's tiles, which may exceed the image's."""
-    tags = getattr(image, "tag_v2", {})
-    width, height = (tags.get(tag, 1) for tag in _TILE_SIDES)
-    return width, height
+def _converted(
+    image: "Image.Image", stream: memory.Stream, scaling: Scaling
+) -> tuple[Image8, Stored]:
+    kind = pillow.kind_of(image)
+    lower = None
+    if pillow.has_16_bit_colours(image) and scaling.of(kind) != whole_range(kind):
+        lower = _lower_bits(stream)
+    return pillow.to_array(_upright(image), lower, kind, scaling)
 
 
 def _upright(image: "Image.Image") -> "Image.Image":
-    from PIL import ExifTags, ImageOps
+    from PIL import ImageOps
 
     declared = image.size
     image.load()
@@ -215,49 +242,20 @@ def _upright(image: "Image.Image") -> "Image.Image":
             "broken image file (its pixels are not as many as its header states)"
         )
     try:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        turned = pillow.orientation(image) != 1
         return ImageOps.exif_transpose(image) if turned else image
     except Exception:  # with broken metadata the image is used as it is stored
         return image
 
 
-def _to_array(image: "Image.Image") -> Image8:
-    width, height = image.size
-    if width * height <= _STRIP:
-        return _levels(image)
-    channels = _levels(image.crop((0, 0, 1, 1))).shape[-1]
-    array = np.empty((height, width, channels), np.uint8)
-    rows = max(1, _STRIP // width)
-    for top in range(0, height, rows):
-        strip = image.crop((0, top, width, min(top + rows, height)))
-        array[top : top + rows] = _levels(strip)
-    return array
-
-
-def _levels(image: "Image.Image") -> Image8:
+def _lower_bits(stream: memory.Stream) -> "Image.Image":
+    """Return the lower 8 bits of the 16-bit colours of an image."""
     from PIL import Image
 
-    if image.mode.startswith("I") or image.mode == "F":
-        return _to_8_bits(np.asarray(image))[..., None]
-    grey = image.mode in ("1", "L", "LA")
-    if image.has_transparency_data:
-        layers = image.convert("RGBA")
-        white = Image.new("RGBA", layers.size, "white")
-        image = Image.alpha_composite(white, layers)
-    array = np.asarray(image.convert("L" if grey else "RGB"))
-    return array[..., None] if grey else array
-
-
-def _to_8_bits(levels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    whole = levels.dtype.kind in "iu"
-    lowest, highest = levels.min(initial=0), levels.max(initial=0)
-    if not (lowest >= 0 and highest <= (65535 if whole else 1)):  # NaN fails too
-        raise BrokenImageError(
-            f"grey levels from {lowest:.6g} to {highest:.6g} are neither 16-bit levels "
-            "nor in [0, 1]"
-        )
-    scaled = levels / 257 if whole else levels.astype(np.float64) * 255
-    return np.rint(scaled).astype(np.uint8)
+    stream.seek(0)
+    image = Image.open(stream, formats=pillow.formats())
+    pillow.take_lower_bits(image)
+    return _upright(image)
 
 
 def crop_and_resize(

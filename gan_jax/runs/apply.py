@@ -13,8 +13,8 @@ from gan_jax.config.command_line import full_command
 from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.datasets.folders import list_images
 from gan_jax.data.decode import read_file
+from gan_jax.data.files.listing import list_users_images
 from gan_jax.data.user_images import Image8, Prepared, Read, decode_files
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
@@ -111,7 +111,7 @@ def apply_to_folder(
         raise InputError(
             f"--config.images is empty: name a folder of images to {purpose}"
         )
-    inputs = list_images(config.images)
+    inputs = list_users_images(config.images).images
     with claimed(config, workdir, ()), Signals() as signals:
         start = time.monotonic()
         # An older summary would call the new results complete.

@@ -88,6 +88,7 @@ def task(distance: Distance, weight: float, class_weight: float) -> Task:
         condition_arrays=(_LIGHTNESS,),
         generator_terms=terms,
         channels=_channels,
+        in_colour=True,
         render=lambda ab, lightness: color.merge(lightness, ab),
         requests=requests,
         evaluation=evaluation,

@@ -132,6 +132,8 @@ class Task(NamedTuple):
     points: bool = False
     """Whether images are points of the plane, of unbounded coordinates, and not
     pictures in [-1, 1]."""
+    in_colour: bool = False
+    """Whether images without colour teach it nothing."""
     requests: Callable[[Part, PRNGKeyArray, int], Request] | None = None
     """`requests(part, key, count)`: conditions for evaluation, fewer than `count` where
     more would repeat them; None = those presented with the first images of a part."""

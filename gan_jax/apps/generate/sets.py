@@ -13,7 +13,7 @@ from gan_jax.apps.generate.prior import Source
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.decode import image_suffixes
+from gan_jax.data.files.pillow import image_suffixes
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.headers import number
 from gan_jax.data.grids.known import read_known

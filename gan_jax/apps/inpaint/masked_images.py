@@ -16,7 +16,6 @@ from scipy import ndimage
 from gan_jax.build import datasets
 from gan_jax.config.limits import available_memory
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.datasets.folders import image_files
 from gan_jax.data.decode import (
     AT_WORK,
     PADDED_SIZES,
@@ -28,6 +27,7 @@ from gan_jax.data.decode import (
     with_channels,
 )
 from gan_jax.data.feed import read
+from gan_jax.data.files.listing import image_files
 from gan_jax.data.holes import Hole
 from gan_jax.data.memory import check_fits
 from gan_jax.data.user_images import decode_files

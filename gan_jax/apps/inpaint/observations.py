@@ -18,8 +18,8 @@ from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import memory_limit, size_of
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.datasets.folders import list_images
 from gan_jax.data.degradations import Degradation, known_values
+from gan_jax.data.files.listing import list_users_images
 from gan_jax.data.holes import HOLES, Hole
 from gan_jax.priors.packaged import open_any
 from gan_jax.report.terminal import say
@@ -129,7 +129,7 @@ class Observer(NamedTuple):
         config = self.config
         skipped: list[Skipped] = []
         if config.images:
-            files = list_images(config.images)
+            files = list_users_images(config.images).images
             masked, skipped = masked_images.read_files(files, self.masker())
         elif self.hole is None:
             raise InputError(

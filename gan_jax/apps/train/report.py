@@ -34,11 +34,12 @@ def report(
     figures: Sequence[Figure],
     task: TaskReport,
     workdir: Path,
+    read: Sequence[str],
 ) -> str:
     """Return the report page of a training run.
 
     `rows` are those of the journal; the plate and the figures are of the best epoch;
-    the workdir holds earlier plates under `samples`.
+    the workdir holds earlier plates under `samples`; `read` are lines on the data.
     """
     timing, data = summary["timing"], summary["dataset"]
     metrics, best = summary["metrics"], summary["best"]["step"]
@@ -72,6 +73,7 @@ def report(
                     *figures,
                 ],
             ),
+            Section("Data", [Text("", read)]),
             Section(
                 "Measures",
                 [

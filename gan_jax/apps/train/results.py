@@ -71,6 +71,7 @@ def conclude(
             "count": sum(len(source) for source in train_part.values()),
             "shape": list(next(iter(train_part.values())).shape),
             "sha256": run.digest,
+            "read": run.dataset.reading.as_json(),
             **_units(run.dataset),
         },
         measured=measured[step],
@@ -102,6 +103,7 @@ def conclude(
             figures,
             run.task.report,
             run.workdir,
+            run.dataset.reading.lines(),
         )
         files.write_text(run.workdir / "report.html", page)
         files.write_json(run.workdir / "summary.json", summary)

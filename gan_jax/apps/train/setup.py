@@ -16,8 +16,16 @@ from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
 from gan_jax.config.names import look_up
-from gan_jax.data.datasets.dataset import Dataset, Skipped, fingerprint, in_memory
+from gan_jax.data.datasets.dataset import (
+    Dataset,
+    Skipped,
+    fingerprint,
+    in_memory,
+    take,
+)
+from gan_jax.data.datasets.reading import is_colourless
 from gan_jax.data.feed import Feed
+from gan_jax.data.files.listing import shortened
 from gan_jax.data.splits import Part
 from gan_jax.report.terminal import say
 from gan_jax.runs.memory import check_memory
@@ -26,6 +34,8 @@ from gan_jax.tasks.colors import TEACHER
 from gan_jax.tasks.task import Task
 from gan_jax.training.mesh import make_mesh, placement_over
 from gan_jax.training.method import Method
+
+_SEEN, _AT_ONCE = 2000, 100  # images that are searched for colour
 
 
 class Run(NamedTuple):
@@ -65,6 +75,35 @@ def _check_condition(config: ConfigDict, task: Task, channels: int) -> None:
         )
 
 
+def _check_classes(dataset: Dataset, without: str) -> None:
+    """Raise where the test part has classes of which no image is trained on."""
+    counts = dataset.reading.classes
+    if dataset.test is None or not {"train", "test"} <= counts.keys():
+        return
+    known = {*counts["train"], *without.split(","), "none"}
+    unknown = [name for name in counts["test"] if name not in known]
+    if unknown:
+        raise InputError(
+            f"{dataset.train.name}: the test part has classes that the training part "
+            f"lacks ({shortened(unknown)}): leave them out with --config.data.without="
+            f"{','.join(filter(None, [without, *unknown]))}, or split all images anew "
+            "with --config.data.held_out=0.1"
+        )
+
+
+def _check_colour(dataset: Dataset) -> None:
+    """Raise where none of the first images has a colour."""
+    source = dataset.train
+    for first in range(0, min(_SEEN, len(source)), _AT_ONCE):
+        images = take(source, range(first, min(first + _AT_ONCE, len(source))))
+        if not all(is_colourless(image) for image, _ in images):
+            return
+    raise InputError(
+        f"colorization learns from colour images, and these of {source.name} are grey, "
+        "though stored in colour: choose other data"
+    )
+
+
 def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
     """Return the run of a training config, with its data on the devices.
 
@@ -77,8 +116,8 @@ def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
     task = tasks.task(config)
     check_memory(config, data_demands(config))
     dataset = datasets.source(config.data)
-    for note in dataset.notes:
-        say(f"{dataset.train.name}: {note}")
+    for line in dataset.reading.lines():
+        say(f"{dataset.train.name}: {line}")
     skipped = [file for part in dataset.parts for file in part.skipped]
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
@@ -90,9 +129,12 @@ def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
             f"{dataset.train.name} has the size {found} (height x width): give "
             f"--config.data.size={given}"
         )
+    _check_classes(dataset, config.data.without)
     # Refuses what cannot be made before a teacher is trained, which may take long.
     method = methods.method(config, task, channels)
     _check_condition(config, task, channels)
+    if task.in_colour:
+        _check_colour(dataset)
     check_memory(config, training_demands(config, task, method, dataset, runs))
     kind = feed_kind(config, dataset)
     open_feed = look_up(datasets.FEEDS, "data.feed", kind)

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,13 +13,29 @@ from jaxtyping import UInt8
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
+from gan_jax.data.datasets.reading import Reading, Shape, count_colourless
 from gan_jax.data.decode import BrokenImageError, crop_and_resize_all
+from gan_jax.data.files.levels import (
+    AUTO,
+    FLAG,
+    InUse,
+    Range,
+    Scaling,
+    choose,
+    scaled_to_8_bits,
+    whole_range,
+)
+from gan_jax.data.grids.rasters import remedy, shapes_of
 from gan_jax.data.memory import (
     UnreadableFileError,
     check_arrays,
     check_fits,
     open_file,
 )
+
+_IMAGES = ("image", "images")
+_LABELS = ("label", "labels", "y", "target", "targets", "class", "classes")
+"""Names of the arrays that hold images and labels, the first one first."""
 
 _CLASS_LIMIT = 100_000  # larger labels are identities or hashes, not classes
 _FEWER = "give fewer or smaller images"
@@ -28,22 +45,28 @@ _STRIP = 2**20  # floats that are scaled at once
 class _Arrays(NamedTuple):
     images: np.ndarray
     labels: np.ndarray | None
+    note: str = ""
+    """Which arrays were taken; empty where there is no choice."""
 
 
-def read_arrays(path: str, size: int | Size, crop: int = 0) -> Dataset:
+def read_arrays(
+    path: str, size: int | Size, crop: int = 0, levels: str = AUTO
+) -> Dataset:
     """Read a dataset of `train` and `test` arrays: .npz, .npy or idx files.
 
-    An .npz file holds `image` and, optionally, `label`; an .npy file holds images only;
-    idx files are named as those of MNIST, with or without .gz. Test files of MNIST
-    (`t10k`) without training files are read for training. Images have the shape
-    `[N, H, W]` or `[N, H, W, channels]` with 1 or 3 channels. 8-bit levels are kept.
-    Floats are scaled to levels from [-1, 1] if any value is negative, else from
-    [0, 1]. Pickled objects are never loaded.
+    An .npz file holds `image` or `images` and, optionally, `label`, `labels`, `y`,
+    `target` or `classes`; an .npy file holds images only; idx files are named as those
+    of MNIST, with or without .gz. Test files of MNIST (`t10k`) without training files
+    are read for training. Images have the shape `[N, H, W]` or `[N, H, W, channels]`
+    with 1 or 3 channels. 8-bit levels are kept. Floats are scaled to levels from
+    [-1, 1] if any value is negative, else from [0, 1]; other whole numbers by the bits
+    in use. Pickled objects are never loaded.
 
     Args:
         path: Directory with `train` and, optionally, `test`, or one file.
         size: Size to which images are resized; a number is that of squares.
         crop: Longer side of the centre that is kept; 0 keeps the largest centre.
+        levels: How levels become 8 bits, as `levels.choose` takes it.
 
     Raises:
         InputError: If there are no such arrays, they do not fit into memory, or their
@@ -59,29 +82,39 @@ def read_arrays(path: str, size: int | Size, crop: int = 0) -> Dataset:
     loaded: dict[str, _Arrays] = {}
     for part, file in files.items():
         loaded[part] = _load(file, _bytes(loaded))
-    for part, (images, labels) in loaded.items():
+    for part, (images, labels, _) in loaded.items():
         _check_images(files[part], images)
         if labels is not None:
             _check_labels(files[part], labels, len(images))
-    if len({images.shape[3:] or (1,) for images, _ in loaded.values()}) > 1:
+    if len({arrays.images.shape[3:] or (1,) for arrays in loaded.values()}) > 1:
         raise InputError(
             f"--config.data.path {path}: training and test images have different "
             "numbers of channels: save both in grey or both in colour"
         )
     # All parts are scaled alike: a small test part may lack negative values by chance.
-    signed = any(images.min() < 0 for images, _ in loaded.values())
-    highest = [labels.max() for _, labels in loaded.values() if labels is not None]
+    found: dict[str, InUse] = {}
+    for images, *_ in loaded.values():
+        kind, low, high = _kind(images), float(images.min()), float(images.max())
+        before = found.get(kind, InUse(0, low, high))
+        found[kind] = InUse(
+            before.count + len(images), min(before.low, low), max(before.high, high)
+        )
+    scaling = choose(levels, found)
+    if _FLOAT in found and scaling.given is None:
+        low = -1.0 if found[_FLOAT].low < 0 else 0.0
+        scaling = Scaling(None, {**scaling.by_kind, _FLOAT: Range(low, 1.0)})
+    highest = [each.labels.max() for each in loaded.values() if each.labels is not None]
     check_fits(
         f"--config.data.path {path} at {size_of(size)}",
-        sum(_bytes_at(size_of(size), images) for images, _ in loaded.values()),
+        sum(_bytes_at(size_of(size), images) for images, *_ in loaded.values()),
         "lower --config.data.size",
     )
     classes = tuple(str(label) for label in range(max(highest, default=-1) + 1))
     name = place.name.split(".")[0] if place.is_file() else place.resolve().name
 
     def source(part: str) -> ArraySource:
-        images, labels = loaded[part]
-        images = _to_8_bits(files[part], images, signed)
+        images, labels, _ = loaded[part]
+        images = _to_8_bits(files[part], images, scaling)
         try:
             prepared = crop_and_resize_all(
                 images.reshape(*images.shape[:3], -1), size, crop
@@ -91,7 +124,19 @@ def read_arrays(path: str, size: int | Size, crop: int = 0) -> Dataset:
         known = None if labels is None or not classes else labels.astype(np.int32)
         return ArraySource(name, prepared, known, classes)
 
-    return Dataset(source("train"), source("test") if "test" in files else None)
+    parts = [source(part) for part in files]
+    shapes: Counter[Shape] = Counter()
+    for images, *_ in loaded.values():
+        _, height, width, *channels = images.shape
+        shapes[height, width, channels[0] if channels else 1] += len(images)
+    reading = Reading(
+        shapes=shapes,
+        colourless=sum(count_colourless(part.images) for part in parts),
+        levels=found,
+        scaling=scaling,
+        notes=[each.note for each in loaded.values() if each.note],
+    )
+    return Dataset(parts[0], parts[1] if len(parts) > 1 else None, reading=reading)
 
 
 def is_array_file(file: Path) -> bool:
@@ -114,7 +159,7 @@ def array_files(place: Path) -> dict[str, Path]:
 
 
 def _bytes(loaded: Mapping[str, _Arrays]) -> int:
-    return sum(images.nbytes for images, _ in loaded.values())
+    return sum(images.nbytes for images, *_ in loaded.values())
 
 
 def _bytes_at(size: Size, images: np.ndarray) -> int:
@@ -128,24 +173,31 @@ def _load(file: Path, held: int) -> _Arrays:
     """Read the arrays of a file, beside as many bytes as are held already."""
     try:
         if "idx3-ubyte" in file.name:
-            beside = file.with_name(
-                file.name.replace("images", "labels").replace("idx3", "idx1")
-            )
-            labelled = beside != file and beside.exists()
-            return _Arrays(
-                _read_idx(file, held), _read_idx(beside, held) if labelled else None
-            )
+            beside = _idx_labels(file)
+            images = _read_idx(file, held)
+            if beside is None:
+                return _Arrays(images, None)
+            note = f"{file.name}: labels of {beside.name}"
+            return _Arrays(images, _read_idx(beside, held), note)
+        names = [*shapes_of(file)]
+        image = next((name for name in _IMAGES if name in names), "image")
+        label = next((name for name in _LABELS if name in names), "label")
         with open_file(file) as stream:
-            check_arrays(str(file), stream, ("image", "label"), _FEWER, held)
+            check_arrays(str(file), stream, (image, label), _FEWER, held)
             loaded: Any = np.load(stream, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return _Arrays(loaded, None)
-            if "image" not in loaded:
+            if image not in loaded:
                 raise InputError(
                     f"{file} has no array 'image' (it has {', '.join(loaded)}): save "
                     "it with np.savez(file, image=..., label=...)"
                 )
-            return _Arrays(loaded["image"], loaded.get("label"))
+            labels = loaded.get(label)
+            taken = "no labels" if labels is None else f"labels of '{label}'"
+            others = [f"'{name}'" for name in names if name not in (image, label)]
+            left = f"; not read: {', '.join(others)}" if others else ""
+            note = f"{file.name}: images of '{image}', {taken}{left}"
+            return _Arrays(loaded[image], labels, note)
     except InputError:
         raise
     except UnreadableFileError as error:
@@ -155,8 +207,21 @@ def _load(file: Path, held: int) -> _Arrays:
         if "pickle" in reason:
             reason = "it holds Python objects, which are never loaded"
         raise InputError(
-            f"{file} cannot be read as arrays ({reason}): save it again with np.savez"
+            f"{file} cannot be read as arrays ({reason}): {remedy(file)}"
         ) from None
+
+
+def _idx_labels(file: Path) -> Path | None:
+    """Return the labels of idx images, whose name may have a dot for the dash."""
+    stem, mark, _ = file.name.replace("images", "labels").partition("idx3-ubyte")
+    found = {
+        other.name
+        for other in file.parent.iterdir()
+        if mark and other.name.startswith(stem[:-1]) and "idx1-ubyte" in other.name
+    }
+    same = file.name.replace("images", "labels").replace("idx3", "idx1")
+    name = same if same in found else next(iter(sorted(found)), None)
+    return name and file.with_name(name)
 
 
 def _read_idx(file: Path, held: int) -> UInt8[np.ndarray, "..."]:
@@ -189,7 +254,7 @@ def _check_images(file: Path, images: np.ndarray) -> None:
             f"{file} has images of shape {list(shape)}; it must be [N, H, W] or "
             f"[N, H, W, channels] with 1 or 3 channels{hint}"
         )
-    if images.dtype != np.uint8 and images.dtype.kind != "f":
+    if images.dtype.kind not in "buif":
         raise InputError(
             f"{file} has images of type {images.dtype}: save them as uint8, or as "
             "floats in [0, 1] or [-1, 1]"
@@ -209,16 +274,31 @@ def _check_labels(file: Path, labels: np.ndarray, count: int) -> None:
         )
 
 
+_FLOAT = "float array"
+
+
+def _kind(images: np.ndarray) -> str:
+    """Return how an array stores levels, as `levels.Stored` says it."""
+    if images.dtype.kind == "f":
+        return _FLOAT
+    bits = {1: 8, 2: 16}.get(images.dtype.itemsize, 32)
+    return f"{bits}-bit array"
+
+
 def _to_8_bits(
-    file: Path, images: np.ndarray, signed: bool
+    file: Path, images: np.ndarray, scaling: Scaling
 ) -> UInt8[np.ndarray, "count height width *channels"]:
-    if images.dtype == np.uint8:
+    kind = _kind(images)
+    taken = scaling.of(kind)
+    if images.dtype == np.uint8 and taken == whole_range(kind):
         return images
     lowest, highest = images.min(), images.max()
-    if not (lowest >= -1 and highest <= 1):  # NaN fails too
+    outside = not (lowest >= taken.low and highest <= taken.high)
+    if outside and (scaling.given is None or np.isnan(lowest)):
         raise InputError(
             f"{file} has values from {lowest:.6g} to {highest:.6g}: save images as "
-            "uint8, or as floats in [0, 1] or [-1, 1]"
+            "uint8, or as floats in [0, 1] or [-1, 1], or give the values of black and "
+            f"white with --config.{FLAG}=a:b"
         )
     scaled = np.empty(images.shape, np.uint8)
     strips = np.nditer(
@@ -229,6 +309,5 @@ def _to_8_bits(
     )
     with strips:  # no float copy of the set, nor of one image
         for levels, result in strips:
-            unit = (levels.astype(np.float64) + 1) / 2 if signed else levels
-            result[...] = np.rint(unit * 255)
+            result[...] = scaled_to_8_bits(levels, taken)
     return scaled

@@ -54,6 +54,25 @@ def _number(source: Source, name: str) -> int:
     )
 
 
+def leave_out(dataset: Dataset, names: str) -> Dataset:
+    """Return a dataset without some classes, which its reading names.
+
+    Args:
+        dataset: Labelled images.
+        names: As `select_classes` takes them.
+
+    Raises:
+        InputError: As `select_classes`.
+    """
+    classes = dataset.train.classes
+    gone = {_number(dataset.train, name) for name in names.split(",") if name}
+    kept = [name for label, name in enumerate(classes) if label not in gone]
+    left = [name for label, name in enumerate(classes) if label in gone]
+    note = f"classes taken: {', '.join(kept)}; left out: {', '.join(left)}"
+    rest = dataset.each(lambda part: select_classes(part, names, inside=False))
+    return rest._replace(reading=dataset.reading.noting(note))
+
+
 def merge_parts(dataset: Dataset) -> Dataset:
     """Return a dataset whose training part holds the training and the test images."""
     if dataset.test is None:

@@ -7,6 +7,7 @@ floats instead, which are never scaled (the points of `mixtures`).
 import hashlib
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int, Int32, UInt8
 
 from gan_jax.config.errors import InputError
+from gan_jax.data.datasets.reading import Reading, Shape
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.units import LEVELS, Units
 from gan_jax.data.memory import check_fits
@@ -75,8 +77,8 @@ class Dataset(NamedTuple):
     """Name of the variable of a training image; empty where it has none."""
     proportions: tuple[float, ...] = ()
     """Share of each facies of a training image, in the order of codes."""
-    notes: Sequence[str] = ()
-    """What was chosen in reading, one line each, for the user."""
+    reading: Reading = Reading()
+    """What was read, for the user."""
 
     @property
     def parts(self) -> tuple[Source, ...]:
@@ -120,6 +122,39 @@ class ArraySource:
         """Read one image."""
         label = -1 if self.labels is None else int(self.labels[index])
         return LabelledImage(self.images[index], label)
+
+
+def described(dataset: Dataset) -> Dataset:
+    """Return a dataset whose reading states its images and classes.
+
+    Where the reader has not counted them as stored, they are counted as they are read.
+    Classes of images that are decoded on reading are not counted.
+    """
+    reading = dataset.reading
+    if not reading.shapes:
+        shapes: Counter[Shape] = Counter()
+        for part in dataset.parts:
+            shapes[part.shape] += len(part)
+        reading = reading._replace(shapes=shapes)
+    if not reading.classes:
+        names = ("train", "test") if dataset.test is not None else ("",)
+        counts = {
+            name: _class_counts(part)
+            for name, part in zip(names, dataset.parts, strict=True)
+        }
+        if all(counts.values()):
+            reading = reading._replace(classes=counts)
+    return dataset._replace(reading=reading)
+
+
+def _class_counts(source: Source) -> dict[str, int]:
+    if not isinstance(source, ArraySource) or source.labels is None:
+        return {}
+    labels, counts = np.unique(source.labels, return_counts=True)
+    return {
+        source.classes[label] if label >= 0 else "none": int(count)
+        for label, count in zip(labels, counts, strict=True)
+    }
 
 
 class LazySource:

@@ -1,7 +1,8 @@
 """Datasets in folders of image files."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,14 +20,24 @@ from gan_jax.data.datasets.dataset import (
     Source,
     threads,
 )
+from gan_jax.data.datasets.reading import Reading, Shape, is_colourless
 from gan_jax.data.decode import (
     PIXEL_LIMIT,
     BrokenImageError,
     Image8,
     crop_and_resize,
     decode,
-    image_suffixes,
+    decode_stored,
     with_channels,
+)
+from gan_jax.data.files.levels import AUTO, Scaling, Stored, choose, given_range, in_use
+from gan_jax.data.files.listing import (
+    UNREADABLE,
+    LeftOut,
+    count_left,
+    image_files,
+    list_folder,
+    nothing_read,
 )
 
 MEMORY_LIMIT = 2 * 2**30
@@ -38,17 +49,30 @@ _CHUNK_BYTES = 2**28  # and what they take
 _TEST_NAMES = ("test", "validation", "valid", "val")
 
 
+class _File(NamedTuple):
+    """A usable file of a part, and what it stores."""
+
+    path: Path
+    shape: Shape
+    stored: Stored
+    pages: int
+    colourless: bool
+
+
 class _Checked(NamedTuple):
     """The usable files of one part, and the skipped ones."""
 
-    files: list[Path]
+    files: list[_File]
     """Files that can be decoded."""
     images: list[Image8]
     """Prepared images of the files; empty if they exceed the memory limit."""
-    colour: bool
-    """Whether any image is in colour."""
-    skipped: tuple[Skipped, ...]
+    skipped: list[Skipped]
     """Files that cannot be used."""
+
+    @property
+    def colour(self) -> bool:
+        """Whether any image is in colour."""
+        return any(file.shape[-1] == 3 for file in self.files)
 
 
 def read_folder(
@@ -57,6 +81,7 @@ def read_folder(
     crop: int = 0,
     pixel_limit: int = PIXEL_LIMIT,
     memory_limit: int = MEMORY_LIMIT,
+    levels: str = AUTO,
 ) -> Dataset:
     """Read a dataset of image files in a folder and its sub-folders.
 
@@ -78,6 +103,7 @@ def read_folder(
         memory_limit: Size in bytes up to which prepared images are kept in memory, at
             most a quarter of what there is. Above it files are decoded again whenever
             they are read.
+        levels: How levels become 8 bits, as `levels.choose` takes it.
 
     Raises:
         InputError: If the folder does not exist or holds no usable image.
@@ -85,29 +111,45 @@ def read_folder(
     root = Path(path).expanduser()
     if not root.is_dir():
         raise InputError(f"image folder {path!r} does not exist: check its spelling")
-    parts = _parts(root, list(image_files(root)))
+    listing = list_folder(root)
+    parts = _parts(root, listing.images)
     kept = min(memory_limit, available_memory() // 4) // len(parts)
-    wanted = size_of(size)
-    checked = [
-        _check(files, wanted, crop, pixel_limit, kept) for files in parts.values()
-    ]
+    wanted, given = size_of(size), Scaling(given_range(levels))
+
+    def prepare(path: Path) -> tuple[_File, Image8]:
+        whole, stored, pages = decode_stored(path, pixel_limit, given)
+        image = crop_and_resize(whole, wanted, crop)
+        height, width, channels = whole.shape
+        shape = (height, width, channels)
+        return _File(path, shape, stored, pages, is_colourless(image)), image
+
+    checked = [_check(files, prepare, wanted, kept) for files in parts.values()]
     for place, part in zip(parts, checked, strict=True):
         if not part.files:
-            raise InputError(_nothing(place, part.skipped))
+            raise InputError(_nothing(place, part.skipped, listing.left))
+    found = in_use(file.stored for part in checked for file in part.files)
+    scaling = choose(levels, found)
     channels = 3 if any(part.colour for part in checked) else 1
+
+    def read(file: Path) -> Image8:
+        try:
+            image = crop_and_resize(decode(file, pixel_limit, scaling), wanted, crop)
+            return with_channels(image, channels)
+        except BrokenImageError as error:
+            raise InputError(
+                f"{file} can no longer be read ({error}): restore the file"
+            ) from None
+
+    for part in checked:
+        _stretch(part, scaling.by_kind, read)
+    used = [file for part in checked for file in part.files]
     groups = [
-        [_group(place, file) for file in part.files]
+        [_group(place, file.path) for file in part.files]
         for place, part in zip(parts, checked, strict=True)
     ]
     names = {name for part in groups for name in part}
     classes = tuple(sorted(names)) if len(names) > 1 and "" not in names else ()
     number = {name: label for label, name in enumerate(classes)}
-
-    def read(file: Path) -> Image8:
-        return with_channels(
-            crop_and_resize(decode(file, pixel_limit), wanted, crop), channels
-        )
-
     sources = [
         _source(
             root.resolve().name,
@@ -119,7 +161,27 @@ def read_folder(
         )
         for part, group in zip(checked, groups, strict=True)
     ]
-    return Dataset(sources[0], sources[1] if len(sources) > 1 else None)
+    skipped = [Path(name) for part in checked for name, _ in part.skipped]
+    reading = Reading(
+        shapes=Counter(file.shape for file in used),
+        classes=_classes_by_part(groups) if classes else {},
+        left={**listing.left, **count_left(skipped, UNREADABLE)},
+        pages=sum(file.pages - 1 for file in used),
+        colourless=sum(file.colourless for file in used),
+        levels=found,
+        scaling=scaling,
+    )
+    test = sources[1] if len(sources) > 1 else None
+    return Dataset(sources[0], test, reading=reading)
+
+
+def _classes_by_part(groups: Sequence[Sequence[str]]) -> dict[str, dict[str, int]]:
+    """Return the number of images of each class in each part."""
+    parts = ("train", "test") if len(groups) > 1 else ("",)
+    return {
+        part: dict(sorted(Counter(group).items()))
+        for part, group in zip(parts, groups, strict=True)
+    }
 
 
 def official_parts(root: Path) -> list[Path]:
@@ -135,60 +197,6 @@ def official_parts(root: Path) -> list[Path]:
     train, *tests = (root / name for name in ("train", *_TEST_NAMES))
     test = next(filter(holds_images, tests), None)
     return [train, test] if test is not None and holds_images(train) else []
-
-
-def list_images(folder: str) -> list[Path]:
-    """Return the image files of a folder (`images` of a config) and its sub-folders.
-
-    Raises:
-        InputError: If there is no such folder, or no image in it.
-    """
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise InputError(
-            f"--config.images {folder!r} is not a folder: check its spelling"
-        )
-    files = list(image_files(root))
-    if not files:
-        raise InputError(
-            f"--config.images {folder} holds no image files: give another folder"
-        )
-    return files
-
-
-def image_files(place: Path) -> Iterator[Path]:
-    """Yield the files with the suffix of an image format, in a fixed order.
-
-    Raises:
-        InputError: If a folder cannot be read, or is too deep.
-    """
-    try:
-        yield from _image_files(place)
-    except RecursionError:  # of `os.walk`, up to Python 3.11
-        raise InputError(
-            f"folder {place} has too many folders within each other: move its images up"
-        ) from None
-
-
-def _image_files(place: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise InputError(
-            f"folder {error.filename} cannot be read ({error.strerror}): change its "
-            "permissions or move it away"
-        )
-
-    known = image_suffixes()
-    visited: set[tuple[int, int]] = set()
-    for parent, folders, names in os.walk(place, onerror=refuse, followlinks=True):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in visited:  # a link that leads back
-            folders.clear()
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in known:
-                yield Path(parent) / name
 
 
 def _parts(root: Path, files: list[Path]) -> dict[Path, list[Path]]:
@@ -212,36 +220,56 @@ def _group(place: Path, file: Path) -> str:
 
 
 def _check(
-    candidates: list[Path], size: Size, crop: int, pixel_limit: int, memory_limit: int
+    candidates: list[Path],
+    prepare: Callable[[Path], tuple[_File, Image8]],
+    size: Size,
+    memory_limit: int,
 ) -> _Checked:
     length = max(1, min(_CHUNK, _CHUNK_BYTES // (3 * size.pixels)))
 
-    def attempt(file: Path) -> Image8 | str:
+    def attempt(path: Path) -> tuple[_File, Image8] | Skipped:
         try:
-            return crop_and_resize(decode(file, pixel_limit), size, crop)
+            return prepare(path)
         except BrokenImageError as error:
-            return str(error)
+            return Skipped(str(path), str(error))
 
-    files: list[Path] = []
-    images: list[Image8] = []
-    skipped: list[Skipped] = []
-    colour, fits = False, True
+    checked = _Checked([], [], [])
+    fits, channels = True, 1
     with threads() as pool:
         # In chunks, so that images that are not kept are released before the next.
         for first in range(0, len(candidates), length):
-            chunk = candidates[first : first + length]
-            for file, result in zip(chunk, pool.map(attempt, chunk), strict=True):
-                if isinstance(result, str):
-                    skipped.append(Skipped(str(file), result))
+            for result in pool.map(attempt, candidates[first : first + length]):
+                if isinstance(result, Skipped):
+                    checked.skipped.append(result)
                     continue
-                files.append(file)
-                images.append(result)
-                colour = colour or result.shape[-1] == 3
-            usable = len(candidates) - len(skipped)  # as far as is known
-            fits = fits and usable * size.pixels * (3 if colour else 1) <= memory_limit
+                file, image = result
+                checked.files.append(file)
+                checked.images.append(image)
+                channels = max(channels, image.shape[-1])
+            usable = len(candidates) - len(checked.skipped)  # as far as is known
+            fits = fits and usable * size.pixels * channels <= memory_limit
             if not fits:
-                images.clear()
-    return _Checked(files, images, colour, tuple(skipped))
+                checked.images.clear()
+    return checked
+
+
+def _stretch(
+    part: _Checked, kinds: Collection[str], read: Callable[[Path], Image8]
+) -> None:
+    """Read the files of some kinds again, in threads, now that their range is known."""
+    again = [
+        index
+        for index, file in enumerate(part.files)
+        if file.stored.kind in kinds and (part.images or file.shape[-1] == 3)
+    ]
+    with threads() as pool:
+        paths = [part.files[index].path for index in again]
+        for index, image in zip(again, pool.map(read, paths), strict=True):
+            file = part.files[index]
+            grey = file.shape[-1] == 3 and is_colourless(image)
+            part.files[index] = file._replace(colourless=grey)
+            if part.images:
+                part.images[index] = image
 
 
 def _source(
@@ -258,26 +286,21 @@ def _source(
             images[index] = part.images[index]  # broadcasting turns grey into RGB
             part.images[index] = images[index]  # releases the first copy
         known = labels if classes else None
-        return ArraySource(name, images, known, classes, part.skipped)
-
-    def example(index: int) -> LabelledImage:
-        file = part.files[index]
-        try:
-            return LabelledImage(read(file), int(labels[index]))
-        except BrokenImageError as error:
-            raise InputError(
-                f"{file} can no longer be read ({error}): restore the file"
-            ) from None
+        return ArraySource(name, images, known, classes, tuple(part.skipped))
 
     def examples(indices: Sequence[int]) -> list[LabelledImage]:
-        return [example(index) for index in indices]
+        return [
+            LabelledImage(read(part.files[index].path), int(labels[index]))
+            for index in indices
+        ]
 
-    return LazySource(name, shape, len(part.files), examples, classes, part.skipped)
+    skipped = tuple(part.skipped)
+    return LazySource(name, shape, len(part.files), examples, classes, skipped)
 
 
-def _nothing(root: Path, skipped: tuple[Skipped, ...]) -> str:
+def _nothing(place: Path, skipped: Sequence[Skipped], left: LeftOut) -> str:
     if not skipped:
-        return f"{root} holds no image files: give a folder of images"
+        return nothing_read(str(place), left)
     reasons = "; ".join(f"{Path(name).name}: {why}" for name, why in skipped[:3])
     more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-    return f"{root} holds no usable image ({reasons}{more}): replace the files"
+    return f"{place} holds no usable image ({reasons}{more}): replace the files"

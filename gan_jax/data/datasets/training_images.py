@@ -14,7 +14,8 @@ from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
 from gan_jax.data.datasets.crops import cut, free_places
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
-from gan_jax.data.decode import image_suffixes
+from gan_jax.data.datasets.reading import Reading
+from gan_jax.data.files.pillow import image_suffixes
 from gan_jax.data.grids import channels, gaps, rasters, units
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.tables import read_table
@@ -197,7 +198,7 @@ def crops_of(
         geometry=image.geometry,
         variable=image.variable,
         proportions=image.chosen.shares,
-        notes=image.notes,
+        reading=Reading({(rows, columns, 1): 1}, notes=image.notes),
     )
 
 

@@ -3,6 +3,7 @@
 A row of an array or an image is a row of the field, and its first row lies at the top.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gan_jax.data.decode import BrokenImageError, decode_values
 from gan_jax.data.grids.volumes import Volume
 from gan_jax.data.memory import UnreadableFileError, check_arrays, check_fits, open_file
 
+_START = 512  # bytes by which a text is told
 SUFFIXES = (".npy", ".npz")
 """Suffixes of arrays."""
 
@@ -81,6 +83,20 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
         return {}
 
 
+def remedy(file: Path) -> str:
+    """Return what to do about a broken file of arrays.
+
+    A download that broke off, and a page that a server sent in its place, are commoner
+    than arrays that were saved wrongly.
+    """
+    with contextlib.suppress(UnreadableFileError), open_file(file) as stream:
+        start = stream.read(_START).lstrip()
+        if start[:1] in (b"<", b"{") or start.startswith(b"version https://git-lfs"):
+            return "it is a text, as an error page is: download it again"
+    save = {".npy": "np.save", ".npz": "np.savez"}.get(file.suffix.lower())
+    return "download it again" + (f", or save it again with {save}" if save else "")
+
+
 def _shape(stream: Any) -> tuple[int, ...]:
     npy = np.lib.format
     first = npy.read_magic(stream) == (1, 0)
@@ -115,5 +131,5 @@ def _read_array(
         if "pickle" in reason or "Object arrays" in reason:
             reason = "it holds Python objects, which are never loaded"
         raise InputError(
-            f"{what} cannot be read as an array ({reason}): save it again with np.save"
+            f"{what} cannot be read as an array ({reason}): {remedy(place)}"
         ) from None

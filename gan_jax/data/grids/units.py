@@ -28,6 +28,7 @@ _CODES = 256  # most codes of facies
 _STRIP = 2**16  # cells that are scaled at once
 _FEW = 8  # levels that are too few to hold
 _BULK = 0.99  # this share of the cells
+_ALONE = 0.95  # of the cells on one level, at most
 _ALIKE = 1e-6  # difference of a value in other digits, as a share of the range
 
 
@@ -203,8 +204,8 @@ def of_image(image: Float[np.ndarray, "height width"], scale: str, flag: str) ->
     A few distinct values that are all frequent are facies. Other values are scaled
     linearly, unless nearly all cells would share a few of 256 levels, as one outlier
     does to a skewed property: then by logarithm, or by rank where that does not help.
-    Where neither helps, as where nearly all cells have one value, the scale stays
-    linear, and the reason says so.
+    Where neither helps the scale stays linear, and the reason says so. An image of
+    which 95% of the cells share one level even so is refused, unless a scale is given.
 
     Args:
         image: Native values, of which two differ; NaN where there is none.
@@ -212,7 +213,8 @@ def of_image(image: Float[np.ndarray, "height width"], scale: str, flag: str) ->
         flag: The flag that gives the scale, for messages.
 
     Raises:
-        InputError: If the scale is unknown, or does not fit the values.
+        InputError: If the scale is unknown, does not fit the values, or none is given
+            and nearly all cells would share one level.
     """
     most = FACIES if not scale else _CODES
     counts = _counts(image, most) if scale in ("", "codes") else {}
@@ -235,7 +237,7 @@ def of_image(image: Float[np.ndarray, "height width"], scale: str, flag: str) ->
     linear = of_values(values, "linear", flag)
     few = _crowded(linear, image)
     if counts or not few:
-        return Chosen(linear, (), "")
+        return _checked(Chosen(linear, (), ""), image, flag)
     reason = (
         f"a linear scale from {linear.low:g} to {linear.high:g} puts {_BULK:.0%} of "
         f"the cells on {few} of 256 levels"
@@ -247,9 +249,28 @@ def of_image(image: Float[np.ndarray, "height width"], scale: str, flag: str) ->
                 f"{reason}: scaled by {choice}, as --config.{flag}={choice} says; "
                 f"--config.{flag}=linear keeps the linear scale"
             )
-            return Chosen(chosen, (), says)
+            return _checked(Chosen(chosen, (), says), image, flag)
     same = f"{reason}, and ranks do as well: the scale stays linear"
-    return Chosen(linear, (), same)
+    return _checked(Chosen(linear, (), same), image, flag)
+
+
+def _checked(
+    chosen: Chosen, image: Float[np.ndarray, "height width"], flag: str
+) -> Chosen:
+    """Return units; refuse those that put nearly all cells on one level."""
+    levels = chosen.units.levels(image)[np.isfinite(image)]
+    share = np.bincount(levels).max() / levels.size
+    if share < _ALONE:
+        return chosen
+    values, counts = np.unique(image[np.isfinite(image)], return_counts=True)
+    commonest = f"{values[counts.argmax()]:g}"
+    raise InputError(
+        f"{share:.1%} of the cells of the training image fall on one of 256 levels, "
+        f"whatever the scale (the commonest value is {commonest}): give "
+        f"--config.data.no_data={commonest} where it stands for no value, "
+        f"--config.{flag}=codes where values are codes, or --config.{flag}=linear, log "
+        "or rank to train on it as it is"
+    )
 
 
 def _are_facies(counts: Mapping[float, int]) -> bool:

@@ -1,0 +1,1 @@
+"""Image files: which there are, which are read, and the levels that they store."""
