@@ -1,5 +1,6 @@
 """A trained run applied to a folder of images: here one that inverts them."""
 
+import dataclasses
 import errno
 import os
 import signal
@@ -11,8 +12,15 @@ from PIL import Image
 
 from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.data.decode import BrokenImageError
+from gan_jax.data.files.levels import Range
 from gan_jax.evaluation.measure import Measured
-from gan_jax.runs.apply import Application, Conclusion, apply_to_folder
+from gan_jax.runs.apply import (
+    Application,
+    Conclusion,
+    TrainedLevels,
+    apply_to_folder,
+    trained_levels,
+)
 from tests.programs import results, summary
 from tests.runs import smoke
 
@@ -125,6 +133,65 @@ def test_a_disk_that_fails_ends_it(images, tmp_path, monkeypatch):
     monkeypatch.undo()
     assert not [*(tmp_path / "out" / "images").iterdir()]
     assert apply_to(images, tmp_path / "out")["complete"]
+
+
+def scans(folder, highest, count=2):
+    """12-bit levels in 16-bit files, as microscopes write them."""
+    folder.mkdir()
+    ramp = np.linspace(0, highest, 20).astype(np.uint16).reshape(5, 4)
+    for index in range(count):
+        Image.fromarray(ramp).save(folder / f"{index}.tif")
+    return ramp
+
+
+def made_of(workdir):
+    return 255 - np.asarray(Image.open(workdir / "images" / "0.png"))
+
+
+def test_levels_of_scans_are_stretched_and_said(tmp_path, capfd):
+    ramp = scans(tmp_path / "scans", 3000)
+    (tmp_path / "scans" / "photo.HEIC").write_bytes(b"unread")
+    found = apply_to(tmp_path / "scans", tmp_path / "out")
+    np.testing.assert_array_equal(made_of(tmp_path / "out"), np.rint(ramp / 4095 * 255))
+    said = capfd.readouterr().out
+    assert "scans: levels of 16-bit TIFF are stretched: 0:4095 becomes 0 to" in said
+    assert "scans: left 1 .HEIC: not read" in said
+    read = found["dataset"]["read"]
+    assert read["levels"]["16-bit TIFF"]["taken"] == [0, 4095]
+    assert read["left"] == {"not read": {".HEIC": 1}}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "0:4095 becomes 0 to 255" in page and "1 .HEIC" in page
+
+
+@pytest.mark.parametrize(
+    ("own", "trained", "taken"),
+    [
+        ("full", TrainedLevels("0:4095"), 65_535),
+        ("auto", TrainedLevels("0:3000"), 3000),
+        ("auto", TrainedLevels("full"), 65_535),
+        ("auto", TrainedLevels(ranges={"16-bit TIFF": Range(0, 4095)}), 4095),
+        ("auto", TrainedLevels(ranges={"16-bit PNG": Range(0, 4095)}), 1023),
+        ("0:2000", TrainedLevels("full"), 2000),
+    ],
+)
+def test_levels_are_those_of_the_command_or_of_the_run(tmp_path, own, trained, taken):
+    ramp = scans(tmp_path / "scans", 900)
+    config = smoke("colorize", images=tmp_path / "scans")
+    config.data.levels = own
+    of_run = dataclasses.replace(application(), levels=trained)
+    apply_to_folder(config, tmp_path / "out", "invert", lambda *_: of_run)
+    np.testing.assert_array_equal(
+        made_of(tmp_path / "out"), np.rint(ramp / taken * 255)
+    )
+
+
+def test_the_levels_of_a_run_are_in_its_summary():
+    config = smoke("colorize")
+    config.data.levels = "0:99"
+    levels = {"16-bit TIFF": {"taken": [0, 4095]}}
+    found = trained_levels(config, {"dataset": {"read": {"levels": levels}}})
+    assert found == TrainedLevels("0:99", {"16-bit TIFF": Range(0, 4095)})
+    assert trained_levels(config, {"dataset": None}) == TrainedLevels("0:99", {})
 
 
 def test_images_that_stood_there_before_are_left_alone(images, tmp_path):

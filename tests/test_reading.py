@@ -118,7 +118,7 @@ def test_kinds_of_files_have_ranges_of_their_own(tmp_path):
         highest = {4095: 3520, 1023: 880, 255: 220}[taken]
         assert image.max() == round(highest / taken * 255)
     entry = json.loads(json.dumps(found.reading.as_json()))["levels"]
-    assert entry["16-bit TIFF"] == {"count": 1, "low": 0, "high": 3520} | {
+    assert entry["16-bit TIFF"] == {"images": 1, "low": 0, "high": 3520} | {
         "taken": [0, 4095]
     }
     ranges = levels.trained_ranges({"levels": entry})

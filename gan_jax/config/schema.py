@@ -186,6 +186,7 @@ INPAINT: Keys = {
     "seed": TRAINING["seed"],
     "prior": Key("", "workdir of a trained run, or the name of a packaged prior"),
     "images": Key("", "a folder of your images; empty = test images of the prior's data"),
+    "data.levels": TRAINING["data.levels"]._replace(meaning="your images: as in training; auto = as the prior was trained, else by the bits in use"),
     "masks": Key("center", "none, center, left, right, top, bottom, random, pattern or squares, joined by commas; or a folder of masks"),
     "degradation": Key("", "grey, downsample:4, blur:1.5 or noise:0.05, joined by commas; empty = none"),
     "count": Key(200, "test images", COUNT),
@@ -221,6 +222,7 @@ GENERATE: Keys = {
 COLLABORATE: Keys = {
     "seed": TRAINING["seed"],
     "prior": INPAINT["prior"],
+    "data.levels": INPAINT["data.levels"],
     "masks": Key("", "as in inpaint: refine completed images; empty = refine samples"),
     "images": INPAINT["images"],
     "count": Key(10_000, "samples, or test images", COUNT),

@@ -17,7 +17,7 @@ from gan_jax.data.files.levels import WHOLE, LevelsError, Scaling, Stored, whole
 from gan_jax.data.memory import FILE_LIMIT, PixelBudget, UnreadableFileError, open_file
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 PIXEL_LIMIT = 64_000_000
 """Largest number of pixels; larger images are refused by their header, undecoded."""
@@ -104,7 +104,7 @@ def decode_stored(
 ) -> Decoded:
     """Decode one image as `decode` does, and return what its file stores too."""
 
-    def convert(image: "Image.Image", stream: memory.Stream) -> Decoded:
+    def convert(image: "ImageFile.ImageFile", stream: memory.Stream) -> Decoded:
         pages = pillow.pages(image)
         return Decoded(*_converted(image, stream, scaling), pages)
 
@@ -118,7 +118,7 @@ def read_header(file: Path, pixel_limit: int = PIXEL_LIMIT) -> Header:
         BrokenImageError: As `decode`, of what the header can tell.
     """
 
-    def header(image: "Image.Image", stream: memory.Stream) -> Header:
+    def header(image: "ImageFile.ImageFile", stream: memory.Stream) -> Header:
         grey = image.mode in ("1", "L", "LA") or image.mode[0] in "IF"
         turned = pillow.orientation(image) > _UPRIGHT
         return Header(
@@ -164,7 +164,7 @@ def _values(image: "Image.Image") -> Shaped[np.ndarray, "height width"]:
 def _opened(
     data: bytes | Path,
     pixel_limit: int,
-    convert: "Callable[[Image.Image, memory.Stream], Result]",
+    convert: "Callable[[ImageFile.ImageFile, memory.Stream], Result]",
 ) -> Result:
     """Return what a function makes of an opened image; see `decode`."""
     from PIL import Image
@@ -223,7 +223,7 @@ def _reason(error: Exception, pixel_limit: int) -> str:
 
 
 def _converted(
-    image: "Image.Image", stream: memory.Stream, scaling: Scaling
+    image: "ImageFile.ImageFile", stream: memory.Stream, scaling: Scaling
 ) -> tuple[Image8, Stored]:
     kind = pillow.kind_of(image)
     lower = None

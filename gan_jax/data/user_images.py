@@ -1,7 +1,8 @@
 """The user's own images, decoded a few at a time."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -9,13 +10,27 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gan_jax.data.datasets.dataset import Skipped, threads
+from gan_jax.data.datasets.reading import Reading
 from gan_jax.data.decode import (
     PIXEL_LIMIT,
     BrokenImageError,
+    Header,
     LargeImageError,
     decode,
+    decode_stored,
     read_file,
+    read_header,
 )
+from gan_jax.data.files.levels import (
+    WHOLE,
+    Range,
+    Scaling,
+    Stored,
+    choose,
+    given_range,
+    in_use,
+)
+from gan_jax.data.files.listing import list_users_images
 
 Image8 = UInt8[np.ndarray, "_ _ _"]
 """`[height, width, channels]`; each image has its own shape."""
@@ -26,6 +41,54 @@ Read = Callable[[Path], bytes]
 
 Attempt: TypeAlias = tuple[Prepared, str] | BrokenImageError
 """A prepared image and the SHA-256 of its file, or why there is none."""
+
+
+class UsersImages(NamedTuple):
+    """A folder of the user's images, whose headers were read."""
+
+    files: list[Path]
+    """Files with the suffix of an image format."""
+    reading: Reading
+    """What is known of them before they are decoded."""
+
+
+def open_folder(
+    folder: str, choice: str, trained: Mapping[str, Range] | None = None
+) -> UsersImages:
+    """Read the headers of the images of a folder, and choose how levels become 8 bits.
+
+    Images in more than 8 bits are decoded for it, and released.
+
+    Args:
+        folder: The folder; its sub-folders belong to it.
+        choice: As `levels.choose` takes it.
+        trained: Ranges of the images that the applied run was trained on, by kind.
+
+    Raises:
+        InputError: If there is no such folder, no image in it, or no such choice.
+    """
+    given_range(choice)
+    listing, known = list_users_images(folder), trained or {}
+
+    def look(file: Path) -> tuple[Header, Stored | None] | None:
+        try:
+            header = read_header(file)
+            undecided = not header.kind.startswith("8-bit") or header.kind in known
+            return header, decode_stored(file).stored if undecided else None
+        except BrokenImageError:
+            return None  # it is reported when its turn comes
+
+    with threads() as pool:
+        looks = [each for each in pool.map(look, listing.images) if each is not None]
+    used = in_use(stored for _, stored in looks if stored is not None)
+    reading = Reading(
+        shapes=Counter((each.height, each.width, each.channels) for each, _ in looks),
+        left=listing.left,
+        pages=sum(each.pages - 1 for each, _ in looks),
+        levels=used,
+        scaling=choose(choice, used, known),
+    )
+    return UsersImages(listing.images, reading)
 
 
 class DecodedFiles(NamedTuple, Generic[Prepared]):
@@ -43,6 +106,7 @@ def decode_files(
     preprocess: Callable[[Path, Image8], Prepared],
     chunk_size: int,
     read: Read = read_file,
+    scaling: Scaling = WHOLE,
 ) -> Iterator[DecodedFiles[Prepared]]:
     """Yield files decoded in threads, a chunk at a time.
 
@@ -55,13 +119,14 @@ def decode_files(
         chunk_size: Number of files in a chunk. It has fewer where images are large:
             chunks end before the large ones have more than `PIXEL_LIMIT` pixels.
         read: Function that returns the content of a file.
+        scaling: How levels become 8 bits.
     """
     names: set[str] = set()
 
     def attempt(file: Path, pixel_limit: int = PIXEL_LIMIT) -> Attempt[Prepared]:
         try:
             data = read(file)
-            prepared = preprocess(file, decode(data, pixel_limit))
+            prepared = preprocess(file, decode(data, pixel_limit, scaling))
             return prepared, hashlib.sha256(data).hexdigest()
         except BrokenImageError as error:
             return error

@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ml_collections import ConfigDict
@@ -14,13 +15,27 @@ from gan_jax.config.errors import InputError, Interrupted
 from gan_jax.config.keys import flatten
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.decode import read_file
-from gan_jax.data.files.listing import list_users_images
-from gan_jax.data.user_images import Image8, Prepared, Read, decode_files
+from gan_jax.data.files.levels import (
+    AUTO,
+    FLAG,
+    WHOLE,
+    Range,
+    Scaling,
+    trained_ranges,
+)
+from gan_jax.data.user_images import (
+    Image8,
+    Prepared,
+    Read,
+    UsersImages,
+    decode_files,
+    open_folder,
+)
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
 from gan_jax.report.files import UnwritableError
 from gan_jax.report.ownership import unwritten, write_image
-from gan_jax.report.page import Block, Card, Command, Section, page
+from gan_jax.report.page import Block, Card, Command, Section, Text, page
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
 from gan_jax.runs.signals import Signals
@@ -53,6 +68,51 @@ class Applied(NamedTuple, Generic[Outcome]):
     """The other files."""
 
 
+class TrainedLevels(NamedTuple):
+    """How the levels of the images that a run was trained on became 8 bits."""
+
+    choice: str = AUTO
+    """The run's `data.levels`."""
+    ranges: Mapping[str, Range] = MappingProxyType({})
+    """The levels that became black and white, by kind of file."""
+
+
+UNKNOWN_LEVELS = TrainedLevels()
+"""Those of a run whose data were not in files, or that an older version has written."""
+
+
+def trained_levels(config: ConfigDict, summary: Mapping[str, Any]) -> TrainedLevels:
+    """Return the levels of a run, from its config and its summary."""
+    read = (summary.get("dataset") or {}).get("read")
+    return TrainedLevels(config.data.get("levels", AUTO), trained_ranges(read))
+
+
+def open_images(config: ConfigDict, trained: TrainedLevels) -> UsersImages:
+    """Open the folder `images` of a config for a run that is applied to it.
+
+    Levels become 8 bits by the config's own `data.levels`. Where it is `auto`, it is
+    the run's, and where that is `auto` too, the bits in use decide: of this folder, and
+    no fewer than of the images that the run was trained on.
+
+    Raises:
+        InputError: As `user_images.open_folder`.
+    """
+    own = config.data.levels
+    choice = trained.choice if own == AUTO else own
+    images = open_folder(config.images, choice, trained.ranges)
+    if choice != own:
+        note = f"levels as in the run that is applied: --config.{FLAG}={choice}"
+        images = images._replace(reading=images.reading.noting(note))
+    return images
+
+
+def say_what_was_read(images: UsersImages, folder: str) -> None:
+    """Print what was read of a folder of the user's images."""
+    name = Path(folder).expanduser().resolve().name
+    for line in images.reading.lines():
+        say(f"{name}: {line}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Application(Generic[Prepared, Outcome]):
     """A trained run, ready to be applied to images."""
@@ -72,6 +132,8 @@ class Application(Generic[Prepared, Outcome]):
     """Types of these entries by name."""
     conclude: Callable[[Sequence[tuple[Path, Outcome]]], Conclusion]
     """Returns the conclusion from all files and their outcomes."""
+    levels: TrainedLevels = UNKNOWN_LEVELS
+    """How the levels of the images that the run was trained on became 8 bits."""
 
 
 def apply_to_folder(
@@ -111,12 +173,14 @@ def apply_to_folder(
         raise InputError(
             f"--config.images is empty: name a folder of images to {purpose}"
         )
-    inputs = list_users_images(config.images).images
+    images = open_images(config, application.levels)
+    say_what_was_read(images, config.images)
+    inputs = images.files
     with claimed(config, workdir, ()), Signals() as signals:
         start = time.monotonic()
         # An older summary would call the new results complete.
         (workdir / "summary.json").unlink(missing_ok=True)
-        done, skipped, digest = _process(application, inputs, workdir, purpose, signals)
+        done, skipped, digest = _process(application, images, workdir, purpose, signals)
         seconds = time.monotonic() - start
         for path, reason in skipped:
             say(f"skipped {path}: {reason}")
@@ -138,6 +202,7 @@ def apply_to_folder(
         sections = [
             Section("Figures", conclusion.figures),
             Section("Pictures", conclusion.pictures),
+            Section("Data", [Text("", images.reading.lines())]),
             Section("Reproduce", [command]),
         ]
         text = page(config.name, conclusion.subtitle, facts, sections, conclusion.cards)
@@ -149,6 +214,7 @@ def apply_to_folder(
                 "split": "images",
                 "count": len(done),
                 "sha256": digest,
+                "read": images.reading.as_json(),
             },
             measured=conclusion.measured,
             timing={
@@ -167,7 +233,7 @@ def apply_to_folder(
 
 def _process(
     application: Application[Prepared, Outcome],
-    inputs: Sequence[Path],
+    images: UsersImages,
     workdir: Path,
     purpose: str,
     signals: Signals,
@@ -176,8 +242,11 @@ def _process(
     done: list[tuple[Path, Outcome]] = []
     skipped: list[Skipped] = []
     digest = hashlib.sha256()
-    with Progress(len(inputs), 0, purpose, "image") as progress:
-        for chunk in apply_to_files(application, inputs, workdir):
+    scaling = images.reading.scaling
+    with Progress(len(images.files), 0, purpose, "image") as progress:
+        for chunk in apply_to_files(
+            application, images.files, workdir, scaling=scaling
+        ):
             skipped += chunk.skipped
             done += chunk.done
             digest.update("".join(chunk.digests).encode())
@@ -192,6 +261,7 @@ def apply_to_files(
     inputs: Sequence[Path],
     workdir: Path,
     read: Read = read_file,
+    scaling: Scaling = WHOLE,
 ) -> Iterator[Applied[Outcome]]:
     """Apply a run to files, a chunk at a time, and write an image for each.
 
@@ -202,6 +272,7 @@ def apply_to_files(
         inputs: Image files.
         workdir: Images are written to `<workdir>/images`.
         read: Function that returns the content of a file.
+        scaling: How levels become 8 bits.
 
     Yields:
         The outcomes of each chunk.
@@ -214,6 +285,7 @@ def apply_to_files(
         lambda file, image: application.preprocess(image),
         application.chunk_size,
         read,
+        scaling,
     ):
         applied: Applied[Outcome] = Applied([], [], chunk.skipped)
         made = application.process(chunk.images) if chunk.images else ()

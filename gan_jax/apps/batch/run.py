@@ -22,6 +22,7 @@ from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
+from gan_jax.runs.apply import say_what_was_read
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
 from gan_jax.runs.workdir import another, check_workdir, claimed, written_config
@@ -64,6 +65,8 @@ def run(
     files_of = inputs.files(config)
     with start_engine(config, out) as engine, claimed(config, out, (), "--out"):
         work = engine.work
+        if work.images is not None:
+            say_what_was_read(work.images, config.images)
         digest = work.origin["parameters_sha256"]
         parts = Parts(out / "results", work.columns, digest)
         states = input_states(files_of)
@@ -99,7 +102,12 @@ def run(
         images = len(parts.done) - before
         summary = complete_summary(
             config,
-            dataset={"name": config[inputs.key], "split": "images", "count": total},
+            dataset={
+                "name": config[inputs.key],
+                "split": "images",
+                "count": total,
+                "read": work.images and work.images.reading.as_json(),
+            },
             measured=Measured({}, {}),
             timing={
                 "images": images,

@@ -35,10 +35,16 @@ from gan_jax.config.names import look_up
 from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation
-from gan_jax.data.user_images import Read, decode_files
+from gan_jax.data.user_images import Read, UsersImages, decode_files
 from gan_jax.report.files import UnwritableError
 from gan_jax.report.ownership import unwritten
-from gan_jax.runs.apply import Application, apply_to_files, result_line
+from gan_jax.runs.apply import (
+    Application,
+    apply_to_files,
+    open_images,
+    result_line,
+    trained_levels,
+)
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.memory import check_memory
 from gan_jax.runs.prior import Prior, describe
@@ -86,6 +92,8 @@ class Work(NamedTuple):
     close: Callable[[], None]
     """Cancels searches under way, whose callers get an error; other work ends its
     block."""
+    images: UsersImages | None = None
+    """The folder of images, as its headers were read; None for other inputs."""
 
 
 def open_work(config: ConfigDict, out: Path) -> Work:
@@ -114,10 +122,12 @@ def _applying(
 
     def open_applying(config: ConfigDict, out: Path) -> Work:
         application = open_application(config, out)
+        images = open_images(config, application.levels)
+        scaling = images.reading.scaling
 
         def apply(block: Sequence[Path], read: Read) -> list[Row]:
             rows: list[Row] = []
-            for applied in apply_to_files(application, block, out, read):
+            for applied in apply_to_files(application, block, out, read, scaling):
                 rows += failed(applied.skipped)
                 rows += [result_line(application, out, *pair) for pair in applied.done]
             return rows
@@ -128,6 +138,7 @@ def _applying(
             application.chunk_size,
             apply,
             lambda: None,
+            images,
         )
 
     return open_applying
@@ -242,13 +253,15 @@ def _searching(
         )
     check_memory(config, completion_demands(config, prior, _BLOCK_SIZE))
     search = LatentSearch(config, prior, settings, key, degradation)
+    folder = open_images(config, trained_levels(prior.config, prior.summary))
+    scaling = folder.reading.scaling
     observer = Observer(config, prior, name, hole, degradation)
     mask = observer.masker()
     streaming = StreamingSearch(search.compiled_search, config.search.slots)
 
     def apply(block: Sequence[Path], read: Read) -> list[Row]:
         rows: list[Row] = []
-        for chunk in decode_files(block, mask, len(block), read):
+        for chunk in decode_files(block, mask, len(block), read, scaling):
             images, blank = observer.observe(chunk.images)
             rows += failed([*chunk.skipped, *blank])
             if images is None:
@@ -269,6 +282,7 @@ def _searching(
         _BLOCK_SIZE,
         apply,
         streaming.close,
+        folder,
     )
 
 

@@ -31,6 +31,7 @@ from gan_jax.apps.inpaint.observations import (
     check_fits,
     check_prior,
     named_holes,
+    open_users_images,
 )
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run, prepare
@@ -260,7 +261,9 @@ def _gather(
             f"--config.shaping.images={config.shaping.images} is less than "
             f"--config.shaping.batch_size={config.shaping.batch_size}: give more"
         )
-    return *Observer(config, prior, name, hole).gather(), training_hole
+    users = open_users_images(config, prior)
+    observer = Observer(config, prior, name, hole, images=users)
+    return *observer.gather(), training_hole
 
 
 def _conclude(

@@ -25,7 +25,7 @@ from gan_jax.evaluation.restoration import decibels
 from gan_jax.report.grids import to_uint8
 from gan_jax.report.ownership import write_image
 from gan_jax.report.page import Card, Table, picture
-from gan_jax.runs.apply import Application, Conclusion
+from gan_jax.runs.apply import Application, Conclusion, trained_levels
 from gan_jax.runs.prior import describe, open_colorizer
 from gan_jax.tasks.plates.colors import plate
 
@@ -87,6 +87,7 @@ def open_colorizing(
         line=_line,
         columns=_COLUMNS,
         conclude=lambda done: _conclude(done, shown, workdir),
+        levels=trained_levels(prior.config, prior.summary),
     )
 
 

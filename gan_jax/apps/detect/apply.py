@@ -27,7 +27,7 @@ from gan_jax.evaluation.measure import Measured
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.ownership import write_image
 from gan_jax.report.page import Card, Figure, Table, picture
-from gan_jax.runs.apply import Application, Conclusion
+from gan_jax.runs.apply import Application, Conclusion, trained_levels
 from gan_jax.runs.inference import in_chunks
 from gan_jax.training.state import Variables
 
@@ -85,6 +85,7 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Image8, Score
         line=lambda scored: {name: getattr(scored, name) for name in _COLUMNS},
         columns=_COLUMNS,
         conclude=lambda done: _conclude(done, config, workdir, detector),
+        levels=trained_levels(opened.gan, opened.summary),
     )
 
 

@@ -143,6 +143,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "total variation": f"{total_variation:.3f}, on {validated:,} validation "
             "images and as many of the history",
             "seed": str(config.seed),
+            "data": "; ".join(normal.dataset.reading.lines()),
         }
         for picture in pictures:
             name = picture.title.lower().replace(" ", "_")
@@ -160,6 +161,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                 "count": len(source),
                 "shape": list(source.shape),
                 "sha256": normal.digest,
+                "read": normal.dataset.reading.as_json(),
             },
             measured=measure(
                 {

@@ -27,6 +27,7 @@ from gan_jax.data.decode import (
     with_channels,
 )
 from gan_jax.data.feed import read
+from gan_jax.data.files.levels import WHOLE, Scaling
 from gan_jax.data.files.listing import image_files
 from gan_jax.data.holes import Hole
 from gan_jax.data.memory import check_fits
@@ -126,11 +127,12 @@ def masker(masks: str | Hole, size: int, channels: int, seed: int = 0) -> Masker
 
 
 def read_files(
-    files: Sequence[Path], mask: Masker
+    files: Sequence[Path], mask: Masker, scaling: Scaling = WHOLE
 ) -> tuple[list[MaskedImage], list[Skipped]]:
     """Read the user's images and mask them.
 
-    Files that cannot be completed, or whose stem was already seen, are skipped.
+    Files that cannot be completed, or whose stem was already seen, are skipped. The
+    scaling is how levels become 8 bits.
 
     Returns:
         The masked images, and the skipped files with their reasons.
@@ -141,7 +143,7 @@ def read_files(
     free, taken = available_memory(), 0
     images: list[MaskedImage] = []
     skipped: list[Skipped] = []
-    for chunk in decode_files(files, mask, _CHUNK):
+    for chunk in decode_files(files, mask, _CHUNK, scaling=scaling):
         images += chunk.images
         skipped += chunk.skipped
         taken += sum(each.image.nbytes + each.known.nbytes for each in chunk.images)

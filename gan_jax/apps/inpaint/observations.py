@@ -19,10 +19,11 @@ from gan_jax.config.errors import InputError
 from gan_jax.config.limits import memory_limit, size_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation, known_values
-from gan_jax.data.files.listing import list_users_images
 from gan_jax.data.holes import HOLES, Hole
+from gan_jax.data.user_images import UsersImages
 from gan_jax.priors.packaged import open_any
 from gan_jax.report.terminal import say
+from gan_jax.runs.apply import open_images, say_what_was_read, trained_levels
 from gan_jax.runs.prior import Prior, check_critic
 from gan_jax.search.observation import Observation
 
@@ -78,6 +79,19 @@ def check_prior(prior: Prior, program: str) -> None:
     check_critic(prior, "a search", FIRST_COMMANDS[program])
 
 
+def open_users_images(config: ConfigDict, prior: Prior) -> UsersImages | None:
+    """Open the folder `images` of a config, and say what was read; None without one.
+
+    Raises:
+        InputError: As `runs.apply.open_images`.
+    """
+    if not config.images:
+        return None
+    images = open_images(config, trained_levels(prior.config, prior.summary))
+    say_what_was_read(images, config.images)
+    return images
+
+
 def named_holes(masks: str) -> dict[str, Hole | None]:
     """Return holes by their names; None stands for a folder of masks.
 
@@ -119,6 +133,8 @@ class Observer(NamedTuple):
     degradation: Degradation | None = None
     """The degradation of the images; None = only pixels are missing. Test images are
     degraded here; the user's images have been degraded before."""
+    images: UsersImages | None = None
+    """The folder of the user's images, opened; None for images of the data."""
 
     def gather(self) -> tuple[ObservedImages, list[Skipped]]:
         """Return the images, and those that cannot be used.
@@ -128,9 +144,10 @@ class Observer(NamedTuple):
         """
         config = self.config
         skipped: list[Skipped] = []
-        if config.images:
-            files = list_users_images(config.images).images
-            masked, skipped = masked_images.read_files(files, self.masker())
+        if self.images is not None:
+            masked, skipped = masked_images.read_files(
+                self.images.files, self.masker(), self.images.reading.scaling
+            )
         elif self.hole is None:
             raise InputError(
                 "--config.masks is a folder: name one with --config.images"

@@ -9,7 +9,12 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.memory import completion_demands
-from gan_jax.apps.inpaint.observations import Observer, named_holes, open_latent_prior
+from gan_jax.apps.inpaint.observations import (
+    Observer,
+    named_holes,
+    open_latent_prior,
+    open_users_images,
+)
 from gan_jax.apps.inpaint.report import along_plate, by_hole, plates, report
 from gan_jax.apps.inpaint.results import (
     Completion,
@@ -25,6 +30,7 @@ from gan_jax.config.command_line import full_command
 from gan_jax.config.keys import flatten
 from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import Skipped
+from gan_jax.data.datasets.reading import Reading
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
 from gan_jax.report.ownership import write_image
@@ -63,8 +69,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         name: LatentSearch(config, prior, settings, key, degradation)
         for name, (key, settings) in losses.items()
     }
+    users = open_users_images(config, prior)
     gathered = [
-        Observer(config, prior, name, hole, degradation).gather()
+        Observer(config, prior, name, hole, degradation, users).gather()
         for name, hole in named_holes(config.masks).items()
     ]
     skipped = list(dict.fromkeys(file for _, files in gathered for file in files))
@@ -91,7 +98,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                     traced = generate_grouped(model, trace.latent)
                     completion = completion._replace(trace=trace, traced=traced)
                 completions.append(completion)
-        return _conclude(config, prior, completions, total, skipped, workdir, began)
+        read = users and users.reading
+        return _conclude(
+            config, prior, completions, total, skipped, read, workdir, began
+        )
 
 
 def _title(*parts: str) -> str:
@@ -106,6 +116,7 @@ def _conclude(
     completions: Sequence[Completion],
     search_seconds: float,
     skipped: Sequence[Skipped],
+    read: Reading | None,
     workdir: Path,
     began: float,
 ) -> dict[str, Any]:
@@ -141,6 +152,8 @@ def _conclude(
         "restarts": str(config.search.restarts),
         "iterations": f"at most {config.search.iterations:,}",
     }
+    if read is not None:
+        facts["data"] = "; ".join(read.lines())
     if config.sweep.loss:
         facts["numbers in names"] = config.sweep.key.replace(",", ", ")
     again = full_command(config.name, flatten(config))
@@ -155,6 +168,7 @@ def _conclude(
             "split": "images" if config.images else "test",
             "count": done,
             "sha256": masked_images.digest(sources),
+            **({"read": read.as_json()} if read is not None else {}),
         },
         measured=measured,
         timing={

@@ -97,7 +97,7 @@ def read_arrays(
         kind, low, high = _kind(images), float(images.min()), float(images.max())
         before = found.get(kind, InUse(0, low, high))
         found[kind] = InUse(
-            before.count + len(images), min(before.low, low), max(before.high, high)
+            before.images + len(images), min(before.low, low), max(before.high, high)
         )
     scaling = choose(levels, found)
     if _FLOAT in found and scaling.given is None:
@@ -221,7 +221,7 @@ def _idx_labels(file: Path) -> Path | None:
     }
     same = file.name.replace("images", "labels").replace("idx3", "idx1")
     name = same if same in found else next(iter(sorted(found)), None)
-    return name and file.with_name(name)
+    return None if name is None else file.with_name(name)
 
 
 def _read_idx(file: Path, held: int) -> UInt8[np.ndarray, "..."]:

@@ -53,7 +53,7 @@ class Stored(NamedTuple):
 class InUse(NamedTuple):
     """The levels that all images of a kind store."""
 
-    count: int
+    images: int
     """Number of images."""
     low: float
     high: float
@@ -117,7 +117,7 @@ def in_use(stored: Iterable[Stored]) -> dict[str, InUse]:
     for kind, low, high in stored:
         before = found.get(kind, InUse(0, low, high))
         found[kind] = InUse(
-            before.count + 1, min(before.low, low), max(before.high, high)
+            before.images + 1, min(before.low, low), max(before.high, high)
         )
     return found
 
@@ -174,7 +174,7 @@ def describe(
         flag: The key that chooses it, for advice.
     """
     used = [
-        f"{each.low:g} to {each.high:g} in {each.count} of {kind}"
+        f"{each.low:g} to {each.high:g} in {each.images} of {kind}"
         for kind, each in sorted(found.items())
     ]
     lines = [f"levels in use: {', '.join(used)}"] if used else []

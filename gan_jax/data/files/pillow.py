@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import importlib.util
 import re
 import warnings
@@ -13,7 +14,7 @@ from jaxtyping import Num, UInt8
 from gan_jax.data.files.levels import Scaling, Stored, to_8_bits, whole_range
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 # Pillow's readers of these formats decode the pixels themselves, after the size that
 # their headers state was checked. Others start a program (EPS), open an image of any
@@ -39,9 +40,7 @@ def formats() -> tuple[str, ...]:
 
     Image.init()
     if importlib.util.find_spec("pillow_heif"):
-        import pillow_heif
-
-        pillow_heif.register_heif_opener(thumbnails=False)
+        importlib.import_module("pillow_heif").register_heif_opener(thumbnails=False)
     return tuple(name for name in Image.ID if name in _FORMATS)
 
 
@@ -73,7 +72,7 @@ def tile_size(image: "Image.Image") -> tuple[int, int]:
     return width, height
 
 
-def pages(image: "Image.Image") -> int:
+def pages(image: "ImageFile.ImageFile") -> int:
     """Return the number of images in a file; 1 if its pages are broken."""
     if image.format in _OF_PAGES:
         with contextlib.suppress(Exception):  # Pillow's readers raise anything
@@ -90,7 +89,7 @@ def orientation(image: "Image.Image") -> int:
     return 1
 
 
-def kind_of(image: "Image.Image") -> str:
+def kind_of(image: "ImageFile.ImageFile") -> str:
     """Return how an opened image, not yet decoded, stores its levels.
 
     It is `8-bit`, `16-bit`, `32-bit` or `float`, and the format of the file.
@@ -106,7 +105,7 @@ def kind_of(image: "Image.Image") -> str:
     return f"{sample} {image.format}"
 
 
-def has_16_bit_colours(image: "Image.Image") -> bool:
+def has_16_bit_colours(image: "ImageFile.ImageFile") -> bool:
     """Return whether an opened image, not yet decoded, has colours of 16 bits."""
     ways = [_way(tile) for tile in image.tile]
     return bool(ways) and all(way in _SWAPPED for way in ways)
@@ -117,7 +116,7 @@ def _way(tile: Any) -> str:
     return str(tile.args[0] if isinstance(tile.args, tuple) else tile.args)
 
 
-def take_lower_bits(image: "Image.Image") -> None:
+def take_lower_bits(image: "ImageFile.ImageFile") -> None:
     """Let an opened image of 16-bit colours be decoded to their lower 8 bits."""
 
     def swapped(tile: Any) -> Any:
