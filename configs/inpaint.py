@@ -4,7 +4,7 @@ Papers:   yeh: Yeh et al. 2017, arXiv 1607.07539; cooper: Cooper's Wasserstein s
           ballester: Vitoria, Sintes & Ballester 2019, arXiv 1812.01071.
 Prior:    a plain GAN: --config.prior=WORKDIR of gan.py, wgan_gp.py or similar.
 Data:     test images of the prior's data, or your own: --config.images=DIR with
-          --config.masks=DIR (one mask per image, white = known) or a hole by name.
+          --config.masks=DIR (a mask per image) or FILE (one for all) or a hole by name.
 Variants: the losses yeh, cooper, cooper_yeh and ballester (default), joined by commas
           to compare them; vitoria (the nine rows of the published table); adam and
           momentum (the published searches); exact (long searches from eight starts);

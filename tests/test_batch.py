@@ -106,6 +106,7 @@ def test_every_image_has_one_row_and_its_output(job):
         if not row["done"]:
             assert row["output"] is None and row["latent"] is None
             continue
+        assert row["missing"] == 0.25
         given, made = (
             np.asarray(Image.open(path))
             for path in (images / name, out / row["output"])

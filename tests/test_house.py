@@ -14,6 +14,7 @@ FLOORS = [
     {"losses", "data.memory"},
     {"data.files"},
     {"networks.layers", "data.decode"},
+    {"data.mask_files"},
     {"data.grids"},
     {"data.datasets"},
     {"networks", "data"},

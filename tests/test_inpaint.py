@@ -139,6 +139,10 @@ def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, ble
         line["input"].rpartition("/")[2]: line for line in results(tmp_path / "run")
     }
     assert "not an image" in lines["broken.png"]["reason"]
+    assert lines["large.png"]["missing"] == pytest.approx(60 / 3500)
+    assert "small.png: 7.65% missing" in finished.stdout
+    assert "warning" not in finished.stdout
+    assert "Missing under" in (tmp_path / "run" / "report.html").read_text()
     for name, (image, mask) in given.items():
         path = tmp_path / "run" / lines[f"{name}.png"]["output"]
         assert path.name == f"{name}.png" and path.parent.name == "images"
@@ -173,7 +177,12 @@ def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, ble
         (["--config.prior={}", "--config.degradation=blur:inf"], "makes no sense"),
         (["--config.prior={}", "--config.degradation=noise:nan"], "makes no sense"),
         (["--config.prior={}", "--config.degradation=fog"], "known: grey"),
-        (["--config.prior={}", "--config.images=nowhere"], "is not a folder"),
+        (["--config.prior={}", "--config.images=nowhere"], "is no such folder"),
+        (["--config.prior={}", "--config.masks=nowhere"], "no such folder or file"),
+        (
+            ["--config.prior={}", "--config.masks_white=black"],
+            "'black' is unknown; known: known, missing",
+        ),
         (["--config.prior={}", "--config.masks="], "masks is empty"),
         (["--config.prior={}", "--config.masks=tests"], "--config.images"),
         (

@@ -224,8 +224,8 @@ CONTENTS = {
         ),
         None,
     ),
-    "image": lambda: (png(noise(300, 300)), png(noise(300, 300))),
-    "colours": lambda: (png(noise(300, 300, 3)), png(noise(300, 300))),
+    "image": lambda: (png(noise(300, 300)), png(noise(300, 300) > 9)),
+    "colours": lambda: (png(noise(300, 300, 3)), png(noise(300, 300) > 9)),
 }
 
 

@@ -19,10 +19,14 @@ from gan_jax.build import searches
 from gan_jax.config.errors import InputError
 from gan_jax.data import holes
 from gan_jax.data.files.listing import list_users_images
+from gan_jax.data.user_images import list_masked
 
 
 def files(images, masks, size, channels):
-    return read_files(list_users_images(images).images, masker(masks, size, channels))
+    listed = list_users_images(images).images
+    is_folder = isinstance(masks, str)
+    pairs = list_masked(listed, images, masks) if is_folder else masks
+    return read_files(listed, masker(pairs, size, channels))
 
 
 def write(path, array):
@@ -76,7 +80,7 @@ def test_every_input_that_cannot_be_completed_is_told_in_a_line(tmp_path):
     assert [target.name for target in found] == ["good"]
     reasons = {path.rpartition("/")[2][:-4]: reason for path, reason in skipped}
     for name, says in {
-        "other_size": "its mask is 30x28, the image 28x28",
+        "other_size": "its mask: it is 28x30, the image 28x28",
         "black": "nothing is known",
         "colour": "in colour, and grey images are searched",
         "outside": "outside the central square of 28x28",
@@ -110,7 +114,7 @@ def test_a_hole_by_name_lies_in_what_the_prior_sees(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="is not a folder"):
+    with pytest.raises(InputError, match="is no such folder"):
         files(str(tmp_path / "none"), holes.centre, 20, 1)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no image files"):

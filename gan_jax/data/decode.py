@@ -94,8 +94,10 @@ def decode(
             image, or (`LargeImageError`) too large. No other exception is raised,
             whatever the bytes.
     """
-    return _opened(
-        data, pixel_limit, lambda image, stream: _converted(image, stream, scaling)[0]
+    return open_image(
+        data,
+        pixel_limit,
+        lambda image, stream: convert_levels(image, stream, scaling)[0],
     )
 
 
@@ -106,9 +108,9 @@ def decode_stored(
 
     def convert(image: "ImageFile.ImageFile", stream: memory.Stream) -> Decoded:
         pages = pillow.pages(image)
-        return Decoded(*_converted(image, stream, scaling), pages)
+        return Decoded(*convert_levels(image, stream, scaling), pages)
 
-    return _opened(data, pixel_limit, convert)
+    return open_image(data, pixel_limit, convert)
 
 
 def read_header(file: Path, pixel_limit: int = PIXEL_LIMIT) -> Header:
@@ -128,7 +130,7 @@ def read_header(file: Path, pixel_limit: int = PIXEL_LIMIT) -> Header:
             pillow.pages(image),
         )
 
-    return _opened(file, pixel_limit, header)
+    return open_image(file, pixel_limit, header)
 
 
 def decode_values(file: Path) -> Shaped[np.ndarray, "height width"]:
@@ -143,7 +145,7 @@ def decode_values(file: Path) -> Shaped[np.ndarray, "height width"]:
     Raises:
         BrokenImageError: As `decode`, or if the image has colours or transparency.
     """
-    return _opened(file, PIXEL_LIMIT, lambda image, _: _values(_upright(image)))
+    return open_image(file, PIXEL_LIMIT, lambda image, _: _values(upright(image)))
 
 
 def _values(image: "Image.Image") -> Shaped[np.ndarray, "height width"]:
@@ -161,12 +163,12 @@ def _values(image: "Image.Image") -> Shaped[np.ndarray, "height width"]:
     return array
 
 
-def _opened(
+def open_image(
     data: bytes | Path,
     pixel_limit: int,
     convert: "Callable[[ImageFile.ImageFile, memory.Stream], Result]",
 ) -> Result:
-    """Return what a function makes of an opened image; see `decode`."""
+    """Return what a function makes of an opened image and its file; see `decode`."""
     from PIL import Image
 
     pillow.ignore_warnings()
@@ -216,23 +218,23 @@ def _reason(error: Exception, pixel_limit: int) -> str:
         return "too large for the memory"
     if isinstance(error, OSError) and error.strerror:  # the file cannot be opened
         return error.strerror
-    words = "".join(
-        letter for letter in " ".join(str(error).split()) if letter.isprintable()
-    )
+    words = "".join(filter(str.isprintable, " ".join(str(error).split())))
     return f"broken image file ({words[:120] or type(error).__name__})"
 
 
-def _converted(
+def convert_levels(
     image: "ImageFile.ImageFile", stream: memory.Stream, scaling: Scaling
 ) -> tuple[Image8, Stored]:
+    """Return an opened image as `decode` does, and the levels that it stores."""
     kind = pillow.kind_of(image)
     lower = None
     if pillow.has_16_bit_colours(image) and scaling.of(kind) != whole_range(kind):
         lower = _lower_bits(stream)
-    return pillow.to_array(_upright(image), lower, kind, scaling)
+    return pillow.to_array(upright(image), lower, kind, scaling)
 
 
-def _upright(image: "Image.Image") -> "Image.Image":
+def upright(image: "Image.Image") -> "Image.Image":
+    """Return an opened image, decoded and turned as its EXIF orientation says."""
     from PIL import ImageOps
 
     declared = image.size
@@ -255,7 +257,7 @@ def _lower_bits(stream: memory.Stream) -> "Image.Image":
     stream.seek(0)
     image = Image.open(stream, formats=pillow.formats())
     pillow.take_lower_bits(image)
-    return _upright(image)
+    return upright(image)
 
 
 def crop_and_resize(

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
-from gan_jax.data.decode import BrokenImageError, decode
+from gan_jax.data.decode import BrokenImageError
+from gan_jax.data.mask_files import read_mask
 
 
 class Known(NamedTuple):
@@ -150,18 +150,17 @@ def pattern(path: str, size: int | Size) -> Float[Array, "height width"]:
         InputError: If the file cannot be read, has another size, or is black.
     """
     try:
-        image = decode(Path(path))
+        known = read_mask(Path(path))
     except BrokenImageError as error:
         raise InputError(f"--config.mask.pattern {path}: {error}") from None
-    whole, found = size_of(size), Size(*image.shape[:2])
+    whole, found = size_of(size), Size(*known.shape)
     if found != whole:
         raise InputError(
             f"--config.mask.pattern {path} is {found} pixels (height x width), but the "
             f"images are {whole}: give a mask of their size"
         )
-    known = (np.asarray(image).mean(axis=-1) > 127).astype(np.float32)
     if not known.any():
         raise InputError(
             f"--config.mask.pattern {path} is black: mark known pixels white"
         )
-    return jnp.asarray(known)
+    return jnp.asarray(known, jnp.float32)

@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from jaxtyping import UInt8
 
+from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.dataset import Skipped, threads
 from gan_jax.data.datasets.reading import Reading
 from gan_jax.data.decode import (
@@ -16,7 +17,6 @@ from gan_jax.data.decode import (
     BrokenImageError,
     Header,
     LargeImageError,
-    decode,
     decode_stored,
     read_file,
     read_header,
@@ -30,7 +30,8 @@ from gan_jax.data.files.levels import (
     given_range,
     in_use,
 )
-from gan_jax.data.files.listing import list_users_images
+from gan_jax.data.files.listing import image_files, list_users_images
+from gan_jax.data.mask_files import Layers, decode_layers, pair
 
 Image8 = UInt8[np.ndarray, "_ _ _"]
 """`[height, width, channels]`; each image has its own shape."""
@@ -91,6 +92,29 @@ def open_folder(
     return UsersImages(listing.images, reading)
 
 
+def list_masked(
+    files: Sequence[Path], images: str, masks: str
+) -> dict[Path, list[Path]]:
+    """Return image files, each with the files of its masks, and no masks among them.
+
+    Args:
+        files: The image files of a folder and its sub-folders.
+        images: That folder (`images` of a config).
+        masks: The folder of the masks, or one mask for all (`masks` of a config).
+
+    Raises:
+        InputError: If the folder of the masks holds no images, or cannot be read.
+    """
+    place = Path(masks).expanduser()
+    found = [*image_files(place)] if place.is_dir() else [place]
+    if not found:
+        raise InputError(
+            f"--config.masks {masks} holds no image files: give a mask of every "
+            "image's name, or one mask for all"
+        )
+    return pair(files, Path(images).expanduser(), found, place)
+
+
 class DecodedFiles(NamedTuple, Generic[Prepared]):
     """A chunk of the files: the prepared images, and the files that were skipped."""
 
@@ -103,7 +127,7 @@ class DecodedFiles(NamedTuple, Generic[Prepared]):
 
 def decode_files(
     files: Sequence[Path],
-    preprocess: Callable[[Path, Image8], Prepared],
+    preprocess: Callable[[Path, Layers], Prepared],
     chunk_size: int,
     read: Read = read_file,
     scaling: Scaling = WHOLE,
@@ -115,7 +139,8 @@ def decode_files(
 
     Args:
         files: The files.
-        preprocess: Function of a file and its image; it may raise `BrokenImageError`.
+        preprocess: Function of a file and its image with its transparency; it may raise
+            `BrokenImageError`.
         chunk_size: Number of files in a chunk. It has fewer where images are large:
             chunks end before the large ones have more than `PIXEL_LIMIT` pixels.
         read: Function that returns the content of a file.
@@ -126,7 +151,7 @@ def decode_files(
     def attempt(file: Path, pixel_limit: int = PIXEL_LIMIT) -> Attempt[Prepared]:
         try:
             data = read(file)
-            prepared = preprocess(file, decode(data, pixel_limit, scaling))
+            prepared = preprocess(file, decode_layers(data, pixel_limit, scaling))
             return prepared, hashlib.sha256(data).hexdigest()
         except BrokenImageError as error:
             return error

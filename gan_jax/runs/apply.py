@@ -282,7 +282,7 @@ def apply_to_files(
     """
     for chunk in decode_files(
         inputs,
-        lambda file, image: application.preprocess(image),
+        lambda file, layers: application.preprocess(layers.image),
         application.chunk_size,
         read,
         scaling,

@@ -33,6 +33,7 @@ from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.known import read_known
 from gan_jax.data.grids.points import placed
 from gan_jax.data.grids.units import LEVELS
+from gan_jax.data.mask_files import Layers
 from gan_jax.data.memory import UnreadableFileError
 from gan_jax.networks.classifier import Classifier
 from gan_jax.priors import packaged
@@ -243,7 +244,9 @@ READERS: dict[str, Reader] = {
     ),
     "mask": Reader(
         _bytes("0.png", encoded(_MASK)),
-        lambda file: masker(str(file.parent), 28, 3)(Path("0.png"), _IMAGE),
+        lambda file: masker({Path("0.png"): [file]}, 28, 3)(
+            Path("0.png"), Layers(_IMAGE, None)
+        ),
         (BrokenImageError,),
     ),
     "npz": Reader(

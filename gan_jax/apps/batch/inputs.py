@@ -7,8 +7,8 @@ from typing import NamedTuple, TypeAlias
 from ml_collections import ConfigDict
 
 from gan_jax.apps.generate.sets import known_files
-from gan_jax.apps.inpaint.observations import named_holes
-from gan_jax.data.files.listing import image_files, list_users_images
+from gan_jax.apps.inpaint.observations import masked_files
+from gan_jax.data.files.listing import list_users_images
 
 Files: TypeAlias = Mapping[Path, Sequence[Path]]
 """Input files, each with the files of its masks."""
@@ -27,14 +27,7 @@ class Inputs(NamedTuple):
 
 
 def _images(config: ConfigDict) -> Files:
-    masks: dict[str, list[Path]] = {}
-    if config.get("masks", "") and None in named_holes(config.masks).values():
-        for mask in image_files(Path(config.masks).expanduser()):
-            masks.setdefault(mask.stem, []).append(mask)
-    return {
-        file: masks.get(file.stem, [])
-        for file in list_users_images(config.images).images
-    }
+    return masked_files(config, list_users_images(config.images).images)
 
 
 def _known(config: ConfigDict) -> Files:

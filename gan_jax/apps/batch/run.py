@@ -15,6 +15,7 @@ from gan_jax.apps.batch.engine import Engine
 from gan_jax.apps.batch.inputs import Files, Inputs, inputs_of
 from gan_jax.apps.batch.table import STATE, Parts, Row, State
 from gan_jax.apps.batch.workers import failed
+from gan_jax.apps.inpaint.missing import doubt_files
 from gan_jax.config.errors import InputError, printable
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.user_images import same_name
@@ -63,6 +64,8 @@ def run(
     inputs = inputs_of(config.program)
     _check(config, out, inputs)
     files_of = inputs.files(config)
+    if "masks_white" in config and (warning := doubt_files(config, files_of)):
+        say(warning)
     with start_engine(config, out) as engine, claimed(config, out, (), "--out"):
         work = engine.work
         if work.images is not None:

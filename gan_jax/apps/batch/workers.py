@@ -24,6 +24,7 @@ from gan_jax.apps.inpaint.memory import completion_demands
 from gan_jax.apps.inpaint.observations import (
     ObservedImages,
     Observer,
+    masked_files,
     named_holes,
     open_latent_prior,
 )
@@ -56,6 +57,7 @@ _ALL: Columns = {"input": str, "done": bool, "output": str, "reason": str}
 _SEARCHED: Columns = {
     "hole": str,
     "loss": str,
+    "missing": float,
     "best_step": int,
     "restart": int,
     "residual": float,
@@ -256,7 +258,7 @@ def _searching(
     folder = open_images(config, trained_levels(prior.config, prior.summary))
     scaling = folder.reading.scaling
     observer = Observer(config, prior, name, hole, degradation)
-    mask = observer.masker()
+    mask = observer.masker(masked_files(config, folder.files))
     streaming = StreamingSearch(search.compiled_search, config.search.slots)
 
     def apply(block: Sequence[Path], read: Read) -> list[Row]:

@@ -14,6 +14,7 @@ from gan_jax.apps.collaborate import report as pages
 from gan_jax.apps.collaborate.refinement import Refinements, Refiner
 from gan_jax.apps.collaborate.report import Outcome
 from gan_jax.apps.collaborate.shaping import Snapshot
+from gan_jax.apps.inpaint.missing import missing_plate
 from gan_jax.apps.inpaint.observations import ObservedImages
 from gan_jax.apps.inpaint.results import (
     Completion,
@@ -133,6 +134,11 @@ def _pictures(stages: Mapping[str, Completion]) -> list[Figure]:
     known, truth = first.images.known, first.images.truth
     values, masks = np.asarray(known.values), np.asarray(known.mask)
     return [
+        picture(
+            "Missing pixels",
+            missing_plate(first.images.sources),
+            "The first images at their own sizes, reduced; what is missing is red.",
+        ),
         picture(
             "Completions",
             pages.completions(values, masks, first.composite, final, truth),

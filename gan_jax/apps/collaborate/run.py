@@ -252,8 +252,8 @@ def _gather(
         )
     if training_hole is None:
         raise InputError(
-            f"{masks} is a folder: name the holes of the training images with "
-            "--config.shaping.masks, e.g. center"
+            f"{masks} holds masks of your images: name the holes of the training "
+            "images with --config.shaping.masks, e.g. center"
         )
     check_fits(training_name, training_hole, prior.config.data.size)
     if 0 < config.shaping.images < config.shaping.batch_size:

@@ -1,7 +1,6 @@
 """Sets of known values: their files, and their grids."""
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from gan_jax.data.grids.headers import number
 from gan_jax.data.grids.known import read_known
 from gan_jax.data.grids.points import KnownGrid, Points, placed
 from gan_jax.data.grids.units import LEVELS
+from gan_jax.data.mask_files import pair
 from gan_jax.data.memory import UnreadableFileError, check_fits
 from gan_jax.report.files import short_name
 
@@ -26,7 +26,6 @@ _TABLES = frozenset(
     {".csv", ".tsv", ".txt", ".gslib", ".dat", ".out", ".sgems", ".eas", ".pts"}
 )
 _ARRAYS = frozenset({".npz", ".npy"})
-_MASK = re.compile(r"(.+)[-_.]mask")
 _BYTES = 64  # of the known values of a cell, while they are read
 _UNKNOWN = "unconditional"  # name of the set without known values
 
@@ -153,20 +152,14 @@ def _of_folder(root: Path) -> Iterator[KnownFile]:
         )
     except OSError as error:
         raise InputError(f"--config.known {root}: {error.strerror}") from None
-    masks = {
-        (path.parent, found[1]): path
-        for path in every
-        if path.suffix.lower() in images and (found := _MASK.fullmatch(path.stem))
-    }
-    named = {
-        (path.parent, path.stem) for path in every if path.suffix.lower() in images
-    }
-    used = {mask for of, mask in masks.items() if of in named}
+    files = [path for path in every if path.suffix.lower() in images]
+    masks = pair(files, root, files, root)
     for path in every:
-        if path not in used:
-            is_image = path.suffix.lower() in images
-            mask = masks.get((path.parent, path.stem)) if is_image else None
-            yield KnownFile(_name(path), path, mask)
+        if path.suffix.lower() not in images:
+            yield KnownFile(_name(path), path)
+        elif path in masks:
+            found = [mask for mask in masks[path] if mask != path]
+            yield KnownFile(_name(path), path, found[0] if len(found) == 1 else None)
 
 
 def _name(path: Path) -> str:

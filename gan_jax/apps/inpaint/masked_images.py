@@ -3,7 +3,7 @@
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -22,14 +22,13 @@ from gan_jax.data.decode import (
     PADDING,
     BrokenImageError,
     crop_and_resize,
-    decode,
     to_float_numpy,
     with_channels,
 )
 from gan_jax.data.feed import read
 from gan_jax.data.files.levels import WHOLE, Scaling
-from gan_jax.data.files.listing import image_files
 from gan_jax.data.holes import Hole
+from gan_jax.data.mask_files import Layers, read_mask
 from gan_jax.data.memory import check_fits
 from gan_jax.data.user_images import decode_files
 from gan_jax.networks.compilation import compiled
@@ -55,10 +54,17 @@ class MaskedImage(NamedTuple):
     """With the prior's channels."""
     known: Known
     """Whether each pixel is known."""
+    has_truth: bool = True
+    """Whether the image holds the truth in its hole."""
+
+    @property
+    def missing(self) -> float:
+        """Return the share of the pixels that are missing."""
+        return 1 - float(self.known.mean())
 
 
-Masker: TypeAlias = Callable[[Path, Image8], MaskedImage]
-"""`mask(file, image)` returns a user's image with its mask. It raises
+Masker: TypeAlias = Callable[[Path, Layers], MaskedImage]
+"""`mask(file, layers)` returns a user's image with its mask. It raises
 `BrokenImageError` if the image cannot be completed."""
 
 
@@ -91,37 +97,42 @@ def of_data(
     ]
 
 
-def masker(masks: str | Hole, size: int, channels: int, seed: int = 0) -> Masker:
+def masker(
+    masks: Mapping[Path, Sequence[Path]] | Hole,
+    size: int,
+    channels: int,
+    seed: int = 0,
+    white_is_known: bool = True,
+) -> Masker:
     """Return the function that masks the user's images.
 
+    Transparent pixels of an image are missing: beside those of its mask, or instead of
+    a hole.
+
     Args:
-        masks: A folder of mask files with the images' names and sizes, or a hole.
+        masks: The mask files of each image file, or a hole.
         size: Side of the images at which they are searched; holes are cut at it.
         channels: Channels at which they are searched.
         seed: Seed of holes that are drawn.
-
-    Raises:
-        InputError: If the folder of masks may not be read.
+        white_is_known: Whether white pixels of mask files are known.
     """
-    by_stem: dict[str, list[Path]] = {}
-    draw = None
-    if isinstance(masks, str):
-        for file in image_files(Path(masks).expanduser()):
-            by_stem.setdefault(file.stem, []).append(file)
-    else:
-        draw = _drawn(masks, size, seed)
+    draw = None if isinstance(masks, Mapping) else _drawn(masks, size, seed)
 
-    def mask(file: Path, image: Image8) -> MaskedImage:
+    def mask(file: Path, layers: Layers) -> MaskedImage:
+        image, opaque = layers
         if image.shape[-1] > channels:
             raise BrokenImageError("in colour, and grey images are searched")
         image = with_channels(image, channels)
-        known = (
-            _cover(draw(file.stem), image)
-            if draw
-            else _read_mask(by_stem.get(file.stem, []), image)
-        )
+        if isinstance(masks, Mapping):
+            known = _read_mask(masks.get(file, ()), layers, white_is_known)
+        elif opaque is not None:
+            known = opaque
+        else:
+            assert draw is not None
+            known = _cover(draw(file.stem), image)
         _check(known)
-        return MaskedImage(file.stem, str(file), image, known)
+        has_truth = draw is not None and opaque is None
+        return MaskedImage(file.stem, str(file), image, known, has_truth)
 
     return mask
 
@@ -156,19 +167,18 @@ def read_files(
     return images, skipped
 
 
-def _read_mask(masks: Sequence[Path], image: Image8) -> Known:
+def _read_mask(masks: Sequence[Path], layers: Layers, white_is_known: bool) -> Known:
+    image, opaque = layers
+    if not masks and opaque is not None:
+        return opaque
     if len(masks) != 1:
         count = "several masks have" if masks else "no mask has"
         raise BrokenImageError(f"{count} its name")
     try:
-        mask = decode(masks[0])
+        known = read_mask(masks[0], white_is_known, image)
     except BrokenImageError as error:
         raise BrokenImageError(f"its mask: {error}") from None
-    if mask.shape[:2] != image.shape[:2]:
-        sizes = [f"{shape[1]}x{shape[0]}" for shape in (mask.shape, image.shape)]
-        raise BrokenImageError(f"its mask is {sizes[0]}, the image {sizes[1]}")
-    known: Known = mask.sum(axis=-1, dtype=np.uint16) > 127 * mask.shape[-1]
-    return known
+    return known if opaque is None else known & opaque
 
 
 def _drawn(
@@ -205,7 +215,7 @@ def _cells(side: int, size: int) -> Int[np.ndarray, " side"]:
 
 def _check(known: Known) -> None:
     if not known.any():
-        raise BrokenImageError("nothing is known: its mask is black")
+        raise BrokenImageError("nothing is known: all its pixels are missing")
     place, side = central_square(*known.shape), min(known.shape)
     outside = ~known
     outside[place] = False
@@ -222,7 +232,7 @@ def with_holes(
     images: Sequence[MaskedImage],
 ) -> tuple[list[MaskedImage], list[Skipped]]:
     """Return the images of which something is missing, and the others as skipped."""
-    reason = "nothing is missing: its mask is white"
+    reason = "nothing is missing: all its pixels are known"
     return (
         [image for image in images if not image.known.all()],
         [Skipped(image.source, reason) for image in images if image.known.all()],

@@ -1,6 +1,7 @@
 """Observations of images, under holes and degradations, for a search."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +14,17 @@ from ml_collections import ConfigDict
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.composites import blendable
 from gan_jax.apps.inpaint.masked_images import MaskedImage
+from gan_jax.apps.inpaint.missing import doubt_files, say_missing
 from gan_jax.build import searches
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import memory_limit, size_of
+from gan_jax.config.names import closest, look_up
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation, known_values
 from gan_jax.data.holes import HOLES, Hole
-from gan_jax.data.user_images import UsersImages
+from gan_jax.data.mask_files import WHITE_IS_KNOWN
+from gan_jax.data.user_images import UsersImages, list_masked
 from gan_jax.priors.packaged import open_any
 from gan_jax.report.terminal import say
 from gan_jax.runs.apply import open_images, say_what_was_read, trained_levels
@@ -93,7 +97,7 @@ def open_users_images(config: ConfigDict, prior: Prior) -> UsersImages | None:
 
 
 def named_holes(masks: str) -> dict[str, Hole | None]:
-    """Return holes by their names; None stands for a folder of masks.
+    """Return holes by their names; None stands for mask files.
 
     Raises:
         InputError: If a name is unknown, or there is none.
@@ -101,10 +105,29 @@ def named_holes(masks: str) -> dict[str, Hole | None]:
     names = [name for name in masks.split(",") if name]
     if not names:
         raise InputError("--config.masks is empty: name holes, or a folder of masks")
-    is_named = names[0].partition(":")[0] in HOLES
-    if not is_named and Path(masks).expanduser().is_dir():
-        return {masks: None}
+    if names[0].partition(":")[0] not in HOLES:
+        if os.path.exists(Path(masks).expanduser()):  # noqa: PTH110 - too long: False
+            return {masks: None}
+        raise InputError(
+            f"--config.masks {masks}: there is no such folder or file, and no hole of "
+            f"that name{closest(names[0], HOLES)}; known: {', '.join(HOLES)}"
+        )
     return dict(zip(names, searches.holes(masks), strict=True))
+
+
+def masked_files(config: ConfigDict, files: Sequence[Path]) -> dict[Path, list[Path]]:
+    """Return the user's images, each with its mask files, and no masks among them.
+
+    Args:
+        config: A config with `images` and, perhaps, `masks`.
+        files: The image files of the folder `images`.
+
+    Raises:
+        InputError: As `named_holes` and `list_masked`.
+    """
+    if config.get("masks", "") and None in named_holes(config.masks).values():
+        return list_masked(files, config.images, config.masks)
+    return {file: [] for file in files}
 
 
 def check_fits(name: str, hole: Hole, size: int) -> None:
@@ -127,9 +150,9 @@ class Observer(NamedTuple):
     prior: Prior
     """The prior under which the images are searched."""
     name: str
-    """Name of the hole, or the folder of masks."""
+    """Name of the hole, or the folder of masks, or the mask."""
     hole: Hole | None
-    """The hole that is cut into the images; None = a folder of masks."""
+    """The hole that is cut into the images; None = they have mask files."""
     degradation: Degradation | None = None
     """The degradation of the images; None = only pixels are missing. Test images are
     degraded here; the user's images have been degraded before."""
@@ -145,12 +168,17 @@ class Observer(NamedTuple):
         config = self.config
         skipped: list[Skipped] = []
         if self.images is not None:
+            files = masked_files(config, self.images.files)
+            if warning := doubt_files(config, files):
+                say(warning)
             masked, skipped = masked_images.read_files(
-                self.images.files, self.masker(), self.images.reading.scaling
+                [*files], self.masker(files), self.images.reading.scaling
             )
+            say_missing(masked)
         elif self.hole is None:
             raise InputError(
-                "--config.masks is a folder: name one with --config.images"
+                f"--config.masks {config.masks} holds masks of your images: name their "
+                "folder with --config.images"
             )
         else:
             self._checked_size()
@@ -163,15 +191,18 @@ class Observer(NamedTuple):
         skipped += unusable
         return required(observed, skipped), skipped
 
-    def masker(self) -> masked_images.Masker:
-        """Return the function that masks the user's images.
+    def masker(self, files: Mapping[Path, Sequence[Path]]) -> masked_images.Masker:
+        """Return the function that masks the user's images, files with their masks.
 
         Raises:
-            InputError: If the degradation does not fit the prior's images, or the hole
-                is too large for them.
+            InputError: If the degradation does not fit the prior's images, the hole is
+                too large for them, or `masks_white` is unknown.
         """
-        masks = self.config.masks if self.hole is None else self.hole
-        return masked_images.masker(masks, *self._checked_size(), self.config.seed)
+        config, masks = self.config, files if self.hole is None else self.hole
+        white_is_known = look_up(WHITE_IS_KNOWN, "masks_white", config.masks_white)
+        return masked_images.masker(
+            masks, *self._checked_size(), config.seed, white_is_known
+        )
 
     def _checked_size(self) -> tuple[int, int]:
         """Return the rows and channels of an observation; raise as `masker`."""
@@ -192,9 +223,8 @@ class Observer(NamedTuple):
                 masked, large = blendable(masked)
                 unusable += large
         is_users = bool(self.config.images)
-        # With a folder of masks, what lies in the holes of a user's files is not the
-        # truth.
-        has_truth = self.hole is not None and self.degradation is None
+        # What lies in the holes of a user's files, under masks, is not the truth.
+        has_truth = self.degradation is None and all(each.has_truth for each in masked)
         observed, blank = observe_masked(
             self.prior,
             self.name,
@@ -212,6 +242,8 @@ def required(
 ) -> ObservedImages:
     """Return observed images; raise an `InputError` if there are none."""
     if observed is None:
+        for source, reason in skipped:
+            say(f"skipped {source}: {reason}")
         raise InputError(f"no image can be completed ({skipped[0].reason})")
     return observed
 

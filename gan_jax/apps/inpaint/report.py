@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from gan_jax.apps.inpaint.missing import missing_plate
 from gan_jax.apps.inpaint.observations import Images
 from gan_jax.apps.inpaint.results import Completion, spread_shown
 from gan_jax.report import plots
@@ -165,6 +166,13 @@ def report(
     )
     pictures: list[Figure] = []
     for hole, group in by_hole(completions).items():
+        pictures.append(
+            picture(
+                f"Missing under {hole}",
+                missing_plate(group[0].images.sources),
+                "The first images at their own sizes, reduced; what is missing is red.",
+            )
+        )
         pictures += [
             picture(
                 f"Under {hole}",

@@ -232,6 +232,7 @@ def write_images(
         else:
             line |= {"done": True, "output": str(path.relative_to(workdir))}
         line |= {"hole": completion.images.hole, "loss": completion.loss}
+        line["missing"] = source.missing
         if line["done"]:
             numbers = {"residual": found.residual[index], **metrics[index]}
             line["best_step"] = int(found.best_step[index])

@@ -74,9 +74,8 @@ def list_users_images(folder: str) -> Listing:
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise InputError(
-            f"--config.images {folder!r} is not a folder: check its spelling"
-        )
+        what = "is not a folder" if os.path.lexists(root) else "is no such folder"
+        raise InputError(f"--config.images {folder!r} {what}: check its spelling")
     listing = list_folder(root)
     if not listing.images:
         raise InputError(nothing_read(f"--config.images {folder}", listing.left))

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
 
 from gan_jax.config.errors import InputError, printable
-from gan_jax.data.decode import BrokenImageError, decode, decode_values
+from gan_jax.config.limits import Size
+from gan_jax.data.decode import BrokenImageError, decode_values
 from gan_jax.data.grids.csv_files import decoded, is_label, is_table, read_points, shown
 from gan_jax.data.grids.points import Content, KnownGrid, Points, known_grid
 from gan_jax.data.grids.tables import read_table
 from gan_jax.data.grids.volumes import axis_of
+from gan_jax.data.mask_files import decode_layers, read_mask
 from gan_jax.data.memory import (
     UnreadableFileError,
     check_arrays,
@@ -45,7 +46,8 @@ def read_known(
 
     Args:
         file: A CSV file, a point set of GSLIB, an `.npz` file, or an image.
-        mask: The image that is the mask of an image, white = known; None = no mask.
+        mask: The image that is the mask of an image, white = known; None = no mask. An
+            image of levels may have transparent pixels instead, which are not known.
         levels: Whether the values of an image are reduced to levels from 0 to 255;
             otherwise they are those that are stored.
         variable: Column of a point set that holds the values; empty = the only one.
@@ -65,10 +67,12 @@ def read_known(
         if start.startswith(b"PK"):
             return _arrays(what, file)
         if start.startswith(_IMAGES):
+            if levels and (grid := _transparent_image(file)) is not None:
+                return grid
             raise UnreadableFileError(
-                "an image alone does not say which of its pixels are known: name its "
-                "mask after a comma, image.png,mask.png, or in a folder name.png and "
-                "name_mask.png, white = known"
+                "an image without transparent pixels does not say which are known: "
+                "name its mask after a comma, image.png,mask.png, or in a folder "
+                "name.png and name_mask.png, white = known"
             )
         if start.startswith(_ARRAY):
             raise UnreadableFileError(
@@ -159,24 +163,33 @@ def _columns_of_points(
 
 
 def _masked_image(file: Path, mask: Path, levels: bool) -> KnownGrid:
-    """Return the known pixels of an image, those where its mask is white."""
+    """Return the known pixels of an image: opaque ones where its mask is white."""
     try:
-        image = decode(file) if levels else decode_values(file)[..., None]
+        if levels:
+            image, opaque = decode_layers(file)
+        else:
+            image, opaque = decode_values(file)[..., None], None
     except BrokenImageError as error:
         raise UnreadableFileError(str(error)) from None
     try:
-        marks = decode(mask)
+        known = read_mask(mask)
     except BrokenImageError as error:
         raise UnreadableFileError(f"its mask: {error}") from None
-    if marks.shape[:2] != image.shape[:2]:
-        sizes = ["{}x{}".format(*each.shape) for each in (marks, image)]
+    if known.shape != image.shape[:2]:
+        sizes = [Size(*each.shape[:2]) for each in (known, image)]
         raise UnreadableFileError(
             f"its mask is {sizes[0]}, the image {sizes[1]} (height x width)"
         )
-    known: Bool[np.ndarray, "_ _"]
-    black = 0 if marks.max() == 1 else 127  # some programs write masks of 0 and 1
-    known = marks.sum(axis=-1, dtype=np.uint16) > black * marks.shape[-1]
-    return known_grid(image, known, None)
+    return known_grid(image, known if opaque is None else known & opaque, None)
+
+
+def _transparent_image(file: Path) -> KnownGrid | None:
+    """Return the opaque pixels of an image as known; None if all are opaque."""
+    try:
+        image, opaque = decode_layers(file)
+    except BrokenImageError as error:
+        raise UnreadableFileError(str(error)) from None
+    return None if opaque is None else known_grid(image, opaque, None)
 
 
 def _arrays(what: str, file: Path) -> KnownGrid:
