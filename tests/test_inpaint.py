@@ -140,7 +140,7 @@ def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, ble
     }
     assert "not an image" in lines["broken.png"]["reason"]
     assert lines["large.png"]["missing"] == pytest.approx(60 / 3500)
-    assert "small.png: 7.65% missing" in finished.stdout
+    assert "small.png: 5.1% missing" in finished.stdout
     assert "warning" not in finished.stdout
     assert "Missing under" in (tmp_path / "run" / "report.html").read_text()
     for name, (image, mask) in given.items():

@@ -182,6 +182,7 @@ class Observer(NamedTuple):
             )
         else:
             self._checked_size()
+            self._white_is_known()
             masked = masked_images.of_data(
                 self.prior, "test", config.count, self.hole, config.seed
             )
@@ -199,10 +200,14 @@ class Observer(NamedTuple):
                 too large for them, or `masks_white` is unknown.
         """
         config, masks = self.config, files if self.hole is None else self.hole
-        white_is_known = look_up(WHITE_IS_KNOWN, "masks_white", config.masks_white)
         return masked_images.masker(
-            masks, *self._checked_size(), config.seed, white_is_known
+            masks, *self._checked_size(), config.seed, self._white_is_known()
         )
+
+    def _white_is_known(self) -> bool:
+        """Return whether white pixels of mask files are known; raise as `masker`."""
+        known: bool = look_up(WHITE_IS_KNOWN, "masks_white", self.config.masks_white)
+        return known
 
     def _checked_size(self) -> tuple[int, int]:
         """Return the rows and channels of an observation; raise as `masker`."""
