@@ -8,8 +8,8 @@ python -m launch.batch --engine=ray --address=auto --config=... --images=DIR --o
 
 For configs/inpaint.py, collaborate.py (which refines completed images), detect.py,
 colorize.py and generate.py (whose images are files of known values). Results under
-`--out`: images/<stem>.png, or realisations/<stem>; results/part-*.parquet with a row
-per image, and summary.json. The same command resumes after any crash. Images that have
+`--out`: images/<name>.png in the sub-folders of the inputs, or realisations/<name>;
+results/part-*.parquet with a row per image, and summary.json. The same command resumes after any crash. Images that have
 a row are not redone unless they have changed; after `kill -9` those of the last ten
 seconds may be.
 """  # noqa: E501

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -21,13 +22,13 @@ from gan_jax.runs.apply import (
     apply_to_folder,
     trained_levels,
 )
-from tests.programs import results, summary
+from tests.programs import assert_names_are_own, results, summary
 from tests.runs import smoke
 
 PRIOR = {"workdir": "runs/any", "parameters_sha256": "0" * 64}
 
 
-def prepare(image):
+def prepare(file, image):
     if image.shape[-1] != 1:
         raise BrokenImageError("it is a colour image, and only grey ones are inverted")
     return image
@@ -79,15 +80,83 @@ def test_every_image_has_an_output_and_a_line(images, tmp_path):
 def test_what_cannot_be_used_has_a_line_with_the_reason(images, tmp_path):
     (images / "broken.png").write_bytes(b"no image")
     Image.fromarray(np.zeros((5, 4, 3), np.uint8)).save(images / "colour.png")
-    Image.fromarray(np.zeros((5, 4), np.uint8)).save(images / "10.webp")
     found = apply_to(images, tmp_path / "out")
-    assert found["inputs"] == {"done": 3, "failed": 3}
+    assert found["inputs"] == {"done": 3, "failed": 2}
     listed = results(tmp_path / "out")
     lines = {line["input"].rpartition("/")[2]: line for line in listed}
     assert "only grey ones" in lines["colour.png"]["reason"]
     assert not lines["broken.png"]["done"]
-    # The first of two files of a name is used.
-    assert [lines[name]["done"] for name in ("10.png", "10.webp")] == [True, False]
+
+
+def test_equal_names_in_different_folders_and_with_other_suffixes_are_done(
+    images, tmp_path
+):
+    given = {
+        "10.webp": 40,
+        "good/10.png": 50,
+        "crack/10.png": 60,
+        "crack/deep/10.bmp": 70,
+        "10.png/10.png": 80,  # a folder that is called like an output
+    }
+    (images / "10.png").rename(images / "10.jpeg")
+    for place, level in given.items():
+        (images / place).parent.mkdir(parents=True, exist_ok=True)
+        grey = Image.fromarray(np.full((5, 4), level, np.uint8))
+        grey.save(images / place, format="png")
+    found = apply_to(images, tmp_path / "out")
+    lines = {
+        str(Path(line["input"]).relative_to(images)): line
+        for line in results(tmp_path / "out")
+    }
+    assert lines.keys() == given.keys() | {"10.jpeg", "20.png", "30.png"}
+    assert {place: line.get("output") for place, line in lines.items()} == {
+        "10.jpeg": "images/10.png",
+        "10.webp": "images/10.webp.png",
+        "20.png": "images/20.png",
+        "30.png": "images/30.png",
+        "good/10.png": "images/good/10.png",
+        "crack/10.png": "images/crack/10.png",
+        "crack/deep/10.bmp": "images/crack/deep/10.png",
+        "10.png/10.png": None,
+    }
+    assert lines["10.png/10.png"]["reason"] == (
+        "its output images/10.png/10.png cannot be written: File exists"
+    )
+    assert found["inputs"] == {"done": 7, "failed": 1}
+    for place in ("10.webp", "good/10.png", "crack/10.png"):
+        made = np.asarray(Image.open(tmp_path / "out" / lines[place]["output"]))
+        assert (made == 255 - given[place]).all()
+    assert_names_are_own(tmp_path / "out")
+
+
+def test_a_file_or_a_link_in_the_place_of_a_folder_costs_that_folder_alone(
+    images, tmp_path
+):
+    for folder in ("good", "crack"):
+        (images / folder).mkdir()
+        (images / folder / "10.png").write_bytes((images / "10.png").read_bytes())
+    apply_to(images, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "images" / "good")
+    (tmp_path / "out" / "images" / "good").write_text("mine")
+    shutil.rmtree(tmp_path / "out" / "images" / "crack")
+    (tmp_path / "out" / "images" / "crack").symlink_to(tmp_path)
+    found = apply_to(images, tmp_path / "out")
+    assert found["inputs"] == {"done": 3, "failed": 2}
+    reasons = [line["reason"] for line in results(tmp_path / "out")[:2]]
+    assert "its folder is a link" in reasons[0] and "File exists" in reasons[1]
+    assert (tmp_path / "out" / "images" / "good").read_text() == "mine"
+    assert not (tmp_path / "10.png").exists()
+
+
+def test_paths_that_are_too_long_are_lines(images, tmp_path):
+    """The inputs' paths are legal, and the outputs' are longer."""
+    deep = images.joinpath(*["d" * 200] * ((4000 - len(str(images))) // 201))
+    out = tmp_path / ("o" * 200)
+    deep.mkdir(parents=True)
+    (deep / "10.png").write_bytes((images / "10.png").read_bytes())
+    found = apply_to(images, out)
+    assert found["inputs"] == {"done": 3, "failed": 1}
+    assert "File name too long" in results(out)[0]["reason"]
 
 
 def test_what_cannot_be_written_has_a_line_and_the_rest_is_done(images, tmp_path):

@@ -29,7 +29,7 @@ from gan_jax.data.datasets.training_images import read_crops, read_training_imag
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode
 from gan_jax.data.holes import none
 from gan_jax.data.memory import PixelBudget, UnreadableFileError, open_file
-from gan_jax.data.user_images import decode_files
+from gan_jax.data.user_images import decode_files, named_files
 from gan_jax.evaluation.color import (
     colourfulness,
     colourfulness_of_sums,
@@ -383,8 +383,9 @@ def test_a_chunk_has_so_many_pixels_or_is_one_image(tmp_path, monkeypatch):
         Image.new("L", (side, side)).save(paths[-1])
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image")
-    chunks = list(decode_files([*paths, broken], lambda file, image: image, 6))
-    assert [[file.stem for file in chunk.files] for chunk in chunks] == [
+    files = named_files([*paths, broken], tmp_path)
+    chunks = list(decode_files(files, lambda file, image: image, 6))
+    assert [[file.name for file in chunk.files] for chunk in chunks] == [
         ["0", "1", "2", "3", "4"],
         ["5"],
         ["6"],
@@ -403,7 +404,7 @@ def test_images_that_do_not_fit_together_are_refused(
     )
     for name in ("a", "b", "c"):
         Image.new("L", (500, 500)).save(tmp_path / f"{name}.png")
-    paths = sorted(tmp_path.iterdir())
+    paths = user_images.user_images(str(tmp_path))
     mask = masker(none, 8, 1)
     assert len(read_files(paths[:2], mask)[0]) == 2
     with pytest.raises(InputError, match=r"3 of 3 images needs.*use python -m launch"):

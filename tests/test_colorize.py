@@ -81,7 +81,7 @@ def versions(folder):
     Image.fromarray(dark).save(folder / "dark.png")
     (folder / "broken.png").write_bytes((folder / "grey.png").read_bytes()[:1000])
     (folder / "empty.jpg").touch()
-    photo.convert("L").save(folder / "grey.tif")  # of a name that is taken
+    photo.convert("L").save(folder / "grey.tif")  # of a name that another has
     return folder
 
 
@@ -98,12 +98,13 @@ def colorized(trained, tmp_path_factory):
 def test_images_of_all_kinds_are_done_or_refused(colorized):
     assert_names_are_own(colorized)
     found = summary(colorized)
-    assert found["inputs"] == {"done": 9, "failed": 3}
+    assert found["inputs"] == {"done": 10, "failed": 2}
     lines = {line["input"].rpartition("/")[2]: line for line in results(colorized)}
     assert len(lines) == 12
     reasons = {name: line["reason"] for name, line in lines.items() if not line["done"]}
-    assert set(reasons) == {"broken.png", "empty.jpg", "grey.tif"}
-    assert "empty" in reasons["empty.jpg"] and "same name" in reasons["grey.tif"]
+    assert set(reasons) == {"broken.png", "empty.jpg"}
+    assert "empty" in reasons["empty.jpg"]
+    assert lines["grey.tif"]["output"] == "images/grey.tif.png"
     page = (colorized / "report.html").read_text()
     assert "Change of lightness" in page and "<img" in page
 
@@ -190,7 +191,7 @@ def test_what_a_user_may_get_wrong(trained, colorized, tmp_path):
         ({"images": empty}, "prior is empty: name a run.*Train one:"),
         ({"prior": tmp_path / "none", "images": empty}, "no run's workdir"),
         ({"prior": trained}, "images is empty"),
-        ({"prior": trained, "images": tmp_path / "none"}, "is not a folder"),
+        ({"prior": trained, "images": tmp_path / "none"}, "is no such folder"),
         ({"prior": trained, "images": empty}, "holds no image files"),
         ({"prior": colorized, "images": empty}, "to images: name that run"),
         # Results would lie over the images, or be taken for some.

@@ -523,6 +523,57 @@ def test_a_folder_has_a_set_for_each_file(prior, tmp_path):
     assert summary(tmp_path / "out")["inputs"] == {"done": 2, "failed": 4}
 
 
+def test_sets_of_sub_folders_keep_them(prior, tmp_path):
+    folder, broken_name = tmp_path / "sets", os.fsdecode(b"\xe9")
+    places = ("a.csv", "a.txt", "b/a.csv", "b.csv", "b/images.csv", "b/deep/a.csv")
+    for place in (*places, f"{broken_name}.csv", f"{'n' * 250}.csv"):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text(POINTS)
+    run.run(config(prior, folder, count=2), tmp_path / "out")
+    lines = {
+        Path(line["input"]).relative_to(folder).as_posix(): line
+        for line in results(tmp_path / "out")
+    }
+    assert all(line["done"] for line in lines.values())
+    assert {place: lines[place]["set"] for place in places} == {
+        "a.csv": "a",
+        "a.txt": "a.txt",
+        "b/a.csv": "b/a",
+        "b.csv": "b.csv",  # none in the folder of another
+        "b/images.csv": "b/images",
+        "b/deep/a.csv": "b/deep/a",
+    }
+    files = {tmp_path / "out" / line["output"] for line in lines.values()}
+    assert len(files) == 8 and all(path.exists() for path in files)
+    one, two = (arrays(tmp_path / "out", name) for name in ("a", "b/a"))
+    assert (one != two).any()
+    assert_a_batch_job_does_the_same(
+        tmp_path / "out",
+        tmp_path / "job",
+        *("--config=configs/generate.py", f"--images={folder}"),
+        *(f"--config.prior={prior}", "--config.count=2"),
+    )
+
+
+def test_a_file_that_is_lost_meanwhile_is_a_line(prior, tmp_path, monkeypatch):
+    folder = tmp_path / "sets"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.csv").write_text(POINTS)
+    sets = run.outlines
+
+    def losing(*arguments):
+        found = sets(*arguments)
+        (folder / "a.csv").unlink()
+        return found
+
+    monkeypatch.setattr(run, "outlines", losing)
+    run.run(config(prior, folder, count=2), tmp_path / "out")
+    lost, made = results(tmp_path / "out")
+    assert not lost["done"] and "a.csv" in lost["reason"]
+    assert made["done"] and made["set"] == "b"
+
+
 def test_a_pair_of_image_and_mask(prior, tmp_path):
     pixels = np.full((28, 28), 77, np.uint8)
     Image.fromarray(pixels).save(tmp_path / "image.png")

@@ -1,5 +1,7 @@
 """Completing images, as a user runs it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -157,6 +159,35 @@ def test_a_users_images_come_back_whole_but_for_their_holes(prior, tmp_path, ble
         spread = np.asarray(Image.open(path.parent / "spread" / f"{name}.png"))
         assert spread.shape == image.shape
         assert spread[mask == 0].max() > 0 and not spread[mask > 0].any()
+
+
+def test_equal_names_in_sub_folders_are_completed(prior, tmp_path):
+    images, draw = tmp_path / "images", np.random.default_rng(0)
+    for place in ("x", "a/x", "a/b/x", "others/x-1", "others/y"):
+        (images / place).parent.mkdir(parents=True, exist_ok=True)
+        grey = Image.fromarray(draw.integers(0, 256, (28, 28), np.uint8))
+        grey.save(images / f"{place}.png")
+    flags = (f"--config.prior={prior}", f"--config.images={images}")
+    finished = run(tmp_path / "run", *flags, config="--config=configs/inpaint.py:smoke")
+    assert finished.returncode == 0, finished.stderr
+    assert_names_are_own(tmp_path / "run")
+    lines = {
+        Path(line["input"]).relative_to(images).as_posix(): line
+        for line in results(tmp_path / "run")
+    }
+    for place in ("x.png", "a/x.png", "a/b/x.png", "others/y.png"):
+        assert lines[place]["output"] == f"images/{place}"
+        made, given = (
+            np.asarray(Image.open(path))
+            for path in (tmp_path / "run" / "images" / place, images / place)
+        )
+        assert (made[:7] == given[:7]).all()
+    for folder in ("others/a/b/x-1.png", "others/a/x-1.png", "spread/a/x.png"):
+        assert (tmp_path / "run" / "images" / folder).exists()
+    # `images/others/x-1.png` is an alternative of `x.png`.
+    assert not lines["others/x-1.png"]["done"]
+    assert "another output has its name" in lines["others/x-1.png"]["reason"]
+    assert summary(tmp_path / "run")["inputs"] == {"done": 4, "failed": 1}
 
 
 @pytest.mark.parametrize(

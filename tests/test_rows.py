@@ -14,6 +14,7 @@ from gan_jax.apps.batch.engine import Engine
 from gan_jax.apps.batch.inputs import inputs_of
 from gan_jax.apps.batch.table import STATE, Parts
 from gan_jax.apps.batch.workers import Work, failed
+from gan_jax.data.user_images import InputFile
 from gan_jax.runs.apply import apply_to_files, result_line
 from tests.jobs import parts, rows
 from tests.runs import smoke
@@ -114,6 +115,7 @@ def test_a_mask_that_was_added_counts_as_a_change(job, tmp_path):
     holes = smoke("inpaint", images=images, masks="center,random:0.5")
     folder = smoke("inpaint", images=images, masks=tmp_path / "masks")
     (tmp_path / "masks").mkdir()
+    draw(tmp_path / "masks" / "20.webp", 255)
     file = str(images / "10.png")
 
     def state(config):
@@ -124,7 +126,38 @@ def test_a_mask_that_was_added_counts_as_a_change(job, tmp_path):
     draw(tmp_path / "masks" / "10.webp", 255)
     assert state(folder) != before == state(holes)
     missing = tmp_path / "nowhere.png"
-    assert batch.input_states({missing: []}) == {str(missing): (0, 0)}
+    file = InputFile(missing, "nowhere")
+    assert batch.input_states({file: []}) == {str(missing): (0, 0)}
+
+
+def test_equal_names_are_done_and_outputs_of_before_are_kept(job):
+    images, out = job
+    for place, level in (("good/10.png", 50), ("crack/10.png", 60), ("40.tif", 70)):
+        (images / place).parent.mkdir(exist_ok=True)
+        draw(images / place, level)
+    assert invert(images, out)["inputs"] == {"done": 6, "failed": 1}
+    before = written(out)
+    assert before == {
+        **{f"{level}.png": 255 - level for level in (10, 20, 30)},
+        **{"good/10.png": 205, "crack/10.png": 195, "40.png": 185},
+    }
+    draw(images / "10.bmp", 80)  # comes before the other one
+    draw(images / "40.bmp", 90)
+    (images / "40.tif").unlink()
+    assert invert(images, out)["timing"]["images"] == 2
+    assert written(out) == before | {"10.bmp.png": 175, "40.bmp.png": 165}
+    draw(images / "10.png", 15)
+    assert invert(images, out)["timing"]["images"] == 1
+    assert written(out)["10.png"] == 240 and written(out)["10.bmp.png"] == 175
+
+
+def written(out):
+    """Return the level of every output by its path."""
+    folder = out / "images"
+    return {
+        path.relative_to(folder).as_posix(): int(np.asarray(Image.open(path))[0, 0])
+        for path in folder.rglob("*.png")
+    }
 
 
 def test_what_cannot_be_written_is_a_row_and_the_job_ends(job):

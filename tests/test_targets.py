@@ -18,15 +18,14 @@ from gan_jax.apps.inpaint.masked_images import (
 from gan_jax.build import searches
 from gan_jax.config.errors import InputError
 from gan_jax.data import holes
-from gan_jax.data.files.listing import list_users_images
-from gan_jax.data.user_images import list_masked
+from gan_jax.data.user_images import list_masked, user_images
 
 
 def files(images, masks, size, channels):
-    listed = list_users_images(images).images
-    is_folder = isinstance(masks, str)
-    pairs = list_masked(listed, images, masks) if is_folder else masks
-    return read_files(listed, masker(pairs, size, channels))
+    named = user_images(images)
+    if isinstance(masks, str):
+        masks = list_masked([file.path for file in named], images, masks)
+    return read_files(named, masker(masks, size, channels))
 
 
 def write(path, array):

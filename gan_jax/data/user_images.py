@@ -1,6 +1,7 @@
-"""The user's own images, decoded a few at a time."""
+"""The user's own images: names for their outputs, and decoding a few at a time."""
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,64 @@ from gan_jax.data.files.levels import (
 from gan_jax.data.files.listing import image_files, list_users_images
 from gan_jax.data.mask_files import Layers, decode_layers, pair
 
+
+class InputFile(NamedTuple):
+    """A file of the user's, and the name of what is made of it."""
+
+    path: Path
+    name: str
+    """Path in the folder of inputs, without the suffix and with slashes, e.g.
+    `good/000`. Outputs have it, and random numbers of the file depend on it alone."""
+
+
+def user_images(folder: str) -> list[InputFile]:
+    """Return the image files of a folder (`images` of a config) and its sub-folders.
+
+    Files that differ in nothing but their suffix have the same name.
+
+    Raises:
+        InputError: If there is no such folder, or no image in it.
+    """
+    listing = list_users_images(folder)
+    return named_files(listing.images, Path(folder).expanduser())
+
+
+def named_files(paths: Iterable[Path], root: Path) -> list[InputFile]:
+    """Return files of a folder and its sub-folders with their names."""
+    places = [(path, path.relative_to(root)) for path in paths]
+    return [
+        InputFile(path, (place.parent / place.stem).as_posix())
+        for path, place in places
+    ]
+
+
+def without_clashes(
+    files: Iterable[InputFile], is_taken: Callable[[str], bool] = lambda name: False
+) -> list[InputFile]:
+    """Return files whose names are neither taken nor those of files before them.
+
+    To a name that clashes the file's suffix is added: of `a.jpg` and `a.png` the names
+    are `a` and `a.png`. A number follows where that clashes too.
+
+    Args:
+        files: The files.
+        is_taken: Whether something else has a name.
+    """
+    names: set[str] = set()
+    renamed: list[InputFile] = []
+    for file in files:
+        whole = file.name + file.path.suffix
+        numbered = (f"{whole}-{number}" for number in itertools.count(2))
+        name = next(
+            name
+            for name in itertools.chain((file.name, whole), numbered)
+            if name not in names and not is_taken(name)
+        )
+        names.add(name)
+        renamed.append(file._replace(name=name))
+    return renamed
+
+
 Image8 = UInt8[np.ndarray, "_ _ _"]
 """`[height, width, channels]`; each image has its own shape."""
 
@@ -54,7 +113,10 @@ class UsersImages(NamedTuple):
 
 
 def open_folder(
-    folder: str, choice: str, trained: Mapping[str, Range] | None = None
+    folder: str,
+    choice: str,
+    trained: Mapping[str, Range] | None = None,
+    files: Sequence[Path] | None = None,
 ) -> UsersImages:
     """Read the headers of the images of a folder, and choose how levels become 8 bits.
 
@@ -64,12 +126,14 @@ def open_folder(
         folder: The folder; its sub-folders belong to it.
         choice: As `levels.choose` takes it.
         trained: Ranges of the images that the applied run was trained on, by kind.
+        files: Those of its images that are read; None = all.
 
     Raises:
         InputError: If there is no such folder, no image in it, or no such choice.
     """
     given_range(choice)
     listing, known = list_users_images(folder), trained or {}
+    chosen = listing.images if files is None else [*files]
 
     def look(file: Path) -> tuple[Header, Stored | None] | None:
         try:
@@ -80,7 +144,7 @@ def open_folder(
             return None  # it is reported when its turn comes
 
     with threads() as pool:
-        looks = [each for each in pool.map(look, listing.images) if each is not None]
+        looks = [each for each in pool.map(look, chosen) if each is not None]
     used = in_use(stored for _, stored in looks if stored is not None)
     reading = Reading(
         shapes=Counter((each.height, each.width, each.channels) for each, _ in looks),
@@ -89,7 +153,7 @@ def open_folder(
         levels=used,
         scaling=choose(choice, used, known),
     )
-    return UsersImages(listing.images, reading)
+    return UsersImages(chosen, reading)
 
 
 def list_masked(
@@ -118,7 +182,7 @@ def list_masked(
 class DecodedFiles(NamedTuple, Generic[Prepared]):
     """A chunk of the files: the prepared images, and the files that were skipped."""
 
-    files: list[Path]
+    files: list[InputFile]
     images: list[Prepared]
     digests: list[str]
     """SHA-256 of each file that was decoded."""
@@ -126,16 +190,15 @@ class DecodedFiles(NamedTuple, Generic[Prepared]):
 
 
 def decode_files(
-    files: Sequence[Path],
-    preprocess: Callable[[Path, Layers], Prepared],
+    files: Sequence[InputFile],
+    preprocess: Callable[[InputFile, Layers], Prepared],
     chunk_size: int,
     read: Read = read_file,
     scaling: Scaling = WHOLE,
 ) -> Iterator[DecodedFiles[Prepared]]:
     """Yield files decoded in threads, a chunk at a time.
 
-    Files that cannot be used are skipped with the reason. Files whose stem was already
-    seen are skipped, since outputs are named after their inputs.
+    Files that cannot be used are skipped with the reason.
 
     Args:
         files: The files.
@@ -146,38 +209,34 @@ def decode_files(
         read: Function that returns the content of a file.
         scaling: How levels become 8 bits.
     """
-    names: set[str] = set()
 
-    def attempt(file: Path, pixel_limit: int = PIXEL_LIMIT) -> Attempt[Prepared]:
+    def attempt(file: InputFile, pixel_limit: int = PIXEL_LIMIT) -> Attempt[Prepared]:
         try:
-            data = read(file)
+            data = read(file.path)
             prepared = preprocess(file, decode_layers(data, pixel_limit, scaling))
             return prepared, hashlib.sha256(data).hexdigest()
         except BrokenImageError as error:
             return error
 
-    def attempt_small(file: Path) -> Attempt[Prepared]:
+    def attempt_small(file: InputFile) -> Attempt[Prepared]:
         # However many there are of them, they have no more pixels together.
         return attempt(file, PIXEL_LIMIT // chunk_size)
 
-    def finish(first: tuple[Path, Attempt[Prepared]]) -> Attempt[Prepared]:
+    def finish(first: tuple[InputFile, Attempt[Prepared]]) -> Attempt[Prepared]:
         file, result = first
         return attempt(file) if isinstance(result, LargeImageError) else result
 
     with threads() as pool:
         for first in range(0, len(files), chunk_size):
-            paths = files[first : first + chunk_size]
-            attempts = zip(paths, pool.map(attempt_small, paths), strict=True)
+            some = files[first : first + chunk_size]
+            attempts = zip(some, pool.map(attempt_small, some), strict=True)
             for group in _groups(attempts):
                 chunk: DecodedFiles[Prepared] = DecodedFiles([], [], [], [])
                 results = pool.map(finish, group)
                 for (file, _), result in zip(group, results, strict=True):
                     if isinstance(result, BrokenImageError):
-                        chunk.skipped.append(Skipped(str(file), str(result)))
-                    elif file.stem in names:
-                        chunk.skipped.append(same_name(file))
+                        chunk.skipped.append(Skipped(str(file.path), str(result)))
                     else:
-                        names.add(file.stem)
                         chunk.files.append(file)
                         image, digest = result
                         chunk.images.append(image)
@@ -186,10 +245,10 @@ def decode_files(
 
 
 def _groups(
-    attempts: Iterable[tuple[Path, Attempt[Prepared]]],
-) -> Iterator[list[tuple[Path, Attempt[Prepared]]]]:
+    attempts: Iterable[tuple[InputFile, Attempt[Prepared]]],
+) -> Iterator[list[tuple[InputFile, Attempt[Prepared]]]]:
     """Yield the attempts in groups whose large images may be decoded together."""
-    group: list[tuple[Path, Attempt[Prepared]]] = []
+    group: list[tuple[InputFile, Attempt[Prepared]]] = []
     total = 0
     for file, result in attempts:
         pixels = result.pixels if isinstance(result, LargeImageError) else 0
@@ -199,8 +258,3 @@ def _groups(
         group.append((file, result))
         total += pixels
     yield group
-
-
-def same_name(file: Path) -> Skipped:
-    """Return the report of a file whose stem another image has."""
-    return Skipped(str(file), "another image has the same name")

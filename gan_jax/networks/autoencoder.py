@@ -36,7 +36,6 @@ class Critic(nn.Module):
     normalisation: str = "batch"
     dtype: DTypeLike = jnp.float32
 
-    @nn.compact
     def __call__(
         self,
         image: Float[Array, "batch height width channels"],
@@ -44,6 +43,16 @@ class Critic(nn.Module):
         train: bool = False,
     ) -> Float[Array, "batch"]:
         """Return the energy of each image: its mean squared reconstruction error."""
+        return self.errors(image, condition, train).mean(axis=(1, 2, 3))
+
+    @nn.compact
+    def errors(
+        self,
+        image: Float[Array, "batch height width channels"],
+        condition: PyTree[Float[Array, "batch height width _"]] = None,
+        train: bool = False,
+    ) -> Float[Array, "batch height width channels"]:
+        """Return the squared reconstruction error of every value."""
         kind = self.normalisation
         maps = condition if self.conditional else None
         widths = filters(self.width, self.depth)
@@ -59,7 +68,7 @@ class Critic(nn.Module):
         )
         reproduced = nn.tanh(apply_layer(last, kind, train, activation))
         reproduced = reproduced.astype(jnp.float32)
-        return jnp.square(reproduced - image).mean(axis=(1, 2, 3))
+        return jnp.square(reproduced - image)
 
 
 def critic(

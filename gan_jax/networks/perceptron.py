@@ -93,7 +93,6 @@ class Autoencoder(nn.Module):
     conditional: bool = False
     dtype: DTypeLike = jnp.float32
 
-    @nn.compact
     def __call__(
         self,
         image: Float[Array, "batch height width channels"],
@@ -101,6 +100,16 @@ class Autoencoder(nn.Module):
         train: bool = False,
     ) -> Float[Array, "batch"]:
         """Return the energy of each image: its mean squared reconstruction error."""
+        return self.errors(image, condition, train).mean(axis=-1)
+
+    @nn.compact
+    def errors(
+        self,
+        image: Float[Array, "batch height width channels"],
+        condition: PyTree = None,
+        train: bool = False,
+    ) -> Float[Array, "batch values"]:
+        """Return the squared reconstruction error of every value."""
         flat = _flat(image)
         inputs = _flat((image, condition)) if self.conditional else flat
         values = inputs.astype(self.dtype)
@@ -116,7 +125,7 @@ class Autoencoder(nn.Module):
             if layer == middle and not self.code:
                 self.sow("codes", "code", values.astype(jnp.float32))
         reproduced = nn.Dense(flat.shape[-1], dtype=self.dtype)(values)
-        return jnp.square(reproduced.astype(jnp.float32) - flat).mean(axis=-1)
+        return jnp.square(reproduced.astype(jnp.float32) - flat)
 
 
 def between_components(

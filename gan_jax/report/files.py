@@ -16,7 +16,7 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,12 @@ _TEMPORARY = re.compile(r"\.gan_jax-[0-9a-f]{8}\.tmp")
 _TEMPORARY_BEFORE = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 """Temporary files of earlier versions, with the name of their target."""
 
-_OF_ONE_NAME = frozenset(
-    {
-        *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL),  # no name on this disk
-        *(errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EBUSY),  # it is taken
-        *(errno.EACCES, errno.EPERM),  # a file of another user or that is immutable
-    }
-)
+_NO_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})  # on this disk
+_OF_ONE_FOLDER = _NO_NAME | {errno.EEXIST, errno.ENOTDIR}  # a file lies in its place
+_OF_ONE_NAME = _NO_NAME | {
+    *(errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EBUSY),  # it is taken
+    *(errno.EACCES, errno.EPERM),  # a file of another user or that is immutable
+}
 
 
 class UnwritableError(OSError):
@@ -75,28 +74,32 @@ def writing(path: Path) -> Iterator[io.BufferedRandom]:
 
     Errors are those of `write_bytes`; after any error the file at `path` is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # The same folder, because a rename is atomic only within one file system; a
     # random part, because two processes may write the same report.
     temporary = path.with_name(f".gan_jax-{secrets.token_hex(4)}.tmp")
+    with named(path), _writable(path, _OF_ONE_FOLDER):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = temporary.open("x+b")
     try:
-        with named(path), temporary.open("x+b") as file:
+        with named(path), opened as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _rename(temporary, path)
+        with _writable(path, _OF_ONE_NAME):
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
 
 
-def _rename(temporary: Path, path: Path) -> None:
-    """Rename a temporary file, once it is whole, to its own name."""
+@contextlib.contextmanager
+def _writable(path: Path, of_name: Set[int]) -> Iterator[None]:
+    """Make an `OSError` of some numbers an `UnwritableError` of a path."""
     try:
-        temporary.replace(path)
+        yield
     except OSError as error:
-        if error.errno not in _OF_ONE_NAME:
+        if error.errno not in of_name:
             raise
         raise UnwritableError(error.errno, error.strerror, str(path)) from error
 

@@ -161,7 +161,7 @@ def write_picture(workdir: Path, path: Path, picture: bytes) -> None:
         OSError: As `files.write_bytes`.
     """
     folders = [workdir / name for name in path.relative_to(workdir).parents[:-1]]
-    if any(folder.is_symlink() for folder in folders):
+    if any(map(os.path.islink, folders)):
         reason = "its folder is a link"
     elif os.path.lexists(path) and not _is_own(workdir, path):
         reason = "something that no run wrote is there"

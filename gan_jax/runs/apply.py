@@ -25,11 +25,14 @@ from gan_jax.data.files.levels import (
 )
 from gan_jax.data.user_images import (
     Image8,
+    InputFile,
     Prepared,
     Read,
     UsersImages,
     decode_files,
     open_folder,
+    user_images,
+    without_clashes,
 )
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
@@ -55,12 +58,14 @@ class Conclusion(NamedTuple):
     cards: Sequence[Card]
     figures: Sequence[Block]
     pictures: Sequence[Block]
+    more: Mapping[str, Any] = MappingProxyType({})
+    """Entries of the summary that only the program has."""
 
 
 class Applied(NamedTuple, Generic[Outcome]):
     """A chunk of files to which a run was applied."""
 
-    done: list[tuple[Path, Outcome]]
+    done: list[tuple[InputFile, Outcome]]
     """The files whose output was written."""
     digests: list[str]
     """SHA-256 of each of these files."""
@@ -87,7 +92,20 @@ def trained_levels(config: ConfigDict, summary: Mapping[str, Any]) -> TrainedLev
     return TrainedLevels(config.data.get("levels", AUTO), trained_ranges(read))
 
 
-def open_images(config: ConfigDict, trained: TrainedLevels) -> UsersImages:
+def files_of(config: ConfigDict) -> list[InputFile]:
+    """Return the image files of the folder `images` of a config.
+
+    Raises:
+        InputError: If there is no such folder, or no image in it.
+    """
+    return user_images(config.images)
+
+
+def open_images(
+    config: ConfigDict,
+    trained: TrainedLevels,
+    files: Sequence[InputFile] | None = None,
+) -> UsersImages:
     """Open the folder `images` of a config for a run that is applied to it.
 
     Levels become 8 bits by the config's own `data.levels`. Where it is `auto`, it is
@@ -99,7 +117,8 @@ def open_images(config: ConfigDict, trained: TrainedLevels) -> UsersImages:
     """
     own = config.data.levels
     choice = trained.choice if own == AUTO else own
-    images = open_folder(config.images, choice, trained.ranges)
+    paths = None if files is None else [file.path for file in files]
+    images = open_folder(config.images, choice, trained.ranges, paths)
     if choice != own:
         note = f"levels as in the run that is applied: --config.{FLAG}={choice}"
         images = images._replace(reading=images.reading.noting(note))
@@ -119,8 +138,9 @@ class Application(Generic[Prepared, Outcome]):
 
     description: Mapping[str, Any]
     """Workdir of the run, and the hash of its parameters."""
-    preprocess: Callable[[Image8], Prepared]
-    """Function of an image, called in threads; it may raise `BrokenImageError`."""
+    preprocess: Callable[[InputFile, Image8], Prepared]
+    """Function of a file and its image, called in threads; it may raise
+    `BrokenImageError`."""
     chunk_size: int
     """Number of images that are decoded and processed at once."""
     process: Callable[[Sequence[Prepared]], Iterable[tuple[Image8, Outcome]]]
@@ -130,7 +150,7 @@ class Application(Generic[Prepared, Outcome]):
     """Entries of an image's line in `results.jsonl`."""
     columns: Mapping[str, Any]
     """Types of these entries by name."""
-    conclude: Callable[[Sequence[tuple[Path, Outcome]]], Conclusion]
+    conclude: Callable[[Sequence[tuple[InputFile, Outcome]]], Conclusion]
     """Returns the conclusion from all files and their outcomes."""
     levels: TrainedLevels = UNKNOWN_LEVELS
     """How the levels of the images that the run was trained on became 8 bits."""
@@ -141,10 +161,11 @@ def apply_to_folder(
     workdir: Path,
     purpose: str,
     open_application: Callable[[ConfigDict, Path], Application[Prepared, Outcome]],
+    list_files: Callable[[ConfigDict], list[InputFile]] = files_of,
 ) -> dict[str, Any]:
     """Apply a trained run to the images of a folder.
 
-    Every image gets an output of the same stem in `<workdir>/images` and a line in
+    Every image gets an output of its name in `<workdir>/images` and a line in
     `results.jsonl`. Broken images get a line with the reason.
 
     Args:
@@ -152,6 +173,7 @@ def apply_to_folder(
         workdir: Folder of the results.
         purpose: Verb for messages, e.g. "colorize".
         open_application: Opens the run: `open_application(config, workdir)`.
+        list_files: Returns the files of a config; by default all images of the folder.
 
     Returns:
         The summary, as written to `summary.json`.
@@ -173,14 +195,16 @@ def apply_to_folder(
         raise InputError(
             f"--config.images is empty: name a folder of images to {purpose}"
         )
-    images = open_images(config, application.levels)
+    inputs = without_clashes(list_files(config))
+    images = open_images(config, application.levels, inputs)
     say_what_was_read(images, config.images)
-    inputs = images.files
     with claimed(config, workdir, ()), Signals() as signals:
         start = time.monotonic()
         # An older summary would call the new results complete.
         (workdir / "summary.json").unlink(missing_ok=True)
-        done, skipped, digest = _process(application, images, workdir, purpose, signals)
+        done, skipped, digest = _process(
+            application, inputs, images.reading.scaling, workdir, purpose, signals
+        )
         seconds = time.monotonic() - start
         for path, reason in skipped:
             say(f"skipped {path}: {reason}")
@@ -226,6 +250,7 @@ def apply_to_folder(
             parameters_sha256=application.description["parameters_sha256"],
             prior=dict(application.description),
             inputs={"done": len(done), "failed": len(skipped)},
+            **conclusion.more,
         )
         files.write_json(workdir / "summary.json", summary)
         return summary
@@ -233,20 +258,18 @@ def apply_to_folder(
 
 def _process(
     application: Application[Prepared, Outcome],
-    images: UsersImages,
+    inputs: Sequence[InputFile],
+    scaling: Scaling,
     workdir: Path,
     purpose: str,
     signals: Signals,
-) -> tuple[list[tuple[Path, Outcome]], list[Skipped], str]:
+) -> tuple[list[tuple[InputFile, Outcome]], list[Skipped], str]:
     """Apply a run to files; return outcomes, skipped files, and the others' hash."""
-    done: list[tuple[Path, Outcome]] = []
+    done: list[tuple[InputFile, Outcome]] = []
     skipped: list[Skipped] = []
     digest = hashlib.sha256()
-    scaling = images.reading.scaling
-    with Progress(len(images.files), 0, purpose, "image") as progress:
-        for chunk in apply_to_files(
-            application, images.files, workdir, scaling=scaling
-        ):
+    with Progress(len(inputs), 0, purpose, "image") as progress:
+        for chunk in apply_to_files(application, inputs, workdir, scaling=scaling):
             skipped += chunk.skipped
             done += chunk.done
             digest.update("".join(chunk.digests).encode())
@@ -258,7 +281,7 @@ def _process(
 
 def apply_to_files(
     application: Application[Prepared, Outcome],
-    inputs: Sequence[Path],
+    inputs: Sequence[InputFile],
     workdir: Path,
     read: Read = read_file,
     scaling: Scaling = WHOLE,
@@ -282,7 +305,7 @@ def apply_to_files(
     """
     for chunk in decode_files(
         inputs,
-        lambda file, layers: application.preprocess(layers.image),
+        lambda file, layers: application.preprocess(file, layers.image),
         application.chunk_size,
         read,
         scaling,
@@ -295,27 +318,28 @@ def apply_to_files(
             try:
                 write_image(workdir, output_path(workdir, file), image)
             except UnwritableError as error:
-                applied.skipped.append(Skipped(str(file), unwritten(workdir, error)))
+                reason = unwritten(workdir, error)
+                applied.skipped.append(Skipped(str(file.path), reason))
                 continue
             applied.done.append((file, outcome))
             applied.digests.append(digest)
         yield applied
 
 
-def output_path(workdir: Path, file: Path) -> Path:
+def output_path(workdir: Path, file: InputFile) -> Path:
     """Return the path of an input's output."""
-    return workdir / "images" / f"{file.stem}.png"
+    return workdir / "images" / f"{file.name}.png"
 
 
 def result_line(
     application: Application[Prepared, Outcome],
     workdir: Path,
-    file: Path,
+    file: InputFile,
     outcome: Outcome,
 ) -> dict[str, Any]:
     """Return the line of an image in `results.jsonl`."""
     return {
-        "input": str(file),
+        "input": str(file.path),
         "done": True,
         "output": str(output_path(workdir, file).relative_to(workdir)),
         **application.line(outcome),

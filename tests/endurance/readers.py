@@ -35,6 +35,7 @@ from gan_jax.data.grids.points import placed
 from gan_jax.data.grids.units import LEVELS
 from gan_jax.data.mask_files import Layers
 from gan_jax.data.memory import UnreadableFileError
+from gan_jax.data.user_images import InputFile
 from gan_jax.networks.classifier import Classifier
 from gan_jax.priors import packaged
 from gan_jax.report.journal import read_rows
@@ -245,7 +246,7 @@ READERS: dict[str, Reader] = {
     "mask": Reader(
         _bytes("0.png", encoded(_MASK)),
         lambda file: masker({Path("0.png"): [file]}, 28, 3)(
-            Path("0.png"), Layers(_IMAGE, None)
+            InputFile(Path("0.png"), "0"), Layers(_IMAGE, None)
         ),
         (BrokenImageError,),
     ),

@@ -6,11 +6,13 @@ from typing import NamedTuple, TypeAlias
 
 from ml_collections import ConfigDict
 
+from gan_jax.apps.detect.scoring.labels import scored_files
 from gan_jax.apps.generate.sets import known_files
 from gan_jax.apps.inpaint.observations import masked_files
 from gan_jax.data.files.listing import list_users_images
+from gan_jax.data.user_images import InputFile, named_files
 
-Files: TypeAlias = Mapping[Path, Sequence[Path]]
+Files: TypeAlias = Mapping[InputFile, Sequence[Path]]
 """Input files, each with the files of its masks."""
 
 
@@ -27,12 +29,14 @@ class Inputs(NamedTuple):
 
 
 def _images(config: ConfigDict) -> Files:
-    return masked_files(config, list_users_images(config.images).images)
+    masks = masked_files(config, list_users_images(config.images).images)
+    files = named_files(masks, Path(config.images).expanduser())
+    return {file: masks[file.path] for file in files}
 
 
 def _known(config: ConfigDict) -> Files:
     return {
-        file.path: [file.mask] if file.mask else []
+        InputFile(file.path, file.name): [file.mask] if file.mask else []
         for file in known_files(config.known)
     }
 
@@ -40,7 +44,10 @@ def _known(config: ConfigDict) -> Files:
 IMAGES = Inputs("images", _images)
 """A folder of images."""
 
-_OTHERS: Mapping[str, Inputs] = {"generate": Inputs("known", _known, ("count",))}
+_OTHERS: Mapping[str, Inputs] = {
+    "generate": Inputs("known", _known, ("count",)),
+    "detect": Inputs("images", lambda config: dict.fromkeys(scored_files(config), ())),
+}
 
 
 def inputs_of(program: str) -> Inputs:

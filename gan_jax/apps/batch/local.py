@@ -16,6 +16,7 @@ from gan_jax.apps.batch.engine import TICK, UNDER_WAY, Engine
 from gan_jax.apps.batch.table import Row
 from gan_jax.apps.batch.workers import Work, open_work
 from gan_jax.data.decode import read_file
+from gan_jax.data.user_images import InputFile
 
 
 @contextlib.contextmanager
@@ -33,7 +34,7 @@ def local(config: ConfigDict, out: Path) -> Iterator[Engine]:
 
 
 def _in_threads(
-    work: Work, blocks: Iterator[Sequence[Path]]
+    work: Work, blocks: Iterator[Sequence[InputFile]]
 ) -> Generator[Sequence[Row], None, None]:
     with ThreadPoolExecutor(UNDER_WAY, "block") as pool:
         try:

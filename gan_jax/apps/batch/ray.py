@@ -27,6 +27,7 @@ from gan_jax.apps.batch.table import Row, as_table, schema
 from gan_jax.apps.batch.workers import open_work
 from gan_jax.config.errors import EXPECTED, InputError
 from gan_jax.data.decode import BrokenImageError
+from gan_jax.data.user_images import InputFile
 from gan_jax.runs.startup import keep_compiled, keep_memory
 
 _QUIET = {
@@ -54,15 +55,19 @@ class Actor:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Return the rows of a block of files, given their names and contents."""
-        files = {Path(os.fsdecode(row["input"])): row for row in batch.to_pylist()}
+        block = batch.to_pylist()
+        contents = {Path(os.fsdecode(row["input"])): row for row in block}
 
         def read(file: Path) -> bytes:
-            if (reason := files[file]["reason"]) is not None:
+            if (reason := contents[file]["reason"]) is not None:
                 raise BrokenImageError(reason)
-            content: bytes = files[file]["content"]
+            content: bytes = contents[file]["content"]
             return content
 
-        rows = self._work.apply(list(files), read)
+        files = [
+            InputFile(path, os.fsdecode(row["name"])) for path, row in contents.items()
+        ]
+        rows = self._work.apply(files, read)
         return as_table(rows, self._schema)
 
 
@@ -119,11 +124,17 @@ def on_ray(
         }
 
         def rows(
-            blocks: Iterator[Sequence[Path]],
+            blocks: Iterator[Sequence[InputFile]],
         ) -> Generator[Sequence[Row], None, None]:
             # As bytes: names in a file system need not be text.
             tables = [
-                pa.table({"input": list(map(os.fsencode, block))}) for block in blocks
+                pa.table(
+                    {
+                        "input": [os.fsencode(file.path) for file in block],
+                        "name": [os.fsencode(file.name) for file in block],
+                    }
+                )
+                for block in blocks
             ]
             if not tables:
                 return

@@ -1,7 +1,6 @@
 """A batch job: a trained run applied to a collection of images of any size."""
 
 import contextlib
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,11 +13,9 @@ from ml_collections import ConfigDict
 from gan_jax.apps.batch.engine import Engine
 from gan_jax.apps.batch.inputs import Files, Inputs, inputs_of
 from gan_jax.apps.batch.table import STATE, Parts, Row, State
-from gan_jax.apps.batch.workers import failed
 from gan_jax.apps.inpaint.missing import doubt_files
 from gan_jax.config.errors import InputError, printable
-from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.user_images import same_name
+from gan_jax.data.user_images import InputFile, without_clashes
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
 from gan_jax.report.progress import Progress
@@ -40,7 +37,7 @@ def run(
 ) -> dict[str, Any]:
     """Do a batch job, or the part of it that is missing.
 
-    Every image gets an output of the same stem in `<out>/images` and a row in
+    Every image gets an output of its name in `<out>/images` and a row in
     `<out>/results`, written after it. A job that is started again does only images
     without a row, and those that have changed since; after `kill -9` those of the last
     ten seconds may have none. Images that are broken, or whose output cannot be
@@ -64,8 +61,10 @@ def run(
     inputs = inputs_of(config.program)
     _check(config, out, inputs)
     files_of = inputs.files(config)
-    if "masks_white" in config and (warning := doubt_files(config, files_of)):
-        say(warning)
+    if "masks_white" in config:
+        masks = {file.path: of for file, of in files_of.items()}
+        if warning := doubt_files(config, masks):
+            say(warning)
     with start_engine(config, out) as engine, claimed(config, out, (), "--out"):
         work = engine.work
         if work.images is not None:
@@ -80,7 +79,7 @@ def run(
                 "failed in an earlier version"
             )
         parts.forget(changed)
-        missing, twice = to_do([*files_of], parts.done)
+        missing = to_do([*files_of], parts)
         before, start = len(parts.done), time.monotonic()
         if before:
             say(f"{before} images were done before")
@@ -88,15 +87,14 @@ def run(
         (out / "summary.json").unlink(missing_ok=True)
         size = block_size or work.block_size
         blocks = (missing[at : at + size] for at in range(0, len(missing), size))
-        total = len(missing) + len(twice) + before
+        total = len(missing) + before
         with (
             Signals() as signals,
             Progress(total, len(parts.done), config.program, "image") as progress,
             contextlib.closing(engine.rows(blocks)) as rows,
         ):
-            found = itertools.chain(rows, [failed(twice)])
             _gather(
-                ([_with_state(row, states) for row in block] for block in found),
+                ([_with_state(row, states) for row in block] for block in rows),
                 parts,
                 signals,
                 progress,
@@ -167,7 +165,8 @@ def input_states(inputs: Files) -> dict[str, State]:
         return sum(sizes), max(times)
 
     return {
-        printable(str(file)): state([file, *masks]) for file, masks in inputs.items()
+        printable(str(file.path)): state([file.path, *masks])
+        for file, masks in inputs.items()
     }
 
 
@@ -187,27 +186,15 @@ def _with_state(row: Row, states: Mapping[str, State]) -> Row:
     return {**row, **dict(zip(STATE, state, strict=True))}
 
 
-def to_do(
-    files: Sequence[Path], done: dict[str, bool]
-) -> tuple[list[Path], list[Skipped]]:
+def to_do(files: Sequence[InputFile], parts: Parts) -> list[InputFile]:
     """Return the files that have no row yet, in their order.
 
-    Returns:
-        The files to be done, and those whose stem another file has, since outputs are
-        named after their inputs.
+    Their names are not those of outputs that have a row.
     """
-    names = {Path(file).stem for file, is_done in done.items() if is_done}
-    missing: list[Path] = []
-    twice: list[Skipped] = []
-    for file in files:
-        if printable(str(file)) in done:
-            continue
-        if printable(file.stem) in names:
-            twice.append(same_name(file))
-            continue
-        names.add(printable(file.stem))
-        missing.append(file)
-    return missing, twice
+    missing = [file for file in files if printable(str(file.path)) not in parts.done]
+    return without_clashes(
+        missing, lambda name: printable(f"images/{name}.png") in parts.outputs
+    )
 
 
 def _gather(

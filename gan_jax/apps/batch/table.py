@@ -71,6 +71,8 @@ class Parts:
         """Whether an image was made, by input."""
         self.states: dict[str, State] = {}
         """State of the file that was read, by input."""
+        self.outputs: set[str] = set()
+        """Outputs of the images that were made."""
         numbers = [int(path.stem[5:]) for path in self._paths()]
         self._number = 1 + max(numbers, default=-1)
         self._read()
@@ -84,12 +86,14 @@ class Parts:
 
     def _read(self) -> None:
         """Read which inputs have a row."""
-        self.done, self.states = {}, {}
+        self.done, self.states, self.outputs = {}, {}, set()
         for path in self._paths():
-            part = self._open(path, ["input", "done", *STATE])
+            part = self._open(path, ["input", "done", "output", *STATE])
             for row in [] if part is None else part.to_pylist():
                 name = printable(row["input"])  # earlier versions escaped less
                 self.done[name] = row["done"]
+                if output := row.get("output"):
+                    self.outputs.add(printable(output))
                 self.states[name] = tuple(row.get(column) for column in STATE)
 
     def _open(self, path: Path, columns: Sequence[str] = ()) -> pa.Table | None:

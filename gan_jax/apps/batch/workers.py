@@ -15,7 +15,8 @@ from gan_jax.apps.collaborate.completions import kept_where_trusted
 from gan_jax.apps.collaborate.refinement import Refiner
 from gan_jax.apps.collaborate.run import collaboration
 from gan_jax.apps.colorize.apply import open_colorizing
-from gan_jax.apps.detect.apply import open_scoring
+from gan_jax.apps.detect.scoring.apply import open_scoring
+from gan_jax.apps.detect.scoring.labels import scored_files
 from gan_jax.apps.generate.prior import open_source
 from gan_jax.apps.generate.realisations import Maker
 from gan_jax.apps.generate.run import check_sets
@@ -36,12 +37,13 @@ from gan_jax.config.names import look_up
 from gan_jax.config.sweeps import losses_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation
-from gan_jax.data.user_images import Read, UsersImages, decode_files
+from gan_jax.data.user_images import InputFile, Read, UsersImages, decode_files
 from gan_jax.report.files import UnwritableError
 from gan_jax.report.ownership import unwritten
 from gan_jax.runs.apply import (
     Application,
     apply_to_files,
+    files_of,
     open_images,
     result_line,
     trained_levels,
@@ -88,7 +90,7 @@ class Work(NamedTuple):
     """Columns of the rows; a row may lack some."""
     block_size: int
     """Default number of files in a block."""
-    apply: Callable[[Sequence[Path], Read], list[Row]]
+    apply: Callable[[Sequence[InputFile], Read], list[Row]]
     """`apply(files, read)` writes an image for each file and returns its row, after
     the image is complete. It may be called from several threads at once."""
     close: Callable[[], None]
@@ -119,15 +121,16 @@ def failed(skipped: Sequence[Skipped]) -> list[Row]:
 
 def _applying(
     open_application: Callable[[ConfigDict, Path], Application[Any, Any]],
+    list_files: Callable[[ConfigDict], list[InputFile]] = files_of,
 ) -> Callable[[ConfigDict, Path], Work]:
     """Return the function that opens the work of an application."""
 
     def open_applying(config: ConfigDict, out: Path) -> Work:
         application = open_application(config, out)
-        images = open_images(config, application.levels)
+        images = open_images(config, application.levels, list_files(config))
         scaling = images.reading.scaling
 
-        def apply(block: Sequence[Path], read: Read) -> list[Row]:
+        def apply(block: Sequence[InputFile], read: Read) -> list[Row]:
             rows: list[Row] = []
             for applied in apply_to_files(application, block, out, read, scaling):
                 rows += failed(applied.skipped)
@@ -153,9 +156,9 @@ def _generating(config: ConfigDict, out: Path) -> Work:
     files = {file.path: file for file in known_files(config.known)}
     closed = threading.Event()
 
-    def apply(block: Sequence[Path], read: Read) -> list[Row]:
+    def apply(block: Sequence[InputFile], read: Read) -> list[Row]:
         rows: list[Row] = []
-        for path in block:
+        for path, _ in block:
             try:
                 known = outline(files[path], config, source)
                 check_sets(config, source, maker, [known])
@@ -261,7 +264,7 @@ def _searching(
     mask = observer.masker(masked_files(config, folder.files))
     streaming = StreamingSearch(search.compiled_search, config.search.slots)
 
-    def apply(block: Sequence[Path], read: Read) -> list[Row]:
+    def apply(block: Sequence[InputFile], read: Read) -> list[Row]:
         rows: list[Row] = []
         for chunk in decode_files(block, mask, len(block), read, scaling):
             images, blank = observer.observe(chunk.images)
@@ -292,7 +295,7 @@ _WORKS: Mapping[str, Callable[[ConfigDict, Path], Work]] = {
     "inpaint": _completing,
     "generate": _generating,
     "collaborate": _refining,
-    "detect": _applying(open_scoring),
+    "detect": _applying(open_scoring, scored_files),
     "colorize": _applying(open_colorizing),
 }
 """By program."""

@@ -18,7 +18,7 @@ from gan_jax.data.decode import (
     to_float_numpy,
     with_channels,
 )
-from gan_jax.data.user_images import Image8
+from gan_jax.data.user_images import Image8, InputFile
 from gan_jax.evaluation.color import colourfulness_of_sums, opponent_sums
 from gan_jax.evaluation.measure import measure
 from gan_jax.evaluation.restoration import decibels
@@ -81,7 +81,7 @@ def open_colorizing(
 
     return Application(
         description=describe(prior),
-        preprocess=lambda image: image,
+        preprocess=lambda file, image: image,
         chunk_size=_TOGETHER,
         process=process,
         line=_line,
@@ -187,7 +187,7 @@ def _line(colorized: Colorized) -> dict[str, Any]:
 
 
 def _conclude(
-    done: Sequence[tuple[Path, Colorized]],
+    done: Sequence[tuple[InputFile, Colorized]],
     shown: Sequence[Mapping[str, Image8]],
     workdir: Path,
 ) -> Conclusion:
@@ -227,7 +227,7 @@ def _conclude(
         ["image", "size", "colourfulness", "change of lightness", "PSNR"],
         [
             [
-                str(file),
+                str(file.path),
                 f"{outcome.size[0]}x{outcome.size[1]}",
                 outcome.colourfulness,
                 outcome.lightness_change,

@@ -44,13 +44,23 @@ def check_anomalies(config: ConfigDict) -> None:
     _others(config)
 
 
+def is_whole(kind: str, config: ConfigDict, kinds: Mapping[str, Anomalies]) -> bool:
+    """Return whether the measures of a kind have no prefix in the summary.
+
+    It is the only kind, or that of several classes together.
+    """
+    label = config.anomaly.label
+    return len(kinds) == 1 or ("," in label and kind == f"class {label}")
+
+
 def read_anomalies(
     config: ConfigDict, run: Run
 ) -> tuple[dict[str, Anomalies], list[Skipped]]:
     """Return the anomalies that a config names, by name, and the unreadable files.
 
-    Of a class that was left out of training: its images in the official test part, or
-    all of them if the dataset has none or its test part was drawn from all images.
+    Of classes that were left out of training: their images in the official test part,
+    or all of them if the dataset has none or its test part was drawn from all images.
+    The first kind holds those of all these classes.
 
     Raises:
         InputError: If a dataset or class is unknown, or two have the same name.
@@ -60,8 +70,12 @@ def read_anomalies(
     skipped: list[Skipped] = []
     if anomaly.label:
         source = _test_source(data, without="")
-        images = in_memory(select_classes(source, anomaly.label)).images
-        kinds[f"class {anomaly.label}"] = Anomalies(images, 0.0)
+        names = [anomaly.label]
+        if "," in anomaly.label:  # all of them together, and each
+            names += anomaly.label.split(",")
+        for name in names:
+            images = in_memory(select_classes(source, name)).images
+            kinds[f"class {name}"] = Anomalies(images, 0.0)
     for name, base_rate in _others(config):
         short = Path(name).resolve().name
         if short in (*kinds, NORMAL):

@@ -8,16 +8,21 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.apps.detect import report as pages
-from gan_jax.apps.detect.apply import open_scoring
 from gan_jax.apps.detect.baselines import (
     DETECTOR,
     evaluate,
     evaluate_searches,
     method_scorers,
 )
+from gan_jax.apps.detect.classes import (
+    count_classes,
+    describe_classes,
+    with_classes,
+)
 from gan_jax.apps.detect.data import (
     NORMAL,
     check_anomalies,
+    is_whole,
     normal_images,
     read_anomalies,
     validation_images,
@@ -26,6 +31,13 @@ from gan_jax.apps.detect.detector import CriticScorer, save_detector
 from gan_jax.apps.detect.diagnostics import diagnose, diagnostic_metrics
 from gan_jax.apps.detect.history import open_snapshots
 from gan_jax.apps.detect.memory import detection_demands
+from gan_jax.apps.detect.scoring.apply import open_scoring
+from gan_jax.apps.detect.scoring.labels import scored_files
+from gan_jax.apps.detect.scoring.maps import (
+    folder_pixels,
+    make_scores_and_maps,
+    pixel_measures,
+)
 from gan_jax.apps.detect.starts import check_detector, detector_prior
 from gan_jax.apps.detect.training import train_detector
 from gan_jax.apps.train import run as train
@@ -64,8 +76,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         The summary, as written to `summary.json`.
     """
     if config.prior or config.images:
-        return apply_to_folder(config, workdir, "score", open_scoring)
+        return apply_to_folder(config, workdir, "score", open_scoring, scored_files)
     began = time.monotonic()
+    config, known_classes = with_classes(config)
     side_of(config.data.size, config.program)
     check_workdir(config, workdir)
     check_anomalies(config)
@@ -82,6 +95,9 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     if config.baselines.searched:
         searches.check(config.search, config.reconstruction, gan, "reconstruction")
     kinds, broken = read_anomalies(config, normal)
+    tested = {name: len(kind.images) for name, kind in kinds.items()}
+    classes = count_classes(config, normal.dataset, known_classes, tested)
+    say(f"{normal.dataset.train.name}: {describe_classes(classes)}")
     check_memory(config, detection_demands(config, normal, kinds))
     for path, reason in broken:
         say(f"skipped {path}: {reason}")
@@ -126,7 +142,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         )
         metrics = {"total_variation": total_variation}
         for row in results:
-            metrics |= row.metrics("" if len(kinds) == 1 else f"{row.anomalies}/")
+            whole = is_whole(row.anomalies, config, kinds)
+            metrics |= row.metrics("" if whole else f"{row.anomalies}/")
         metrics |= diagnostic_metrics(diagnostics)
         images = {NORMAL: normal_images(normal, "test"), **images}
         threshold = detector.threshold(config.anomaly.false_positive_rate)
@@ -136,6 +153,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         critic = detector_gan.config.network.critic
         facts = {
             "normal images": f"{prior.data_name}, {len(source):,}",
+            "classes": describe_classes(classes),
             "detector": f"{critic}, start: {settings.start}",
             "anomalies": ", ".join(kinds),
             "history": f"{len(snapshots.steps)} snapshots, {memory}",
@@ -153,6 +171,22 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         rows = read_rows(workdir / "metrics.jsonl")
         page = pages.report(config, facts, results, total_variation, pictures, rows)
         files.write_text(workdir / "report.html", page)
+        measured = measure(
+            {name: functools.partial(float, value) for name, value in metrics.items()}
+        )
+        if known_classes.roles and known_classes.folder and classes["masks"]:
+            scores_and_maps = make_scores_and_maps(
+                detector_gan.method, detector, detector_gan.config
+            )
+            pixels = folder_pixels(
+                known_classes.folder,
+                known_classes.roles,
+                scores_and_maps,
+                source.shape[-1],
+                gan.data,
+                normal.dataset.reading.scaling,
+            )
+            measured.add(pixel_measures(pixels))
         summary = complete_summary(
             config,
             dataset={
@@ -163,18 +197,14 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                 "sha256": normal.digest,
                 "read": normal.dataset.reading.as_json(),
             },
-            measured=measure(
-                {
-                    name: functools.partial(float, value)
-                    for name, value in metrics.items()
-                }
-            ),
+            measured=measured,
             timing=timing,
             environment=environment(normal.mesh),
             parameters_sha256=digest(detector.critic),
             prior=describe(prior),
             history={"snapshots": len(snapshots.steps), "bytes": snapshots.size},
             validation={"count": validated},
+            classes=classes,
         )
         files.write_json(workdir / "summary.json", summary)
         return summary

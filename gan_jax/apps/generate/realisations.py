@@ -1,6 +1,7 @@
 """The realisations of a set of known values: made, written and measured."""
 
 import hashlib
+import os
 import threading
 import time
 import zlib
@@ -262,4 +263,4 @@ def _agreements(stages: Mapping[str, Agreement]) -> dict[str, float | None]:
 
 def set_key(seed: int, name: str) -> PRNGKeyArray:
     """Return the key of a set; it depends on the set's name, not on the other sets."""
-    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(os.fsencode(name)))

@@ -105,6 +105,8 @@ def _make_all(
             except UnwritableError as error:
                 reason = unwritten(maker.workdir, error)
                 failed.append(Skipped(each.source or each.name, reason))
+            except InputError as error:  # its file was changed or removed meanwhile
+                failed.append(Skipped(each.source or each.name, str(error)))
     return lines, failed
 
 

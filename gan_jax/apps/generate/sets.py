@@ -20,6 +20,7 @@ from gan_jax.data.grids.points import KnownGrid, Points, placed
 from gan_jax.data.grids.units import LEVELS
 from gan_jax.data.mask_files import pair
 from gan_jax.data.memory import UnreadableFileError, check_fits
+from gan_jax.data.user_images import InputFile, without_clashes
 from gan_jax.report.files import short_name
 
 _TABLES = frozenset(
@@ -34,7 +35,7 @@ class KnownFile(NamedTuple):
     """A file of known values."""
 
     name: str
-    """Name of the set, and of its folder of results."""
+    """Name of the set, and path of its folder of results, as `InputFile` has it."""
     path: Path
     mask: Path | None = None
     """The image that is its mask."""
@@ -154,12 +155,29 @@ def _of_folder(root: Path) -> Iterator[KnownFile]:
         raise InputError(f"--config.known {root}: {error.strerror}") from None
     files = [path for path in every if path.suffix.lower() in images]
     masks = pair(files, root, files, root)
-    for path in every:
-        if path.suffix.lower() not in images:
-            yield KnownFile(_name(path), path)
-        elif path in masks:
-            found = [mask for mask in masks[path] if mask != path]
-            yield KnownFile(_name(path), path, found[0] if len(found) == 1 else None)
+    tables = {*every} - {*files}
+    sets = [path for path in every if path in masks or path in tables]
+    for path, name in _named_sets(sets, root):
+        found = [mask for mask in masks.get(path, ()) if mask != path]
+        yield KnownFile(name, path, found[0] if len(found) == 1 else None)
+
+
+def _named_sets(paths: Sequence[Path], root: Path) -> list[InputFile]:
+    """Return the files of sets in a folder with the names of their results' folders.
+
+    No two are the same, and none lies inside another: a set's folder holds nothing of
+    other sets.
+    """
+    folders = {
+        parent.as_posix()
+        for path in paths
+        for parent in path.relative_to(root).parents[:-1]
+    }
+    files = [
+        InputFile(path, (path.relative_to(root).parent / _name(path)).as_posix())
+        for path in paths
+    ]
+    return without_clashes(files, folders.__contains__)
 
 
 def _name(path: Path) -> str:
@@ -237,7 +255,6 @@ def outlines(config: ConfigDict, source: Source) -> tuple[list[Outline], list[Sk
     skipped: list[Skipped] = []
     for file in files:
         try:
-            check_single(file, [each.name for each in sets])
             sets.append(outline(file, config, source))
         except InputError as error:
             if len(files) == 1:
@@ -246,16 +263,6 @@ def outlines(config: ConfigDict, source: Source) -> tuple[list[Outline], list[Sk
     if not sets:
         raise InputError(f"no file of --config.known can be used: {skipped[0].reason}")
     return sets, skipped
-
-
-def check_single(file: KnownFile, names: Sequence[str]) -> None:
-    """Refuse a file whose set has the name of one before it, as outputs have it.
-
-    Raises:
-        InputError: The name is taken.
-    """
-    if file.name in names:
-        raise InputError(f"{file.path}: another file has the name {file.name}")
 
 
 def _asked_size(text: str) -> Size:

@@ -30,7 +30,7 @@ from gan_jax.data.files.levels import WHOLE, Scaling
 from gan_jax.data.holes import Hole
 from gan_jax.data.mask_files import Layers, read_mask
 from gan_jax.data.memory import check_fits
-from gan_jax.data.user_images import decode_files
+from gan_jax.data.user_images import InputFile, decode_files
 from gan_jax.networks.compilation import compiled
 from gan_jax.runs.prior import Prior
 
@@ -47,7 +47,7 @@ class MaskedImage(NamedTuple):
     """An image to be completed, at its own size."""
 
     name: str
-    """Stem of the file, or number of a test image."""
+    """Name of the file's outputs, or number of a test image."""
     source: str
     """Path of the file, or number of a test image."""
     image: Image8
@@ -63,7 +63,7 @@ class MaskedImage(NamedTuple):
         return 1 - float(self.known.mean())
 
 
-Masker: TypeAlias = Callable[[Path, Layers], MaskedImage]
+Masker: TypeAlias = Callable[[InputFile, Layers], MaskedImage]
 """`mask(file, layers)` returns a user's image with its mask. It raises
 `BrokenImageError` if the image cannot be completed."""
 
@@ -118,32 +118,31 @@ def masker(
     """
     draw = None if isinstance(masks, Mapping) else _drawn(masks, size, seed)
 
-    def mask(file: Path, layers: Layers) -> MaskedImage:
+    def mask(file: InputFile, layers: Layers) -> MaskedImage:
         image, opaque = layers
         if image.shape[-1] > channels:
             raise BrokenImageError("in colour, and grey images are searched")
         image = with_channels(image, channels)
         if isinstance(masks, Mapping):
-            known = _read_mask(masks.get(file, ()), layers, white_is_known)
+            known = _read_mask(masks.get(file.path, ()), layers, white_is_known)
         elif opaque is not None:
             known = opaque
         else:
             assert draw is not None
-            known = _cover(draw(file.stem), image)
+            known = _cover(draw(file.name), image)
         _check(known)
         has_truth = draw is not None and opaque is None
-        return MaskedImage(file.stem, str(file), image, known, has_truth)
+        return MaskedImage(file.name, str(file.path), image, known, has_truth)
 
     return mask
 
 
 def read_files(
-    files: Sequence[Path], mask: Masker, scaling: Scaling = WHOLE
+    files: Sequence[InputFile], mask: Masker, scaling: Scaling = WHOLE
 ) -> tuple[list[MaskedImage], list[Skipped]]:
     """Read the user's images and mask them.
 
-    Files that cannot be completed, or whose stem was already seen, are skipped. The
-    scaling is how levels become 8 bits.
+    Files that cannot be completed are skipped. The scaling is how levels become 8 bits.
 
     Returns:
         The masked images, and the skipped files with their reasons.

@@ -24,7 +24,12 @@ from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation, known_values
 from gan_jax.data.holes import HOLES, Hole
 from gan_jax.data.mask_files import WHITE_IS_KNOWN
-from gan_jax.data.user_images import UsersImages, list_masked
+from gan_jax.data.user_images import (
+    UsersImages,
+    list_masked,
+    named_files,
+    without_clashes,
+)
 from gan_jax.priors.packaged import open_any
 from gan_jax.report.terminal import say
 from gan_jax.runs.apply import open_images, say_what_was_read, trained_levels
@@ -168,11 +173,14 @@ class Observer(NamedTuple):
         config = self.config
         skipped: list[Skipped] = []
         if self.images is not None:
-            files = masked_files(config, self.images.files)
-            if warning := doubt_files(config, files):
+            masks = masked_files(config, self.images.files)
+            if warning := doubt_files(config, masks):
                 say(warning)
+            root = Path(config.images).expanduser()
             masked, skipped = masked_images.read_files(
-                [*files], self.masker(files), self.images.reading.scaling
+                without_clashes(named_files(masks, root)),
+                self.masker(masks),
+                self.images.reading.scaling,
             )
             say_missing(masked)
         elif self.hole is None:

@@ -1,5 +1,6 @@
 """Completed images: made from the latents found, measured, and written."""
 
+import errno
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -183,7 +184,8 @@ def write_images(
 
     Images have the size of their source, with its known pixels untouched; blended
     images are blended at that size. After a degradation they have the prior's size.
-    Where an image cannot be written, its line has the reason.
+    Where an image cannot be written, or one before it has the name of its output, its
+    line has the reason.
 
     Args:
         completion: The completed images.
@@ -201,7 +203,13 @@ def write_images(
     if others:
         alternatives, spreads = completion.diverse(others), completion.spread
 
+    written: set[Path] = set()
+
     def write(path: Path, source: MaskedImage, image: np.ndarray, blend: bool) -> None:
+        if path in written:  # an image of a folder `others` or `spread` of the user's
+            reason = "another output has its name"
+            raise UnwritableError(errno.EEXIST, reason, str(path))
+        written.add(path)
         whole = to_uint8(image)
         with AT_WORK.holding(source.known.size):
             if completion.images.masks is not None:

@@ -199,6 +199,27 @@ def official_parts(root: Path) -> list[Path]:
     return [train, test] if test is not None and holds_images(train) else []
 
 
+class Place(NamedTuple):
+    """Where an image file lies in a folder that `read_folder` reads."""
+
+    part: str
+    """Name of its official part, e.g. `test`; empty where there are no parts."""
+    folder: Path
+    """Folder of its part, in which those of the classes lie."""
+    kind: str
+    """Name of its class; empty where it lies in no class's folder."""
+
+
+def places(root: Path, files: Sequence[Path]) -> dict[Path, Place]:
+    """Return the places of files of a folder; those in no part have none."""
+    parts = _parts(root, list(files))
+    return {
+        file: Place(part.name if len(parts) > 1 else "", part, _group(part, file))
+        for part, own in parts.items()
+        for file in own
+    }
+
+
 def _parts(root: Path, files: list[Path]) -> dict[Path, list[Path]]:
     """Return the files of each official part by its folder, the training part first."""
     if not files:

@@ -1,0 +1,1 @@
+"""Scoring of the user's images: their labels, their scores, and maps of anomalies."""
