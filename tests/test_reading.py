@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.apps.detect.data import _check_levels
+from gan_jax.apps.train.setup import _check_classes, _check_colour, prepare
 from gan_jax.build import datasets
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size
@@ -362,3 +364,50 @@ def test_broken_downloads_are_to_be_downloaded_again(tmp_path):
             read_arrays(str(tmp_path / name), 28)
         assert "\n" not in str(caught.value)
         (tmp_path / name).unlink()
+
+
+# Refusals before a training
+
+
+def test_test_classes_that_training_lacks_are_refused(tmp_path):
+    for place in ("train/cat", "train/dog", "test/cat", "test/emu", "test/elk"):
+        for index in range(2):
+            save(tmp_path / place / f"{index}.png", np.full((8, 8), 40, np.uint8))
+    config = smoke("gan", **{"data.path": tmp_path, "data.size": 8})
+    with pytest.raises(InputError, match=r"lacks \(elk, emu\).*without=elk,emu") as no:
+        prepare(config, tmp_path / "run")
+    assert "\n" not in str(no.value) and "data.held_out=0.1" in str(no.value)
+    config.data.without = "elk,emu"
+    assert _check_classes(datasets.source(config.data), config.data.without) is None
+    config.data.without, config.data.held_out = "", 0.1
+    assert _check_classes(datasets.source(config.data), "") is None
+
+
+def test_a_colorizer_needs_colour(tmp_path):
+    for index in range(4):
+        grey = DRAW.integers(0, 256, (8, 8, 1)).astype(np.uint8)
+        save(tmp_path / f"{index}.png", np.repeat(grey, 3, axis=-1))
+    config = smoke("colorize", **{"data.path": tmp_path, "data.size": 32})
+    with pytest.raises(InputError, match="learns from colour images, and these of"):
+        prepare(config, tmp_path / "run")
+    save(tmp_path / "9.png", DRAW.integers(0, 256, (8, 8, 3)).astype(np.uint8))
+    found = datasets.source(config.data)
+    assert _check_colour(found) is None and found.reading.colourless == 4
+
+
+def test_anomalies_are_stretched_as_normal_images_are(tmp_path):
+    save(tmp_path / "normal" / "a.tif", deep(3520))
+    save(tmp_path / "dark" / "a.tif", deep(900))
+    normal, dark = (
+        read_folder(str(tmp_path / name), 8).reading for name in ("normal", "dark")
+    )
+    with pytest.raises(InputError, match=r"0:1023 .* 0:4095 .*data.levels=0:4095$"):
+        _check_levels("dark", dark, normal)
+    assert _check_levels("normal", normal, normal) is None
+
+
+def test_a_choice_of_levels_is_checked_for_any_data():
+    config = smoke("gan")
+    config.data.levels = "bright"
+    with pytest.raises(InputError, match="'bright' is neither auto, full"):
+        datasets.source(config.data)

@@ -21,6 +21,7 @@ from gan_jax.data.datasets import (
 )
 from gan_jax.data.datasets.dataset import Dataset, described
 from gan_jax.data.datasets.prepared_sets import prepared_sets
+from gan_jax.data.files.levels import given_range
 from gan_jax.data.splits import Part
 
 SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
@@ -37,7 +38,12 @@ SOURCES: Mapping[str, Callable[[ConfigDict], Dataset]] = {
         data.path, size_of(data.size), data.crop, data.levels
     ),
     "tfds": lambda data: tfds.read_tfds(
-        data.name, data.path, size_of(data.size), data.crop, data.download
+        data.name,
+        data.path,
+        size_of(data.size),
+        data.crop,
+        data.download,
+        data.levels,
     ),
     **{
         name: lambda data: mixtures.mixture_dataset(mixtures.MIXTURES[data.name])
@@ -66,8 +72,10 @@ def source(data: ConfigDict) -> Dataset:
     """Open the dataset of `data` of a config; a path is read by what it holds.
 
     Raises:
-        InputError: There is no such dataset, or no such class in it.
+        InputError: There is no such dataset, no such class in it, or `data.levels` is
+            no choice.
     """
+    given_range(data.levels)
     dataset = described(_published(data))
     if data.held_out:
         dataset = classes.merge_parts(dataset)

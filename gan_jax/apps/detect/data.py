@@ -12,8 +12,9 @@ from gan_jax.apps.train.setup import Run
 from gan_jax.build import datasets
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.classes import select_classes
-from gan_jax.data.datasets.dataset import Skipped, Source, in_memory
+from gan_jax.data.datasets.dataset import Dataset, Skipped, Source, in_memory
 from gan_jax.data.datasets.formats import recognise
+from gan_jax.data.datasets.reading import Reading
 from gan_jax.data.degradations import LUMA
 from gan_jax.data.feed import read
 
@@ -69,7 +70,7 @@ def read_anomalies(
     kinds: dict[str, Anomalies] = {}
     skipped: list[Skipped] = []
     if anomaly.label:
-        source = _test_source(data, without="")
+        source = _test_part(_changed(data, without=""))
         names = [anomaly.label]
         if "," in anomaly.label:  # all of them together, and each
             names += anomaly.label.split(",")
@@ -124,13 +125,32 @@ def _others(config: ConfigDict) -> list[tuple[str, float]]:
     return others
 
 
-def _test_source(data: ConfigDict, **values: object) -> Source:
-    """Return the test part of a dataset, or all of it, with some keys changed."""
+def _changed(data: ConfigDict, **values: object) -> Dataset:
+    """Open the dataset of a config with some keys changed."""
     changed = data.copy_and_resolve_references()
     with changed.unlocked():
         changed.update(values)
-    dataset = datasets.source(changed)
+    return datasets.source(changed)
+
+
+def _test_part(dataset: Dataset) -> Source:
+    """Return the test part of a dataset, or all of it."""
     return dataset.train if dataset.test is None else dataset.test
+
+
+def _check_levels(name: str, others: Reading, normal: Reading) -> None:
+    """Raise where files of one kind were stretched otherwise than the normal images.
+
+    A detector would find them by their brightness.
+    """
+    for kind in others.levels.keys() & normal.levels.keys():
+        wanted, taken = normal.scaling.of(kind), others.scaling.of(kind)
+        if taken != wanted:
+            raise InputError(
+                f"--config.anomaly.others: levels {taken} of {kind} in '{name}' become "
+                f"0 to 255, and {wanted} of the normal images: give both the same with "
+                f"--config.data.levels={max(wanted, taken)}"
+            )
 
 
 def _read_other(name: str, run: Run) -> tuple[Images8, Sequence[Skipped]]:
@@ -152,9 +172,9 @@ def _read_other(name: str, run: Run) -> tuple[Images8, Sequence[Skipped]]:
         # Datasets in one TFDS directory are neighbours; another path holds one dataset.
         is_tfds = data.path and recognise(data.path) == "tfds"
         path = data.path if is_tfds and name not in datasets.SOURCES else ""
-    loaded = in_memory(
-        _test_source(data, name=kind, path=path, without="", held_out=0.0)
-    )
+    other = _changed(data, name=kind, path=path, without="", held_out=0.0)
+    _check_levels(name, other.reading, run.dataset.reading)
+    loaded = in_memory(_test_part(other))
     return to_channels(loaded.images, channels), loaded.skipped
 
 

@@ -23,6 +23,7 @@ from gan_jax.data.datasets.prepared_sets import (
     prepared_sets,
 )
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode, with_channels
+from gan_jax.data.files.levels import AUTO, Scaling, given_range
 
 _FORMAT = "array_record"  # the format with random access without TensorFlow
 
@@ -34,7 +35,12 @@ def data_directory(path: str = "") -> Path:
 
 
 def read_tfds(
-    name: str, path: str, size: int | Size, crop: int = 0, download: bool = False
+    name: str,
+    path: str,
+    size: int | Size,
+    crop: int = 0,
+    download: bool = False,
+    levels: str = AUTO,
 ) -> Dataset:
     """Read an image dataset that TensorFlow Datasets has prepared.
 
@@ -51,6 +57,7 @@ def read_tfds(
         crop: Longer side of the centre that is kept; 0 keeps the largest centre.
         download: Whether to download and prepare a missing dataset, which needs
             TensorFlow and a network.
+        levels: How levels become 8 bits: `a:b`, or as `full` by the range of the files.
 
     Raises:
         InputError: If the dataset is missing (with the command that prepares it),
@@ -65,7 +72,8 @@ def read_tfds(
         raise InputError(_missing(name, place))
     name = name or prepared.name
     with _quiet():
-        return _open(name, prepared.place, size_of(size), crop)
+        scaling = Scaling(given_range(levels))
+        return _open(name, prepared.place, size_of(size), crop, scaling)
 
 
 def _newest(name: str, sets: list[PreparedSet]) -> PreparedSet | None:
@@ -173,7 +181,7 @@ def _check_classes(name: str, place: Path) -> None:
         )
 
 
-def _open(name: str, place: Path, size: Size, crop: int) -> Dataset:
+def _open(name: str, place: Path, size: Size, crop: int, scaling: Scaling) -> Dataset:
     # Read by the directory's own description: TFDS needs neither the code that prepared
     # the dataset nor the network.
     _check_classes(name, place)
@@ -223,7 +231,8 @@ def _open(name: str, place: Path, size: Size, crop: int) -> Dataset:
         def example(index: int, raw: bytes, channels: int | None) -> LabelledImage:
             try:
                 record = read_features.deserialize_example_np(raw, decoders=undecoded)
-                pixels = crop_and_resize(decode(record["image"]), size, crop)
+                decoded = decode(record["image"], scaling=scaling)
+                pixels = crop_and_resize(decoded, size, crop)
                 if channels is not None:
                     pixels = with_channels(pixels, channels)
             except BrokenImageError as error:
