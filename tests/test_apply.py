@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from gan_jax.config.errors import InputError, Interrupted
+from gan_jax.data import user_images
 from gan_jax.data.decode import BrokenImageError
-from gan_jax.data.files.levels import Range
+from gan_jax.data.files.levels import Range, Scaling
 from gan_jax.evaluation.measure import Measured
 from gan_jax.runs.apply import (
     Application,
@@ -252,6 +253,19 @@ def test_levels_are_those_of_the_command_or_of_the_run(tmp_path, own, trained, t
     np.testing.assert_array_equal(
         made_of(tmp_path / "out"), np.rint(ramp / taken * 255)
     )
+
+
+def test_images_of_8_bits_are_not_decoded_to_be_described(images, monkeypatch):
+    (images / "broken.png").write_bytes(b"no image")
+    known = {"8-bit PNG": Range(0, 255)}
+    with monkeypatch.context() as patch:
+        patch.setattr(user_images, "decode_stored", None)
+        found = user_images.open_folder(str(images), "auto", known)
+    assert len(found.files) == 4 and found.reading.shapes == {(5, 4, 1): 3}
+    assert found.reading.scaling == Scaling()
+    stretched = {"8-bit PNG": Range(0, 1)}
+    scaling = user_images.open_folder(str(images), "auto", stretched).reading.scaling
+    assert scaling.of("8-bit PNG") == Range(0, 255)
 
 
 def test_the_levels_of_a_run_are_in_its_summary():

@@ -30,6 +30,7 @@ from gan_jax.data.files.levels import (
     choose,
     given_range,
     in_use,
+    whole_range,
 )
 from gan_jax.data.files.listing import image_files, list_users_images
 from gan_jax.data.mask_files import Layers, decode_layers, pair
@@ -138,8 +139,10 @@ def open_folder(
     def look(file: Path) -> tuple[Header, Stored | None] | None:
         try:
             header = read_header(file)
-            undecided = not header.kind.startswith("8-bit") or header.kind in known
-            return header, decode_stored(file).stored if undecided else None
+            kind = header.kind
+            stretched = known.get(kind, whole_range(kind)) != whole_range(kind)
+            decoded = stretched or not kind.startswith("8-bit")
+            return header, decode_stored(file).stored if decoded else None
         except BrokenImageError:
             return None  # it is reported when its turn comes
 

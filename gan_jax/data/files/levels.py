@@ -163,16 +163,8 @@ def _bits_in_use(kind: str, levels: InUse) -> Range:
     return whole if kept else used
 
 
-def describe(
-    scaling: Scaling, found: Mapping[str, InUse], flag: str = FLAG
-) -> list[str]:
-    """Return what is to be said of levels, one line each.
-
-    Args:
-        scaling: How they become 8 bits.
-        found: The levels in use, by kind.
-        flag: The key that chooses it, for advice.
-    """
+def describe(scaling: Scaling, found: Mapping[str, InUse]) -> list[str]:
+    """Return what is to be said of the levels in use, one line each."""
     used = [
         f"{each.low:g} to {each.high:g} in {each.images} of {kind}"
         for kind, each in sorted(found.items())
@@ -183,7 +175,7 @@ def describe(
         if taken.high - taken.low > whole.high:
             lines.append(f"levels of {kind}: {taken} becomes 0 to 255")
         elif taken != whole:
-            undo = "" if scaling.given else f"; --config.{flag}={FULL} keeps them dark"
+            undo = "" if scaling.given else f"; --config.{FLAG}={FULL} keeps them dark"
             if each.low < taken.low or each.high > taken.high:
                 undo += "; levels outside are clipped"
             lines.append(
@@ -193,7 +185,7 @@ def describe(
         elif 0 <= each.high < whole.high / _DARK:
             lines.append(
                 f"levels of {kind} are nearly black: {each.high:g} at most, of "
-                f"{whole.high:g}; --config.{flag}=0:{each.high or 1:g} stretches them"
+                f"{whole.high:g}; --config.{FLAG}=0:{each.high or 1:g} stretches them"
             )
     return lines
 
