@@ -125,6 +125,23 @@ def test_unknown_pixels_may_hold_anything():
     np.testing.assert_array_equal(slope.ravel(), [-2.0, 0.0, 0.0, 0.0])
 
 
+def test_moment_distance_by_hand():
+    generated = jnp.array([[1.0, -1.0], [0.5, 0.5]]).reshape(2, 2, 1, 1)
+    real = jnp.array([[1.0, 1.0], [1.0, -1.0], [0.0, 1.0]]).reshape(3, 2, 1, 1)
+    # Means are 1/4 and 1/2, mean squares 2.5/4 and 5/6.
+    found = reconstruction.moment_distance(generated, real)
+    np.testing.assert_allclose(found, 1 / 16 + (5 / 8 - 5 / 6) ** 2, rtol=1e-6)
+    assert reconstruction.moment_distance(real, real) == 0
+
+
+def test_moment_distance_pulls_facies_to_their_proportions():
+    real = jnp.array([1.0, 1.0, 1.0, -1.0]).reshape(4, 1, 1, 1)
+    generated = jnp.array([1.0, -1.0, -1.0, -1.0]).reshape(4, 1, 1, 1)
+    slope = jax.grad(reconstruction.moment_distance)(generated, real)
+    # d/dx of (E[x] - E[y])^2 is 2 (-1/2 - 1/2) / 4; the mean squares are equal.
+    np.testing.assert_allclose(slope, jnp.full(generated.shape, -0.5), rtol=1e-6)
+
+
 def test_pixel_fidelity_averages_over_channels_too():
     generated = jnp.zeros((1, 1, 2, 3))
     known = jnp.array([[[[1.0, 2.0, 3.0], [9.0, 9.0, 9.0]]]])

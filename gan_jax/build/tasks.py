@@ -40,7 +40,8 @@ def _draw_mask(config: ConfigDict) -> pixels.DrawMask:
 
 def _under_pixels(make: Callable[..., Task], config: ConfigDict) -> Task:
     """Return a task whose conditions are known pixels."""
-    task = make(_draw_mask(config), config.pixel_weight)
+    moments = config.get("moments_weight", 0.0)  # older runs have none
+    task = make(_draw_mask(config), config.pixel_weight, moments)
     return task._replace(training_conditions={"known_in_training": dict(config.mask)})
 
 

@@ -128,6 +128,7 @@ TRAINING: Keys = {
 
 PIXELS: Keys = {
     "pixel_weight": Key(10.0, "lambda: weight of the mean squared error of known pixels", WEIGHT),
+    "moments_weight": Key(0.0, "weight of the distance of the mean of levels, and of their squares, from real images: keeps proportions of facies", WEIGHT, older=0.0),
     "condition_critic": Key(False, "whether the critic sees the known pixels"),
     "packing": Key(1, "images that the critic sees at once, under one condition", COUNT, older=1),
     "mask.count": Key(0, "known pixels of each image, at least if mask.most is given; 0 = by mask.fraction", COUNT_OR_0),

@@ -1,4 +1,4 @@
-"""Distances between generated images and known pixels or the truth, per example."""
+"""Distances between generated images and known pixels, the truth or real images."""
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +43,27 @@ def l2(
 ) -> Float[Array, "batch"]:
     """Return the mean squared error of each image (Vitoria et al. 2020, eq. 2)."""
     return jnp.square(generated - truth).mean(axis=(1, 2, 3))
+
+
+def moment_distance(
+    generated: Float[Array, "batch height width channels"],
+    real: Float[Array, "others height width channels"],
+) -> Float[Array, ""]:
+    """Return the squared differences of the first two moments of all levels, summed.
+
+    This is feature matching (Salimans et al. 2016, section 3.1, arXiv 1606.03498) with
+    a level and its square as the features. Of two facies it holds the proportions.
+
+    Args:
+        generated: Generated images in [-1, 1].
+        real: Real images in [-1, 1].
+
+    Returns:
+        (E[x] - E[y])^2 + (E[x^2] - E[y^2])^2, over all pixels of each batch.
+    """
+    first = generated.mean() - real.mean()
+    second = jnp.square(generated).mean() - jnp.square(real).mean()
+    return jnp.square(first) + jnp.square(second)
 
 
 def class_distribution(

@@ -17,7 +17,7 @@ from gan_jax.data.feed import ImagesByRole, read, to_float
 from gan_jax.data.masks import known
 from gan_jax.data.splits import Part
 from gan_jax.evaluation.image import honoured, pixel_mse
-from gan_jax.losses.reconstruction import pixel_fidelity
+from gan_jax.losses.reconstruction import moment_distance, pixel_fidelity
 from gan_jax.report.cards import diversity_card, fid_card
 from gan_jax.report.page import Card, Table
 from gan_jax.tasks.plates.constraints import constraint_grid
@@ -88,12 +88,24 @@ def _fidelity(inputs: LossInputs) -> Float[Array, "batch"]:
     return pixel_fidelity(inputs.fake, inputs.condition.values, inputs.condition.mask)
 
 
-def task(draw_mask: DrawMask, weight: float) -> Task:
+def _moments(inputs: LossInputs) -> Float[Array, ""]:
+    return moment_distance(inputs.fake, inputs.real)
+
+
+def task(draw_mask: DrawMask, weight: float, moments: float = 0.0) -> Task:
     """Return the task.
 
-    `weight` is lambda, that of the mean squared error over known pixels; 0 with a
-    critic that does not see the condition is the plain GAN.
+    Args:
+        draw_mask: Draws the masks of known pixels.
+        weight: Lambda, the weight of the mean squared error over known pixels; 0 with a
+            critic that does not see the condition is the plain GAN.
+        moments: Weight of `moment_distance` between a batch of generated images and one
+            of real images.
     """
+    terms = {
+        "pixel_fidelity": Term(weight, _fidelity),
+        "moments": Term(moments, _moments),
+    }
 
     def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
         real, source = (to_float(images[role].image) for role in ("real", "constraint"))
@@ -158,9 +170,7 @@ def task(draw_mask: DrawMask, weight: float) -> Task:
     return Task(
         present,
         condition_arrays=_CONDITION,
-        generator_terms=(
-            {"pixel_fidelity": Term(weight, _fidelity)} if weight > 0 else {}
-        ),
+        generator_terms={name: term for name, term in terms.items() if term.weight > 0},
         roles={"real": 1 - CONSTRAINT_SHARE, "constraint": CONSTRAINT_SHARE},
         requests=requests,
         evaluation=evaluation,

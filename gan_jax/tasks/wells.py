@@ -43,9 +43,9 @@ _Facies = UInt8[np.ndarray, "_ height width"]
 """Facies of cells, counted from 0."""
 
 
-def task(draw_mask: pixels.DrawMask, weight: float) -> Task:
-    """Return the task; known pixels are wells, whose squared error has the weight."""
-    plain = pixels.task(draw_mask, weight)
+def task(draw_mask: pixels.DrawMask, weight: float, moments: float = 0.0) -> Task:
+    """Return the task; known pixels are wells, and arguments those of `pixels.task`."""
+    plain = pixels.task(draw_mask, weight, moments)
 
     def plate(model: Model, part: Part, key: PRNGKeyArray) -> Picture:
         keys = jax.random.split(key)
