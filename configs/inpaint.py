@@ -16,6 +16,8 @@ Masks:    center (the middle half of each side); left, right, top, bottom (one h
           random:0.8 and pattern:0.25 (missing shares); squares:4 (a quarter in all).
           With sizes in pixels of the prior's images: center:16, left:12, squares:4:16.
           Several are joined by commas.
+Place:    --config.place=trained, hole, square or search: how your images are laid under
+          the prior; empty chooses trained or hole (docs/inpainting.md).
 Sweeps:   --config.sweep.loss=ballester --config.sweep.key=context,gradient,prior
           --config.sweep.over=0.1:0.9:1,0.5:0.5:1 compares two settings of one loss.
 Cost:     200 digits, one loss: half a minute on two CPU cores.

@@ -19,7 +19,9 @@ from PIL import Image
 
 from gan_jax.apps.inpaint import composites
 from gan_jax.apps.inpaint.masked_images import MaskedImage, masker, read_files
+from gan_jax.apps.inpaint.placement import lay_whole
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size
 from gan_jax.data import decode as decoding
 from gan_jax.data import masks, memory, user_images
 from gan_jax.data.datasets import arrays, folders
@@ -405,7 +407,7 @@ def test_images_that_do_not_fit_together_are_refused(
     for name in ("a", "b", "c"):
         Image.new("L", (500, 500)).save(tmp_path / f"{name}.png")
     paths = user_images.user_images(str(tmp_path))
-    mask = masker(none, 8, 1)
+    mask = masker(none, Size(8, 8), 1)
     assert len(read_files(paths[:2], mask)[0]) == 2
     with pytest.raises(InputError, match=r"3 of 3 images needs.*use python -m launch"):
         read_files(paths, mask)
@@ -470,21 +472,21 @@ def masked(side, hole):
     image = np.random.default_rng(0).integers(90, 110, (side, side, 1), np.uint8)
     known = np.ones((side, side), bool)
     known[hole] = False
-    return MaskedImage("name", "source", image, known)
+    return lay_whole([MaskedImage("name", "source", image, known)])
 
 
 def test_of_a_large_square_the_holes_box_is_blended(monkeypatch):
     target = masked(40, np.s_[0:6, 4:9])
     generated = np.full((40, 40, 1), 200, np.uint8)
-    whole = composites.restored(target, generated, blend=True)
+    whole = composites.restored(target, [generated], blend=True)
     monkeypatch.setattr(composites, "BLEND_LIMIT", 200)
-    box = composites.restored(target, generated, blend=True)
+    box = composites.restored(target, [generated], blend=True)
     assert np.abs(box.astype(int) - whole).max() <= 1
-    assert composites.blendable([target]) == ([target], [])
+    assert composites.blendable(target) == (target, [])
 
 
 def test_a_hole_that_is_too_large_to_be_blended_has_a_reason(monkeypatch):
     monkeypatch.setattr(composites, "BLEND_LIMIT", 200)
-    fits, refused = composites.blendable([masked(40, np.s_[5:30, 5:30])])
+    fits, refused = composites.blendable(masked(40, np.s_[5:30, 5:30]))
     assert not fits and refused[0].path == "source"
     assert "27x27 pixels, and at most 200 are blended" in refused[0].reason

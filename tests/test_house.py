@@ -11,7 +11,7 @@ from tests.programs import ROOT, start
 PACKAGE = ROOT / "gan_jax"
 FLOORS = [
     {"config"},
-    {"losses", "data.memory"},
+    {"losses", "data.memory", "data.windows"},
     {"data.files"},
     {"networks.layers", "data.decode"},
     {"data.mask_files"},

@@ -11,6 +11,7 @@ from scipy import ndimage
 from gan_jax.apps.inpaint.observations import check_fits
 from gan_jax.build import searches
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size
 from gan_jax.data import degradations, holes
 from gan_jax.losses import inpainting
 
@@ -245,9 +246,9 @@ def test_a_size_that_makes_no_sense_is_one_line(text, says):
 def test_a_hole_that_leaves_nothing_is_refused_where_the_size_is_known(text):
     (hole,) = searches.holes(text)
     with pytest.raises(InputError, match=f"^--config.masks '{text}': ") as error:
-        check_fits(text, hole, 28)
+        check_fits(text, hole, Size(28, 28))
     assert "\n" not in str(error.value)
-    check_fits(text, hole, 128)
+    check_fits(text, hole, Size(128, 128))
 
 
 def test_drawn_holes_differ_by_key_and_patterns_are_patches():

@@ -10,8 +10,12 @@ from PIL import Image
 
 from gan_jax.apps.generate.sets import known_files
 from gan_jax.apps.inpaint import missing
-from gan_jax.apps.inpaint.masked_images import MaskedImage, masker, read_files
-from gan_jax.apps.inpaint.observations import named_holes
+from gan_jax.apps.inpaint.masked_images import (
+    MaskedImage,
+    masker,
+    named_holes,
+    read_files,
+)
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size
 from gan_jax.data import holes, masks
@@ -19,7 +23,7 @@ from gan_jax.data.decode import BrokenImageError
 from gan_jax.data.files.listing import list_users_images
 from gan_jax.data.grids.known import read_known
 from gan_jax.data.mask_files import pair, read_mask
-from gan_jax.data.user_images import list_masked
+from gan_jax.data.user_images import list_masked, user_images
 
 SHAPE = (30, 40)
 
@@ -348,8 +352,8 @@ def masked(tmp_path, images, hole, white_is_known=True):
     pairs = hole
     if isinstance(hole, str):
         pairs = pairs_of(tmp_path / "images", tmp_path / hole)
-    mask = masker(pairs, 30, 3, white_is_known=white_is_known)
-    found, skipped = read_files(sorted((tmp_path / "images").iterdir()), mask)
+    mask = masker(pairs, Size(30, 30), 3, white_is_known=white_is_known)
+    found, skipped = read_files(user_images(str(tmp_path / "images")), mask)
     return {each.name: each for each in found}, {
         path.rpartition("/")[2]: reason for path, reason in skipped
     }

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_jax.apps.inpaint.observations import check_prior
+from gan_jax.apps.colorize.colorizer import Colorizer
 from gan_jax.apps.train.memory import data_demands
 from gan_jax.build import datasets, methods, tasks
 from gan_jax.build import networks as architectures
@@ -19,10 +19,11 @@ from gan_jax.config.limits import WORD, Size, side_of, size_of
 from gan_jax.data import masks
 from gan_jax.data.decode import crop_and_resize
 from gan_jax.export import artefact as export
+from gan_jax.networks import chroma
 from gan_jax.runs.classification import turned_by
-from gan_jax.runs.prior import blank_images, blank_state
+from gan_jax.runs.prior import blank_images, blank_state, open_prior
 from tests.programs import run, summary
-from tests.runs import kept, smoke
+from tests.runs import kept, kept_detector, smoke
 from tests.test_export import call
 
 SIZE = Size(16, 32)
@@ -151,47 +152,44 @@ def test_networks_of_oblong_images(name):
     assert scores.size == architectures.map_scores(config)
 
 
-@pytest.mark.parametrize(
-    ("config", "reason"),
-    [
-        (lambda: smoke("detect"), "detect takes square"),
-        (lambda: smoke("colorize"), "colorize takes square"),
-        (lambda: smoke("colorize", program="train"), "task colors takes square"),
-        (lambda: smoke("gan", "gaussians8"), "task points takes square"),
-    ],
-)
-def test_programs_of_squares_say_so(config, reason):
-    oblong = config()
+def test_colours_of_oblong_images():
+    size = Size(32, 64)
+    network = chroma.generator(size, 2, classes=5, width=2)
+    lightness = jnp.zeros((1, *size, 1))
+    made = jax.eval_shape(
+        lambda key: network.init_with_output(key, None, lightness)[0],
+        jax.random.key(0),
+    )
+    assert made.image.shape == (1, *size, 2) and made.logits.shape == (1, 5)
+    with pytest.raises(InputError, match=r"48x64 do not fit .* multiple of 32"):
+        chroma.generator(Size(48, 64), 2)
+
+
+def test_points_are_no_oblong_images():
+    oblong = smoke("gan", "gaussians8")
     oblong.update_from_flattened_dict({"data.size": "32x64"})
-    with pytest.raises(InputError, match=f"32x64, and {reason}"):
+    with pytest.raises(InputError, match="32x64, and task points takes square"):
         tasks.task(oblong)
 
 
-def test_searches_of_squares_say_so(tmp_path):
-    prior = kept(tmp_path / "gan", smoke("gan", **{"data.size": str(SIZE)}))
-    with pytest.raises(InputError, match="generates images of 16x32, not squares"):
-        check_prior(prior, "inpaint")
-    for config, says in (("inpaint", "not squares"), ("collaborate", "takes square")):
-        finished = run(
-            tmp_path / config,
-            f"--config.prior={tmp_path / 'gan'}",
-            config=f"--config=configs/{config}.py:smoke",
-        )
-        assert finished.returncode == 2, finished.stderr
-        assert says in finished.stderr
-        assert len(finished.stderr.strip().splitlines()) == 1
-
-
-@pytest.mark.parametrize("name", ["detect", "colorize"])
-def test_programs_that_train_on_squares_say_so_at_once(name, tmp_path):
-    finished = run(
-        tmp_path / "run",
-        "--config.data.size=32x64",
-        config=f"--config=configs/{name}.py:smoke",
-    )
-    assert finished.returncode == 2
-    assert f"32x64, and {name} takes square images" in finished.stderr
-    assert not (tmp_path / "run").exists()
+@pytest.mark.parametrize("kind", ["detector", "colorizer"])
+def test_an_oblong_run_is_exported(kind, tmp_path):
+    size = {"data.size": "32x64", "network.width": 4, "network.critic_width": 4}
+    if kind == "detector":
+        kept_detector(tmp_path / "run", **size)
+    else:
+        kept(tmp_path / "run", smoke("colorize", **size), channels=3)
+    export.export(tmp_path / "run", tmp_path / "out", ["cpu"])
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 64, 3))
+    if kind == "detector":
+        scores = call(tmp_path / "out")(jnp.asarray(images[..., :1], jnp.float32))
+        assert scores.shape == (2,)
+        return
+    painted = call(tmp_path / "out")(jnp.asarray(images, jnp.float32))
+    image = np.uint8(127.5 * (images[0] + 1))
+    colorizer = Colorizer(open_prior(str(tmp_path / "run"), "", "colorize"))
+    own = colorizer(image)(slice(0, 64)).image
+    assert np.abs(np.float32(127.5 * (painted[0] + 1)) - own).max() < 6
 
 
 def test_known_pixels_of_oblong_images(tmp_path):

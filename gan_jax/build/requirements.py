@@ -23,9 +23,6 @@ from gan_jax.data.datasets import mixtures
 from gan_jax.losses.adversarial import Objective
 from gan_jax.tasks.task import Task
 
-_SQUARE = ("points", "colors")
-"""Tasks whose images cannot be oblong."""
-
 
 def check_program(config: ConfigDict) -> None:
     """Refuse a config without the keys that its program reads.
@@ -39,18 +36,16 @@ def check_program(config: ConfigDict) -> None:
 
 
 def check_task(config: ConfigDict) -> None:
-    """Refuse a config without the keys that its task reads, or with oblong images.
+    """Refuse a config without the keys that its task reads, or with oblong points.
 
     Raises:
-        InputError: Names the missing keys, or the task that takes squares alone.
+        InputError: Names the missing keys, or that points are no images.
     """
     rows = schema.OF_TASKS.get(config.task, {})
     needed = (key for key, row in rows.items() if row.older is None)
     _check_keys(config, "task", sorted({*needed} - {*flatten(config)}))
-    if config.program != "train":
-        side_of(config.data.size, config.program)
-    elif config.task in _SQUARE:
-        side_of(config.data.size, f"task {config.task}")
+    if config.task == "points":  # of two coordinates each, not images
+        side_of(config.data.size, "task points")
 
 
 def _check_keys(config: ConfigDict, kind: str, missing: Sequence[str]) -> None:

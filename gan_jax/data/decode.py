@@ -11,10 +11,11 @@ from jaxtyping import Float32, Shaped, UInt8
 
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
-from gan_jax.data import memory
+from gan_jax.data import memory, windows
 from gan_jax.data.files import pillow
 from gan_jax.data.files.levels import WHOLE, LevelsError, Scaling, Stored, whole_range
 from gan_jax.data.memory import FILE_LIMIT, PixelBudget, UnreadableFileError, open_file
+from gan_jax.data.windows import PADDING
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -30,9 +31,6 @@ Image8 = UInt8[np.ndarray, "height width channels"]
 Result = TypeVar("Result")
 
 _UPRIGHT = 4  # the largest EXIF orientation that keeps the sides
-PADDED_SIZES, PADDING = (28, 32), 2
-"""Size of an image and wanted size between which the border is only repeated, and the
-number of pixels that are added on each side."""
 
 
 class BrokenImageError(Exception):
@@ -277,38 +275,34 @@ def crop_and_resize(
         BrokenImageError: If the image is smaller than the crop.
         InputError: If `size` is not positive, or `crop` is negative.
     """
-    wanted, (height, width) = size_of(size), image.shape[:2]
+    wanted = size_of(size)
     if crop < 0:
         raise InputError(f"--config.data.crop is {crop} and must not be negative")
-    centre = _centre(Size(height, width), wanted, crop)
-    if centre.height > height or centre.width > width:
-        raise BrokenImageError(
-            f"{width}x{height} is smaller than the crop of {crop}: lower data.crop"
-        )
-    top, left = (height - centre.height) // 2, (width - centre.width) // 2
-    image = image[top : top + centre.height, left : left + centre.width]
-    if centre == wanted:
+    try:
+        window = windows.centre(Size(*image.shape[:2]), wanted, crop)
+    except ValueError as error:
+        raise BrokenImageError(str(error)) from None
+    return resize(image[window.at], wanted)
+
+
+def resize(image: Image8, size: Size) -> UInt8[np.ndarray, "new_high new_wide _"]:
+    """Return a whole image at another size, as `crop_and_resize` does."""
+    part = Size(*image.shape[:2])
+    if part == size:
         return image
-    if {*zip(centre, wanted, strict=True)} == {PADDED_SIZES}:
+    if windows.is_padded(part, size):
         return np.pad(image, (*2 * [2 * (PADDING,)], (0, 0)), mode="edge")
-    return _resize(image, wanted)
-
-
-def _centre(whole: Size, wanted: Size, crop: int) -> Size:
-    """Return the size of the part of an image that is resized to the wanted size."""
-    largest = min(whole.height / wanted.height, whole.width / wanted.width)
-    scale = crop / max(wanted) if crop else largest
-    return Size(*(max(1, round(scale * side)) for side in wanted))
+    return _resize(image, size)
 
 
 def undo_resize(
-    image: UInt8[np.ndarray, "size size channels"], side: int
-) -> UInt8[np.ndarray, "side side channels"]:
-    """Return the square of `side` that `crop_and_resize` took, from its result."""
-    size = len(image)
-    if (side, size) == PADDED_SIZES:
+    image: UInt8[np.ndarray, "height width channels"], part: Size
+) -> UInt8[np.ndarray, "part_height part_width channels"]:
+    """Return the part of an image that `resize` took, from its result."""
+    size = Size(*image.shape[:2])
+    if windows.is_padded(part, size):
         return image[PADDING:-PADDING, PADDING:-PADDING]
-    return image if side == size else _resize(image, Size(side, side))
+    return image if part == size else _resize(image, part)
 
 
 def _resize(image: Image8, size: Size) -> UInt8[np.ndarray, "new_high new_wide _"]:

@@ -175,7 +175,7 @@ def _condition(array: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
 
 def _colorizer(path: str) -> NetworkFunction:
     prior = open_colorizer(path, _COMMANDS)
-    size = prior.config.data.size
+    size = size_of(prior.config.data.size)
     task, paint = prior.task, images_of(prior.method)
 
     def colorize(
@@ -183,7 +183,7 @@ def _colorizer(path: str) -> NetworkFunction:
     ) -> Float[Array, "batch height width 3"]:
         # As `apps.colorize.colorizer.Colorizer`, with the same filter.
         lightness, _ = color.split(images)
-        small = _resized(lightness, size, size)
+        small = _resized(lightness, *size)
         ab = paint(variables, None, small)
         return task.render(_resized(ab, *images.shape[1:3]), lightness)
 
@@ -206,7 +206,7 @@ def _colorizer(path: str) -> NetworkFunction:
             "colorized", shape, _SIGNED, "the same in new colours, as light as it was"
         ),
         _of_prior(prior),
-        {"colours_made_at": [size, size]},
+        {"colours_made_at": list(size)},
     )
 
 
@@ -219,7 +219,7 @@ def _resized(
 
 def _detector(path: str) -> NetworkFunction:
     opened = open_detector_run(path, _COMMANDS)
-    detector, size = opened.detector, opened.gan.data.size
+    detector, size = opened.detector, size_of(opened.gan.data.size)
 
     def score(
         variables: Variables, images: Float[Array, "batch height width channels"]
@@ -227,7 +227,7 @@ def _detector(path: str) -> NetworkFunction:
         return anomaly_scores(opened.method, detector.scale, variables, images)
 
     rate = opened.config.anomaly.false_positive_rate
-    shape = (size, size, opened.channels)
+    shape = (*size, opened.channels)
     return NetworkFunction(
         "detector",
         score,

@@ -159,10 +159,11 @@ def generator(
     normalisation: str = "batch",
     dtype: DTypeLike = jnp.float32,
 ) -> Generator:
-    """Build a generator of square images from square conditions.
+    """Build a generator of images from conditions of their size.
 
     Args:
-        size: Height and width of images and conditions, a multiple of 32.
+        size: Size of images and conditions, each side a multiple of 32; a number is
+            that of squares.
         channels: Channels of the generated images.
         classes: Number of classes; 0 leaves the class branch out.
         width: Filters at full size; the paper has 64.
@@ -170,14 +171,14 @@ def generator(
         dtype: Type of the computations.
 
     Raises:
-        InputError: If `size` is not a multiple of 32.
+        InputError: If a side is not a multiple of 32.
     """
     multiple = 2 ** (_HALVINGS + _BRANCH_HALVINGS)
     whole = size_of(size)
     if any(side % multiple for side in whole):
         raise InputError(
             f"images of {whole} do not fit the chroma generator: "
-            f"--config.data.size must be a multiple of {multiple}"
+            f"each side of --config.data.size must be a multiple of {multiple}"
         )
     stages: list[nn.Module] = [
         Trunk(width, normalisation, dtype),

@@ -28,9 +28,11 @@ import optax
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from gan_jax.apps.inpaint.masked_images import of_data, reduced
+from gan_jax.apps.inpaint.masked_images import of_data
+from gan_jax.apps.inpaint.placement import lay_whole, reduced
 from gan_jax.build import methods, searches, tasks
 from gan_jax.config import defaults
+from gan_jax.config.limits import size_of
 from gan_jax.data.holes import centre
 from gan_jax.losses.inpainting import near_weights
 from gan_jax.networks.compilation import compiled
@@ -202,9 +204,9 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
         Seconds of both ways and their ratio, the mean and the largest number of
         iterations, and the largest difference of residuals (0 if results are equal).
     """
-    size = prior.config.data.size
+    size = size_of(prior.config.data.size)
     masked = of_data(prior, "test", images, centre, seed=0)
-    pairs = [reduced(target, size) for target in masked]
+    pairs = [reduced(placed, size) for placed in lay_whole(masked)]
     values, mask, _ = (jnp.asarray(np.stack(side)) for side in zip(*pairs, strict=True))
     observations = Observation(values * mask, mask, jax.vmap(near_weights)(mask))
     networks, method = prior.networks, prior.method

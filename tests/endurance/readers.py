@@ -24,6 +24,7 @@ from gan_jax.apps.inpaint.search_cache import (
     write_trace,
 )
 from gan_jax.config.errors import EXPECTED, InputError
+from gan_jax.config.limits import Size
 from gan_jax.data.datasets.arrays import read_arrays
 from gan_jax.data.datasets.folders import read_folder
 from gan_jax.data.datasets.tfds import read_tfds
@@ -245,7 +246,7 @@ READERS: dict[str, Reader] = {
     ),
     "mask": Reader(
         _bytes("0.png", encoded(_MASK)),
-        lambda file: masker({Path("0.png"): [file]}, 28, 3)(
+        lambda file: masker({Path("0.png"): [file]}, Size(28, 28), 3)(
             InputFile(Path("0.png"), "0"), Layers(_IMAGE, None)
         ),
         (BrokenImageError,),

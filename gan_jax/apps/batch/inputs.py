@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.detect.scoring.labels import scored_files
 from gan_jax.apps.generate.sets import known_files
-from gan_jax.apps.inpaint.observations import masked_files
+from gan_jax.apps.inpaint.masked_images import masked_files
 from gan_jax.data.files.listing import list_users_images
 from gan_jax.data.user_images import InputFile, named_files
 

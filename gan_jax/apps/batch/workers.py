@@ -21,14 +21,20 @@ from gan_jax.apps.generate.prior import open_source
 from gan_jax.apps.generate.realisations import Maker
 from gan_jax.apps.generate.run import check_sets
 from gan_jax.apps.generate.sets import known_files, outline
+from gan_jax.apps.inpaint.fit import (
+    Fit,
+    best_windows,
+    observe_validation,
+    say_misfits,
+)
+from gan_jax.apps.inpaint.masked_images import masked_files, named_holes
 from gan_jax.apps.inpaint.memory import completion_demands
 from gan_jax.apps.inpaint.observations import (
     ObservedImages,
     Observer,
-    masked_files,
-    named_holes,
     open_latent_prior,
 )
+from gan_jax.apps.inpaint.placement import windows_of_each
 from gan_jax.apps.inpaint.results import Completion, complete, finite, write_images
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.build import datasets, searches
@@ -60,9 +66,14 @@ _SEARCHED: Columns = {
     "hole": str,
     "loss": str,
     "missing": float,
+    "place": str,
+    "windows": list[int],
     "best_step": int,
     "restart": int,
     "residual": float,
+    "residual_validation": float,
+    "fits": bool,
+    "note": str,
     "iterations": int,
     "loss_value": float,
     "latent": list[float],
@@ -184,9 +195,11 @@ def _completing(config: ConfigDict, out: Path) -> Work:
     prior = open_latent_prior(config)
     model = make_model(prior.method)(prior.networks)
 
-    def finish(images: ObservedImages, loss: str, found: Found) -> list[Row]:
+    def finish(
+        images: ObservedImages, loss: str, found: Found, fit: Fit | None
+    ) -> list[Row]:
         completion = complete(model, images, loss, found)
-        return _write(completion, out, config.blend)
+        return _write(completion._replace(fit=fit), out, config.blend)
 
     degradation = searches.degradation(config.degradation)
     return _searching(config, prior, degradation, {}, finish)
@@ -213,17 +226,19 @@ def _refining(config: ConfigDict, out: Path) -> Work:
     critic = prior.networks.critic
     real, unused_key = refiner.standard(critic), jax.random.key(config.seed)
 
-    def finish(images: ObservedImages, loss: str, found: Found) -> list[Row]:
-        proposals = complete(refiner.model, images, loss, found)
+    def finish(
+        images: ObservedImages, loss: str, found: Found, fit: Fit | None
+    ) -> list[Row]:
+        proposals = complete(refiner.model, images, loss, found)._replace(fit=fit)
         after = refiner.refine(critic, found.latent, images.known, unused_key, real)
         rows = _write(kept_where_trusted(proposals, after), out)
-        for index, row in enumerate(rows):
+        for row, numbers in zip(rows, windows_of_each(images.sources), strict=True):
             if not row["done"]:
                 continue
-            row["cost_before"] = finite(after.proposed[index])
-            row["cost"] = finite(after.cost[index])
-            row["steps"] = int(after.steps[index])
-            row["refined"] = bool(after.trusted[index])
+            row["cost_before"] = finite(after.proposed[numbers].mean())
+            row["cost"] = finite(after.cost[numbers].mean())
+            row["steps"] = int(after.steps[numbers].sum())
+            row["refined"] = bool(after.trusted[numbers].all())
         return rows
 
     columns = {"cost_before": float, "cost": float, "steps": int, "refined": bool}
@@ -241,12 +256,12 @@ def _searching(
     prior: Prior,
     degradation: Degradation | None,
     columns: Columns,
-    finish: Callable[[ObservedImages, str, Found], list[Row]],
+    finish: Callable[[ObservedImages, str, Found, Fit | None], list[Row]],
 ) -> Work:
     """Open a latent search whose slots all running blocks share.
 
-    `finish(images, loss, found)` writes images and returns a row for each, with more
-    `columns`.
+    `finish(images, loss, found, fit)` writes images and returns a row for each, with
+    more `columns`.
     """
     (name, hole), *other_holes = named_holes(config.masks).items()
     (loss, (key, settings)), *other_losses = losses_of(config).items()
@@ -263,6 +278,10 @@ def _searching(
     observer = Observer(config, prior, name, hole, degradation)
     mask = observer.masker(masked_files(config, folder.files))
     streaming = StreamingSearch(search.compiled_search, config.search.slots)
+    tried = observer.placement().place == "search"
+    validation, fit = observe_validation(observer), None
+    if validation is not None:
+        fit = Fit(streaming.minimise(*search.inputs(validation)).residual)
 
     def apply(block: Sequence[InputFile], read: Read) -> list[Row]:
         rows: list[Row] = []
@@ -271,14 +290,24 @@ def _searching(
             rows += failed([*chunk.skipped, *blank])
             if images is None:
                 continue
+            if tried:
+                images = best_windows(
+                    observer,
+                    images,
+                    lambda images, _: streaming.minimise(*search.inputs(images, 1)),
+                )
             found = streaming.minimise(*search.inputs(images))
-            for index, row in enumerate(finish(images, loss, found)):
+            say_misfits(images.sources, found, fit)
+            finished = finish(images, loss, found, fit)
+            for row, numbers in zip(
+                finished, windows_of_each(images.sources), strict=True
+            ):
                 rows.append(row)
                 if not row["done"]:
                     continue
-                row["loss_value"] = finite(found.loss[index])
-                row["iterations"] = int(found.restarts.steps[index].sum())
-                row["latent"] = found.latent[index].tolist()
+                row["loss_value"] = finite(found.loss[numbers].mean())
+                row["iterations"] = int(found.restarts.steps[numbers].sum())
+                row["latent"] = found.latent[numbers].ravel().tolist()
         return rows
 
     return Work(

@@ -14,12 +14,15 @@ from gan_jax.apps.collaborate import report as pages
 from gan_jax.apps.collaborate.refinement import Refinements, Refiner
 from gan_jax.apps.collaborate.report import Outcome
 from gan_jax.apps.collaborate.shaping import Snapshot
+from gan_jax.apps.inpaint.fit import Fit
 from gan_jax.apps.inpaint.missing import missing_plate
 from gan_jax.apps.inpaint.observations import ObservedImages
+from gan_jax.apps.inpaint.placement import masked_of, windows_of_each
 from gan_jax.apps.inpaint.results import (
     Completion,
     complete,
     image_metrics,
+    mean_of,
     write_images,
 )
 from gan_jax.evaluation.classes import inception_score
@@ -47,14 +50,18 @@ def refine_completions(
     snapshots: Sequence[Snapshot],
     images: ObservedImages,
     found: Found,
+    fit: Fit | None = None,
 ) -> tuple[Outcome, list[dict[str, Any]]]:
     """Refine completed images with every snapshot of a critic; write the trusted ones.
+
+    `fit` is what the search reaches on validation images, if it is known.
 
     Returns:
         The metrics, tables and pictures, and a line of `results.jsonl` for each image.
     """
     feature_network = None if config.images else feature_network_of(prior.config)
     proposals = complete(refiner.model, images, "proposals", found)
+    proposals = proposals._replace(fit=fit)
     key = jax.random.fold_in(jax.random.key(config.seed), 1_000_013)
     stages: dict[str, Completion] = {"proposals": proposals}
     extra: dict[str, dict[str, float]] = {"proposals": {}}
@@ -89,11 +96,12 @@ def refine_completions(
         measured.add(Measured(values, failed), f"{name}/")
     last = list(stages.values())[-1]
     lines = write_images(last, by_image, workdir / "images", workdir)
-    for line, metrics, is_refined in zip(lines, before, trusted.tolist(), strict=True):
+    for line, numbers in zip(lines, windows_of_each(images.sources), strict=True):
         if not line["done"]:
             continue
-        line["refined"] = is_refined
-        line |= {f"proposal_{k}": v for k, v in metrics.items() if np.isfinite(v)}
+        line["refined"] = bool(trusted[numbers].all())
+        proposed = mean_of([before[number] for number in numbers])
+        line |= {f"proposal_{k}": v for k, v in proposed.items() if v is not None}
     visits = functools.partial(
         refiner.visits, snapshots[-1].critic, found.latent, images.known, key
     )
@@ -136,7 +144,7 @@ def _pictures(stages: Mapping[str, Completion]) -> list[Figure]:
     return [
         picture(
             "Missing pixels",
-            missing_plate(first.images.sources),
+            missing_plate(masked_of(first.images.sources)),
             "The first images at their own sizes, reduced; what is missing is red.",
         ),
         picture(

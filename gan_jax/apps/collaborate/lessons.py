@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.observations import ObservedImages, observe_masked, required
+from gan_jax.apps.inpaint.placement import lay_whole, placed_digest
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run
 from gan_jax.data.datasets.dataset import ArraySource, in_memory, select
@@ -87,13 +88,13 @@ def searched_lessons(
     """
     count = config.shaping.images or len(training.parts["train"]["real"])
     masked = masked_images.of_data(prior, "train", count, hole, config.seed)
-    observed, blank = observe_masked(prior, "training images", masked)
+    observed, blank = observe_masked(prior, "training images", lay_whole(masked))
     observed = required(observed, blank)
     if blank:
         say(f"{len(blank)} training images are left out: {blank[0].reason}")
     path = latents_path(config, prior, observed)
     found, _ = search.run(observed, path, observed.hole, signals)
-    images = np.stack([source.image for source in observed.sources])
+    images = np.stack([source.masked.image for source in observed.sources])
     # An image's label is its number here: it finds the image's mask and latent.
     source = ArraySource("searched", images, np.arange(len(images)), ())
     feed = _resident(training, {"real": source}, config.seed)
@@ -120,7 +121,7 @@ def latents_path(config: ConfigDict, prior: Prior, images: ObservedImages) -> Pa
     (name,) = config.losses
     identity = {
         "prior": prior.digest,
-        "images": masked_images.digest(images.sources),
+        "images": placed_digest(images.sources),
         "seed": config.seed,
         "loss": config.losses[name].to_dict(),
         "search": config.search.to_dict(),

@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 from gan_jax.apps.collaborate.report import FOLLOWED, STEP_SIDE
 from gan_jax.apps.collaborate.shaping import epochs_of
 from gan_jax.apps.inpaint.memory import networks_of
+from gan_jax.config.limits import size_of
 from gan_jax.runs.memory import FLOAT, PASSES, Demand
 from gan_jax.runs.prior import Prior
 
@@ -23,10 +24,10 @@ def collaboration_demands(config: ConfigDict, prior: Prior, count: int) -> list[
     """
     networks = networks_of(prior)
     settings, acceptance = config.refinement, config.acceptance
-    side = prior.config.data.size
-    image = FLOAT * side**2 * prior.channels
+    size = size_of(prior.config.data.size)
+    image = FLOAT * size.pixels * prior.channels
     stages = 2 + len(epochs_of(config.shaping.snapshots, config.shaping.epochs))
-    shown = FLOAT * max(STEP_SIDE, side) ** 2 * 3
+    shown = FLOAT * max(STEP_SIDE, *size) ** 2 * 3
     layers = PASSES * (networks.generator + 2 * networks.critic)
     pool = 0 if config.masks else acceptance.count * acceptance.proposals
     return [

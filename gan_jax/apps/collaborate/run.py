@@ -24,22 +24,30 @@ from gan_jax.apps.collaborate.shaping import (
     shape_critic,
 )
 from gan_jax.apps.inpaint import masked_images
+from gan_jax.apps.inpaint.fit import (
+    Fit,
+    Minimise,
+    best_windows,
+    observe_validation,
+    say_misfits,
+)
+from gan_jax.apps.inpaint.masked_images import named_holes
 from gan_jax.apps.inpaint.memory import completion_demands
 from gan_jax.apps.inpaint.observations import (
     ObservedImages,
     Observer,
     check_fits,
     check_prior,
-    named_holes,
     open_users_images,
 )
+from gan_jax.apps.inpaint.placement import masked_of
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run, prepare
 from gan_jax.build import searches
 from gan_jax.config.command_line import FIRST_COMMANDS, full_command
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
-from gan_jax.config.limits import memory_limit, side_of
+from gan_jax.config.limits import memory_limit, size_of
 from gan_jax.config.names import look_up
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.holes import Hole
@@ -54,6 +62,7 @@ from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
 from gan_jax.runs.workdir import check_workdir, claimed, write_results
 from gan_jax.search.collaboration import STOPPINGS, Collaboration, Stopping
+from gan_jax.search.latent import Found
 from gan_jax.training.state import Variables, digest
 
 
@@ -92,7 +101,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     images: ObservedImages | None = None
     skipped: Sequence[Skipped] = ()
     if config.masks:
-        images, skipped, training_hole = _gather(config, prior)
+        observer, images, skipped, training_hole = _gather(config, prior)
         (loss,) = config.losses
         search = LatentSearch(config, prior, config.losses[loss], f"losses.{loss}")
         completed = len(images.sources)
@@ -114,11 +123,21 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     with claimed(config, workdir, skipped), Signals() as signals:
         search_seconds = 0.0
         if images is not None:
+            if config.images and observer.placement().place == "search":
+                images = best_windows(
+                    observer, images, _cached(config, prior, search, signals)
+                )
             latents = latents_path(config, prior, images)
             found, search_seconds = search.run(images, latents, "images", signals)
             lessons = searched_lessons(
                 config, prior, training, training_hole, search, signals
             )
+            fit: Fit | None = None
+            validation = observe_validation(observer) if config.images else None
+            if validation is not None:
+                minimise = _cached(config, prior, search, signals, restarts=None)
+                fit = Fit(minimise(validation, validation.hole).residual)
+                say_misfits(images.sources, found, fit)
         start = time.monotonic()
         snapshots = shape_critic(
             training, prior, config.shaping, shaping, lessons, signals
@@ -137,12 +156,12 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             count, data_digest = config.count, training.digest
         else:
             outcome, lines = refine_completions(
-                config, prior, workdir, refiner, snapshots, images, found
+                config, prior, workdir, refiner, snapshots, images, found, fit
             )
             write_results(workdir, skipped, lines)
             count = sum(line["done"] for line in lines)
             failed += len(lines) - count
-            data_digest = masked_images.digest(images.sources)
+            data_digest = masked_images.digest(masked_of(images.sources))
         timing = {
             "search_seconds": search_seconds,
             "shaping_seconds": shaped - start,
@@ -169,7 +188,7 @@ def _check_prior(prior: Prior, start: str) -> None:
 
     Raises:
         InputError: If its critic scores several images at once, it draws no latents,
-            it makes parts of images or oblong ones, or what it needs was not packaged.
+            it makes parts of images, or what it needs was not packaged.
     """
     packing = prior.config.get("packing", 1)
     if packing > 1:
@@ -177,7 +196,6 @@ def _check_prior(prior: Prior, start: str) -> None:
             f"the critic of {prior.workdir} scores {packing} images at once, and a "
             "refinement needs a score of each: train one with --config.packing=1"
         )
-    side_of(prior.config.data.size, "collaborate")
     channels = prior.task.channels(prior.channels)
     for wrong, what in (
         (not prior.method.has_latent, "draws no latents"),
@@ -233,10 +251,28 @@ def collaboration(config: ConfigDict, prior: Prior, key: str) -> Collaboration:
     )
 
 
+def _cached(
+    config: ConfigDict,
+    prior: Prior,
+    search: LatentSearch,
+    signals: Signals,
+    restarts: int | None = 1,
+) -> Minimise:
+    """Return the search of images whose latents are kept as those of all others."""
+
+    def minimise(images: ObservedImages, name: str) -> Found:
+        path = latents_path(config, prior, images)
+        return search.run(images, path, name, signals, restarts)[0]
+
+    return minimise
+
+
 def _gather(
     config: ConfigDict, prior: Prior
-) -> tuple[ObservedImages, list[Skipped], Hole]:
-    """Return the images to be completed, those skipped, and training images' hole.
+) -> tuple[Observer, ObservedImages, list[Skipped], Hole]:
+    """Return the images to be completed, with their observer, and other inputs.
+
+    The others are the images that are skipped, and the hole of training images.
 
     Raises:
         InputError: If the prior, the holes or the images cannot be used.
@@ -255,7 +291,7 @@ def _gather(
             f"{masks} holds masks of your images: name the holes of the training "
             "images with --config.shaping.masks, e.g. center"
         )
-    check_fits(training_name, training_hole, prior.config.data.size)
+    check_fits(training_name, training_hole, size_of(prior.config.data.size))
     if 0 < config.shaping.images < config.shaping.batch_size:
         raise InputError(
             f"--config.shaping.images={config.shaping.images} is less than "
@@ -263,7 +299,7 @@ def _gather(
         )
     users = open_users_images(config, prior)
     observer = Observer(config, prior, name, hole, images=users)
-    return *observer.gather(), training_hole
+    return observer, *observer.gather(), training_hole
 
 
 def _conclude(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from gan_jax.config.limits import size_of
 from gan_jax.data import color
 from gan_jax.data.datasets.dataset import threads
 from gan_jax.data.decode import with_channels
@@ -40,7 +41,7 @@ class Colorizer:
 
     def __init__(self, prior: Prior):
         """Compile the network and the colour conversions, once for all sizes."""
-        self._size: int = prior.config.data.size
+        self._size = size_of(prior.config.data.size)
         self._variables = prior.networks.generator
         self._paint = compiled(images_of(prior.method))
         self._split = compiled(
@@ -52,7 +53,7 @@ class Colorizer:
         """Return the function that colorizes columns of an image at its own size.
 
         The generator sees the lightness of the whole image, of 1 or 3 channels, at its
-        own square size. Its colours are resized to the image's size; the lightness is
+        own size. Its colours are resized to the image's size; the lightness is
         unchanged.
         """
         height, width, _ = image.shape
@@ -63,12 +64,12 @@ class Colorizer:
             whole[:, columns] = lightness[..., 0]
 
         in_strips(read, height, width)
-        small = _resized(whole, self._size, self._size)
+        small = _resized(whole, *self._size)
         del whole
         ab = np.asarray(self._paint(self._variables, None, small[None, ..., None]))[0]
         # Where an image gets more rows, Pillow first makes them longer: columns are
         # then independent of each other.
-        rows = min(self._size, height)
+        rows = min(self._size.height, height)
         wide = [_resized(ab[..., at], rows, width) for at in range(2)]
 
         def paint(columns: slice) -> Strip:

@@ -17,6 +17,7 @@ from gan_jax.apps.detect.detector import CriticScorer, Scorer, critic_scale
 from gan_jax.apps.detect.history import Snapshots
 from gan_jax.apps.inpaint.masked_images import MaskedImage
 from gan_jax.apps.inpaint.observations import observe_masked, required
+from gan_jax.apps.inpaint.placement import lay_whole
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.train.setup import Run
 from gan_jax.evaluation.detection import Detection, Scores, detection, subsample
@@ -148,7 +149,7 @@ def evaluate_searches(
         masked = [
             MaskedImage(f"{at:06d}", f"{at:06d}", both[at], whole) for at in chosen
         ]
-        observed = required(*observe_masked(prior, "none", masked))
+        observed = required(*observe_masked(prior, "none", lay_whole(masked)))
         plain = files.short_name(re.sub(r"[^\w.-]", "_", name))
         path = run.workdir / "searches" / f"{plain}.npz"
         minima, _ = search.run(observed, path, name, signals)

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from gan_jax.apps.train.setup import Run
 from gan_jax.build import datasets
 from gan_jax.config.errors import InputError
+from gan_jax.config.limits import size_of
 from gan_jax.data.datasets.classes import select_classes
 from gan_jax.data.datasets.dataset import Dataset, Skipped, Source, in_memory
 from gan_jax.data.datasets.formats import recognise
@@ -162,7 +163,7 @@ def _read_other(name: str, run: Run) -> tuple[Images8, Sequence[Skipped]]:
     channels = run.dataset.train.shape[-1]
     if name in GENERATED:
         count = len(run.parts["test"]["real"])
-        shape = (count, data.size, data.size, channels)
+        shape = (count, *size_of(data.size), channels)
         return GENERATED[name](np.random.default_rng(run.config.seed), shape), ()
     place = Path(name).expanduser()
     if place.exists():

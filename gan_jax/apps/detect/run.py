@@ -48,7 +48,7 @@ from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.defaults import training
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
-from gan_jax.config.limits import memory_limit, side_of
+from gan_jax.config.limits import memory_limit
 from gan_jax.evaluation.measure import measure
 from gan_jax.report import files
 from gan_jax.report.journal import read_rows
@@ -79,7 +79,6 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         return apply_to_folder(config, workdir, "score", open_scoring, scored_files)
     began = time.monotonic()
     config, known_classes = with_classes(config)
-    side_of(config.data.size, config.program)
     check_workdir(config, workdir)
     check_anomalies(config)
     gan, gan_workdir = _gan_config(config), workdir / _GAN

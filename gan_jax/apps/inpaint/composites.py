@@ -1,18 +1,15 @@
 """Completed images at their own size: holes filled, and blended into what is known."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
-from gan_jax.apps.inpaint.masked_images import (
-    Image8,
-    Known,
-    MaskedImage,
-    central_square,
-)
+from gan_jax.apps.inpaint.masked_images import Image8
+from gan_jax.apps.inpaint.placement import PlacedImage, windows_of_each
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.decode import AT_WORK, to_float_numpy, undo_resize
 from gan_jax.networks.compilation import compiled
@@ -20,65 +17,69 @@ from gan_jax.report.grids import to_uint8
 from gan_jax.search.blending import poisson_blend
 
 BLEND_LIMIT = 2**22
-"""Largest number of pixels of a square, or of a hole's bounding box in a larger square,
+"""Largest number of pixels of a window, or of a hole's bounding box in a larger window,
 that are blended."""
 
 
 def restored(
-    masked: MaskedImage,
-    generated: UInt8[np.ndarray, "size size channels"],
+    windows: Sequence[PlacedImage],
+    generated: Sequence[UInt8[np.ndarray, "rows columns channels"]],
     blend: bool = False,
 ) -> Image8:
     """Return an image with its holes filled, at its own size.
 
-    Known pixels keep their values. `generated` is the square that the prior sees; with
-    `blend` its edges are made invisible (Poisson).
+    Known pixels keep their values. The image lies under some `windows`, of which
+    `generated` holds what the prior makes of each, at its own size; with `blend` the
+    edges of holes are made invisible (Poisson).
     """
-    place = central_square(*masked.known.shape)
-    image, known = masked.image[place], masked.known[place]
+    masked = windows[0].masked
+    whole = masked.image.copy()
     with AT_WORK.holding(masked.known.size):
-        inside = undo_resize(generated, len(known))
-        if blend:
-            box = _blended_box(known)
-            floats = to_float_numpy(inside[box]), to_float_numpy(image[box])
-            mask = known[box][..., None].astype(np.float32)
-            inside = inside.copy()
-            inside[box] = to_uint8(np.asarray(blending()(*floats, mask)))
-        whole = masked.image.copy()
-        np.copyto(whole[place], inside, where=~known[..., None])
+        for placed, made in zip(windows, generated, strict=True):
+            at = placed.window.at
+            inside = undo_resize(made, placed.window.size)
+            if blend:
+                inside = inside.copy()
+                box = _blended_box(placed.missing)
+                given = masked.image[at][box]
+                floats = to_float_numpy(inside[box]), to_float_numpy(given)
+                known = masked.known[at][box][..., None].astype(np.float32)
+                inside[box] = to_uint8(np.asarray(blending()(*floats, known)))
+            np.copyto(whole[at], inside, where=placed.missing[..., None])
     return whole
 
 
 def blendable(
-    images: Sequence[MaskedImage],
-) -> tuple[list[MaskedImage], list[Skipped]]:
+    images: Sequence[PlacedImage],
+) -> tuple[list[PlacedImage], list[Skipped]]:
     """Return the images whose holes are small enough to be blended, and the others."""
-    small: list[MaskedImage] = []
+    small: list[PlacedImage] = []
     large: list[Skipped] = []
-    for masked in images:
-        known = masked.known[central_square(*masked.known.shape)]
-        height, width = known[_blended_box(known)].shape
+    for numbers in windows_of_each(images):
+        windows = [images[number] for number in numbers]
+        boxes = [each.missing[_blended_box(each.missing)].shape for each in windows]
+        height, width = max(boxes, key=math.prod)
         if height * width <= BLEND_LIMIT:
-            small.append(masked)
+            small += windows
             continue
         reason = (
             f"its hole extends over {width}x{height} pixels, and at most {BLEND_LIMIT} "
             "are blended: give --config.blend=false"
         )
-        large.append(Skipped(masked.source, reason))
+        large.append(Skipped(windows[0].masked.source, reason))
     return small, large
 
 
-def _blended_box(known: Known) -> tuple[slice, ...]:
-    """Return the part of a square that is blended: all of it, if it is not large.
+def _blended_box(missing: Bool[np.ndarray, "height width"]) -> tuple[slice, ...]:
+    """Return the part of a window that is blended: all of it, if it is not large.
 
     Of a large one it is the bounding box of the hole and of the pixels around it. The
     solution depends on them alone.
     """
-    if known.size <= BLEND_LIMIT:
+    if missing.size <= BLEND_LIMIT:
         return slice(None), slice(None)
-    missing = (np.flatnonzero(~known.all(axis=axis)) for axis in (1, 0))
-    return tuple(slice(max(0, at[0] - 1), at[-1] + 2) for at in missing)
+    places = (np.flatnonzero(missing.any(axis=axis)) for axis in (1, 0))
+    return tuple(slice(max(0, at[0] - 1), at[-1] + 2) for at in places)
 
 
 @functools.cache

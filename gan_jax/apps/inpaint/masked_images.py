@@ -10,37 +10,33 @@ from typing import NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, UInt8, UInt32
-from scipy import ndimage
+from jaxtyping import Array, Bool, Key, PRNGKeyArray, UInt8, UInt32
+from ml_collections import ConfigDict
 
-from gan_jax.build import datasets
-from gan_jax.config.limits import available_memory
+from gan_jax.build import datasets, searches
+from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, available_memory
+from gan_jax.config.names import closest
+from gan_jax.data import windows
 from gan_jax.data.datasets.dataset import Skipped
-from gan_jax.data.decode import (
-    AT_WORK,
-    PADDED_SIZES,
-    PADDING,
-    BrokenImageError,
-    crop_and_resize,
-    to_float_numpy,
-    with_channels,
-)
+from gan_jax.data.decode import BrokenImageError, with_channels
 from gan_jax.data.feed import read
 from gan_jax.data.files.levels import WHOLE, Scaling
-from gan_jax.data.holes import Hole
+from gan_jax.data.holes import HOLES, Hole
 from gan_jax.data.mask_files import Layers, read_mask
 from gan_jax.data.memory import check_fits
-from gan_jax.data.user_images import InputFile, decode_files
+from gan_jax.data.user_images import InputFile, decode_files, list_masked
+from gan_jax.data.windows import Window
 from gan_jax.networks.compilation import compiled
 from gan_jax.runs.prior import Prior
 
 Image8 = UInt8[np.ndarray, "height width channels"]
+Images8 = UInt8[np.ndarray, "count height width channels"]
 Known = Bool[np.ndarray, "height width"]
 
 NOISE, STARTS = 1, 2  # uses of an image's key, each folded into it
 
 _CHUNK = 250  # files decoded at once
-_ROWS = 256  # of an image that is filled at once
 
 
 class MaskedImage(NamedTuple):
@@ -68,11 +64,38 @@ Masker: TypeAlias = Callable[[InputFile, Layers], MaskedImage]
 `BrokenImageError` if the image cannot be completed."""
 
 
-def central_square(height: int, width: int) -> tuple[slice, slice]:
-    """Return the slices of the largest central square, which is all a prior sees."""
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return slice(top, top + side), slice(left, left + side)
+def named_holes(masks: str) -> dict[str, Hole | None]:
+    """Return holes by their names; None stands for mask files.
+
+    Raises:
+        InputError: If a name is unknown, or there is none.
+    """
+    names = [name for name in masks.split(",") if name]
+    if not names:
+        raise InputError("--config.masks is empty: name holes, or a folder of masks")
+    if names[0].partition(":")[0] not in HOLES:
+        if os.path.exists(Path(masks).expanduser()):  # noqa: PTH110 - too long: False
+            return {masks: None}
+        raise InputError(
+            f"--config.masks {masks}: there is no such folder or file, and no hole of "
+            f"that name{closest(names[0], HOLES)}; known: {', '.join(HOLES)}"
+        )
+    return dict(zip(names, searches.holes(masks), strict=True))
+
+
+def masked_files(config: ConfigDict, files: Sequence[Path]) -> dict[Path, list[Path]]:
+    """Return the user's images, each with its mask files, and no masks among them.
+
+    Args:
+        config: A config with `images` and, perhaps, `masks`.
+        files: The image files of the folder `images`.
+
+    Raises:
+        InputError: As `named_holes` and `list_masked`.
+    """
+    if config.get("masks", "") and None in named_holes(config.masks).values():
+        return list_masked(files, config.images, config.masks)
+    return {file: [] for file in files}
 
 
 def of_data(
@@ -87,22 +110,36 @@ def of_data(
         hole: The hole that is cut into each.
         seed: Seed of holes that are drawn.
     """
+    return with_hole(read_part(prior, part, count), hole, seed)
+
+
+def read_part(prior: Prior, part: str, count: int) -> Images8:
+    """Return the first images of a part of the data that a prior was trained on.
+
+    Raises:
+        InputError: If the data cannot be read.
+    """
     source = datasets.parts(prior.config)[part]["real"]
-    images = np.asarray(read(source, np.arange(min(count, len(source)))).image)
+    return np.asarray(read(source, np.arange(min(count, len(source)))).image)
+
+
+def with_hole(images: Images8, hole: Hole, seed: int) -> list[MaskedImage]:
+    """Return images that are called by their numbers, with a hole cut into each."""
     names = [f"{index:05d}" for index in range(len(images))]
-    draw = _drawn(hole, images.shape[1], seed)
+    draw = _drawn(hole, Size(*images.shape[1:3]), seed)
     return [
-        MaskedImage(name, name, image, _cover(draw(name), image))
+        MaskedImage(name, name, image, draw(name))
         for name, image in zip(names, images, strict=True)
     ]
 
 
 def masker(
     masks: Mapping[Path, Sequence[Path]] | Hole,
-    size: int,
+    size: Size,
     channels: int,
     seed: int = 0,
     white_is_known: bool = True,
+    hole_window: Callable[[Size], Window] | None = None,
 ) -> Masker:
     """Return the function that masks the user's images.
 
@@ -111,10 +148,12 @@ def masker(
 
     Args:
         masks: The mask files of each image file, or a hole.
-        size: Side of the images at which they are searched; holes are cut at it.
+        size: Size of the images at which they are searched; holes are cut at it.
         channels: Channels at which they are searched.
         seed: Seed of holes that are drawn.
         white_is_known: Whether white pixels of mask files are known.
+        hole_window: Function of an image's size that returns the window into which a
+            hole is cut, or raises `BrokenImageError`; None = the largest central one.
     """
     draw = None if isinstance(masks, Mapping) else _drawn(masks, size, seed)
 
@@ -129,8 +168,9 @@ def masker(
             known = opaque
         else:
             assert draw is not None
-            known = _cover(draw(file.name), image)
-        _check(known)
+            known = _cut(draw(file.name), image, hole_window)
+        if not known.any():
+            raise BrokenImageError("nothing is known: all its pixels are missing")
         has_truth = draw is not None and opaque is None
         return MaskedImage(file.name, str(file.path), image, known, has_truth)
 
@@ -180,9 +220,7 @@ def _read_mask(masks: Sequence[Path], layers: Layers, white_is_known: bool) -> K
     return known if opaque is None else known & opaque
 
 
-def _drawn(
-    hole: Hole, size: int, seed: int
-) -> Callable[[str], Bool[np.ndarray, "size size"]]:
+def _drawn(hole: Hole, size: Size, seed: int) -> Callable[[str], Known]:
     """Return the function that draws a hole for an image by its name.
 
     An image's hole does not depend on the other images. True = known.
@@ -191,40 +229,25 @@ def _drawn(
     @compiled
     def draw(name_hash: Array) -> Array:
         key = jax.random.fold_in(jax.random.key(seed), name_hash)
-        return hole(key, size, size)[..., 0] > 0
+        return hole(key, *size)[..., 0] > 0
 
     return lambda name: np.asarray(draw(name_hashes([name])[0]))
 
 
-def _cover(inside: Bool[np.ndarray, "size size"], image: Image8) -> Known:
-    """Return the known pixels of an image, given those of its central square."""
-    place = central_square(*image.shape[:2])
-    known = np.ones(image.shape[:2], bool)
-    at = _cells(min(known.shape), len(inside))
-    known[place] = inside[at][:, at]
+def _cut(
+    inside: Bool[np.ndarray, "rows columns"],
+    image: Image8,
+    hole_window: Callable[[Size], Window] | None,
+) -> Known:
+    """Return the known pixels of an image, given those of a window, at its size."""
+    size = Size(*image.shape[:2])
+    if hole_window is None:
+        window = windows.centre(size, Size(*inside.shape))
+    else:
+        window = hole_window(size)
+    known = np.ones(size, bool)
+    known[window.at] = windows.enlarge_mask(inside, window.size)
     return known
-
-
-def _cells(side: int, size: int) -> Int[np.ndarray, " side"]:
-    """Return the index of the pixel, of `size`, that holds each of `side` centres."""
-    if (side, size) == PADDED_SIZES:
-        return np.arange(side) + PADDING
-    return ((np.arange(side) + 0.5) * size / side).astype(int)
-
-
-def _check(known: Known) -> None:
-    if not known.any():
-        raise BrokenImageError("nothing is known: all its pixels are missing")
-    place, side = central_square(*known.shape), min(known.shape)
-    outside = ~known
-    outside[place] = False
-    if not known[place].any():
-        raise BrokenImageError("nothing is known of its central square")
-    if outside.any():
-        raise BrokenImageError(
-            f"{outside.sum()} missing pixels lie outside the central square of "
-            f"{side}x{side}, which is all that the prior sees: crop it"
-        )
 
 
 def with_holes(
@@ -261,60 +284,6 @@ def keys_of(
 
     keys: Key[Array, " count"] = jax.vmap(key_of)(jnp.asarray(hashes))
     return keys
-
-
-class Reduced(NamedTuple):
-    """The square of an image that a prior sees, at the prior's size."""
-
-    image: Float[np.ndarray, "size size channels"]
-    """In [-1, 1]; missing pixels do not affect it."""
-    mask: Float[np.ndarray, "size size 1"]
-    """1 where every source pixel whose centre falls in this pixel is known."""
-    truth: Float[np.ndarray, "size size channels"]
-    """In [-1, 1], with the file's pixels in its holes."""
-
-
-def reduced(masked: MaskedImage, size: int) -> Reduced:
-    """Return the square of an image that a prior sees, at the prior's size."""
-    place = central_square(*masked.known.shape)
-    image, known = masked.image[place], masked.known[place]
-    with AT_WORK.holding(known.size):
-        filled = image
-        if len(known) != size and known.any():
-            filled = _filled(image, known)
-        mask = _reduce_mask(known, size)[..., None]
-        return Reduced(
-            to_float_numpy(crop_and_resize(filled, size)),
-            mask.astype(np.float32),
-            to_float_numpy(crop_and_resize(image, size)),
-        )
-
-
-def _filled(image: Image8, known: Known) -> Image8:
-    """Return an image whose missing pixels are replaced by the nearest known ones.
-
-    So they do not affect their neighbours where sizes change.
-    """
-    rows, columns = ndimage.distance_transform_edt(
-        ~known, return_distances=False, return_indices=True
-    )
-    filled = np.empty_like(image)
-    for top in range(0, len(image), _ROWS):  # indexing copies the indices, as int64
-        at = slice(top, top + _ROWS)
-        filled[at] = image[rows[at], columns[at]]
-    return filled
-
-
-def _reduce_mask(known: Known, size: int) -> Bool[np.ndarray, "size size"]:
-    side = len(known)
-    if (side, size) == PADDED_SIZES:
-        return np.pad(known, PADDING, mode="edge")
-    if side < size:
-        at = _cells(size, side)
-        return known[at][:, at]
-    first = np.searchsorted(_cells(side, size), np.arange(size))
-    rows = np.logical_and.reduceat(known, first, axis=0)
-    return np.logical_and.reduceat(rows, first, axis=1)
 
 
 def digest(images: Sequence[MaskedImage]) -> str:

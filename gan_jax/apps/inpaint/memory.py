@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gan_jax.build import searches
+from gan_jax.config.limits import size_of
 from gan_jax.runs.memory import (
     FLOAT,
     PASSES,
@@ -68,7 +69,7 @@ def completion_demands(
         images: Number of images.
         losses: Number of losses under which each is completed.
     """
-    image = FLOAT * prior.config.data.size**2 * prior.channels
+    image = FLOAT * size_of(prior.config.data.size).pixels * prior.channels
     # Under the loss at work each restart has two more images: as made, and with known
     # pixels.
     copies = losses * (config.search.restarts + 4) + 2 * config.search.restarts

@@ -1,6 +1,5 @@
 """Observations of images, under holes and degradations, for a search."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,20 +12,28 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.composites import blendable
-from gan_jax.apps.inpaint.masked_images import MaskedImage
+from gan_jax.apps.inpaint.masked_images import MaskedImage, masked_files
 from gan_jax.apps.inpaint.missing import doubt_files, say_missing
-from gan_jax.build import searches
+from gan_jax.apps.inpaint.placement import (
+    PLACES,
+    PlacedImage,
+    Placement,
+    lay_all,
+    lay_whole,
+    reduced,
+    training_sizes,
+    windows_of_each,
+)
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
-from gan_jax.config.limits import memory_limit, size_of
-from gan_jax.config.names import closest, look_up
+from gan_jax.config.limits import Size, memory_limit, size_of
+from gan_jax.config.names import look_up
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation, known_values
-from gan_jax.data.holes import HOLES, Hole
+from gan_jax.data.holes import Hole
 from gan_jax.data.mask_files import WHITE_IS_KNOWN
 from gan_jax.data.user_images import (
     UsersImages,
-    list_masked,
     named_files,
     without_clashes,
 )
@@ -44,8 +51,8 @@ class ObservedImages(NamedTuple):
 
     hole: str
     """Name of the hole, or the folder of the masks."""
-    sources: Sequence[MaskedImage]
-    """The same images at their own size."""
+    sources: Sequence[PlacedImage]
+    """The same images at their own size, under the windows that are observed."""
     truth: Images | None
     """Whole images, in [-1, 1]; None if they are unknown."""
     masks: Float[np.ndarray, "count height width 1"] | None
@@ -71,14 +78,12 @@ def check_prior(prior: Prior, program: str) -> None:
     """Refuse a prior whose latents cannot be searched.
 
     Raises:
-        InputError: If the prior generates under conditions, points, or oblong images,
-            or has been packaged without its critic.
+        InputError: If the prior generates under conditions, or points, or has been
+            packaged without its critic.
     """
-    size = size_of(prior.config.data.size)
     for wrong, what in (
         (prior.task.conditional, "generates under conditions"),
         (prior.task.points, "generates points in the plane"),
-        (size.height != size.width, f"generates images of {size}, not squares"),
     ):
         if wrong:
             raise InputError(
@@ -101,48 +106,14 @@ def open_users_images(config: ConfigDict, prior: Prior) -> UsersImages | None:
     return images
 
 
-def named_holes(masks: str) -> dict[str, Hole | None]:
-    """Return holes by their names; None stands for mask files.
-
-    Raises:
-        InputError: If a name is unknown, or there is none.
-    """
-    names = [name for name in masks.split(",") if name]
-    if not names:
-        raise InputError("--config.masks is empty: name holes, or a folder of masks")
-    if names[0].partition(":")[0] not in HOLES:
-        if os.path.exists(Path(masks).expanduser()):  # noqa: PTH110 - too long: False
-            return {masks: None}
-        raise InputError(
-            f"--config.masks {masks}: there is no such folder or file, and no hole of "
-            f"that name{closest(names[0], HOLES)}; known: {', '.join(HOLES)}"
-        )
-    return dict(zip(names, searches.holes(masks), strict=True))
-
-
-def masked_files(config: ConfigDict, files: Sequence[Path]) -> dict[Path, list[Path]]:
-    """Return the user's images, each with its mask files, and no masks among them.
-
-    Args:
-        config: A config with `images` and, perhaps, `masks`.
-        files: The image files of the folder `images`.
-
-    Raises:
-        InputError: As `named_holes` and `list_masked`.
-    """
-    if config.get("masks", "") and None in named_holes(config.masks).values():
-        return list_masked(files, config.images, config.masks)
-    return {file: [] for file in files}
-
-
-def check_fits(name: str, hole: Hole, size: int) -> None:
+def check_fits(name: str, hole: Hole, size: Size) -> None:
     """Refuse a hole that is too large for images of a size.
 
     Raises:
         InputError: If nothing would be known of the images.
     """
     try:
-        hole(jax.random.key(0), size, size)
+        hole(jax.random.key(0), *size)
     except ValueError as error:
         raise InputError(f"--config.masks '{name}': {error}") from None
 
@@ -151,7 +122,7 @@ class Observer(NamedTuple):
     """Observes the images that a config names, under one kind of hole."""
 
     config: ConfigDict
-    """A config with `images`, `masks`, `count` and `seed`."""
+    """A config with `images`, `masks`, `place`, `count` and `seed`."""
     prior: Prior
     """The prior under which the images are searched."""
     name: str
@@ -191,6 +162,7 @@ class Observer(NamedTuple):
         else:
             self._checked_size()
             self._white_is_known()
+            self.placement()
             masked = masked_images.of_data(
                 self.prior, "test", config.count, self.hole, config.seed
             )
@@ -205,11 +177,18 @@ class Observer(NamedTuple):
 
         Raises:
             InputError: If the degradation does not fit the prior's images, the hole is
-                too large for them, or `masks_white` is unknown.
+                too large for them, `masks_white` is unknown, or there is no such
+                placement.
         """
         config, masks = self.config, files if self.hole is None else self.hole
+        size, channels = self._checked_size()
         return masked_images.masker(
-            masks, *self._checked_size(), config.seed, self._white_is_known()
+            masks,
+            size,
+            channels,
+            config.seed,
+            self._white_is_known(),
+            self.placement().hole_window,
         )
 
     def _white_is_known(self) -> bool:
@@ -217,12 +196,33 @@ class Observer(NamedTuple):
         known: bool = look_up(WHITE_IS_KNOWN, "masks_white", self.config.masks_white)
         return known
 
-    def _checked_size(self) -> tuple[int, int]:
-        """Return the rows and channels of an observation; raise as `masker`."""
+    def placement(self) -> Placement:
+        """Return how the user's images are laid under the prior.
+
+        Raises:
+            InputError: If there is no such placement, or none but the largest central
+                window for measurements of a degradation, of which the prior makes the
+                whole.
+        """
+        place, data = self.config.place or "auto", self.prior.config.data
+        look_up(dict.fromkeys(PLACES), "place", place)
+        size, _ = _observed_size(self.prior, self.degradation)
+        if self.degradation is not None:
+            if place not in ("auto", "square"):
+                raise InputError(
+                    f"--config.place={place} is for missing pixels alone, and "
+                    "--config.degradation measures whole images: give "
+                    "--config.place=square"
+                )
+            place = "square"
+        return Placement(place, size, data.crop, training_sizes(self.prior))
+
+    def _checked_size(self) -> tuple[Size, int]:
+        """Return the size and channels of an observation; raise as `masker`."""
         size, channels = _observed_size(self.prior, self.degradation)
         if self.hole is not None:
-            side = size if self.config.images else self.prior.config.data.size
-            check_fits(self.name, self.hole, side)
+            own = size_of(self.prior.config.data.size)
+            check_fits(self.name, self.hole, size if self.config.images else own)
         return size, channels
 
     def observe(
@@ -230,24 +230,38 @@ class Observer(NamedTuple):
     ) -> tuple[ObservedImages | None, list[Skipped]]:
         """Return the usable images, None if there are none, and the others."""
         unusable: list[Skipped] = []
+        is_users = bool(self.config.images)
         if self.degradation is None:
             masked, unusable = masked_images.with_holes(masked)
-            if self.config.get("blend", False):
-                masked, large = blendable(masked)
-                unusable += large
+        if is_users:
+            placed, outside = lay_all(self.placement(), masked)
+            unusable += outside
+        else:
+            placed = lay_whole(masked)
+        if self.degradation is None and self.config.get("blend", False):
+            placed, large = blendable(placed)
+            unusable += large
+        observed, blank = self.observe_placed(placed)
+        return observed, [*unusable, *blank]
+
+    def observe_placed(
+        self, placed: Sequence[PlacedImage]
+    ) -> tuple[ObservedImages | None, list[Skipped]]:
+        """Return images under given windows, as `observe` returns them."""
         is_users = bool(self.config.images)
         # What lies in the holes of a user's files, under masks, is not the truth.
-        has_truth = self.degradation is None and all(each.has_truth for each in masked)
-        observed, blank = observe_masked(
+        has_truth = self.degradation is None and all(
+            each.masked.has_truth for each in placed
+        )
+        return observe_masked(
             self.prior,
             self.name,
-            masked,
+            placed,
             self.degradation,
             simulated=not is_users,
             has_truth=has_truth or not is_users,
             seed=self.config.seed,
         )
-        return observed, [*unusable, *blank]
 
 
 def required(
@@ -264,7 +278,7 @@ def required(
 def observe_masked(
     prior: Prior,
     name: str,
-    images: Sequence[MaskedImage],
+    images: Sequence[PlacedImage],
     degradation: Degradation | None = None,
     simulated: bool = False,
     has_truth: bool = True,
@@ -275,7 +289,7 @@ def observe_masked(
     Args:
         prior: The prior under which the images are searched.
         name: Name of their holes.
-        images: The images.
+        images: The images under their windows.
         degradation: The degradation of the images; None = only pixels are missing.
         simulated: Whether the images are degraded here, and were not before.
         has_truth: Whether the images hold the truth in their holes.
@@ -289,24 +303,26 @@ def observe_masked(
     """
     if not images:
         return None, []
-    side = prior.config.data.size
-    size = side if simulated else _observed_size(prior, degradation)[0]
-    reduced = [masked_images.reduced(masked, size) for masked in images]
-    small, masks, truth = (np.stack(field) for field in zip(*reduced, strict=True))
+    own = size_of(prior.config.data.size)
+    size = own if simulated else _observed_size(prior, degradation)[0]
+    observed = [reduced(placed, size) for placed in images]
+    small, masks, truth = (np.stack(field) for field in zip(*observed, strict=True))
     values, known = jnp.asarray(small), jnp.asarray(masks)
     if degradation is not None and simulated:
-        hashes = masked_images.name_hashes([masked.name for masked in images])
+        hashes = masked_images.name_hashes([placed.masked.name for placed in images])
         keys = masked_images.keys_of(hashes, jax.random.key(seed), masked_images.NOISE)
         values = jax.vmap(degradation.measure)(keys, values)
         known = jax.vmap(lambda mask: known_values(degradation, mask, prior.channels))(
             known
         )
-    seen = np.asarray(known).any(axis=(1, 2, 3))
-    reason = f"nothing is known of it at the prior's size of {side}x{side}"
-    blank = [
-        Skipped(images[at].source, reason) for at in np.flatnonzero(~seen).tolist()
-    ]
-    if len(blank) == len(images):
+    seen = np.asarray(known).reshape(len(images), -1).max(axis=1) > 0
+    reason = f"nothing is known of it at the prior's size of {own}"
+    blank: list[Skipped] = []
+    for numbers in windows_of_each(images):
+        if not seen[numbers].all():  # one of its windows
+            seen[numbers] = False
+            blank.append(Skipped(images[numbers[0]].masked.source, reason))
+    if not seen.any():
         return None, blank
     return ObservedImages(
         name,
@@ -317,18 +333,18 @@ def observe_masked(
     ), blank
 
 
-def _observed_size(prior: Prior, degradation: Degradation | None) -> tuple[int, int]:
-    """Return the rows and channels of an image of the prior, after a degradation.
+def _observed_size(prior: Prior, degradation: Degradation | None) -> tuple[Size, int]:
+    """Return the size and channels of an image of the prior, after a degradation.
 
     Raises:
         InputError: If the degradation does not fit the prior's images.
     """
-    size = prior.config.data.size
+    size = size_of(prior.config.data.size)
     if degradation is None:
         return size, prior.channels
-    image = jax.ShapeDtypeStruct((size, size, prior.channels), jnp.float32)
+    image = jax.ShapeDtypeStruct((*size, prior.channels), jnp.float32)
     try:
-        rows, _, parts = jax.eval_shape(degradation.apply, image).shape
+        rows, columns, parts = jax.eval_shape(degradation.apply, image).shape
     except ValueError as error:
         raise InputError(f"--config.degradation: {error}") from None
-    return rows, parts
+    return Size(rows, columns), parts

@@ -1,13 +1,16 @@
 """The report of completed images: plates, metrics, and the published metrics."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from gan_jax.apps.inpaint.missing import missing_plate
 from gan_jax.apps.inpaint.observations import Images
+from gan_jax.apps.inpaint.placement import masked_of, windows_of_each
 from gan_jax.apps.inpaint.results import Completion, spread_shown
+from gan_jax.data.windows import Window
 from gan_jax.report import plots
 from gan_jax.report.files import encode_png
 from gan_jax.report.grids import tile, to_uint8
@@ -17,6 +20,7 @@ Plate = UInt8[np.ndarray, "plate_height plate_width 3"]
 
 _SHOWN = 10  # images of a plate
 _LOSSES = 3  # losses of a plate
+_LISTED = 50  # images in the table of their fit
 
 _SETS = ("CelebA, masks A", "SVHN, masks A", "CelebA, masks B", "SVHN, masks B")
 _PUBLISHED = {
@@ -169,7 +173,7 @@ def report(
         pictures.append(
             picture(
                 f"Missing under {hole}",
-                missing_plate(group[0].images.sources),
+                missing_plate(masked_of(group[0].images.sources)),
                 "The first images at their own sizes, reduced; what is missing is red.",
             )
         )
@@ -207,12 +211,60 @@ def report(
         "Images completed by a search for the latent that explains what is known.",
         facts,
         [
-            Section("Figures", [table, *_beside_published(completions, metrics, data)]),
+            Section(
+                "Figures",
+                [
+                    table,
+                    *_fits(completions),
+                    *_beside_published(completions, metrics, data),
+                ],
+            ),
             Section("Pictures", pictures),
             Section("Course", [_loss_curves(completions)]),
             Section("Reproduce", [Command("Command", command)]),
         ],
     )
+
+
+def _fits(completions: Sequence[Completion]) -> list[Table]:
+    """Return the table of how the user's images lie under the prior, and fit it."""
+    rows: list[list[Any]] = []
+    for completion in completions:
+        sources, residuals = completion.images.sources, completion.found.residual
+        for numbers in windows_of_each(sources):
+            if not (place := sources[numbers[0]].place):
+                continue
+            residual, fit = float(residuals[numbers].max()), completion.fit
+            row = [
+                sources[numbers[0]].masked.source,
+                completion.images.hole,
+                completion.loss,
+                place,
+                "; ".join(_described(sources[number].window) for number in numbers),
+                residual,
+                fit and fit.mean,
+                bool(fit and fit.note(residual)),
+            ]
+            rows.append(row)
+    if not rows:
+        return []
+    rows.sort(key=lambda row: -row[5])
+    titles = ["image", "hole", "loss", "place", "windows", "residual"]
+    return [
+        Table(
+            "How the prior fits",
+            [*titles, "of validation images", "does not fit"],
+            rows[:_LISTED],
+            "The worst first. Windows: height x width at row, column. Residual: mean "
+            "absolute error of known values, of several windows the largest; beside it "
+            "the mean of the prior's own validation images. The prior does not fit an "
+            "image whose residual lies two standard deviations above that.",
+        )
+    ]
+
+
+def _described(window: Window) -> str:
+    return f"{window.size} at {window.top}, {window.left}"
 
 
 def _loss_curves(completions: Sequence[Completion]) -> Figure:

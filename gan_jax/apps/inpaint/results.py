@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from gan_jax.apps.inpaint.composites import blending, restored
-from gan_jax.apps.inpaint.masked_images import MaskedImage
+from gan_jax.apps.inpaint.fit import Fit
 from gan_jax.apps.inpaint.observations import Images, ObservedImages
+from gan_jax.apps.inpaint.placement import PlacedImage, windows_of_each
 from gan_jax.data.decode import AT_WORK
 from gan_jax.evaluation import features
 from gan_jax.evaluation.features import FeatureNetwork
@@ -49,6 +50,8 @@ class Completion(NamedTuple):
     """Latents of the first images along their searches; None if they are not drawn."""
     traced: Float[np.ndarray, "some recorded height width channels"] | None = None
     """The images of `trace`."""
+    fit: Fit | None = None
+    """What the search reaches on validation images; None if that is not known."""
 
     @property
     def spread(self) -> Float[np.ndarray, "count height width"]:
@@ -153,15 +156,21 @@ def _distances(
 
 
 def search_metrics(completion: Completion) -> Measured:
-    """Measure a search: its residual, its iterations, and the spread of restarts."""
-    found = completion.found
-    return measure(
-        {
-            "residual": lambda: float(found.residual.mean()),
-            "iterations": lambda: float(found.restarts.steps.mean()),
-            "spread": lambda: float(completion.spread.mean()),
-        }
-    )
+    """Measure a search: its residual, its iterations, and the spread of restarts.
+
+    Where it is known, the residual of validation images stands beside that of the
+    images, with the share of images that the prior does not fit.
+    """
+    found, fit = completion.found, completion.fit
+    measures: dict[str, Callable[[], float]] = {
+        "residual": lambda: float(found.residual.mean()),
+        "iterations": lambda: float(found.restarts.steps.mean()),
+        "spread": lambda: float(completion.spread.mean()),
+    }
+    if fit is not None:
+        measures["residual_validation"] = lambda: fit.mean
+        measures["misfits"] = lambda: float(np.mean(found.residual > fit.limit))
+    return measure(measures)
 
 
 def spread_shown(spread: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
@@ -185,11 +194,12 @@ def write_images(
     Images have the size of their source, with its known pixels untouched; blended
     images are blended at that size. After a degradation they have the prior's size.
     Where an image cannot be written, or one before it has the name of its output, its
-    line has the reason.
+    line has the reason. Of an image under several windows the line has the largest
+    residual and the means of the metrics.
 
     Args:
         completion: The completed images.
-        metrics: Metrics of each image.
+        metrics: Metrics of each window.
         folder: Folder of the images, inside `workdir`.
         workdir: Folder to which the lines' paths are relative.
         blend: Whether generated pixels are blended into holes.
@@ -205,48 +215,72 @@ def write_images(
 
     written: set[Path] = set()
 
-    def write(path: Path, source: MaskedImage, image: np.ndarray, blend: bool) -> None:
+    def write(
+        path: Path, windows: list[PlacedImage], images: np.ndarray, blend: bool
+    ) -> None:
         if path in written:  # an image of a folder `others` or `spread` of the user's
             reason = "another output has its name"
             raise UnwritableError(errno.EEXIST, reason, str(path))
         written.add(path)
-        whole = to_uint8(image)
-        with AT_WORK.holding(source.known.size):
-            if completion.images.masks is not None:
-                whole = restored(source, whole, blend)
+        made = to_uint8(images)
+        with AT_WORK.holding(windows[0].masked.known.size):
+            if completion.images.masks is None:
+                (whole,) = made
+            else:
+                whole = restored(windows, [*made], blend)
             write_image(workdir, path, whole)
 
-    def write_all(index: int, source: MaskedImage) -> Path:
-        path = folder / f"{source.name}.png"
-        write(path, source, completion.generated[index], blend)
+    def write_all(numbers: list[int], windows: list[PlacedImage]) -> Path:
+        name = windows[0].masked.name
+        path = folder / f"{name}.png"
+        write(path, windows, completion.generated[numbers], blend)
         if others:
-            for number, image in enumerate(alternatives[index], 1):
-                place = folder / "others" / f"{source.name}-{number}.png"
-                write(place, source, image, blend=False)
-            unknown = source._replace(image=np.zeros_like(source.image[..., :1]))
-            shown = spread_shown(spreads[index, ..., None])
-            place = folder / "spread" / f"{source.name}.png"
-            write(place, unknown, shown, blend=False)
+            for number, images in enumerate(alternatives[numbers].swapaxes(0, 1), 1):
+                place = folder / "others" / f"{name}-{number}.png"
+                write(place, windows, images, blend=False)
+            black = np.zeros_like(windows[0].masked.image[..., :1])
+            unknown = windows[0].masked._replace(image=black)
+            blank = [each._replace(masked=unknown) for each in windows]
+            shown = spread_shown(spreads[numbers][..., None])
+            place = folder / "spread" / f"{name}.png"
+            write(place, blank, shown, blend=False)
         return path
 
     lines = []
-    for index, source in enumerate(completion.images.sources):
-        line: dict[str, Any] = {"input": source.source}
+    for numbers in windows_of_each(completion.images.sources):
+        windows = [completion.images.sources[number] for number in numbers]
+        line: dict[str, Any] = {"input": windows[0].masked.source}
         lines.append(line)
         try:
-            path = write_all(index, source)
+            path = write_all(numbers, windows)
         except UnwritableError as error:
             line |= {"done": False, "reason": unwritten(workdir, error)}
         else:
             line |= {"done": True, "output": str(path.relative_to(workdir))}
         line |= {"hole": completion.images.hole, "loss": completion.loss}
-        line["missing"] = source.missing
+        line["missing"] = windows[0].masked.missing
         if line["done"]:
-            numbers = {"residual": found.residual[index], **metrics[index]}
-            line["best_step"] = int(found.best_step[index])
-            line["restart"] = int(found.restart[index])
-            line |= {name: finite(value) for name, value in numbers.items()}
+            worst = numbers[int(found.residual[numbers].argmax())]
+            line["best_step"] = int(found.best_step[worst])
+            line["restart"] = int(found.restart[worst])
+            line["residual"] = finite(residual := found.residual[worst])
+            if completion.fit is not None:
+                note = completion.fit.note(float(residual))
+                line |= {"residual_validation": completion.fit.mean, "fits": not note}
+                line |= {"note": note} if note else {}
+            line |= mean_of([metrics[number] for number in numbers])
+            if windows[0].place:
+                line["place"] = windows[0].place
+                line["windows"] = [side for each in windows for side in each.window]
     return lines
+
+
+def mean_of(metrics: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
+    """Return the mean of each metric over the windows of an image."""
+    return {
+        name: finite(np.mean([values[name] for values in metrics]))
+        for name in metrics[0]
+    }
 
 
 def finite(value: float | np.floating) -> float | None:

@@ -8,13 +8,22 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
+from gan_jax.apps.inpaint.fit import (
+    Fit,
+    Minimise,
+    best_windows,
+    observe_validation,
+    say_misfits,
+)
+from gan_jax.apps.inpaint.masked_images import named_holes
 from gan_jax.apps.inpaint.memory import completion_demands
 from gan_jax.apps.inpaint.observations import (
+    ObservedImages,
     Observer,
-    named_holes,
     open_latent_prior,
     open_users_images,
 )
+from gan_jax.apps.inpaint.placement import masked_of
 from gan_jax.apps.inpaint.report import along_plate, by_hole, plates, report
 from gan_jax.apps.inpaint.results import (
     Completion,
@@ -42,6 +51,7 @@ from gan_jax.runs.prior import Prior, describe
 from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary, environment
 from gan_jax.runs.workdir import check_workdir, claimed, write_results
+from gan_jax.search.latent import Found
 from gan_jax.training.mesh import make_mesh
 
 
@@ -70,10 +80,11 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         for name, (key, settings) in losses.items()
     }
     users = open_users_images(config, prior)
-    gathered = [
-        Observer(config, prior, name, hole, degradation, users).gather()
+    observers = [
+        Observer(config, prior, name, hole, degradation, users)
         for name, hole in named_holes(config.masks).items()
     ]
+    gathered = [observer.gather() for observer in observers]
     skipped = list(dict.fromkeys(file for _, files in gathered for file in files))
     for source, reason in skipped:
         say(f"skipped {source}: {reason}")
@@ -83,14 +94,25 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         model = make_model(prior.method)(prior.networks)
         completions: list[Completion] = []
         total = 0.0
-        for images, _ in gathered:
+        for observer, (images, _) in zip(observers, gathered, strict=True):
+            if config.images and observer.placement().place == "search":
+                first = next(iter(by_loss.values()))
+                images = best_windows(observer, images, _kept(first, workdir, signals))
+            validation = observe_validation(observer) if config.images else None
             for loss, search in by_loss.items():
                 title = _title(images.hole, loss)
                 path = workdir / "searches" / f"{title}.npz"
                 found, seconds = search.run(images, path, title, signals)
                 total += seconds
                 completion = complete(model, images, loss, found, config.blend)
+                if validation is not None:
+                    title += "-validation"
+                    path = workdir / "searches" / f"{title}.npz"
+                    fit = Fit(search.run(validation, path, title, signals)[0].residual)
+                    say_misfits(images.sources, found, fit)
+                    completion = completion._replace(fit=fit)
                 if config.along:
+                    title = _title(images.hole, loss)
                     path = workdir / "searches" / "along" / f"{title}.npz"
                     trace = search.trace(
                         images, found, config.along, path, title, signals
@@ -102,6 +124,17 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         return _conclude(
             config, prior, completions, total, skipped, read, workdir, began
         )
+
+
+def _kept(search: LatentSearch, workdir: Path, signals: Signals) -> Minimise:
+    """Return the search from one start, whose results are kept in the workdir."""
+
+    def minimise(images: ObservedImages, name: str) -> Found:
+        path = workdir / "searches" / f"{_title(images.hole, name)}.npz"
+        title = f"{images.hole}, windows"
+        return search.run(images, path, title, signals, restarts=1)[0]
+
+    return minimise
 
 
 def _title(*parts: str) -> str:
@@ -142,7 +175,7 @@ def _conclude(
         measured.add(of_images, prefix)
         measured.add(of_search, prefix)
     write_results(workdir, skipped, lines)
-    sources = completions[0].images.sources
+    sources = masked_of(completions[0].images.sources)
     unwritten = {line["input"] for line in lines if not line["done"]}
     done = len(sources) - len(unwritten)
     failed = len(skipped) + len(unwritten)

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.observations import ObservedImages
+from gan_jax.apps.inpaint.placement import placed_digest
 from gan_jax.apps.inpaint.search_cache import (
     read_found,
     read_trace,
@@ -96,20 +97,30 @@ class LatentSearch:
         )
 
     def inputs(
-        self, images: ObservedImages
+        self, images: ObservedImages, restarts: int | None = None
     ) -> tuple[Float[Array, "restarts images latent"], Observation]:
-        """Return the starts and the weighted observations of images."""
-        starts = self._starts([source.name for source in images.sources])
+        """Return the starts and the weighted observations of images.
+
+        They are the first `restarts` of the starts; None = all.
+        """
+        names = [source.masked.name for source in images.sources]
+        starts = self._starts(names)[:restarts]
         mask = images.known.mask
         assert mask is not None
         return starts, images.known._replace(weights=jax.vmap(self._weights)(mask))
 
     def run(
-        self, images: ObservedImages, path: Path, title: str, signals: Signals
+        self,
+        images: ObservedImages,
+        path: Path,
+        title: str,
+        signals: Signals,
+        restarts: int | None = None,
     ) -> tuple[Found, float]:
         """Search the latents of images, or read the results of an earlier search.
 
-        The results are kept in the file `path`; `title` is for progress.
+        The results are kept in the file `path`; `title` is for progress. The first
+        `restarts` of the starts are taken; None = all.
 
         Returns:
             The results, and the seconds of the search, compilation included.
@@ -118,7 +129,9 @@ class LatentSearch:
             Interrupted: By a signal; nothing is written.
             OSError: If the results cannot be written.
         """
-        text = f"{self._prior.digest}{masked_images.digest(images.sources)}"
+        text = f"{self._prior.digest}{placed_digest(images.sources)}"
+        if restarts is not None:
+            text += f"{restarts} restarts"
         if self._prior.method.objective.paired:
             text += f"{self._prior.real_score:.9g}"
         identity = hashlib.sha256(text.encode()).hexdigest()
@@ -127,11 +140,13 @@ class LatentSearch:
             say(f"{title}: searched before")
             return cached
         start = time.monotonic()
-        total = len(images.sources) * self._settings.restarts
+        starts, observations = self.inputs(images, restarts)
+        total = len(images.sources) * len(starts)
         with Progress(total, 0, title, "latent") as progress:
             found = run_searches(
                 self.compiled_search,
-                *self.inputs(images),
+                starts,
+                observations,
                 self._settings.slots,
                 _advancing(progress, signals, total),
             )

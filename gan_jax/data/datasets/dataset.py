@@ -1,6 +1,6 @@
 """Sources of images, in memory or decoded on reading, and datasets of their parts.
 
-Images have 8-bit levels, one square size, and 1 or 3 channels. Those in memory may be
+Images have 8-bit levels, one size, and 1 or 3 channels. Those in memory may be
 floats instead, which are never scaled (the points of `mixtures`).
 """
 
