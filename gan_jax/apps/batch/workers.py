@@ -279,9 +279,20 @@ def _searching(
     mask = observer.masker(masked_files(config, folder.files))
     streaming = StreamingSearch(search.compiled_search, config.search.slots)
     tried = observer.placement().place == "search"
-    validation, fit = observe_validation(observer), None
-    if validation is not None:
-        fit = Fit(streaming.minimise(*search.inputs(validation)).residual)
+    fits: list[Fit | None] = []
+    measuring = threading.Lock()
+
+    def fit_beside(images: ObservedImages) -> Fit | None:
+        """Return what validation images reach under the masks of the first block."""
+        with measuring:
+            if not fits:
+                validation = observe_validation(observer, images)
+                fits.append(
+                    None
+                    if validation is None
+                    else Fit(streaming.minimise(*search.inputs(validation)).residual)
+                )
+        return fits[0]
 
     def apply(block: Sequence[InputFile], read: Read) -> list[Row]:
         rows: list[Row] = []
@@ -297,6 +308,7 @@ def _searching(
                     lambda images, _: streaming.minimise(*search.inputs(images, 1)),
                 )
             found = streaming.minimise(*search.inputs(images))
+            fit = fit_beside(images)
             say_misfits(images.sources, found, fit)
             finished = finish(images, loss, found, fit)
             for row, numbers in zip(

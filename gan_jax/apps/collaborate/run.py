@@ -133,7 +133,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                 config, prior, training, training_hole, search, signals
             )
             fit: Fit | None = None
-            validation = observe_validation(observer) if config.images else None
+            validation = observe_validation(observer, images) if config.images else None
             if validation is not None:
                 minimise = _cached(config, prior, search, signals, restarts=None)
                 fit = Fit(minimise(validation, validation.hole).residual)

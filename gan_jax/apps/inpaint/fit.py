@@ -40,7 +40,7 @@ file in which the results may be kept."""
 
 
 class Fit(NamedTuple):
-    """What a search reaches on a prior's own validation images, under like holes."""
+    """What a search reaches on a prior's own validation images, under the same masks."""
 
     residuals: Float[np.ndarray, " images"]
 
@@ -84,18 +84,26 @@ class Fit(NamedTuple):
         )
 
 
-def observe_validation(observer: Observer) -> ObservedImages | None:
-    """Return validation images of the prior's data, under holes like the images'.
+def observe_validation(
+    observer: Observer, images: ObservedImages
+) -> ObservedImages | None:
+    """Return validation images of the prior's data, under the masks of other images.
 
-    Their holes are those of the observer, or central ones where it has masks in files.
-    None if the data can no longer be read.
+    Which pixels are known matters as much as how many. After a degradation, which
+    leaves no masks, holes are those of the observer. None if the prior's data can no
+    longer be read.
     """
     try:
-        images = _validation_images(observer.prior)
+        whole = _validation_images(observer.prior)
     except InputError:
         return None
     seed = observer.config.seed
-    masked = masked_images.with_hole(images, observer.hole or holes.centre, seed)
+    masked = masked_images.with_hole(whole, observer.hole or holes.none, seed)
+    if images.masks is not None:
+        known = images.masks[np.arange(len(whole)) % len(images.masks), ..., 0] > 0
+        masked = [
+            each._replace(known=mask) for each, mask in zip(masked, known, strict=True)
+        ]
     observed, _ = observe_masked(
         observer.prior,
         "validation images",

@@ -98,7 +98,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             if config.images and observer.placement().place == "search":
                 first = next(iter(by_loss.values()))
                 images = best_windows(observer, images, _kept(first, workdir, signals))
-            validation = observe_validation(observer) if config.images else None
+            validation = observe_validation(observer, images) if config.images else None
             for loss, search in by_loss.items():
                 title = _title(images.hole, loss)
                 path = workdir / "searches" / f"{title}.npz"
