@@ -40,7 +40,7 @@ file in which the results may be kept."""
 
 
 class Fit(NamedTuple):
-    """What a search reaches on a prior's own validation images, under the same masks."""
+    """What a search reaches on a prior's validation images, under the same masks."""
 
     residuals: Float[np.ndarray, " images"]
 
