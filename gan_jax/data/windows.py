@@ -19,7 +19,6 @@ PADDED_SIZES, PADDING = (28, 32), 2
 number of pixels that are added on each side."""
 
 _SHARE = 2  # sides of a window that has a border, in those of the hole
-_LEAST_SHARE = 1.25  # of the smallest window that is tried
 _FINER = 1.3  # ratio of neighbouring scales that are tried
 _SCALES = 5  # scales that are tried, at most
 
@@ -134,20 +133,22 @@ def over_holes(
 def alternatives(hole: HoleWindow, image: Size, shape: Size) -> list[Window]:
     """Return windows at other scales and places that hold the same missing pixels.
 
-    The first is the window itself. Scales go from that of a narrow border to the
-    largest possible; at each the holes lie at the far ends and in the middle of the
-    window, as far as the image has room.
+    The first is the window itself, which has the smallest scale: fewer known pixels
+    would be explained too easily to be compared. At each scale up to the largest
+    possible the holes lie at the far ends and in the middle of the window, as far as
+    the image has room.
     """
     rows, columns = (np.flatnonzero(hole.missing.any(axis=axis)) for axis in (1, 0))
     top, left = hole.window.top + rows[0], hole.window.left + columns[0]
     bottom, right = hole.window.top + rows[-1] + 1, hole.window.left + columns[-1] + 1
-    box = np.array([[top, left, bottom, right]])
     most = _largest(image, shape)
-    least = min(most, _LEAST_SHARE * _tight(box, shape))
+    least = min(most, _largest(hole.window.size, shape))
     steps = min(_SCALES, 1 + max(0, math.ceil(math.log(most / least, _FINER))))
     found = {hole.window: None}
     for scale in np.geomspace(least, most, steps):
         size = _scaled(shape, float(scale))
+        if not _fits(Size(int(bottom - top), int(right - left)), size):
+            continue  # by rounding, where the hole has no border
         for first in _starts(int(top), int(bottom), size.height, image.height):
             for other in _starts(int(left), int(right), size.width, image.width):
                 found[Window(first, other, *size)] = None
