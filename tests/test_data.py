@@ -182,8 +182,15 @@ def test_a_seed_draws_the_same_parts_and_another_seed_others():
 
 
 def test_too_few_images_are_refused():
-    with pytest.raises(InputError, match="at least 100 images"):
+    with pytest.raises(InputError, match="at least 56 images"):
         partition(Dataset(numbered(20), None), 0, ROLES)
+    partition(Dataset(numbered(56), None), 0, ROLES)
+    with pytest.raises(InputError, match="at least 12 images"):
+        partition(Dataset(numbered(5), None), 0, {"real": 1.0})
+    partition(Dataset(numbered(12), None), 0, {"real": 1.0})
+    with pytest.raises(InputError, match=r"its test part of 0 .* at least 100 imag"):
+        partition(Dataset(numbered(99), None), 0, {"real": 1.0}, test_share=0.01)
+    partition(Dataset(numbered(100), None), 0, {"real": 1.0}, test_share=0.01)
 
 
 def test_the_first_images_of_a_part_stand_for_all_of_it():

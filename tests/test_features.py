@@ -91,9 +91,12 @@ def test_kernel_distance_in_chunks_against_scikit_learn_at_once():
     assert kernel_distance(real, fake) == pytest.approx(expected, rel=1e-8)
 
 
-def test_kernel_distance_needs_pairs():
-    with pytest.raises(ValueError, match="too few"):
-        kernel_distance(features(1), features(10))
+@pytest.mark.parametrize("distance", [kernel_distance, precision, recall])
+def test_other_distances_refuse_too_few_images_as_the_frechet_distance_does(distance):
+    for counts in ((100, 8), (8, 100)):
+        with pytest.raises(ValueError, match="8 images are too few for 8 features: at"):
+            distance(*map(features, counts))
+    assert np.isfinite(distance(features(9), features(9, seed=1)))
 
 
 def share_inside(centres, points):

@@ -88,6 +88,8 @@ _SHARED = (
     "batch_size",
     "precision",
     "data.path",
+    "data.few",
+    "data.changed",
     "network.width",
     "network.critic_width",
     "evaluation.every",

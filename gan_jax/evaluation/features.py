@@ -17,6 +17,22 @@ _CHUNK = 1000  # rows of the matrix of all pairs that are in memory at once
 _NEIGHBOURS = 3  # the radius of an image's ball is the distance to its third neighbour
 
 
+def check_count(count: int, width: int) -> None:
+    """Refuse sets of images that are too few for features of a width.
+
+    The covariance of no more images than features is singular. The other distances
+    could be computed, but say as little of a distribution as that.
+
+    Raises:
+        ValueError: States the number that is needed.
+    """
+    if count <= width:
+        raise ValueError(
+            f"{count} images are too few for {width} features: at least {width + 1} "
+            "real and as many generated ones are needed"
+        )
+
+
 def frechet_distance(real: Features, fake: Features) -> float:
     """Return the Frechet distance between two sets of features.
 
@@ -28,8 +44,7 @@ def frechet_distance(real: Features, fake: Features) -> float:
         A number of at least 0.
 
     Raises:
-        ValueError: If a set has no more images than features. Its covariance would be
-            singular.
+        ValueError: As `check_count`.
     """
     (mean, covariance), (other, target) = _moments(real), _moments(fake)
     # tr (A B)^(1/2) = tr (A^(1/2) B A^(1/2))^(1/2). The second argument is symmetric,
@@ -50,11 +65,7 @@ def _moments(
     features: Features,
 ) -> tuple[Float[np.ndarray, " f"], Float[np.ndarray, "f f"]]:
     count, width = features.shape
-    if count <= width:
-        raise ValueError(
-            f"{count} images are too few for {width} features: the Frechet distance "
-            f"needs at least {width + 1}"
-        )
+    check_count(count, width)
     exact = features.astype(np.float64)
     return exact.mean(axis=0), np.cov(exact, rowvar=False).reshape(width, width)
 
@@ -69,13 +80,9 @@ def kernel_distance(real: Features, fake: Features) -> float:
         A number that is about 0, possibly negative, for equal distributions.
 
     Raises:
-        ValueError: If a set has fewer than two images.
+        ValueError: As `check_count`.
     """
-    if min(len(real), len(fake)) < 2:
-        raise ValueError(
-            f"{len(real)} real and {len(fake)} generated images are too few: the "
-            "kernel distance needs two of each"
-        )
+    check_count(min(len(real), len(fake)), real.shape[1])
 
     def within(features: Features) -> float:
         count = len(features)
@@ -110,7 +117,7 @@ def precision(real: Features, fake: Features) -> float:
         A number in [0, 1].
 
     Raises:
-        ValueError: If `real` has no more than three images.
+        ValueError: As `check_count`, or if `real` has no more than three images.
     """
     from sklearn.metrics import pairwise_distances_chunked
     from sklearn.neighbors import NearestNeighbors
@@ -120,6 +127,7 @@ def precision(real: Features, fake: Features) -> float:
             f"{len(real)} images do not have {_NEIGHBOURS} neighbours each: precision "
             f"and recall need at least {_NEIGHBOURS + 1} images"
         )
+    check_count(min(len(real), len(fake)), real.shape[1])
     exact = real.astype(np.float64)
     neighbours = NearestNeighbors(n_neighbors=_NEIGHBOURS, algorithm="brute").fit(exact)
     radii = neighbours.kneighbors()[0][:, -1].reshape(1, -1)

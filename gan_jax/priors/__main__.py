@@ -70,7 +70,8 @@ def _measured(*priors: Prior) -> list[dict[str, Any]]:
     """
     config = priors[0].config
     with tempfile.TemporaryDirectory() as unused:
-        evaluation = Evaluation(prepare(config, Path(unused)))
+        run = prepare(config, Path(unused), trained=priors[0].workdir)
+        evaluation = Evaluation(run)
         return [
             evaluation.measure(
                 prior.networks, "test", config.evaluation.final_count

@@ -22,5 +22,6 @@ def diversity_card(label: str, name: str, metrics: Mapping[str, Any]) -> Card:
     note = "not measured"
     if value is not None and real:
         note = f"{value / real:.0%} of the real images' {real:.3f}"
-    good = None if name != "diversity" else not metrics.get("collapsed", True)
+    collapsed = metrics.get("collapsed") if name == "diversity" else None
+    good = None if collapsed is None else not collapsed
     return Card(label, value, note, good)

@@ -21,7 +21,8 @@ from gan_jax.report import files
 
 FILES = frozenset(
     {
-        *("config.json", "metrics.jsonl", "report.html", "results.jsonl"),
+        *("config.json", "data.json", "metrics.jsonl", "report.html"),
+        "results.jsonl",
         *("summary.json", "gan.json", "teacher.msgpack"),
     }
 )

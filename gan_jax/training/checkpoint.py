@@ -225,7 +225,7 @@ class Checkpoints:
         """
         template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         reasons: dict[int, str] = {}
-        for step in _steps(self._directory) if order is None else order:
+        for step in saved_steps(self._directory) if order is None else order:
             try:
                 restored: State = self._read(step, template)
             except MemoryError:
@@ -284,7 +284,7 @@ def about_run(directory: Path) -> Mapping[str, Any]:
         of its run's `config.json`. Empty where there is no state, or one of an older
         version.
     """
-    for step in _steps(directory) if directory.is_dir() else []:
+    for step in saved_steps(directory):
         with contextlib.suppress(Exception):  # whatever a damaged file leads to
             if about := _about(directory / str(step)):
                 return about
@@ -301,9 +301,12 @@ def _about(folder: Path) -> Mapping[str, Any]:
     return about if _SHA256 in about else {}
 
 
-def _steps(directory: Path) -> list[int]:
-    """Return the steps in a directory, the newest first; Orbax lists only folders."""
-    names = (path.name for path in directory.iterdir())
+def saved_steps(directory: Path) -> list[int]:
+    """Return the steps of the states in a directory, the newest first.
+
+    Orbax lists only folders; what is no folder counts too, as a damaged state.
+    """
+    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
     return sorted(map(int, filter(_STEP.fullmatch, names)), reverse=True)
 
 

@@ -30,7 +30,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint.masked_images import of_data
 from gan_jax.apps.inpaint.placement import lay_whole, reduced
-from gan_jax.build import methods, searches, tasks
+from gan_jax.build import datasets, methods, searches, tasks
 from gan_jax.config import defaults
 from gan_jax.config.limits import size_of
 from gan_jax.data.holes import centre
@@ -205,7 +205,8 @@ def time_queue(prior: Prior, images: int, slots: int = 64) -> dict[str, float]:
         iterations, and the largest difference of residuals (0 if results are equal).
     """
     size = size_of(prior.config.data.size)
-    masked = of_data(prior, "test", images, centre, seed=0)
+    test = datasets.parts(prior.config)["test"]["real"]
+    masked = of_data(test, images, centre, seed=0)
     pairs = [reduced(placed, size) for placed in lay_whole(masked)]
     values, mask, _ = (jnp.asarray(np.stack(side)) for side in zip(*pairs, strict=True))
     observations = Observation(values * mask, mask, jax.vmap(near_weights)(mask))

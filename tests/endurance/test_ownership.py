@@ -95,7 +95,7 @@ def test_inputs_and_workdir_lie_apart(key, place, inputs, tmp_path, tally):
     folder, workdir = tmp_path / place, tmp_path / "run"
     folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)
-    for index in range(40 if key == "data.path" else 8):
+    for index in range(60 if key == "data.path" else 8):
         Image.fromarray(draw.integers(0, 256, (28, 28), np.uint8)).save(
             folder / f"{index}.png"
         )

@@ -86,8 +86,9 @@ def searched_lessons(
         InputError: If nothing is known of any training image.
         Interrupted: By a signal.
     """
-    count = config.shaping.images or len(training.parts["train"]["real"])
-    masked = masked_images.of_data(prior, "train", count, hole, config.seed)
+    part = training.parts["train"]["real"]
+    count = config.shaping.images or len(part)
+    masked = masked_images.of_data(part, count, hole, config.seed)
     observed, blank = observe_masked(prior, "training images", lay_whole(masked))
     observed = required(observed, blank)
     if blank:

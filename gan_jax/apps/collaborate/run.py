@@ -97,7 +97,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     with train_config.unlocked():
         train_config.batch_size = config.shaping.batch_size
         train_config.memory = config.get("memory", 0.0)
-    training = prepare(train_config, workdir)
+        train_config.data.changed = config.data.changed
+    training = prepare(train_config, workdir, trained=prior.workdir)
     images: ObservedImages | None = None
     skipped: Sequence[Skipped] = ()
     if config.masks:

@@ -63,7 +63,7 @@ from gan_jax.runs.workdir import another, check_workdir, claimed, written_config
 from gan_jax.training.state import digest
 
 _GAN = "gan"
-_PLACES = ("path", "download", "feed")  # keys of data that name only where images lie
+_APART = ("path", "download", "feed", "few", "changed")  # keys that choose no images
 
 
 def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -89,7 +89,8 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         _check_history(config, workdir)
     with (gan := gan.copy_and_resolve_references()).unlocked():
         gan.memory = config.get("memory", 0.0)
-    normal = prepare(gan, workdir)
+        gan.data.changed = config.data.changed
+    normal = prepare(gan, workdir, trained=gan_workdir)
     check_detector(config, normal)
     if config.baselines.searched:
         searches.check(config.search, config.reconstruction, gan, "reconstruction")
@@ -251,11 +252,7 @@ def _history_run(wanted: ConfigDict, path: str) -> tuple[ConfigDict, Path]:
             "plain GAN"
         )
     sides = [
-        {
-            key: value
-            for key, value in flatten(config.data).items()
-            if key not in _PLACES
-        }
+        {key: value for key, value in flatten(config.data).items() if key not in _APART}
         for config in (gan, wanted)
     ]
     changed = [f"data.{text}" for text in difference(*sides)]

@@ -18,7 +18,7 @@ from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, available_memory
 from gan_jax.config.names import closest
 from gan_jax.data import windows
-from gan_jax.data.datasets.dataset import Skipped
+from gan_jax.data.datasets.dataset import Skipped, Source
 from gan_jax.data.decode import BrokenImageError, with_channels
 from gan_jax.data.feed import read
 from gan_jax.data.files.levels import WHOLE, Scaling
@@ -98,19 +98,16 @@ def masked_files(config: ConfigDict, files: Sequence[Path]) -> dict[Path, list[P
     return {file: [] for file in files}
 
 
-def of_data(
-    prior: Prior, part: str, count: int, hole: Hole, seed: int
-) -> list[MaskedImage]:
-    """Return images of the data that a prior was trained on, with holes.
+def of_data(source: Source, count: int, hole: Hole, seed: int) -> list[MaskedImage]:
+    """Return the first images of a part of a prior's data, with holes.
 
     Args:
-        prior: The trained run.
-        part: `test` (images that the prior has not seen), `validation` or `train`.
-        count: Number of images, if the part has as many.
+        source: The images.
+        count: Number of images, if there are as many.
         hole: The hole that is cut into each.
         seed: Seed of holes that are drawn.
     """
-    return with_hole(read_part(prior, part, count), hole, seed)
+    return with_hole(first_images(source, count), hole, seed)
 
 
 def read_part(prior: Prior, part: str, count: int) -> Images8:
@@ -119,7 +116,11 @@ def read_part(prior: Prior, part: str, count: int) -> Images8:
     Raises:
         InputError: If the data cannot be read.
     """
-    source = datasets.parts(prior.config)[part]["real"]
+    return first_images(datasets.parts(prior.config)[part]["real"], count)
+
+
+def first_images(source: Source, count: int) -> Images8:
+    """Return the first images of a source, all where there are fewer."""
     return np.asarray(read(source, np.arange(min(count, len(source)))).image)
 
 

@@ -24,6 +24,7 @@ from gan_jax.apps.inpaint.placement import (
     training_sizes,
     windows_of_each,
 )
+from gan_jax.apps.train.identity import unseen_parts
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, memory_limit, size_of
@@ -163,9 +164,8 @@ class Observer(NamedTuple):
             self._checked_size()
             self._white_is_known()
             self.placement()
-            masked = masked_images.of_data(
-                self.prior, "test", config.count, self.hole, config.seed
-            )
+            source = unseen_parts(self.prior, config.data.changed)["test"]["real"]
+            masked = masked_images.of_data(source, config.count, self.hole, config.seed)
             if (count := len(masked)) < config.count:
                 say(f"there are {count} test images, less than count {config.count}")
         observed, unusable = self.observe(masked)

@@ -125,11 +125,14 @@ class Evaluation:
             | dict(more)
             | self._feature_measures(generated, part, count)
         )
-        collapsed = measure({"collapsed": lambda: _collapsed(measured)})
+        real_count = min(count, len(source))
+        least = min(len(generated), real_count)
+        width = self._run.config.evaluation.classifier.features
+        collapsed = measure({"collapsed": lambda: _collapsed(measured, least, width)})
         metrics = measured.metrics | collapsed.metrics
         if self._feature_network is not None:
             metrics["fid_count"] = len(generated)
-            metrics["fid_real_count"] = min(count, len(source))
+            metrics["fid_real_count"] = real_count
             metrics["fid_features"] = self._feature_network.description
         return Measured(metrics, measured.failed | collapsed.failed)
 
@@ -189,7 +192,9 @@ class Evaluation:
         return self._real[part, count]
 
 
-def _collapsed(measured: Measured) -> bool:
+def _collapsed(measured: Measured, count: int, width: int) -> bool:
+    """Return whether a generator has collapsed, by as many images as FID needs."""
+    features.check_count(count, width)
     diverse, real = (measured.metrics[name] for name in ("diversity", "diversity_real"))
     if not isinstance(diverse, float) or not isinstance(real, float):
         raise ValueError("the diversity is unknown")

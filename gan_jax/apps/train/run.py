@@ -14,6 +14,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree, UInt32
 from ml_collections import ConfigDict
 
+from gan_jax.apps.train.identity import keep_identity
 from gan_jax.apps.train.outputs import Outputs
 from gan_jax.apps.train.results import conclude
 from gan_jax.apps.train.setup import Run, prepare
@@ -87,6 +88,7 @@ def run_together(
                 keep_teacher(prepared.teacher, prepared.workdir)
             with all_succeeded():
                 check_shared(prepared.workdir)
+                keep_identity(prepared.identity, prepared.workdir)
         outputs = [Outputs(prepared, stack) for prepared in runs]
         signals = enter(Signals())
         states = [output.restore(initialise(output.run)) for output in outputs]

@@ -1,6 +1,5 @@
 """From a config to a run: task, method, data on the devices."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
+from gan_jax.apps.train.identity import Identity, identify, is_trained
 from gan_jax.apps.train.memory import data_demands, feed_kind, training_demands
 from gan_jax.apps.train.teacher import Teacher, classes, open_teacher
 from gan_jax.build import datasets, methods, tasks
@@ -19,14 +19,13 @@ from gan_jax.config.names import look_up
 from gan_jax.data.datasets.dataset import (
     Dataset,
     Skipped,
-    fingerprint,
     in_memory,
     take,
 )
 from gan_jax.data.datasets.reading import is_colourless
 from gan_jax.data.feed import Feed
 from gan_jax.data.files.listing import shortened
-from gan_jax.data.splits import Part
+from gan_jax.data.splits import Part, check_count
 from gan_jax.report.terminal import say
 from gan_jax.runs.memory import check_memory
 from gan_jax.runs.prior import blank_images
@@ -50,11 +49,16 @@ class Run(NamedTuple):
     parts: Mapping[str, Part]
     feed: Feed
     mesh: jax.sharding.Mesh
-    digest: str
-    """SHA-256 of the training images."""
+    identity: Identity
+    """What the data are."""
     skipped: Sequence[Skipped]
     """Files of the dataset that cannot be used."""
     teacher: Teacher | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the training images."""
+        return self.identity.sha256["train"]
 
     @property
     def frozen(self) -> PyTree[Array | np.ndarray]:
@@ -104,15 +108,23 @@ def _check_colour(dataset: Dataset) -> None:
     )
 
 
-def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
+def prepare(
+    config: ConfigDict, workdir: Path, runs: int = 1, trained: Path | None = None
+) -> Run:
     """Return the run of a training config, with its data on the devices.
 
-    It is one of so many `runs` that are prepared at once.
+    Args:
+        config: A training config.
+        workdir: Workdir of the run.
+        runs: Number of runs that are prepared at once.
+        trained: Workdir of the run that is trained on the data; None = of this run.
 
     Raises:
         InputError: A name is unknown, settings exclude each other, the dataset is
-            missing or does not fit, or the run needs more memory than there is.
+            missing or does not fit, has too few images or is not the one that the run
+            was trained on, or the run needs more memory than there is.
     """
+    trained = trained or workdir
     task = tasks.task(config)
     check_memory(config, data_demands(config))
     dataset = datasets.source(config.data)
@@ -121,6 +133,8 @@ def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
     skipped = [file for part in dataset.parts for file in part.skipped]
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
+    if not is_trained(trained) and (few := check_count(dataset, config.data.few)):
+        say(few)
     *sides, channels = dataset.train.shape
     found = Size(*sides)
     if found != size_of(config.data.size):
@@ -140,10 +154,11 @@ def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
     open_feed = look_up(datasets.FEEDS, "data.feed", kind)
     if kind == "resident":
         dataset = dataset.each(in_memory)
+    parts = datasets.partition_of(config, dataset)
+    identity = identify(config, trained, dataset, parts)
     teacher = open_teacher(config, dataset, workdir)
     if teacher is not None:
         method = methods.method(config, task, channels, classes(teacher))
-    parts = datasets.partition_of(config, dataset)
     mesh = make_mesh(config.batch_size)
     feed = open_feed(
         parts["train"],
@@ -151,9 +166,6 @@ def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
         config.seed,
         placement_over(mesh, config.batch_size),
     )
-    digest = hashlib.sha256()
-    for source in parts["train"].values():
-        digest.update(fingerprint(source).encode())
     return Run(
         config,
         workdir,
@@ -163,7 +175,7 @@ def prepare(config: ConfigDict, workdir: Path, runs: int = 1) -> Run:
         parts,
         feed,
         mesh,
-        digest.hexdigest(),
+        identity,
         skipped,
         teacher,
     )

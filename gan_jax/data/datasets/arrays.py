@@ -15,6 +15,7 @@ from gan_jax.config.limits import Size, size_of
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
 from gan_jax.data.datasets.reading import Reading, Shape, count_colourless
 from gan_jax.data.decode import BrokenImageError, crop_and_resize_all
+from gan_jax.data.files.contents import Content, content_of
 from gan_jax.data.files.levels import (
     AUTO,
     FLAG,
@@ -136,7 +137,23 @@ def read_arrays(
         scaling=scaling,
         notes=[each.note for each in loaded.values() if each.note],
     )
-    return Dataset(parts[0], parts[1] if len(parts) > 1 else None, reading=reading)
+    test = parts[1] if len(parts) > 1 else None
+    contents = {
+        name: content
+        for part, file in files.items()
+        for name, content in _contents(file, loaded[part]).items()
+    }
+    return Dataset(parts[0], test, reading=reading, contents=contents)
+
+
+def _contents(file: Path, arrays: _Arrays) -> dict[str, Content]:
+    """Return the contents of a file of images, and of that of their labels, by name."""
+    count, height, width = arrays.images.shape[:3]
+    contents = {file.name: content_of(file, f"{count:,} images of {height}x{width}")}
+    is_idx = "idx3-ubyte" in file.name
+    if is_idx and (beside := _idx_labels(file)) is not None:
+        contents[beside.name] = content_of(beside, f"{count:,} labels")
+    return contents
 
 
 def is_array_file(file: Path) -> bool:

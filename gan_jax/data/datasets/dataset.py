@@ -8,7 +8,7 @@ import hashlib
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from jaxtyping import Float32, Int, Int32, UInt8
 
 from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.reading import Reading, Shape
+from gan_jax.data.files.contents import Content
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.units import LEVELS, Units
 from gan_jax.data.memory import check_fits
@@ -79,6 +80,8 @@ class Dataset(NamedTuple):
     """Share of each facies of a training image, in the order of codes."""
     reading: Reading = Reading()
     """What was read, for the user."""
+    contents: Mapping[str, Content] = {}
+    """Contents of the files that were read, by path; empty for data made here."""
 
     @property
     def parts(self) -> tuple[Source, ...]:

@@ -30,6 +30,7 @@ from gan_jax.data.decode import (
     decode_stored,
     with_channels,
 )
+from gan_jax.data.files.contents import Content, content_of
 from gan_jax.data.files.levels import AUTO, Scaling, Stored, choose, given_range, in_use
 from gan_jax.data.files.listing import (
     UNREADABLE,
@@ -39,6 +40,7 @@ from gan_jax.data.files.listing import (
     list_folder,
     nothing_read,
 )
+from gan_jax.data.memory import UnreadableFileError
 
 MEMORY_LIMIT = 2 * 2**30
 """Size in bytes up to which the prepared images of a folder are kept in memory."""
@@ -57,6 +59,7 @@ class _File(NamedTuple):
     stored: Stored
     pages: int
     colourless: bool
+    content: Content
 
 
 class _Checked(NamedTuple):
@@ -121,7 +124,8 @@ def read_folder(
         image = crop_and_resize(whole, wanted, crop)
         height, width, channels = whole.shape
         shape = (height, width, channels)
-        return _File(path, shape, stored, pages, is_colourless(image)), image
+        grey, content = is_colourless(image), content_of(path)
+        return _File(path, shape, stored, pages, grey, content), image
 
     checked = [_check(files, prepare, wanted, kept) for files in parts.values()]
     for place, part in zip(parts, checked, strict=True):
@@ -171,8 +175,9 @@ def read_folder(
         levels=found,
         scaling=scaling,
     )
+    contents = {file.path.relative_to(root).as_posix(): file.content for file in used}
     test = sources[1] if len(sources) > 1 else None
-    return Dataset(sources[0], test, reading=reading)
+    return Dataset(sources[0], test, reading=reading, contents=contents)
 
 
 def _classes_by_part(groups: Sequence[Sequence[str]]) -> dict[str, dict[str, int]]:
@@ -251,7 +256,7 @@ def _check(
     def attempt(path: Path) -> tuple[_File, Image8] | Skipped:
         try:
             return prepare(path)
-        except BrokenImageError as error:
+        except (BrokenImageError, UnreadableFileError) as error:
             return Skipped(str(path), str(error))
 
     checked = _Checked([], [], [])

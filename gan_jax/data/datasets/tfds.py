@@ -23,6 +23,7 @@ from gan_jax.data.datasets.prepared_sets import (
     prepared_sets,
 )
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode, with_channels
+from gan_jax.data.files.contents import Content, content_by
 from gan_jax.data.files.levels import AUTO, Scaling, given_range
 
 _FORMAT = "array_record"  # the format with random access without TensorFlow
@@ -267,8 +268,25 @@ def _open(name: str, place: Path, size: Size, crop: int, scaling: Scaling) -> Da
             classes,
         )
 
+    def content(split: str) -> Content:
+        """Return the content of a split, told by the sizes of its files.
+
+        Images are compressed in them: others have another size. Reading all of a large
+        set would take minutes.
+        """
+        info = builder.info.splits[split]
+        names = sorted(info.filenames)
+        shards = {name: (place / name).stat().st_size for name in names}
+        description = (place / "features.json").read_bytes() + repr(shards).encode()
+        holds = f"{info.num_examples:,} images of version {builder.info.version}"
+        return content_by(description, sum(shards.values()), holds)
+
     test = next((split for split in ("test", "validation") if split in splits), None)
-    return Dataset(part("train"), None if test is None else part(test))
+    return Dataset(
+        part("train"),
+        None if test is None else part(test),
+        contents={split: content(split) for split in ("train", test) if split},
+    )
 
 
 def _unreadable(name: str, place: Path, error: Exception) -> str:

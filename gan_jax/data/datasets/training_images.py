@@ -15,6 +15,7 @@ from gan_jax.config.limits import Size, size_of
 from gan_jax.data.datasets.crops import cut, free_places
 from gan_jax.data.datasets.dataset import ArraySource, Dataset
 from gan_jax.data.datasets.reading import Reading
+from gan_jax.data.files.contents import content_of
 from gan_jax.data.files.pillow import image_suffixes
 from gan_jax.data.grids import channels, gaps, rasters, units
 from gan_jax.data.grids.geometry import Geometry
@@ -121,7 +122,11 @@ def read_crops(
     Errors are those of `read_training_image` and `crops_of`.
     """
     image = read_training_image(path, choices)
-    return crops_of(image, *size_of(size), count, f"--config.{_FLAG} {path}")
+    dataset = crops_of(image, *size_of(size), count, f"--config.{_FLAG} {path}")
+    rows, columns = image.values.shape
+    file = Path(path).expanduser()
+    content = content_of(file, f"{rows}x{columns} cells")
+    return dataset._replace(contents={file.name: content})
 
 
 def embedded_crops(size: int | Size, count: int = COUNT) -> Dataset:
