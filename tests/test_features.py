@@ -130,7 +130,7 @@ def test_a_collapsed_generator_is_precise_without_recall():
     assert precision(real, fake) == 1.0
     assert recall(real, fake) < 0.05
     with pytest.raises(ValueError, match="neighbours"):
-        precision(real[:3], fake)
+        precision(features(3, width=2), features(3, width=2))
 
 
 def test_class_count_is_of_classes_with_two_percent():

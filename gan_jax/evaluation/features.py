@@ -122,12 +122,12 @@ def precision(real: Features, fake: Features) -> float:
     from sklearn.metrics import pairwise_distances_chunked
     from sklearn.neighbors import NearestNeighbors
 
+    check_count(min(len(real), len(fake)), real.shape[1])
     if len(real) <= _NEIGHBOURS:
         raise ValueError(
             f"{len(real)} images do not have {_NEIGHBOURS} neighbours each: precision "
             f"and recall need at least {_NEIGHBOURS + 1} images"
         )
-    check_count(min(len(real), len(fake)), real.shape[1])
     exact = real.astype(np.float64)
     neighbours = NearestNeighbors(n_neighbors=_NEIGHBOURS, algorithm="brute").fit(exact)
     radii = neighbours.kneighbors()[0][:, -1].reshape(1, -1)
