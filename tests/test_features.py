@@ -9,8 +9,11 @@ from sklearn.metrics.pairwise import polynomial_kernel
 
 from gan_jax.evaluation.classes import class_count, inception_score
 from gan_jax.evaluation.features import (
+    Nearest,
     frechet_distance,
     kernel_distance,
+    memorised,
+    nearest,
     precision,
     recall,
 )
@@ -167,3 +170,41 @@ def test_inception_score_against_entropies(seed, count, classes):
 def test_answers_that_are_not_finite_have_no_class():
     with pytest.raises(ValueError, match="not finite"):
         class_count(np.full((10, 3), np.nan))
+
+
+def test_the_nearest_of_others_against_a_loop():
+    rng = np.random.default_rng(0)
+    images, others = rng.normal(size=(7, 3)), rng.normal(size=(11, 3))
+    found = nearest(images, others)
+    for at, image in enumerate(images):
+        distances = [np.sqrt(((image - other) ** 2).sum()) for other in others]
+        assert found.place[at] == int(np.argmin(distances))
+        assert found.distance[at] == pytest.approx(min(distances))
+    with pytest.raises(ValueError, match="no images"):
+        nearest(images, others[:0])
+
+
+def test_memorised_images_by_hand():
+    """Of 21 held-out distances 1, 2, ..., 21 the 5th percentile is 2."""
+    index = np.zeros(21, int)
+    held_out = Nearest(np.arange(1.0, 22.0), index)
+    fake = Nearest(np.array([0.0, 1.9, 2.0, 2.1, 30.0]), index[:5])
+    assert memorised(fake, held_out) == pytest.approx(2 / 5)
+    with pytest.raises(ValueError, match="19 held-out images are too few"):
+        memorised(fake, Nearest(held_out.distance[:19], index[:19]))
+    with pytest.raises(ValueError, match="no generated images"):
+        memorised(Nearest(fake.distance[:0], index[:0]), held_out)
+
+
+def test_images_like_held_out_ones_are_at_the_nominal_share_and_copies_at_1():
+    rng = np.random.default_rng(1)
+    train, held_out, fresh = (rng.normal(size=(size, 4)) for size in (500, 800, 2000))
+
+    def share(fake):
+        return memorised(nearest(fake, train), nearest(held_out, train))
+
+    assert share(fresh) == pytest.approx(0.05, abs=0.02)
+    assert share(train) == 1
+    half = np.concatenate([train, fresh[:500]])
+    assert share(half) == pytest.approx(0.525, abs=0.02)
+    assert share(fresh + 50) == 0  # unlike anything

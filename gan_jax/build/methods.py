@@ -14,8 +14,8 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
+from gan_jax.build import augmentation, requirements
 from gan_jax.build import networks as architectures
-from gan_jax.build import requirements
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
 from gan_jax.config.names import look_up
@@ -129,15 +129,17 @@ def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> M
         _check_size(wanted, own, cell)
         return distribution(key, (count, *shape_of(config, wanted)))
 
+    flip = look_up(augmentation.FLIPS, "data.flip", config.data.flip)
     boost = config.critic_boost
     of_map = look_up(MAPS, "network.map", config.network.get("map", "mean"))
     return Method(
         generator=generator,
         critic=architectures.critic(config),
         penalised=architectures.critic(config, "float32"),
+        augmentation=augmentation.augmentation_of(config, task),
         objective=objective,
         latent=latent,
-        present=_packed(task, config.get("packing", 1)),
+        present=_packed(flip(task.present), config.get("packing", 1)),
         generator_optimizer=optimizer(config.optimizer),
         critic_optimizer=optimizer(config.optimizer),
         generator_terms={
@@ -198,13 +200,13 @@ def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:
     return weight * float((of_map(ones, axis=1) / meant(ones, axis=1))[0])
 
 
-def _packed(task: Task, samples: int) -> Callable[[PRNGKeyArray, ImagesByRole], Batch]:
-    """Return the `present` of a task, each condition shared by so many neighbours."""
+def _packed(single: augmentation.Present, samples: int) -> augmentation.Present:
+    """Return a `present` whose conditions are shared by so many neighbours each."""
     if samples == 1:
-        return task.present
+        return single
 
     def present(key: PRNGKeyArray, images: ImagesByRole) -> Batch:
-        batch = task.present(key, images)
+        batch = single(key, images)
         condition = jax.tree.map(
             lambda maps: jnp.repeat(maps[: len(maps) // samples], samples, axis=0),
             batch.condition,

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 Features = Float[np.ndarray, "_ features"]
 """Features of a set of images. Two sets may differ in the number of images only."""
 
 _CHUNK = 1000  # rows of the matrix of all pairs that are in memory at once
+_TAIL = 0.05  # share of held-out images that are nearer than a memorised image
+_HELD_OUT = 20  # their 5th percentile would be their minimum if there were fewer
 _NEIGHBOURS = 3  # the radius of an image's ball is the distance to its third neighbour
 
 
@@ -146,6 +148,63 @@ def recall(real: Features, fake: Features) -> float:
     exchanged.
     """
     return precision(fake, real)
+
+
+class Nearest(NamedTuple):
+    """The nearest of some other images to each image of a set."""
+
+    distance: Float[np.ndarray, " count"]
+    """Euclidean distance of their features."""
+    place: Int[np.ndarray, " count"]
+    """Place among the others."""
+
+
+def nearest(features: Features, others: Features) -> Nearest:
+    """Return the nearest of other images to each image, by their features.
+
+    Raises:
+        ValueError: If there are no others.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    if not len(others):
+        raise ValueError("there are no images to compare with")
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute")
+    distances, indices = search.fit(others.astype(np.float64)).kneighbors(
+        features.astype(np.float64)
+    )
+    return Nearest(distances[:, 0], indices[:, 0])
+
+
+def memorised(fake: Nearest, held_out: Nearest) -> float:
+    """Return the share of fake images that are suspiciously near to a training image.
+
+    These are the fakes nearer to their nearest training image than 95% of held-out
+    images are to theirs: nearer than the 5th percentile of the held-out distances.
+    Meehan et al. 2020 (arXiv 2004.05675, section 3) compare the same two sets of
+    distances. The tail counts copies alone, where their statistic over all pairs falls
+    with any loss of quality too.
+
+    Args:
+        fake: The nearest training images of generated images.
+        held_out: The nearest training images of images that were not trained on.
+
+    Returns:
+        A number in [0, 1]: 0.05 for fakes that are distributed as held-out images are,
+        1 if all are copies. It is below 0.05 for images that look unlike any.
+
+    Raises:
+        ValueError: If there are no fakes, or fewer than 20 held-out images.
+    """
+    if not len(fake.distance):
+        raise ValueError("there are no generated images")
+    if len(held_out.distance) < _HELD_OUT:
+        raise ValueError(
+            f"{len(held_out.distance)} held-out images are too few to tell copies: "
+            f"at least {_HELD_OUT} are needed"
+        )
+    near = np.quantile(held_out.distance, _TAIL)
+    return float((fake.distance < near).mean())
 
 
 class Embedding(NamedTuple):

@@ -30,6 +30,9 @@ class Objective(NamedTuple):
     a critic are defined up to a constant: compare them with those of real images."""
     energies: bool = False
     """Whether scores are energies, low for real images."""
+    boundary: float | None = None
+    """The score between those of real and of generated images, at which the critic is
+    undecided; None where only differences of scores count."""
 
 
 def _logistic_critic(real_scores: Scores, fake_scores: Scores) -> Scores:
@@ -47,10 +50,10 @@ def _nonsaturating_generator(fake_scores: Scores, real_scores: Scores) -> Scores
     return jax.nn.softplus(-fake_scores)
 
 
-minimax = Objective(_logistic_critic, _minimax_generator)
+minimax = Objective(_logistic_critic, _minimax_generator, boundary=0.0)
 """Minimax GAN: Goodfellow et al. 2014, eq. 1 (arXiv 1406.2661)."""
 
-nonsaturating = Objective(_logistic_critic, _nonsaturating_generator)
+nonsaturating = Objective(_logistic_critic, _nonsaturating_generator, boundary=0.0)
 """Non-saturating GAN: Goodfellow et al. 2014, section 3 (arXiv 1406.2661)."""
 
 
@@ -64,7 +67,7 @@ def _least_squares_generator(fake_scores: Scores, real_scores: Scores) -> Scores
     return jnp.square(fake_scores - 1) / 2
 
 
-lsgan = Objective(_least_squares_critic, _least_squares_generator)
+lsgan = Objective(_least_squares_critic, _least_squares_generator, boundary=0.5)
 """Least-squares GAN: Mao et al. 2016, eq. 2 (arXiv 1611.04076)."""
 
 
@@ -112,7 +115,7 @@ def _hinge_critic(real_scores: Scores, fake_scores: Scores) -> Scores:
     return jax.nn.relu(1 - real_scores) + jax.nn.relu(1 + fake_scores)
 
 
-hinge = Objective(_hinge_critic, _raising_generator)
+hinge = Objective(_hinge_critic, _raising_generator, boundary=0.0)
 """Hinge GAN; with spectral norm: Miyato et al. 2018, eqs. 16, 17 (arXiv 1802.05957)."""
 
 

@@ -10,6 +10,7 @@ ORDER = (
     "kid",
     "precision",
     "recall",
+    "memorised",
     "inception_score",
     "classes",
     "diversity",

@@ -20,7 +20,11 @@ Condition: TypeAlias = Any
 
 
 class LossInputs(NamedTuple):
-    """Inputs of the terms of a loss; unused fields cost nothing once compiled."""
+    """Inputs of the terms of a loss; unused fields cost nothing once compiled.
+
+    In the critic's loss images and conditions are as the critic sees them, augmented
+    where the method says so; in the generator's loss they are as they were made.
+    """
 
     real: Images
     fake: Images
@@ -57,6 +61,21 @@ class Batch(NamedTuple):
     real_condition: Condition = None
 
 
+class Augmentation(NamedTuple):
+    """Random changes of all images that the critic sees in training."""
+
+    augment: Callable[
+        [PRNGKeyArray, Float[Array, ""], Images, Condition], tuple[Images, Condition]
+    ]
+    """`augment(key, probability, images, condition)`: images and their conditions after
+    the same random changes, each drawn with the probability."""
+    target: float = 0.0
+    """Overfitting of the critic towards which the probability is adjusted, from 0 on;
+    0 = the probability is always 1."""
+    ramp: int = 100_000
+    """Images that the critic sees while an adjusted probability rises from 0 to 1."""
+
+
 class Method(NamedTuple):
     """A method of training: networks, objective, terms and optimisers."""
 
@@ -88,6 +107,13 @@ class Method(NamedTuple):
     the training images alone."""
     penalised: nn.Module | None = None
     """The critic that penalties differentiate, in full precision; None = `critic`."""
+    augmentation: Augmentation | None = None
+    """None = the critic sees images as they are."""
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether the probability of augmentation follows the critic's overfitting."""
+        return self.augmentation is not None and self.augmentation.target > 0
 
     @property
     def has_latent(self) -> bool:

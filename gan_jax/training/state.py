@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from gan_jax.losses.overfitting import Overfitting
+
 Variables = dict[str, Any]
 """Collections of a flax module: `params` and its statistics, e.g. `batch_stats`."""
 
@@ -27,6 +29,14 @@ class Player(NamedTuple):
         return {"params": self.parameters, **self.statistics}
 
 
+class Adaptive(NamedTuple):
+    """A probability of augmentation that follows the critic's overfitting."""
+
+    probability: Float[Array, ""]
+    overfitting: Overfitting
+    """The sum over the critic's updates since the probability was last adjusted."""
+
+
 class TrainState(NamedTuple):
     """The state of a run, which a checkpoint holds."""
 
@@ -43,6 +53,17 @@ class TrainState(NamedTuple):
     weights: dict[str, dict[str, Float[Array, ""]]]
     """Weights of the loss terms, by player and name; arrays, so that one program trains
     a population under many weights (`launch.benchmark.populations` and tests)."""
+    augmentation: Adaptive | None = None
+    """None where the probability of augmentation is fixed, or there is none."""
+
+
+def stored(state: TrainState) -> dict[str, PyTree[Array]]:
+    """Return the fields of a state as a checkpoint holds them.
+
+    Fields without arrays are left out: Orbax would not read a state that was saved
+    before such a field existed. `TrainState(**fields)` is the state again.
+    """
+    return {name: value for name, value in state._asdict().items() if value is not None}
 
 
 class Trained(NamedTuple):

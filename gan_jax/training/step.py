@@ -4,7 +4,7 @@ Each critic update draws its own fakes; then the generator is updated. The step 
 no method by name. Closures hold modules and functions only; every array is an argument.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,12 +14,22 @@ import optax
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from gan_jax.data.feed import ImagesByRole
+from gan_jax.losses.overfitting import Overfitting, validation_shift
 from gan_jax.networks.stages import image_of
-from gan_jax.training.method import Batch, Method
-from gan_jax.training.state import Player, TrainState, Variables, moving_average
+from gan_jax.training.method import Augmentation, Batch, Method
+from gan_jax.training.schedules import WINDOW, adaptive, adjusted
+from gan_jax.training.state import (
+    Adaptive,
+    Player,
+    TrainState,
+    Variables,
+    moving_average,
+)
 from gan_jax.training.updates import (
     Log,
+    critic_scores,
     critic_update,
+    critic_view,
     finite,
     generate,
     generator_update,
@@ -28,6 +38,10 @@ from gan_jax.training.updates import (
 # `fori_loop` needs the carry's shapes before it runs; jit caches the trace, so the body
 # is traced once, not twice.
 _traced_once = partial(jax.jit, inline=True)
+
+VALIDATION = "validation"
+"""Key of the validation images among the frozen arrays: all of them by role, as the
+feed holds images. An adaptive probability needs them where scores have no sign."""
 
 State = TypeVar("State")
 """The state that a step updates: of a run, or of one network."""
@@ -65,6 +79,7 @@ def initial_state(
                 ("critic", method.critic_terms),
             )
         },
+        augmentation=adaptive() if method.is_adaptive else None,
     )
 
 
@@ -105,9 +120,10 @@ def make_step(
         state: TrainState,
         arrays: PyTree,
         frozen: PyTree,
-        critic: Player,
+        learner: tuple[Player, Adaptive | None],
         critic_step: Array,
-    ) -> tuple[Player, Log]:
+    ) -> tuple[tuple[Player, Adaptive | None], Log]:
+        critic, augmentation = learner
         key = jax.random.fold_in(jax.random.fold_in(state.key, 1), critic_step)
         latent_key, term_key = jax.random.split(key)
         batch = batch_of(state, arrays, critic_step)
@@ -120,16 +136,26 @@ def make_step(
             batch.condition,
             jax.random.fold_in(key, 1),
         )
-        critic, log = critic_update(
-            method,
-            critic,
-            state.weights["critic"],
-            batch,
-            image_of(generated),
-            term_key,
-            frozen,
+        view_key = jax.random.fold_in(key, 2)
+        chance = _probability(augmentation)
+        seen, fake = critic_view(method, batch, image_of(generated), view_key, chance)
+        updated, log = critic_update(
+            method, critic, state.weights["critic"], seen, fake, term_key, frozen
         )
-        return critic, Log(log.values, finite("critic batch", batch) | log.finite)
+        log = Log(log.values, finite("critic batch", batch) | log.finite)
+        if augmentation is not None and method.augmentation is not None:
+            values = log.values
+            if method.objective.boundary is None:
+                keys = [jax.random.fold_in(key, number) for number in (3, 4)]
+                unseen = _validation_batch(method, frozen[VALIDATION], count, keys[0])
+                view, _ = critic_view(method, unseen, unseen.real, keys[1], chance)
+                scores = critic_scores(method, critic, view.real, view.real_condition)
+                values["critic/validation_score"] = scores.mean()
+            augmentation = _followed(
+                method, method.augmentation, augmentation, values, critic_step, count
+            )
+            values["augmentation/probability"] = augmentation.probability
+        return (updated, augmentation), log
 
     @_traced_once
     def update_generator(
@@ -137,6 +163,7 @@ def make_step(
         batch: Batch,
         frozen: PyTree,
         critic: Player,
+        augmentation: Adaptive | None,
         learner: tuple[Player, Variables],
         update: Array,
     ) -> tuple[tuple[Player, Variables], Log]:
@@ -149,6 +176,7 @@ def make_step(
             batch,
             jax.random.fold_in(jax.random.fold_in(state.key, 2), update),
             frozen,
+            _probability(augmentation),
         )
         average = moving_average(
             average, generator.variables, update, method.average_decay
@@ -159,9 +187,9 @@ def make_step(
         state: TrainState, arrays: PyTree, frozen: PyTree = None
     ) -> tuple[TrainState, Log]:
         critic_updates = method.critic_steps(state.step)
-        critic, log = _repeated(
+        (critic, augmentation), log = _repeated(
             partial(update_critic, state, arrays, frozen),
-            state.critic,
+            (state.critic, state.augmentation),
             state.critic_step,
             critic_updates,
         )
@@ -173,6 +201,7 @@ def make_step(
                 batch_of(state, arrays, critic_step - 1),
                 frozen,
                 critic,
+                augmentation,
             ),
             (state.generator, state.average),
             method.generator_steps * state.step,
@@ -189,10 +218,48 @@ def make_step(
             generator=generator,
             critic=critic,
             average=average,
+            augmentation=augmentation,
         )
         return state, Log(log.values | generator_log.values, all_finite)
 
     return step
+
+
+def _probability(augmentation: Adaptive | None) -> Array | float:
+    return 1.0 if augmentation is None else augmentation.probability
+
+
+def _followed(
+    method: Method,
+    settings: Augmentation,
+    before: Adaptive,
+    values: Mapping[str, Array],
+    critic_step: Array,
+    count: int,
+) -> Adaptive:
+    """Return a probability of augmentation after a critic update on `count` images.
+
+    `values` are those that the update has logged.
+    """
+    if method.objective.boundary is not None:
+        seen = Overfitting(values["critic/real_sign"], jnp.ones(()))
+    else:
+        kinds = ("real", "fake", "validation")
+        seen = validation_shift(*(values[f"critic/{kind}_score"] for kind in kinds))
+    change = WINDOW * count / settings.ramp
+    return adjusted(before, seen, critic_step, change, settings.target)
+
+
+def _validation_batch(
+    method: Method, images: ImagesByRole, count: int, key: PRNGKeyArray
+) -> Batch:
+    """Return a batch of `count` validation images, drawn from all of them."""
+    drawn: ImagesByRole = {}
+    for place, (role, stored) in enumerate(sorted(images.items())):
+        role_key = jax.random.fold_in(key, place)
+        at = jax.random.randint(role_key, (count,), 0, len(stored.image))
+        drawn[role] = jax.tree.map(lambda leaf, at=at: leaf[at], stored)
+    return method.present(jax.random.fold_in(key, len(images)), drawn)
 
 
 def _repeated(

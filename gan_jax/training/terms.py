@@ -2,6 +2,11 @@
 
 Penalties differentiate one score per image. Where the critic returns a map of scores,
 `of_map` reduces it to one: `jnp.mean` or `jnp.sum`.
+
+They are taken where the critic is trained, at augmented images if there are any, and of
+the critic alone: a gradient penalty asks for a slope of the critic between the two sets
+of images that it compares. The code of Karras et al. 2020 (arXiv 2006.06676) takes R1
+at the same images, but differentiates through the augmentation as well.
 """
 
 from collections.abc import Callable

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
+from gan_jax.losses.overfitting import real_sign
 from gan_jax.networks.stages import image_of
 from gan_jax.training.method import (
     Batch,
@@ -73,6 +74,9 @@ def critic_update(
             "real_score": inputs.real_scores.mean(),
             "fake_score": inputs.fake_scores.mean(),
         }
+        if method.is_adaptive and method.objective.boundary is not None:
+            seen = real_sign(inputs.real_scores, method.objective.boundary)
+            means["real_sign"] = seen.ratio
         return total, (addends, (means, statistics))
 
     return _descend(
@@ -88,10 +92,16 @@ def generator_update(
     batch: Batch,
     key: PRNGKeyArray,
     frozen: PyTree[Array] = None,
+    probability: Float[Array, ""] | float = 1.0,
 ) -> tuple[Player, Log]:
-    """Update a generator once under the batch's conditions; return it with its log."""
+    """Update a generator once under the batch's conditions; return it with its log.
+
+    The critic sees its images augmented with the probability, where the method does so;
+    the terms see them as they were generated.
+    """
     latent_key, term_key = jax.random.split(key)
     dropout_key = jax.random.fold_in(key, 1)
+    view_key = jax.random.fold_in(key, 2)
     latent = method.latent(latent_key, len(jax.tree.leaves(batch.real)[0]))
 
     def loss(parameters: PyTree) -> tuple[Array, tuple[dict[str, Array], Any]]:
@@ -103,16 +113,18 @@ def generator_update(
             batch.condition,
             dropout_key,
         )
+        fake = image_of(generated)
+        seen, seen_fake = critic_view(method, batch, fake, view_key, probability)
         inputs, _ = _loss_inputs(
             method,
             critic.parameters,
             critic.statistics,
-            batch,
-            image_of(generated),
+            seen,
+            seen_fake,
             term_key,
             frozen,
-            generated,
         )
+        inputs = inputs._replace(fake=fake, generated=generated, **batch._asdict())
         adversarial = method.objective.generator(inputs.fake_scores, inputs.real_scores)
         total, addends = _total(
             method.adversarial_weight * adversarial,
@@ -123,6 +135,35 @@ def generator_update(
         return total, (addends, ({}, statistics))
 
     return _descend("generator", method.generator_optimizer, generator, loss)
+
+
+def critic_view(
+    method: Method,
+    batch: Batch,
+    fake: Images,
+    key: PRNGKeyArray,
+    probability: Float[Array, ""] | float,
+) -> tuple[Batch, Images]:
+    """Return a batch and fakes as the critic sees them in training.
+
+    They are augmented where the method says so, real images and fakes independently,
+    and every condition with the image that it goes with.
+    """
+    if method.augmentation is None:
+        return batch, fake
+    keys, augment = jax.random.split(key), method.augmentation.augment
+    chance = jnp.asarray(probability, jnp.float32)
+    real, real_condition = augment(keys[0], chance, batch.real, batch.real_condition)
+    fake, condition = augment(keys[1], chance, fake, batch.condition)
+    return Batch(real, condition, real_condition), fake
+
+
+def critic_scores(
+    method: Method, critic: Player, images: Images, condition: Condition
+) -> Scores:
+    """Return a critic's scores in training mode; its statistics stay."""
+    parameters, statistics = critic.parameters, critic.statistics
+    return _apply(method.critic, parameters, statistics, images, condition)[0]
 
 
 def generate(
@@ -218,9 +259,11 @@ def _loss_inputs(
     fake: Images,
     key: PRNGKeyArray,
     frozen: PyTree[Array],
-    generated: Any = None,
 ) -> tuple[LossInputs, Variables]:
-    """Return the inputs of the losses, and the critic's new statistics."""
+    """Return the inputs of the losses, and the critic's new statistics.
+
+    All images are as the critic sees them.
+    """
 
     def score(images: Images, condition: Condition) -> Scores:
         module = method.penalised or method.critic
@@ -244,6 +287,5 @@ def _loss_inputs(
         critic=score,
         frozen=frozen,
         key=key,
-        generated=generated,
     )
     return inputs, changed

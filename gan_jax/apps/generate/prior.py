@@ -22,7 +22,7 @@ from gan_jax.priors import packaged
 from gan_jax.runs.inference import draw_latents, field, taken
 from gan_jax.runs.prior import Prior, blank_state, read_arrays, with_networks
 from gan_jax.search.realisations import Draw, Generate, Realiser, compile_realiser
-from gan_jax.training.state import TrainState, trained
+from gan_jax.training.state import TrainState, stored, trained
 
 DEFAULT = "digits"
 """The packaged prior that is used where none is named."""
@@ -144,15 +144,17 @@ def open_source(config: ConfigDict) -> Source:
 def _last_epoch(prior: Prior, memory: int) -> Prior:
     """Return a run with the networks of its last step in place of the best."""
     like = jax.eval_shape(
-        lambda: blank_state(prior.config, prior.task, prior.method, prior.channels)
+        lambda: stored(
+            blank_state(prior.config, prior.task, prior.method, prior.channels)
+        )
     )
-    state: TrainState | None = read_arrays(prior.workdir, "checkpoints", like, memory)
-    if state is None:
+    restored = read_arrays(prior.workdir, "checkpoints", like, memory)
+    if restored is None:
         raise InputError(
             f"prior {prior.workdir} has not kept its last epoch: give "
             "--config.epoch=best"
         )
-    return with_networks(prior, trained(state))
+    return with_networks(prior, trained(TrainState(**restored)))
 
 
 _EPOCHS = {"best": lambda prior, memory: prior, "last": _last_epoch}

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped, UInt8
 
+from gan_jax.apps.train.report import copies_figure
 from gan_jax.apps.train.setup import Run
 from gan_jax.config.errors import InputError
-from gan_jax.data.feed import first_images
+from gan_jax.data.feed import first_images, to_float
 from gan_jax.evaluation import classes, features
-from gan_jax.evaluation.features import Embedding, FeatureNetwork
+from gan_jax.evaluation.features import Embedding, FeatureNetwork, Nearest
 from gan_jax.evaluation.image import diversity
 from gan_jax.evaluation.measure import Measured, measure
 from gan_jax.report.page import Figure
@@ -26,6 +27,8 @@ from gan_jax.training.state import Trained
 COLLAPSED = 0.2
 """A generator of less than this share of the real diversity has collapsed."""
 
+_MIRRORED = "train, mirrored"  # beside the names of parts
+_SEARCHED, _SHOWN = 1000, 12  # samples among which copies are sought, and are shown
 _PAIRED = 500  # images whose pairwise distances are averaged
 _WITHIN = (64, 8)  # conditions, and generations for each
 
@@ -51,6 +54,7 @@ class Evaluation:
             self._reason = str(error)
             say(f"FID and its like cannot be measured: {error}")
         self._real: dict[tuple[str, int], Embedding] = {}
+        self._nearest: dict[tuple[str, int], Nearest] = {}
         self._open_model = make_model(run.method, run.task.render)
 
     def draw(self, networks: Trained) -> UInt8[np.ndarray, "h w 3"]:
@@ -65,13 +69,30 @@ class Evaluation:
         part = self._run.parts["test"]
         return self._run.task.report.figures(self._open_model(networks), part, key)
 
+    def copies(self, networks: Trained, count: int) -> Sequence[Figure]:
+        """Return a figure of the samples nearest to training images, beside these.
+
+        It shows the nearest of at most 1,000 samples; `count` is that of the training
+        images. There is none where no features can be computed, or of points.
+        """
+        if self._feature_network is None or self._run.task.points:
+            return []
+        _, _, samples = self._sampled(networks, "test", min(count, _SEARCHED))
+        try:
+            found = features.nearest(
+                self._features()(samples).features, self._training_features(count)
+            )
+        except ValueError as error:  # as of values that are not finite
+            say(f"copies of training images cannot be sought: {error}")
+            return []
+        order = np.argsort(found.distance)[:_SHOWN]
+        training = [self._training_image(found.place[at], count) for at in order]
+        return [copies_figure(samples[order], np.stack(training), len(samples))]
+
     def measure(self, networks: Trained, part: str, count: int) -> Measured:
         """Measure a generator on a part of the data, by `count` generated images."""
-        keys, request = self._request(part, count)
-        generate = self._open_model(networks).sample
-        shapes = jax.tree.leaves(request.condition)
-        count = len(shapes[0]) if shapes else count
-        generated = generate(keys[1], request.condition, count)
+        keys, request, generated = self._sampled(networks, part, count)
+        generate, count = self._open_model(networks).sample, len(generated)
 
         def diversity_within() -> float:
             conditions, repeats = min(count, _WITHIN[0]), _WITHIN[1]
@@ -83,7 +104,7 @@ class Evaluation:
             groups = images.reshape(conditions, repeats, *images.shape[1:])
             return float(np.mean([*map(diversity, groups)]))
 
-        varied = shapes and self._run.method.has_latent
+        varied = self._run.task.conditional and self._run.method.has_latent
         within = {"diversity_within": diversity_within} if varied else {}
         return self.compare(generated, request, part, count, within)
 
@@ -140,6 +161,16 @@ class Evaluation:
     def _key(self) -> PRNGKeyArray:
         return jax.random.key(self._run.config.seed)
 
+    def _sampled(
+        self, networks: Trained, part: str, count: int
+    ) -> tuple[Shaped[Array, "3"], Request, Samples]:
+        """Return keys, of which two are used, and images under a part's conditions."""
+        keys, request = self._request(part, count)
+        leaves = jax.tree.leaves(request.condition)
+        count = len(leaves[0]) if leaves else count
+        generate = self._open_model(networks).sample
+        return keys, request, generate(keys[1], request.condition, count)
+
     def _request(self, part: str, count: int) -> tuple[Shaped[Array, "3"], Request]:
         """Return keys, the first of them used, and the conditions of a part."""
         keys = jax.random.split(jax.random.fold_in(self._key, 1_000_001), 3)
@@ -175,9 +206,38 @@ class Evaluation:
             "kid": compared(features.kernel_distance),
             "precision": compared(features.precision),
             "recall": compared(features.recall),
+            "memorised": lambda: features.memorised(
+                features.nearest(fake().features, self._training_features(count)),
+                self._nearest_of_real(part, count),
+            ),
             "classes": lambda: classes.class_count(probabilities()),
             "inception_score": lambda: classes.inception_score(probabilities()),
         }
+
+    def _nearest_of_real(self, part: str, count: int) -> Nearest:
+        """Return the training images nearest to real ones of a part."""
+        if (part, count) not in self._nearest:
+            held_out = self._real_features(part, count).features
+            training = self._training_features(count)
+            self._nearest[part, count] = features.nearest(held_out, training)
+        return self._nearest[part, count]
+
+    def _training_features(self, count: int) -> Float[np.ndarray, "_ features"]:
+        """Return the features of `count` training images at most, as in training.
+
+        Where training mirrors images, their mirrored features follow.
+        """
+        plain = self._real_features("train", count).features
+        if self._run.config.data.flip == "none":
+            return plain
+        return np.concatenate([plain, self._real_features(_MIRRORED, count).features])
+
+    def _training_image(self, index: int, count: int) -> Float[np.ndarray, "h w c"]:
+        """Return an image by its place among `_training_features`."""
+        source = self._run.parts["train"]["real"]
+        mirrored, place = divmod(index, min(count, len(source)))
+        image = np.asarray(to_float(source[place].image))
+        return image[:, ::-1] if mirrored else image
 
     def _features(self) -> FeatureNetwork:
         if self._feature_network is None:
@@ -186,9 +246,12 @@ class Evaluation:
 
     def _real_features(self, part: str, count: int) -> Embedding:
         if (part, count) not in self._real:
+            mirrored = part == _MIRRORED
+            source = self._run.parts["train" if mirrored else part]["real"]
             with all_succeeded():
-                images = first_images(self._run.parts[part]["real"], count)
-            self._real[part, count] = self._features()(np.asarray(images))
+                images = np.asarray(first_images(source, count))
+            seen = images[:, :, ::-1] if mirrored else images
+            self._real[part, count] = self._features()(seen)
         return self._real[part, count]
 
 

@@ -13,7 +13,7 @@ from gan_jax.report.terminal import say
 from gan_jax.runs.loop import due, save_checkpoint, write_logs
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.distributed import broadcast, is_main
-from gan_jax.training.state import TrainState, Variables, trained
+from gan_jax.training.state import TrainState, Variables, stored, trained
 from gan_jax.training.updates import Log
 
 HISTORY = "history"
@@ -50,7 +50,8 @@ class Outputs:
     def restore(self, initial: TrainState) -> TrainState:
         """Return the last checkpoint's state, or `initial`; open the journal there."""
         steps = self.run.config.steps
-        state = self._checkpoints.restore(initial, warn=say) or initial
+        restored = self._checkpoints.restore(stored(initial), warn=say)
+        state = initial if restored is None else TrainState(**restored)
         step = int(state.step)
         if step >= steps:
             say(f"{self.run.workdir} is trained to step {step}: evaluating it again")
@@ -107,7 +108,7 @@ class Outputs:
         """Save a checkpoint, in the background unless `wait`."""
         if self._history is not None:
             self._history.wait()  # a run continued from here does not take it again
-        save_checkpoint(self.journal, self._checkpoints, step, state, wait)
+        save_checkpoint(self.journal, self._checkpoints, step, stored(state), wait)
 
 
 def snapshot(state: TrainState) -> dict[str, Variables]:

@@ -92,7 +92,7 @@ def conclude(
         },
         **{name: value for name, value in more.items() if value not in (None, {})},
     )
-    figures = evaluation.figures(chosen)
+    figures = [*evaluation.figures(chosen), *evaluation.copies(chosen, count)]
     if is_main():
         journal.flush()
         write_image(run.workdir, run.workdir / "samples" / "best.png", plate)

@@ -93,7 +93,8 @@ def run_together(
         signals = enter(Signals())
         states = [output.restore(initialise(output.run)) for output in outputs]
         outcomes: dict[int, dict[str, Any] | DivergedError] = {}
-        for group in _groups(states):
+        alone = any(run.unseen is not None for run in runs)
+        for group in _groups(states, alone):
             ended, timing = train(
                 [outputs[index] for index in group],
                 [states[index] for index in group],
@@ -109,8 +110,11 @@ def run_together(
         return [outcomes[index] for index in range(len(runs))]
 
 
-def _groups(states: Sequence[TrainState]) -> list[list[int]]:
+def _groups(states: Sequence[TrainState], alone: bool = False) -> list[list[int]]:
     """Return which runs are trained as one program, by index.
+
+    A program has one set of frozen arrays: runs that have some of their own are trained
+    `alone`.
 
     On accelerators all of them; on CPUs, which are slow at convolutions whose kernels
     differ within a batch (`launch.benchmark.populations`), networks without any.
@@ -119,7 +123,7 @@ def _groups(states: Sequence[TrainState]) -> list[list[int]]:
     networks = (states[0].generator.parameters, states[0].critic.parameters)
     dense = all(leaf.ndim <= 2 for leaf in jax.tree.leaves(networks))
     abreast = len({int(state.step) for state in states}) == 1
-    if abreast and (dense or jax.default_backend() != "cpu"):
+    if abreast and not alone and (dense or jax.default_backend() != "cpu"):
         return [indices]
     return [[index] for index in indices]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -23,7 +23,7 @@ from gan_jax.data.datasets.dataset import (
     take,
 )
 from gan_jax.data.datasets.reading import is_colourless
-from gan_jax.data.feed import Feed
+from gan_jax.data.feed import Feed, ImagesByRole, read
 from gan_jax.data.files.listing import shortened
 from gan_jax.data.splits import Part, check_count
 from gan_jax.report.terminal import say
@@ -33,7 +33,9 @@ from gan_jax.tasks.colors import TEACHER
 from gan_jax.tasks.task import Task
 from gan_jax.training.mesh import make_mesh, placement_over
 from gan_jax.training.method import Method
+from gan_jax.training.step import VALIDATION
 
+_COMPARED = 1000  # validation images that training compares scores with, at most
 _SEEN, _AT_ONCE = 2000, 100  # images that are searched for colour
 
 
@@ -54,6 +56,8 @@ class Run(NamedTuple):
     skipped: Sequence[Skipped]
     """Files of the dataset that cannot be used."""
     teacher: Teacher | None = None
+    unseen: ImagesByRole | None = None
+    """Validation images, where the probability of augmentation depends on them."""
 
     @property
     def digest(self) -> str:
@@ -62,8 +66,13 @@ class Run(NamedTuple):
 
     @property
     def frozen(self) -> PyTree[Array | np.ndarray]:
-        """Arrays that terms of a loss use and that do not train."""
-        return self.teacher and {TEACHER: self.teacher["variables"]}
+        """Arrays that a step uses and that do not train; None where there are none."""
+        frozen: dict[str, Any] = {}
+        if self.teacher is not None:
+            frozen[TEACHER] = self.teacher["variables"]
+        if self.unseen is not None:
+            frozen[VALIDATION] = self.unseen
+        return frozen or None
 
 
 def _check_condition(config: ConfigDict, task: Task, channels: int) -> None:
@@ -178,4 +187,15 @@ def prepare(
         identity,
         skipped,
         teacher,
+        _unseen(method, parts["validation"]),
     )
+
+
+def _unseen(method: Method, part: Part) -> ImagesByRole | None:
+    """Return the images of the validation part that training compares scores with."""
+    if not method.is_adaptive or method.objective.boundary is not None:
+        return None
+    return {
+        role: read(source, np.arange(min(_COMPARED, len(source))))
+        for role, source in part.items()
+    }
