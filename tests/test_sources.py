@@ -756,8 +756,10 @@ def test_tfds_and_idx_hold_the_same_mnist():
 @needs_data
 def test_a_prepared_set_is_read_without_tensorflow(monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(DATA / "tfds"))
-    train, test, *_ = read_tfds("fashion_mnist", "", 32)
+    dataset = read_tfds("fashion_mnist", "", 32)
+    train, test, *_ = dataset
     assert (len(train), len(test)) == (60_000, 10_000)
+    assert dataset.reading.shapes == {(28, 28, 1): 70_000}  # as stored
     assert train.shape == (32, 32, 1) and train.classes[0] == "T-shirt/top"
     part = select(test, np.arange(700))
     loaded = in_memory(part)

@@ -22,6 +22,7 @@ from gan_jax.data.datasets.prepared_sets import (
     foreign_classes,
     prepared_sets,
 )
+from gan_jax.data.datasets.reading import Reading
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode, with_channels
 from gan_jax.data.files.contents import Content, content_by
 from gan_jax.data.files.levels import AUTO, Scaling, given_range
@@ -282,11 +283,18 @@ def _open(name: str, place: Path, size: Size, crop: int, scaling: Scaling) -> Da
         return content_by(description, sum(shards.values()), holds)
 
     test = next((split for split in ("test", "validation") if split in splits), None)
-    return Dataset(
+    dataset = Dataset(
         part("train"),
         None if test is None else part(test),
         contents={split: content(split) for split in ("train", test) if split},
     )
+    if None in image.shape[:2]:
+        return dataset
+    # As they are stored, before they are cropped.
+    height, width = image.shape[:2]
+    channels = dataset.train.shape[-1]
+    shapes = {(height, width, channels): sum(map(len, dataset.parts))}
+    return dataset._replace(reading=Reading(shapes=shapes))
 
 
 def _unreadable(name: str, place: Path, error: Exception) -> str:
