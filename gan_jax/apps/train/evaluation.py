@@ -86,7 +86,7 @@ class Evaluation:
             say(f"copies of training images cannot be sought: {error}")
             return []
         order = np.argsort(found.distance)[:_SHOWN]
-        training = [self._training_image(found.place[at], count) for at in order]
+        training = [self._training_image(int(found.place[at]), count) for at in order]
         return [copies_figure(samples[order], np.stack(training), len(samples))]
 
     def measure(self, networks: Trained, part: str, count: int) -> Measured:
