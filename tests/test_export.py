@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +19,11 @@ from gan_jax.build import tasks
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.data import color
+from gan_jax.data.grids import units
 from gan_jax.data.masks import Known
 from gan_jax.export import __main__ as export
-from gan_jax.export import artefact
+from gan_jax.export import artefact, onnx_model, stablehlo
+from gan_jax.export.arrays import ArraySpec
 from gan_jax.export.functions import open_function
 from gan_jax.networks.stages import image_of
 from gan_jax.report import files
@@ -194,6 +197,62 @@ def test_metadata_tell_what_a_kind_needs(artefacts):
     assert by_kind["colorizer"]["colours_made_at"] == [32, 32]
 
 
+UNITS = {
+    "levels": units.LEVELS,
+    "codes": units.facies([1, 2, 7]),
+    "linear": units.Units("linear", (0.25, 3.5)),
+    "log": units.Units("log", (1e-3, 50.0)),
+    "rank": units.Units("rank", (0.0, 0.1, 4.0, 9.5)),
+}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_metadata_convert_values_to_the_units_of_the_data_and_back(name):
+    held = UNITS[name]
+    array = ArraySpec("images", ("batch", 5), (-1, 1), "", units=held).metadata()
+    assert units.from_json(array["units"]) == held
+    images = np.linspace(-1, 1, 41)
+    native = eval(array["to_native"], {"np": np, "images": images})
+    np.testing.assert_allclose(native, held.rounded(held.native(images)))
+    scaled = eval(array["from_native"], {"np": np, "native": native})
+    np.testing.assert_allclose(scaled, held.scaled(native), atol=1e-12)
+
+
+def test_only_arrays_in_the_units_of_the_data_have_units(artefacts):
+    def described(kind):
+        return strict((artefacts / kind / "metadata.json").read_text())
+
+    told = described("conditional")
+    latent, values, mask = told["inputs"]
+    assert "units" not in latent and "units" not in mask
+    assert values["units"] == told["output"]["units"] == units.LEVELS.as_json()
+    assert told["data"] == {"name": "digits"}
+    assert "units" not in described("detector")["output"]
+
+
+def test_the_metadata_of_the_ground_have_its_grid(tmp_path):
+    found = artefact.export("channels", tmp_path / "out", ["cpu"])
+    assert found["data"]["name"] == "channels" and found["data"]["cell"] == [1, 1]
+    assert found["output"]["units"]["knots"] == [0, 1]
+
+
+def test_onnx_without_its_libraries_names_the_command(runs, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax2onnx", None)
+    with pytest.raises(InputError, match=r"needs jax2onnx.*pip install 'gan-jax\[onnx"):
+        artefact.export(runs / "generator", tmp_path / "out", form="onnx")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("version", ["0.13.1", "0.17.0", "0.9"])
+def test_an_old_converter_is_refused(version, runs, tmp_path, monkeypatch):
+    for name in ("jax2onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setattr(onnx_model.metadata, "version", lambda name: version)
+    with pytest.raises(InputError, match=f"0.17.1 or later, and {version}"):
+        artefact.export(runs / "generator", tmp_path / "out", form="onnx")
+    assert not (tmp_path / "out").exists()
+
+
 def load(folder):
     return jax_export.deserialize((folder / "program.jax").read_bytes())
 
@@ -232,7 +291,7 @@ def test_cpus_alone_get_the_forms_that_are_fast_there(runs, artefacts):
     function = open_function(str(runs / "generator"))
     dilated = "lhs_dilate = [2, 2]"  # of a transposed convolution as it stands
     texts = {
-        platforms: artefact.trace(function, platforms).mlir_module()
+        platforms: stablehlo.trace(function, platforms).mlir_module()
         for platforms in (("cpu",), ("cuda",), ("cpu", "tpu"))
     }
     assert dilated not in texts[("cpu",)]
@@ -264,7 +323,7 @@ NETWORKS = {
 def test_a_generator_that_names_classes_is_exported(tmp_path):
     config = smoke("colorize", "chromagan,smoke", **{"network.width": 4})
     kept(tmp_path / "run", config, channels=3, classes=2)
-    program = artefact.trace(open_function(str(tmp_path / "run")), ["cpu"])
+    program = stablehlo.trace(open_function(str(tmp_path / "run")), ["cpu"])
     assert str(program.out_avals[0].shape) == "(batch, height, width, 3)"
 
 
@@ -422,6 +481,8 @@ def test_what_a_user_may_get_wrong(runs, artefacts, tmp_path):
     ):
         with pytest.raises(InputError, match=reason):
             export.export(prior, out, platforms)
+    with pytest.raises(InputError, match="--format 'tf' is unknown; known: jax, onnx"):
+        export.export(run, free, form="tf")
     assert not free.exists()
     assert json.loads((other / "metadata.json").read_text()) == {"title": "mine"}
 

@@ -1,88 +1,72 @@
-"""The three files of an exported network: program, weights and metadata."""
+"""The folder of an exported network: its files, and the metadata that describe them."""
 
-import contextlib
 import hashlib
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-from jax import export as jax_export
-from jax import lax
-from jaxtyping import Array, PyTree
-
 import gan_jax
 from gan_jax.config.errors import InputError
+from gan_jax.config.names import look_up
+from gan_jax.export import onnx_model, stablehlo
 from gan_jax.export.functions import NetworkFunction, open_function
-from gan_jax.networks.compilation import CPU_OPTIONS
-from gan_jax.networks.layers.convolutions import trace_for
+from gan_jax.export.stablehlo import PLATFORMS
 from gan_jax.report import files
-from gan_jax.training.state import Variables
 
-PLATFORMS = ("cpu", "cuda", "tpu")
-"""Platforms of a program by default."""
-KNOWN_PLATFORMS = (*PLATFORMS, "rocm")
 _FORMAT, _INCOMPLETE = "gan_jax.export/1", "gan_jax.export/incomplete"
-_PROGRAM, _WEIGHTS, _METADATA = "program.jax", "weights.npz", "metadata.json"
-_NAMES = frozenset({_PROGRAM, _WEIGHTS, _METADATA})
+_METADATA = "metadata.json"
+_NAMES = frozenset({stablehlo.PROGRAM, stablehlo.WEIGHTS, onnx_model.MODEL, _METADATA})
+_LAST = ("weights", "quantiles")  # long entries of the metadata
+
+FORMATS: Mapping[
+    str,
+    Callable[[NetworkFunction, Sequence[str]], tuple[dict[str, bytes], dict[str, Any]]],
+] = {
+    "jax": stablehlo.program_files,
+    "onnx": lambda function, platforms: onnx_model.model_file(function),
+}
+"""Functions that return files by name, and their metadata, by format."""
 
 
 def export(
-    prior: str | Path, out: str | Path, platforms: Sequence[str] = PLATFORMS
+    prior: str | Path,
+    out: str | Path,
+    platforms: Sequence[str] = PLATFORMS,
+    form: str = "jax",
 ) -> dict[str, Any]:
     """Write the network of a run as an artefact.
 
     Args:
-        prior: Workdir of a complete run of train, colorize or detect.
+        prior: Workdir of a complete run of train, colorize or detect, or the name of a
+            packaged prior.
         out: Folder to write: a new or empty one, or an earlier artefact's.
-        platforms: Platforms on which the program is to run.
+        platforms: Platforms on which a program of JAX is to run; ONNX has none.
+        form: A name in `FORMATS`.
 
     Returns:
         The metadata, as written.
 
     Raises:
-        InputError: If there is no such run or platform, or `out` holds other files.
+        InputError: If there is no such run, platform or format, `out` holds other
+            files, or the network has no such form.
         OSError: If the disk failed.
     """
-    for name in platforms:
-        if name not in KNOWN_PLATFORMS:
-            raise InputError(
-                f"--platforms '{name}' is unknown; known: "
-                f"{', '.join(KNOWN_PLATFORMS)}, joined by commas"
-            )
+    convert = look_up(FORMATS, "--format", form)
+    stablehlo.check_platforms(platforms)
     folder = Path(out).expanduser()
     _check_free(folder)
     function = open_function(str(prior))
-    weights: dict[str, Any] = _by_path(function.variables)
-    with _without_source_locations():
-        program = trace(function, platforms)
-        # With first derivatives: users search latents and explain scores.
-        serialised = bytes(program.serialize(vjp_order=1))
-    stored = io.BytesIO()
-    np.savez(stored, **weights)
-    contents = {_PROGRAM: serialised, _WEIGHTS: stored.getvalue()}
-    metadata = _metadata(function, weights, program, contents)
+    contents, facts = convert(function, platforms)
+    metadata = _metadata(function, contents, facts)
     # First, because it tells whose the folder is; last, because it then is complete.
     files.write_json(folder / _METADATA, {"format": _INCOMPLETE})
     for name, content in contents.items():
         files.write_bytes(folder / name, content)
+    for name in _NAMES - {*contents, _METADATA}:  # of an earlier artefact
+        (folder / name).unlink(missing_ok=True)
     files.write_json(folder / _METADATA, metadata)
     files.remove_temporaries(folder, _NAMES.__contains__)
     return metadata
-
-
-@contextlib.contextmanager
-def _without_source_locations() -> Iterator[None]:
-    """Leave file names and lines of this machine out of programs, a tenth of them."""
-    name = "jax_traceback_in_locations_limit"
-    before = getattr(jax.config, name)
-    jax.config.update(name, 0)
-    try:
-        yield
-    finally:
-        jax.config.update(name, before)
 
 
 def _check_free(folder: Path) -> None:
@@ -112,113 +96,18 @@ def _is_metadata(path: Path) -> bool:
         return False
 
 
-def trace(function: NetworkFunction, platforms: Sequence[str]) -> jax_export.Exported:
-    """Return a function as a program, traced once for all sizes.
-
-    Weights are an argument: XLA would fold convolutions of constants for minutes.
-    """
-    lengths = [size for array in function.inputs for size in array.shape]
-    names = list(dict.fromkeys(size for size in lengths if isinstance(size, str)))
-    # One call, because sizes of two calls cannot be compared with each other.
-    sizes: dict[int | str, Any] = dict(
-        zip(names, jax_export.symbolic_shape(", ".join(names)), strict=True)
-    )
-    inputs = [
-        jax.ShapeDtypeStruct(
-            [sizes.get(size, size) for size in array.shape], np.float32
-        )
-        for array in function.inputs
-    ]
-    arrays = _by_path(function.variables)
-    weights = {
-        name: jax.ShapeDtypeStruct(array.shape, array.dtype)
-        for name, array in arrays.items()
-    }
-    structure = jax.tree.structure(function.variables)
-
-    def call(weights: Mapping[str, Array], *inputs: Array) -> Array:
-        variables = jax.tree.unflatten(structure, [weights[name] for name in arrays])
-        return function.function(variables, *inputs)
-
-    by_platform = jax.jit(_by_platform(call, platforms))
-    return jax_export.export(by_platform, platforms=platforms)(weights, *inputs)
-
-
-def _by_platform(
-    function: Callable[..., Array], platforms: Sequence[str]
-) -> Callable[..., Array]:
-    """Return a function that uses the CPU forms of convolutions on CPUs alone.
-
-    The plain forms are the fast ones elsewhere; on a CPU they take up to 25 times as
-    long (DCGAN, 64x64). The choice is made when the program is compiled.
-    """
-
-    def traced(platform: str) -> Callable[..., Array]:
-        def form(*arguments: PyTree[Array]) -> Array:
-            with trace_for(platform):
-                return function(*arguments)
-
-        return form
-
-    others = [name for name in platforms if name != "cpu"]
-    if len(others) in (0, len(platforms)):
-        return traced(platforms[0])
-    cpu, other = traced("cpu"), traced(others[0])
-    return lambda *arguments: lax.platform_dependent(*arguments, cpu=cpu, default=other)
-
-
-def _by_path(variables: Variables) -> dict[str, np.ndarray]:
-    """Return a network's arrays by path, in the order of its leaves."""
-    return {
-        jax.tree_util.keystr(place, simple=True, separator="/"): np.asarray(leaf)
-        for place, leaf in jax.tree_util.tree_leaves_with_path(variables)
-    }
-
-
 def _metadata(
-    function: NetworkFunction,
-    weights: Mapping[str, np.ndarray],
-    program: jax_export.Exported,
-    contents: Mapping[str, bytes],
+    function: NetworkFunction, contents: Mapping[str, bytes], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the content of `metadata.json`; long entries come last."""
-    names = [array.name for array in function.inputs]
-    facts = {name: value for name, value in function.facts.items() if value is not None}
-    quantiles = facts.pop("quantiles", None)
-    return {
+    entries = {
         "format": _FORMAT,
-        "kind": function.kind,
-        "call": f"{function.output.name} = program.call(weights, {', '.join(names)})",
-        "inputs": [array.metadata() for array in function.inputs],
-        "output": function.output.metadata(),
+        **function.metadata(),
         **facts,
-        "use": _snippet(function),
-        "needs": ["jax", "numpy", "flatbuffers"],
-        # 2 to 4 times as fast for a colorizer, if the release of JAX knows them.
-        "cpu_compiler_options": CPU_OPTIONS,
-        "platforms": list(program.platforms),
-        "calling_convention": program.calling_convention_version,
-        "run": dict(function.run),
-        "versions": {"gan_jax": gan_jax.__version__, "jax": jax.__version__},
+        "versions": {"gan_jax": gan_jax.__version__, **facts["versions"]},
         "sha256": {
             name: hashlib.sha256(content).hexdigest()
             for name, content in contents.items()
         },
-        "weights": {
-            name: {"shape": list(array.shape), "dtype": str(array.dtype)}
-            for name, array in weights.items()
-        },
-        **({} if quantiles is None else {"quantiles": quantiles}),
     }
-
-
-def _snippet(function: NetworkFunction) -> list[str]:
-    """Return the lines that load and run an artefact, from inside its folder."""
-    examples = ", ".join(array.example for array in function.inputs)
-    return [
-        "import jax, numpy as np; from jax import export",
-        f"program = export.deserialize(open({_PROGRAM!r}, 'rb').read())",
-        f"weights = dict(np.load({_WEIGHTS!r}))",
-        f"inputs = [{examples}]",
-        f"{function.output.name} = jax.jit(program.call)(weights, *inputs)",
-    ]
+    return dict(sorted(entries.items(), key=lambda entry: entry[0] in _LAST))

@@ -17,9 +17,18 @@ from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import size_of
 from gan_jax.data import color
+from gan_jax.data.grids import geometry
+from gan_jax.data.grids.units import LEVELS, Units
+from gan_jax.export.arrays import ArraySpec
 from gan_jax.priors.packaged import open_any
 from gan_jax.runs.inference import images_of
-from gan_jax.runs.prior import Prior, blank_images, describe, open_colorizer
+from gan_jax.runs.prior import (
+    Prior,
+    blank_images,
+    describe,
+    open_colorizer,
+    units_of,
+)
 from gan_jax.runs.workdir import written_config
 from gan_jax.tasks.task import ConditionArray
 from gan_jax.training.method import Method
@@ -29,29 +38,6 @@ _COMMANDS = FIRST_COMMANDS["export"]
 _BATCH = "batch"
 _SIGNED = (-1.0, 1.0)
 _EXAMPLES = 4  # batch size of the example call
-
-
-class ArraySpec(NamedTuple):
-    """A float32 array that goes in or comes out."""
-
-    name: str
-    shape: tuple[int | str, ...]
-    """Sizes; a name stands for any size, the same wherever it stands."""
-    interval: tuple[float, float] | None
-    """Interval of its values; None = unbounded."""
-    meaning: str
-    example: str = ""
-    """NumPy expression of values to try."""
-
-    def metadata(self) -> dict[str, Any]:
-        """Return its entry in `metadata.json`."""
-        return {
-            "name": self.name,
-            "shape": list(self.shape),
-            "dtype": "float32",
-            "interval": self.interval,
-            "meaning": self.meaning,
-        }
 
 
 class NetworkFunction(NamedTuple):
@@ -68,6 +54,22 @@ class NetworkFunction(NamedTuple):
     """Identity of the run, from its summary."""
     facts: Mapping[str, Any]
     """Further metadata of this kind; entries that are None are left out."""
+
+    def metadata(self) -> dict[str, Any]:
+        """Return its entries in `metadata.json`."""
+        dataset = self.run["dataset"]
+        grid = geometry.from_json(dataset)
+        return {
+            "kind": self.kind,
+            "inputs": [array.metadata() for array in self.inputs],
+            "output": self.output.metadata(),
+            "data": {
+                "name": dataset.get("name"),
+                **({} if grid is None else grid.as_json()),
+            },
+            **{name: fact for name, fact in self.facts.items() if fact is not None},
+            "run": dict(self.run),
+        }
 
 
 def open_function(path: str) -> NetworkFunction:
@@ -114,7 +116,7 @@ def _generator(path: str) -> NetworkFunction:
 
     latents = [_latent(config.latent.prior, _latent_shape(method))] if drawn else []
     conditions = [
-        _condition(description, leaf.shape[1:])
+        _condition(description, leaf.shape[1:], prior.units)
         for description, leaf in zip(task.condition_arrays, maps, strict=True)
     ]
     bounded = config.network.generator not in UNBOUNDED_GENERATORS
@@ -131,6 +133,7 @@ def _generator(path: str) -> NetworkFunction:
             "images as those of the data set: -1 is black, 1 is white"
             if bounded
             else "values as those of the data set",
+            units=prior.units if bounded else None,
         ),
         _of_prior(prior),
         {
@@ -167,10 +170,13 @@ def _latent(prior: str, shape: tuple[int, ...]) -> ArraySpec:
     return ArraySpec("latent", (_BATCH, *shape), interval, meaning, shown)
 
 
-def _condition(array: ConditionArray, shape: tuple[int, ...]) -> ArraySpec:
+def _condition(
+    array: ConditionArray, shape: tuple[int, ...], units: Units
+) -> ArraySpec:
     example = f"np.zeros({(_EXAMPLES, *shape)}, np.float32)"
     facts = (array.interval, array.meaning, example)
-    return ArraySpec(array.name, (_BATCH, *shape), *facts)
+    held = units if array.of_images else None
+    return ArraySpec(array.name, (_BATCH, *shape), *facts, held)
 
 
 def _colorizer(path: str) -> NetworkFunction:
@@ -200,10 +206,15 @@ def _colorizer(path: str) -> NetworkFunction:
                 "sRGB of any size, -1 for level 0 to 1 for level 255, of which only "
                 "CIE lightness is looked at; a grey image three times over",
                 f"np.zeros({(_EXAMPLES, 48, 64, 3)}, np.float32)",
+                LEVELS,
             )
         ],
         ArraySpec(
-            "colorized", shape, _SIGNED, "the same in new colours, as light as it was"
+            "colorized",
+            shape,
+            _SIGNED,
+            "the same in new colours, as light as it was",
+            units=LEVELS,
         ),
         _of_prior(prior),
         {"colours_made_at": list(size)},
@@ -237,8 +248,9 @@ def _detector(path: str) -> NetworkFunction:
                 "images",
                 (_BATCH, *shape),
                 _SIGNED,
-                "-1 for level 0 to 1 for level 255",
+                "images as those of the data set: -1 is black, 1 is white",
                 f"np.zeros({(_EXAMPLES, *shape)}, np.float32)",
+                units_of(opened.summary["dataset"]),
             )
         ],
         ArraySpec(

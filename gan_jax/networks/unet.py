@@ -16,6 +16,7 @@ from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from gan_jax.config.limits import Size, size_of
 from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
+from gan_jax.networks.layers.cpu_convolutions import cut
 from gan_jax.networks.layers.normalisation import apply_normalised, initial_weights
 from gan_jax.networks.stages import (
     Generator,
@@ -64,8 +65,7 @@ class EncodeCondition(nn.Module):
         weights = initial_weights(self.normalisation)
         layer = Conv(self.features, self.kernel, 2, kernel_init=weights)
         maps = concatenate_maps(condition).astype(self.dtype)
-        sides = (self.margin, self.margin)
-        maps = jnp.pad(maps, ((0, 0), sides, sides, (0, 0)))
+        maps = _framed(maps, self.margin)
         if latent is None:
             return (layer(maps),)
         coarse = latent
@@ -73,6 +73,18 @@ class EncodeCondition(nn.Module):
             drawn = nn.Dense(self.base.pixels * _LATENT_MAPS, dtype=self.dtype)(latent)
             coarse = drawn.reshape(-1, *self.base, _LATENT_MAPS)
         return (layer(maps, enlarge(coarse, maps.shape[1] // coarse.shape[1])),)
+
+
+def _framed(maps: Array, margin: int) -> Array:
+    """Return maps with a margin of zeros on each side.
+
+    They are concatenated, because jax2onnx pads no array whose batch size is free.
+    """
+    for axis in (1, 2) if margin else ():
+        shape = (*maps.shape[:axis], margin, *maps.shape[axis + 1 :])
+        side = jnp.zeros(shape, maps.dtype)
+        maps = jnp.concatenate([side, maps, side], axis)
+    return maps
 
 
 class Encode(nn.Module):
@@ -135,10 +147,8 @@ class ToImage(nn.Module):
         weights = initial_weights(self.normalisation)
         layer = ConvTranspose(self.channels, self.kernel, 2, kernel_init=weights)
         image = nn.tanh(layer(nn.relu(images[-1])))
-        rows, columns = (
-            slice(self.margin, side - self.margin) for side in image.shape[1:3]
-        )
-        return image[:, rows, columns]
+        rows, columns = ((self.margin, side - self.margin) for side in image.shape[1:3])
+        return cut(image, rows, columns)
 
 
 def generator(

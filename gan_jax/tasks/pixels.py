@@ -38,7 +38,10 @@ CONSTRAINT_SHARE = 0.2
 
 _CONDITION = (
     ConditionArray(
-        "values", (-1.0, 1.0), "known pixels, as images have them; 0 elsewhere"
+        "values",
+        (-1.0, 1.0),
+        "known pixels, as images have them; 0 elsewhere",
+        of_images=True,
     ),
     ConditionArray("mask", (0.0, 1.0), "1 where a pixel is known, 0 elsewhere"),
 )

@@ -54,6 +54,8 @@ class ConditionArray(NamedTuple):
     interval: tuple[float, float]
     """The bounds of its values."""
     meaning: str
+    of_images: bool = False
+    """Whether its values are those of images, in the units of the data."""
 
 
 Measure = Callable[[Samples, Request], float]

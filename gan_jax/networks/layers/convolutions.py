@@ -48,7 +48,8 @@ def trace_for(platform: str) -> Iterator[None]:
     """Trace the functions in this context for a platform, e.g. `cpu` or `cuda`.
 
     Without it functions are traced for the default backend. An exported program may
-    run on another one.
+    run on another one. For `onnx` transposed convolutions are written as convolutions
+    that dilate nothing.
     """
     token = _platform.set(platform)
     try:
@@ -85,6 +86,8 @@ def convolve_transposed(
     """
     high, wide = (_transposed_pads(taps, stride) for taps in kernel.shape[:2])
     form = _convolve_transposed if use_cpu_forms() else cpu.convolve_dilated
+    if _platform.get() == "onnx":
+        form = cpu.convolve_by_phases
     return form(image, kernel, stride, (high, wide))
 
 

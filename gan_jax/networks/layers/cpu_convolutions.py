@@ -10,12 +10,12 @@
 """
 
 import functools
-import math
-from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
+
+from gan_jax.networks.layers.phases import Axis
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 """Low and high padding of height, and of width."""
@@ -49,8 +49,21 @@ def _cropped(image: Array, pads: Pads) -> tuple[Array, Pads]:
         for size, (low, high) in zip(spatial_shape(image), pads, strict=True)
     ]
     (top, bottom), (left, right) = [(max(low, 0), max(high, 0)) for low, high in pads]
-    image = image[:, slice(*ends[0]), slice(*ends[1])]
-    return image, ((top, bottom), (left, right))
+    return cut(image, ends[0], ends[1]), ((top, bottom), (left, right))
+
+
+def cut(image: Array, rows: Sizes, columns: Sizes, stride: int = 1) -> Array:
+    """Return rows and columns of images, from the first up to, not including, the last.
+
+    It is a slice even where the number of images is free, as in an export, for which
+    the brackets of `jax.numpy` write a gather.
+    """
+    return lax.slice(
+        image,
+        (0, rows[0], columns[0], 0),
+        (image.shape[0], rows[1], columns[1], image.shape[3]),
+        None if stride == 1 else (1, stride, stride, 1),
+    )
 
 
 def convolve(image: Array, kernel: Array, stride: int, pads: Pads) -> Array:
@@ -77,7 +90,7 @@ def _convolve_from_few(image: Array, kernel: Array, stride: int, pads: Pads) -> 
     )
     windows = jnp.concatenate(
         [
-            image[:, row : row + rows : stride, column : column + columns : stride]
+            cut(image, (row, row + rows), (column, column + columns), stride)
             for row in range(high)
             for column in range(wide)
         ],
@@ -105,12 +118,18 @@ def _convolve_to_few(image: Array, kernel: Array, pads: Pads) -> Array:
         products = jnp.tensordot(image, flat, 1)
     products = _barrier(products).reshape(*products.shape[:3], high, wide, outputs)
     products = jnp.pad(products, ((0, 0), (top, bottom), (left, right), *[(0, 0)] * 3))
+    batch = products.shape[0]
     lines, columns = products.shape[1] - high + 1, products.shape[2] - wide + 1
-    shifted = [
-        products[:, row : row + lines, column : column + columns, row, column]
-        for row in range(high)
-        for column in range(wide)
-    ]
+
+    def shift(row: int, column: int) -> Array:
+        tap = lax.slice(
+            products,
+            (0, row, column, row, column, 0),
+            (batch, row + lines, column + columns, row + 1, column + 1, outputs),
+        )
+        return tap.squeeze((3, 4))
+
+    shifted = [shift(row, column) for row in range(high) for column in range(wide)]
     return functools.reduce(jnp.add, shifted)
 
 
@@ -135,15 +154,18 @@ def convolve_transposed(image: Array, kernel: Array, stride: int, pads: Pads) ->
     """
     if stride == 1:
         return convolve(image, kernel, 1, pads)
-    rows, columns = (
-        _Axis(size, taps, stride, low, high)
-        for size, taps, (low, high) in zip(
-            spatial_shape(image), spatial_shape(kernel, 0), pads, strict=True
-        )
-    )
+    if kernel.shape[-1] <= _FEW_OUTPUTS:
+        return _convolve_phases_at_once(image, kernel, stride, pads)
+    return convolve_by_phases(image, kernel, stride, pads)
+
+
+def convolve_by_phases(image: Array, kernel: Array, stride: int, pads: Pads) -> Array:
+    """Return a transposed convolution as convolutions of stride 1, one for each phase.
+
+    Nothing else that depends on the image is computed, not even padding.
+    """
+    rows, columns = _axes(image, kernel, stride, pads)
     batch, outputs = image.shape[0], kernel.shape[-1]
-    if outputs <= _FEW_OUTPUTS:
-        return _convolve_phases_at_once(image, kernel, rows, columns)
 
     def phase(row: int, column: int) -> Array:
         (top, high), (left, wide) = rows.phase(row), columns.phase(column)
@@ -163,14 +185,14 @@ def convolve_transposed(image: Array, kernel: Array, stride: int, pads: Pads) ->
 
 
 def _convolve_phases_at_once(
-    image: Array, kernel: Array, rows: "_Axis", columns: "_Axis"
+    image: Array, kernel: Array, stride: int, pads: Pads
 ) -> Array:
     """Return a transposed convolution whose phases are outputs of one convolution.
 
     With few outputs, a pass over the image for each phase costs more than the zeros
     that pad the taps of all phases to one size.
     """
-    stride, axes = rows.stride, (rows, columns)
+    rows, columns = axes = _axes(image, kernel, stride, pads)
     fronts = [
         (axis.front, axis.window * stride - axis.front - axis.taps) for axis in axes
     ]
@@ -190,63 +212,25 @@ def _convolve_phases_at_once(
     return _interleaved(phases.transpose(0, 1, 3, 2, 4, 5), rows, columns)
 
 
-def _interleaved(phases: Array, rows: "_Axis", columns: "_Axis") -> Array:
+def _interleaved(phases: Array, rows: Axis, columns: Axis) -> Array:
     """Return the image of phases, cut to its height and width.
 
     The phases have the shape `[batch, blocks, stride, blocks, stride, outputs]`.
     """
     batch, outputs = phases.shape[0], phases.shape[-1]
     joined = phases.reshape(batch, rows.blocks * rows.stride, -1, outputs)
-    return joined[:, : rows.length, : columns.length]
+    return cut(joined, (0, rows.length), (0, columns.length))
 
 
-class _Axis(NamedTuple):
-    """One axis of a transposed convolution: the geometry of its phases."""
-
-    size: int
-    """Pixels of the image."""
-    taps: int
-    """Taps of the kernel."""
-    stride: int
-    """Stride, and pixels of a block of the output."""
-    low: int
-    """Padding of the dilated image before its first pixel."""
-    high: int
-    """Padding of the dilated image after its last pixel."""
-
-    @property
-    def length(self) -> int:
-        """Pixels of the output."""
-        return (self.size - 1) * self.stride + 2 + self.low + self.high - self.taps
-
-    @property
-    def blocks(self) -> int:
-        """Blocks of `stride` pixels of the output; the last one may be cut."""
-        return math.ceil(self.length / self.stride)
-
-    @property
-    def front(self) -> int:
-        """Zeros before the kernel, so that a block's last pixel has its first tap."""
-        return self.stride - 1 - self.low % self.stride
-
-    @property
-    def window(self) -> int:
-        """Pixels of the image on which a block of the output depends."""
-        return math.ceil((self.front + self.taps) / self.stride)
-
-    @property
-    def pads(self) -> tuple[int, int]:
-        """Padding of the image for windows of all blocks."""
-        return self._pads(-(self.low // self.stride), self.window)
-
-    def phase(self, pixel: int) -> tuple[int, tuple[int, int]]:
-        """Return the first tap of the kernel for a block's pixel, and the padding."""
-        tap = (self.low - pixel) % self.stride
-        count = math.ceil((self.taps - tap) / self.stride)
-        return tap, self._pads((pixel - self.low + tap) // self.stride, count)
-
-    def _pads(self, start: int, count: int) -> tuple[int, int]:
-        return -start, self.blocks - 1 + start + count - self.size
+def _axes(image: Array, kernel: Array, stride: int, pads: Pads) -> tuple[Axis, Axis]:
+    """Return the geometry of rows and of columns."""
+    rows, columns = (
+        Axis(size, taps, stride, low, high)
+        for size, taps, (low, high) in zip(
+            spatial_shape(image), spatial_shape(kernel, 0), pads, strict=True
+        )
+    )
+    return rows, columns
 
 
 def kernel_gradient(
