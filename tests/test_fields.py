@@ -141,7 +141,7 @@ def test_a_margin_is_made_and_cut_off(latent_map):
 def method(**values):
     config = defaults.sibling("configs/geostatistics.py", "geostatistics", "smoke")
     config.unlock()
-    config.update_from_flattened_dict(values)
+    config.update_from_flattened_dict({"network.margin": 0} | values)
     return methods.method(config, tasks.task(config), 1)
 
 
@@ -150,6 +150,9 @@ def test_latents_are_drawn_for_any_size():
     key = jax.random.key(0)
     assert draw(key, 3).shape == (3, 4, 4, 8)
     assert draw(key, 2, (32, 208)).shape == (2, 2, 13, 8)
+    with_margin = method(**{"network.margin": 8}).latent
+    assert with_margin(key, 3).shape == (3, 5, 5, 8)
+    assert with_margin(key, 2, (32, 208)).shape == (2, 3, 14, 8)
     with pytest.raises(ValueError, match="40x64 is no multiple of 16"):
         draw(key, 1, (40, 64))
 
