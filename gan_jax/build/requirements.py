@@ -139,18 +139,11 @@ def _check_generator(config: ConfigDict, task: Task) -> None:
             f"choose --config.network.generator={' or '.join(MAP_GENERATORS)}, or "
             "--config.latent.form=vector"
         )
-    margin, step = config.network.get("margin", 0), 2 ** (config.network.depth - 1)
-    if margin and name not in MARGIN_GENERATORS:
+    if config.network.get("margin", 0) and name not in MARGIN_GENERATORS:
         raise InputError(
             f"network.generator {name} makes no margin: choose "
             f"--config.network.generator={' or '.join(MARGIN_GENERATORS)}, or "
             "--config.network.margin=0"
-        )
-    if margin % step:
-        raise InputError(
-            f"network.margin {margin} is no multiple of {step}, half a cell of the "
-            f"innermost maps at depth {config.network.depth}: choose 0, {step}, "
-            f"{2 * step}, ... with --config.network.margin"
         )
     if name in CONDITIONAL_GENERATORS and not task.conditional:
         plain = [other for other in GENERATORS if other not in CONDITIONAL_GENERATORS]

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
+from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
 from gan_jax.networks.layers.convolutions import Conv, ConvTranspose
 from gan_jax.networks.layers.cpu_convolutions import cut
@@ -175,8 +176,15 @@ def generator(
     the margin, the less the inside of a large field differs from the small images that
     the critic sees. It must be a multiple of 2^(depth - 1).
     """
-    made = Size(*(side + 2 * margin for side in size_of(size)))
-    base = base_size(made, depth)
+    step = 2 ** (depth - 1)
+    if margin % step:
+        raise InputError(
+            f"network.margin {margin} is no multiple of {step}, half a cell of the "
+            f"innermost maps at depth {depth}: choose 0, {step}, {2 * step}, ... with "
+            "--config.network.margin"
+        )
+    base_size(size, depth)  # refused by its own size, not by that with a margin
+    base = base_size(Size(*(side + 2 * margin for side in size_of(size))), depth)
     first, *deeper = filters(width, depth, _MOST)
     stages: list[nn.Module] = [
         EncodeCondition(
