@@ -106,7 +106,8 @@ def searched_lessons(
     def lesson(arrays: PyTree, step: Int[Array, ""]) -> Lesson:
         of_feed, (masks, latents) = arrays
         images = feed.batch(of_feed, step)
-        batch = training.method.present(_keys(key, step)[0], images)
+        # As the task presents them: mirrored images would not fit masks and latents.
+        batch = training.task.present(_keys(key, step)[0], images)
         at = images["real"].label
         return Lesson(batch, latents[at], Observation(batch.real, masks[at]))
 

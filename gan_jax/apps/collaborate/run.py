@@ -50,6 +50,7 @@ from gan_jax.config.keys import flatten
 from gan_jax.config.limits import memory_limit, size_of
 from gan_jax.config.names import look_up
 from gan_jax.data.datasets.dataset import Skipped
+from gan_jax.data.datasets.reading import Reading
 from gan_jax.data.holes import Hole
 from gan_jax.priors.packaged import open_any
 from gan_jax.report import files
@@ -99,10 +100,13 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         train_config.memory = config.get("memory", 0.0)
         train_config.data.changed = config.data.changed
     training = prepare(train_config, workdir, trained=prior.workdir)
+    reading = training.dataset.reading
     images: ObservedImages | None = None
     skipped: Sequence[Skipped] = ()
     if config.masks:
-        observer, images, skipped, training_hole = _gather(config, prior)
+        observer, images, skipped, training_hole = _gather(config, prior, training)
+        if observer.images is not None:
+            reading = observer.images.reading
         (loss,) = config.losses
         search = LatentSearch(config, prior, config.losses[loss], f"losses.{loss}")
         completed = len(images.sources)
@@ -174,9 +178,11 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "split": "images" if config.images else "test",
             "count": count,
             "sha256": data_digest,
+            "read": reading.as_json(),
+            **training.identity.as_json(),
         }
         return _conclude(
-            config, prior, training, last, outcome, dataset, failed, timing
+            config, prior, training, last, outcome, dataset, reading, failed, timing
         )
 
 
@@ -269,7 +275,7 @@ def _cached(
 
 
 def _gather(
-    config: ConfigDict, prior: Prior
+    config: ConfigDict, prior: Prior, training: Run
 ) -> tuple[Observer, ObservedImages, list[Skipped], Hole]:
     """Return the images to be completed, with their observer, and other inputs.
 
@@ -299,7 +305,7 @@ def _gather(
             f"--config.shaping.batch_size={config.shaping.batch_size}: give more"
         )
     users = open_users_images(config, prior)
-    observer = Observer(config, prior, name, hole, images=users)
+    observer = Observer(config, prior, name, hole, images=users, parts=training.parts)
     return observer, *observer.gather(), training_hole
 
 
@@ -310,6 +316,7 @@ def _conclude(
     critic: Variables,
     outcome: Outcome,
     dataset: Mapping[str, Any],
+    reading: Reading,
     failed: int,
     timing: Mapping[str, float],
 ) -> dict[str, Any]:
@@ -325,6 +332,7 @@ def _conclude(
         "refined": f"{dataset['count']:,} {kind}",
         "layer": f"{config.refinement.layer} of {len(prior.method.generator.stages)}",
         "shaping": f"{config.shaping.epochs:g} epochs",
+        "data": "; ".join(reading.lines()),
     }
     page = pages.report(
         config.name,

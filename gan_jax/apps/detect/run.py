@@ -103,7 +103,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         say(f"skipped {path}: {reason}")
     with claimed(config, workdir, [*normal.skipped, *broken]), Signals() as signals:
         if not config.history_run:
-            train.run(gan, gan_workdir)
+            train.run(gan, gan_workdir, normal._replace(workdir=gan_workdir))
             signals.obey()
         gan_trained = time.monotonic()
         prior = open_prior(
@@ -196,6 +196,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                 "shape": list(source.shape),
                 "sha256": normal.digest,
                 "read": normal.dataset.reading.as_json(),
+                **normal.identity.as_json(),
             },
             measured=measured,
             timing=timing,

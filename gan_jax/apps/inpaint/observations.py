@@ -33,6 +33,7 @@ from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.degradations import Degradation, known_values
 from gan_jax.data.holes import Hole
 from gan_jax.data.mask_files import WHITE_IS_KNOWN
+from gan_jax.data.splits import Part
 from gan_jax.data.user_images import (
     UsersImages,
     named_files,
@@ -135,6 +136,8 @@ class Observer(NamedTuple):
     degraded here; the user's images have been degraded before."""
     images: UsersImages | None = None
     """The folder of the user's images, opened; None for images of the data."""
+    parts: Mapping[str, Part] | None = None
+    """The parts of the prior's data, if they are open; None = they are opened here."""
 
     def gather(self) -> tuple[ObservedImages, list[Skipped]]:
         """Return the images, and those that cannot be used.
@@ -164,7 +167,8 @@ class Observer(NamedTuple):
             self._checked_size()
             self._white_is_known()
             self.placement()
-            source = unseen_parts(self.prior, config.data.changed)["test"]["real"]
+            parts = self.parts or unseen_parts(self.prior, config.data.changed)
+            source = parts["test"]["real"]
             masked = masked_images.of_data(source, config.count, self.hole, config.seed)
             if (count := len(masked)) < config.count:
                 say(f"there are {count} test images, less than count {config.count}")

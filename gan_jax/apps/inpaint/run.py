@@ -34,6 +34,7 @@ from gan_jax.apps.inpaint.results import (
     write_images,
 )
 from gan_jax.apps.inpaint.search import LatentSearch
+from gan_jax.apps.train.identity import unseen_parts
 from gan_jax.build import searches
 from gan_jax.config.command_line import full_command
 from gan_jax.config.keys import flatten
@@ -79,10 +80,12 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         name: LatentSearch(config, prior, settings, key, degradation)
         for name, (key, settings) in losses.items()
     }
+    holes = named_holes(config.masks)
     users = open_users_images(config, prior)
+    parts = None if users else unseen_parts(prior, config.data.changed)
     observers = [
-        Observer(config, prior, name, hole, degradation, users)
-        for name, hole in named_holes(config.masks).items()
+        Observer(config, prior, name, hole, degradation, users, parts)
+        for name, hole in holes.items()
     ]
     gathered = [observer.gather() for observer in observers]
     skipped = list(dict.fromkeys(file for _, files in gathered for file in files))

@@ -41,6 +41,10 @@ class Identity(NamedTuple):
     changes: tuple[str, ...] = ()
     """How the data changed while the run was trained, in words."""
 
+    def as_json(self) -> dict[str, list[str]]:
+        """Return the entry of a summary; empty where the data have not changed."""
+        return {"changes": [*self.changes]} if self.changes else {}
+
 
 def is_trained(workdir: Path) -> bool:
     """Return whether a run in a workdir has trained on its data."""

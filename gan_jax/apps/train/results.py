@@ -72,7 +72,7 @@ def conclude(
             "shape": list(next(iter(train_part.values())).shape),
             "sha256": run.digest,
             "read": run.dataset.reading.as_json(),
-            **({"changes": [*run.identity.changes]} if run.identity.changes else {}),
+            **run.identity.as_json(),
             **_units(run.dataset),
         },
         measured=measured[step],

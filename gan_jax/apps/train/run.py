@@ -40,8 +40,15 @@ from gan_jax.training.step import initial_state, make_step, make_stretch
 from gan_jax.training.updates import Log
 
 
-def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+def run(
+    config: ConfigDict, workdir: Path, prepared: Run | None = None
+) -> dict[str, Any]:
     """Train, or continue, the run of a config in a workdir; evaluate and report.
+
+    Args:
+        config: A training config.
+        workdir: Workdir of the run.
+        prepared: The run, if it has been prepared before; None = it is prepared here.
 
     Returns:
         The summary, as written to `summary.json`.
@@ -52,19 +59,28 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         DivergedError: A value was not finite; the last good checkpoint is kept.
         Interrupted: By SIGINT or SIGTERM, after saving; the same call continues.
     """
-    (outcome,) = run_together([config], [workdir])
+    runs = None if prepared is None else [prepared]
+    (outcome,) = run_together([config], [workdir], runs)
     if isinstance(outcome, DivergedError):
         raise outcome
     return outcome
 
 
 def run_together(
-    configs: Sequence[ConfigDict], workdirs: Sequence[Path]
+    configs: Sequence[ConfigDict],
+    workdirs: Sequence[Path],
+    runs: Sequence[Run] | None = None,
 ) -> list[dict[str, Any] | DivergedError]:
     """Train runs that differ in their seed alone, as one program where that pays.
 
     Every run ends with the same files as if it had been trained alone. Runs that were
     stopped at different steps continue one after the other.
+
+    Args:
+        configs: Training configs.
+        workdirs: The workdir of each.
+        runs: The runs, if they have been prepared before; None = they are prepared
+            here.
 
     Returns:
         The summary of each run, or why it diverged.
@@ -76,7 +92,8 @@ def run_together(
     with all_succeeded():
         pairs = [*zip(configs, workdirs, strict=True)]
         earlier = [check_workdir(*pair) for pair in pairs]
-        runs = [prepare(*pair, len(pairs)) for pair in pairs]
+        if runs is None:
+            runs = [prepare(*pair, len(pairs)) for pair in pairs]
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         for prepared in runs:

@@ -55,7 +55,7 @@ def _number(source: Source, name: str) -> int:
 
 
 def leave_out(dataset: Dataset, names: str) -> Dataset:
-    """Return a dataset without some classes, which its reading names.
+    """Return a dataset without some classes, which its reading names in a note.
 
     Args:
         dataset: Labelled images.
@@ -66,11 +66,9 @@ def leave_out(dataset: Dataset, names: str) -> Dataset:
     """
     classes = dataset.train.classes
     gone = {_number(dataset.train, name) for name in names.split(",") if name}
-    kept = [name for label, name in enumerate(classes) if label not in gone]
-    left = [name for label, name in enumerate(classes) if label in gone]
-    note = f"classes taken: {', '.join(kept)}; left out: {', '.join(left)}"
+    left = {name for label, name in enumerate(classes) if label in gone}
     rest = dataset.each(lambda part: select_classes(part, names, inside=False))
-    return rest._replace(reading=dataset.reading.noting(note))
+    return rest._replace(reading=dataset.reading.without(left))
 
 
 def merge_parts(dataset: Dataset) -> Dataset:

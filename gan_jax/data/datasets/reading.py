@@ -1,7 +1,7 @@
 """What was read of a dataset or a folder, said before anything is done with it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -43,12 +43,22 @@ class Reading(NamedTuple):
         """Return what was read, with further notes."""
         return self._replace(notes=(*self.notes, *notes))
 
+    def without(self, names: Collection[str]) -> "Reading":
+        """Return what was read, without some classes, which a note names."""
+        left = Counter(dict.fromkeys(sorted(names), 0))
+        kept: dict[str, dict[str, int]] = {}
+        for part, counts in self.classes.items():
+            kept[part] = {name: n for name, n in counts.items() if name not in names}
+            left.update({name: n for name, n in counts.items() if name in names})
+        note = f"classes left out: {shortened(_counted(left))}"
+        return self._replace(classes=kept).noting(note)
+
     def lines(self) -> list[str]:
         """Return what was read, in lines for the user."""
         lines = [_shapes_line(self.shapes)] if self.shapes else []
         for part, counts in self.classes.items():
-            named = [f"{name} ({count:,})" for name, count in counts.items()]
-            lines.append(f"classes{part and f' of {part}'}: {shortened(named)}")
+            named = shortened(_counted(counts)) or "none"
+            lines.append(f"classes{part and f' of {part}'}: {named}")
         if self.left:
             lines.append(left_line(self.left))
         if self.pages:
@@ -81,6 +91,11 @@ class Reading(NamedTuple):
             "levels": levels,
             "notes": [*self.notes],
         }
+
+
+def _counted(classes: Mapping[str, int]) -> list[str]:
+    """Return names of classes, each with its number of images if that is known."""
+    return [f"{name} ({n:,})" if n else name for name, n in classes.items()]
 
 
 def is_colourless(
