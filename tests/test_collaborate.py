@@ -2,13 +2,21 @@
 
 import shutil
 import signal
+from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from gan_jax.apps.collaborate import run as collaborate
+from gan_jax.apps.collaborate.lessons import searched_lessons
+from gan_jax.apps.inpaint.search import LatentSearch
+from gan_jax.apps.train.setup import prepare
 from gan_jax.config.errors import InputError
+from gan_jax.data import holes
+from gan_jax.data.feed import read, to_float
+from gan_jax.runs.signals import Signals
 from tests.programs import (
     KILLED,
     STOPPED,
@@ -25,6 +33,11 @@ from tests.runs import kept, smoke
 
 CONFIG = "--config=configs/collaborate.py:smoke"
 INPAINTING = "--config=configs/collaborate.py:inpainting,smoke"
+
+
+def found(images):
+    """Return what a search that has not moved would find."""
+    return SimpleNamespace(latent=np.zeros((len(images.sources), 2), np.float32))
 
 
 def train(workdir, config, steps=20):
@@ -157,6 +170,23 @@ def test_latents_are_searched_once_for_all_collaborations(completed, prior, tmp_
     assert finished.returncode == 0, finished.stderr
     assert "searched before" not in completed[1]
     assert finished.stdout.count("searched before") == 2
+
+
+def test_lessons_of_searched_latents_are_not_mirrored(tmp_path):
+    values = {"data.name": "digits", "data.flip": "horizontal", "batch_size": 16}
+    config = smoke("gan", **values)
+    training = prepare(config, tmp_path)
+    prior = kept(tmp_path / "prior", config)
+    search = object.__new__(LatentSearch)
+    search.run = lambda images, *_: (found(images), 0.0)
+    own = smoke("collaborate", "inpainting,smoke", **{"shaping.images": 16})
+    given = searched_lessons(own, prior, training, holes.centre, search, Signals())
+    lesson = given.lesson(given.arrays(0), jnp.int32(0))
+    known = np.asarray(lesson.known.mask)
+    real = {image.tobytes() for image in np.asarray(lesson.batch.real)}
+    part = read(training.parts["train"]["real"], np.arange(16)).image
+    assert real == {image.tobytes() for image in np.asarray(to_float(part))}
+    assert known.mean() == pytest.approx(0.75)
 
 
 @pytest.mark.slow

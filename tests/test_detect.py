@@ -255,7 +255,7 @@ def test_scores_do_not_go_where_the_detector_lies(detected, tmp_path):
 
 
 def test_a_signal_between_the_gan_and_its_detector_is_obeyed(tmp_path, monkeypatch):
-    def trained(config, workdir):
+    def trained(config, workdir, prepared):
         with Signals():
             signal.raise_signal(signal.SIGTERM)
 

@@ -376,6 +376,7 @@ def test_a_detector_is_trained_on_a_tree_of_defects(tree, tmp_path):
     assert finished.returncode == 0, finished.stderr
     said = "normal: good (64); anomalous: patch (4), scratch (4), stain (4); 12 masks"
     assert said in finished.stdout
+    assert finished.stdout.count("(height x width): ") == 1
     told = summary(tmp_path / "run")
     assert told["dataset"]["count"] == 54  # 90% of those to train on
     assert told["classes"]["anomalous"] == dict.fromkeys(DEFECTS, 4)
