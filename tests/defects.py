@@ -6,7 +6,7 @@ The normal images are crops of the most even photographs of a folder, each of wh
 one texture: those to train on come from its left, those to test on from its right.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -113,11 +113,15 @@ def write_tree(root, photographs, train, test, size=SIZE, seed=0, mode="RGB"):
 
 
 def main():
-    folder, tree = sys.argv[1:]
-    files = sorted(Path(folder).glob("*.jpg"))
+    """Make a tree of normal and defective images from photographs."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="photographs (*.jpg)")
+    parser.add_argument("tree", help="folder of the new tree")
+    arguments = parser.parse_args()
+    files = sorted(arguments.folder.glob("*.jpg"))
     photographs = [np.asarray(Image.open(file).convert("RGB")) for file in files]
     *textures, other = even(photographs, 4)
-    write_tree(tree, [*textures, other], train=240, test=30)
+    write_tree(arguments.tree, [*textures, other], train=240, test=30)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from gan_jax.data.datasets.arrays import read_arrays
 from gan_jax.data.datasets.dataset import ArraySource, LazySource, in_memory
 from gan_jax.data.datasets.training_images import read_crops, read_training_image
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode
+from gan_jax.data.files import pillow
 from gan_jax.data.holes import none
 from gan_jax.data.memory import PixelBudget, UnreadableFileError, open_file
 from gan_jax.data.user_images import decode_files, named_files
@@ -191,7 +192,7 @@ def test_one_large_image_of_floats_is_scaled_in_strips(tmp_path, monkeypatch, lo
     np.save(tmp_path / "a.npy", image)
     with holding_at_most(2e6 + 1e6 + 1e6):  # as given, as levels, and some strips
         read = read_arrays(str(tmp_path / "a.npy"), 1000).train
-    exact = (image.astype(np.float64) + 1) / 2 if low else image
+    exact = (image.astype(np.float64) - low) / (1 - low)
     np.testing.assert_array_equal(read.images[..., 0], np.rint(exact * 255))
 
 
@@ -252,7 +253,7 @@ def test_an_image_inside_of_another_is_not_decoded(container):
 
 
 def test_an_image_has_the_pixels_that_its_header_states(monkeypatch):
-    monkeypatch.setattr(decoding, "_formats", lambda: ("IPTC",))
+    monkeypatch.setattr(pillow, "formats", lambda: ("IPTC",))
     with pytest.raises(BrokenImageError, match="not as many as its header states"):
         decode(iptc(png(50, 40)), pixel_limit=32**2)
 
@@ -443,7 +444,7 @@ def test_an_image_is_decoded_the_same_in_strips(monkeypatch):
         image.save(content := io.BytesIO(), form, **options)
         whole = decode(content.getvalue())
         with monkeypatch.context() as patch:
-            patch.setattr(decoding, "_STRIP", 60)  # two rows
+            patch.setattr(pillow, "_STRIP", 60)  # two rows
             np.testing.assert_array_equal(decode(content.getvalue()), whole)
 
 

@@ -54,7 +54,11 @@ def test_a_condition_that_is_not_described_is_refused(printed, monkeypatch, tmp_
     config = small(printed())
     task = tasks.TASKS["upper_halves"](config)
     (upper_half,) = task.condition_arrays
-    for arrays, count in (((), 0), (upper_half, 3), ((upper_half, upper_half), 2)):
+    for arrays, count in (
+        ((), 0),
+        (upper_half, len(upper_half)),
+        ((upper_half, upper_half), 2),
+    ):
         wrong = task._replace(condition_arrays=arrays)
         monkeypatch.setitem(
             tasks.TASKS, "upper_halves", lambda config, task=wrong: task

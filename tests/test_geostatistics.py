@@ -61,7 +61,7 @@ def test_a_grid_is_read_as_it_is_seen(tmp_path):
         ("inf 2\n1\nname\n1\n1\n", "line 1 has 'inf' as a number of cells"),
         ("2 2\n1\nname\n1\n0\n1\n-9966699\n", "too small"),
         ("2 2\n1\nname\n1\n1\n1\n1\n", "same value in all cells"),
-        ("9 8\n1\nname\n0\n" + "1\n" * 71, r"8x9 cells \(height x width\), too small"),
+        ("9 8\n1\nname\n" + "0\n1\n" * 36, r"8x9 cells \(height x width\), too small"),
         ("2 2\n1\nname\n" + "nan\n" * 4, "no cell has a value"),
     ],
 )

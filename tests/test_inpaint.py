@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.apps.inpaint.masked_images import MaskedImage
 from gan_jax.apps.inpaint.observations import ObservedImages
+from gan_jax.apps.inpaint.placement import lay_whole
 from gan_jax.apps.inpaint.report import along_plate, plates, report
 from gan_jax.apps.inpaint.results import Completion
+from gan_jax.report.grids import to_uint8
 from gan_jax.search.latent import Found, Restarts
 from gan_jax.search.observation import Observation
 from gan_jax.search.trace import Trace
@@ -314,7 +317,15 @@ def completion(loss, iterations):
     history = np.broadcast_to(np.linspace(2, 1, iterations), (3, iterations))
     restarts = Restarts(np.zeros((3, 1, 2)), np.zeros((3, 1)), np.zeros((3, 1)), three)
     found = Found(np.zeros((3, 2)), three, three, three, three, history, restarts)
-    observed = ObservedImages("center", [None] * 3, images, masks, known)
+    sources = lay_whole(
+        [
+            MaskedImage(f"{number}", f"{number}", image, mask[..., 0] > 0)
+            for number, (image, mask) in enumerate(
+                zip(to_uint8(images), masks, strict=True)
+            )
+        ]
+    )
+    observed = ObservedImages("center", sources, images, masks, known)
     return Completion(observed, loss, found, images[:, None], images, images, None)
 
 

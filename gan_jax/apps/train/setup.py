@@ -142,8 +142,6 @@ def prepare(
     skipped = [file for part in dataset.parts for file in part.skipped]
     for path, reason in skipped:
         say(f"skipped {path}: {reason}")
-    if not is_trained(trained) and (few := check_count(dataset, config.data.few)):
-        say(few)
     *sides, channels = dataset.train.shape
     found = Size(*sides)
     if found != size_of(config.data.size):
@@ -158,6 +156,8 @@ def prepare(
     _check_condition(config, task, channels)
     if task.in_colour:
         _check_colour(dataset)
+    if not is_trained(trained) and (few := check_count(dataset, config.data.few)):
+        say(few)
     check_memory(config, training_demands(config, task, method, dataset, runs))
     kind = feed_kind(config, dataset)
     open_feed = look_up(datasets.FEEDS, "data.feed", kind)
