@@ -21,6 +21,7 @@ from gan_jax.apps.detect.total_variation import Scale
 from gan_jax.build import datasets, methods, tasks
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size
+from gan_jax.data.decode import BrokenImageError
 from tests.defects import DEFECTS, write_tree
 from tests.jobs import assert_a_batch_job_does_the_same
 from tests.programs import results, run, summary
@@ -263,6 +264,9 @@ def test_a_mask_is_seen_as_its_image_is(tmp_path):
     np.testing.assert_array_equal(
         maps.reduced_mask(path, image, Size(10, 10), 0), wanted
     )
+    Image.fromarray(0 * mask).save(path)
+    with pytest.raises(BrokenImageError, match="none of its pixels is white"):
+        maps.reduced_mask(path, image, Size(10, 10), 0)
 
 
 # Whole runs

@@ -93,7 +93,10 @@ def run_together(
         pairs = [*zip(configs, workdirs, strict=True)]
         earlier = [check_workdir(*pair) for pair in pairs]
         if runs is None:
-            runs = [prepare(*pair, len(pairs)) for pair in pairs]
+            runs = [
+                prepare(*pair, len(pairs), quiet=number > 0)
+                for number, pair in enumerate(pairs)
+            ]
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         for prepared in runs:

@@ -117,8 +117,21 @@ def _check_colour(dataset: Dataset) -> None:
     )
 
 
+def _say_what_was_read(dataset: Dataset) -> None:
+    """Print what was read of a dataset, and the files that cannot be used."""
+    for line in dataset.reading.lines():
+        say(f"{dataset.train.name}: {line}")
+    for part in dataset.parts:
+        for path, reason in part.skipped:
+            say(f"skipped {path}: {reason}")
+
+
 def prepare(
-    config: ConfigDict, workdir: Path, runs: int = 1, trained: Path | None = None
+    config: ConfigDict,
+    workdir: Path,
+    runs: int = 1,
+    trained: Path | None = None,
+    quiet: bool = False,
 ) -> Run:
     """Return the run of a training config, with its data on the devices.
 
@@ -127,6 +140,7 @@ def prepare(
         workdir: Workdir of the run.
         runs: Number of runs that are prepared at once.
         trained: Workdir of the run that is trained on the data; None = of this run.
+        quiet: Whether to print nothing of the data, which another run has printed.
 
     Raises:
         InputError: A name is unknown, settings exclude each other, the dataset is
@@ -137,11 +151,8 @@ def prepare(
     task = tasks.task(config)
     check_memory(config, data_demands(config))
     dataset = datasets.source(config.data)
-    for line in dataset.reading.lines():
-        say(f"{dataset.train.name}: {line}")
-    skipped = [file for part in dataset.parts for file in part.skipped]
-    for path, reason in skipped:
-        say(f"skipped {path}: {reason}")
+    if not quiet:
+        _say_what_was_read(dataset)
     *sides, channels = dataset.train.shape
     found = Size(*sides)
     if found != size_of(config.data.size):
@@ -156,7 +167,8 @@ def prepare(
     _check_condition(config, task, channels)
     if task.in_colour:
         _check_colour(dataset)
-    if not is_trained(trained) and (few := check_count(dataset, config.data.few)):
+    few = "" if is_trained(trained) else check_count(dataset, config.data.few)
+    if few and not quiet:
         say(few)
     check_memory(config, training_demands(config, task, method, dataset, runs))
     kind = feed_kind(config, dataset)
@@ -185,7 +197,7 @@ def prepare(
         feed,
         mesh,
         identity,
-        skipped,
+        [file for part in dataset.parts for file in part.skipped],
         teacher,
         _unseen(method, parts["validation"]),
     )

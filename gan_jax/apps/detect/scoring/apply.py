@@ -106,7 +106,7 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Seen, Scored]
             try:
                 anomalous = reduced_mask(mask, image, size, crop)
             except BrokenImageError as error:
-                say(f"the pixels of {file.path} are not measured: its mask {error}")
+                say(f"the pixels of {file.path} are not measured: its mask: {error}")
         return Seen(fitted, labels.kind(file.path), is_normal, anomalous)
 
     def process(given: Sequence[Seen]) -> Iterator[tuple[Image8, Scored]]:

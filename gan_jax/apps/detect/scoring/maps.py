@@ -18,7 +18,12 @@ from gan_jax.apps.detect.scoring.labels import LabelledFolder
 from gan_jax.apps.detect.total_variation import Scale
 from gan_jax.build import networks as architectures
 from gan_jax.config.limits import Size, size_of
-from gan_jax.data.decode import Image8, crop_and_resize, with_channels
+from gan_jax.data.decode import (
+    BrokenImageError,
+    Image8,
+    crop_and_resize,
+    with_channels,
+)
 from gan_jax.data.feed import to_float
 from gan_jax.data.files.levels import Scaling
 from gan_jax.data.mask_files import Layers, read_mask
@@ -126,9 +131,12 @@ def reduced_mask(
         crop: Longer side of the centre that is seen; 0 = the largest centre.
 
     Raises:
-        BrokenImageError: If it cannot be read, or is no mask of the image.
+        BrokenImageError: If it cannot be read, is no mask of the image, or marks
+            nothing.
     """
     anomalous = read_mask(file, image=image)
+    if not anomalous.any():
+        raise BrokenImageError("none of its pixels is white, as anomalous ones are")
     levels = np.where(anomalous, np.uint8(255), np.uint8(0))[..., None]
     seen: Bool[np.ndarray, "rows columns"]
     seen = crop_and_resize(levels, size, crop)[..., 0] > 127
