@@ -5,9 +5,10 @@ Paper:    Chatillon & Ballester 2019, arXiv 1912.11843. The variant `published` 
 Prior:    none. To score a folder of images: --config.prior=WORKDIR of such a run and
           --config.images=DIR.
 Data:     digits (no download), or your own: --config.data.path=PATH (a TFDS directory,
-          a folder of images, or arrays). Of a tree as MVTec AD, or of folders such as
-          good and NG, the good ones are normal, and all others are found. Variants
-          choose photos, channels, mnist, fashion_mnist, cifar10, svhn or celeba.
+          a folder of images, or arrays). In a tree like MVTec AD's, or in folders such
+          as good and NG, the good images are normal and all others are anomalies.
+          Variants choose photos, channels, mnist, fashion_mnist, cifar10, svhn or
+          celeba.
 Variants: the protocols standard (default), holdout and other; the data sets; published
           and wasserstein (the paper's critic); narrow (short runs for a CPU); smoke.
           adam, momentum or exact chooses how the baseline searches latents

@@ -254,4 +254,4 @@ def test_the_command_line(runs, tmp_path, capsys):
     )
     assert export.main([*flags, "--platforms=cpu"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("gan_jax: --platforms is of --format=jax")
+    assert said.startswith("gan_jax: --platforms is for --format=jax")

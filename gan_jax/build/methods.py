@@ -201,7 +201,7 @@ def _adversarial_weight(config: ConfigDict, of_map: terms.OfMap) -> float:
 
 
 def _packed(single: augmentation.Present, samples: int) -> augmentation.Present:
-    """Return a `present` whose conditions are shared by so many neighbours each."""
+    """Return a `present` whose conditions are each shared by `samples` neighbours."""
     if samples == 1:
         return single
 

@@ -271,7 +271,7 @@ DETECT: Keys = {
     **TRAINING,
     "history_run": Key("", "workdir of a run trained with history.every; empty = train one"),
     **_OWN_IMAGES,
-    "anomaly.label": Key("", "class to leave out of training and find, by name or number; empty = none. Where normal classes have names: by name alone, else all others"),
+    "anomaly.label": Key("", "class to leave out of training and find, by name or number; empty = none. Where anomaly.normal finds normal classes: by name; empty or a number = all other classes"),
     "anomaly.normal": Key("auto", "classes of normal images, joined by commas; auto = folders called good, ok, normal and the like; empty = all but anomaly.label", older="auto"),
     "anomaly.others": Key("", "data sets to find, joined by commas: NAME or PATH[:SHARE of all images], or noise"),
     "anomaly.false_positive_rate": Key(0.05, "share of normal images that the threshold rejects", Limits(above=0, below=1)),

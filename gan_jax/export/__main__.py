@@ -53,8 +53,8 @@ def _export(options: argparse.Namespace) -> None:
     check_path("--prior", options.prior)
     if options.platforms is not None and options.format != "jax":
         raise InputError(
-            f"--platforms is of --format=jax: --format={options.format} runs wherever "
-            "its runtime does"
+            f"--platforms is for --format=jax alone: --format={options.format} runs "
+            "wherever its runtime does"
         )
     platforms = PLATFORMS if options.platforms is None else options.platforms.split(",")
     metadata = export(options.prior, out, platforms, options.format)

@@ -52,7 +52,7 @@ def moment_distance(
     """Return the squared differences of the first two moments of all levels, summed.
 
     This is feature matching (Salimans et al. 2016, section 3.1, arXiv 1606.03498) with
-    a level and its square as the features. Of two facies it holds the proportions.
+    a level and its square as the features. It keeps the proportions of two facies.
 
     Args:
         generated: Generated images in [-1, 1].

@@ -151,7 +151,7 @@ def make_step(
                 view, _ = critic_view(method, unseen, unseen.real, keys[1], chance)
                 scores = critic_scores(method, critic, view.real, view.real_condition)
                 values["critic/validation_score"] = scores.mean()
-            augmentation = _followed(
+            augmentation = _adapted(
                 method, method.augmentation, augmentation, values, critic_step, count
             )
             values["augmentation/probability"] = augmentation.probability
@@ -229,7 +229,7 @@ def _probability(augmentation: Adaptive | None) -> Array | float:
     return 1.0 if augmentation is None else augmentation.probability
 
 
-def _followed(
+def _adapted(
     method: Method,
     settings: Augmentation,
     before: Adaptive,

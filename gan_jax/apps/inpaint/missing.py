@@ -30,10 +30,14 @@ _KNOWN = re.compile("(?<![a-z])(known|valid|keep|kept|visible)")
 _LAMA = re.compile(r".+_mask\d+")
 
 
-def say_missing(images: Sequence[MaskedImage]) -> None:
-    """Print the missing share of images, a line for each of the first."""
+def say_missing(images: Sequence[MaskedImage], hole: str = "") -> None:
+    """Print the missing share of images, a line for each of the first.
+
+    Lines have the name of the `hole` that is cut into the images, if there is one.
+    """
+    under = f" ({hole})" if hole else ""
     for masked in images[:_SAID]:
-        say(f"{masked.source}: {percent(masked.missing)} missing")
+        say(f"{masked.source}: {percent(masked.missing)} missing{under}")
     if len(images) > _SAID:
         mean = percent(float(np.mean([masked.missing for masked in images])))
         say(f"{mean} missing on average of {len(images)} images, see results.jsonl")

@@ -157,7 +157,7 @@ class Observer(NamedTuple):
                 self.masker(masks),
                 self.images.reading.scaling,
             )
-            say_missing(masked)
+            say_missing(masked, "" if self.hole is None else self.name)
         elif self.hole is None:
             raise InputError(
                 f"--config.masks {config.masks} holds masks of your images: name their "

@@ -32,7 +32,7 @@ _SEEN = "Some of its test images may have been trained on"
 
 
 class Identity(NamedTuple):
-    """The data of a run, as they are told from others."""
+    """What identifies the data of a run."""
 
     contents: Contents
     """Contents of their files."""

@@ -44,7 +44,7 @@ def content_of(file: Path, holds: str = "") -> Content:
 
 
 def content_by(description: bytes, size: int, holds: str) -> Content:
-    """Return a content of so many bytes that is told by a description of it."""
+    """Return the content of data of a size in bytes, identified by a description."""
     return Content(size, hashlib.sha256(description).hexdigest()[:_DIGITS], holds)
 
 

@@ -155,10 +155,10 @@ def pixel_scores(
     anomalous: Bool[np.ndarray, "height width"],
     images: int,
 ) -> PixelScores:
-    """Return the pixels of one of so many images that are measured.
+    """Return the pixels of an image that are measured.
 
-    They are all; or every second, third, ... one, so that those of all images are
-    `MOST_PIXELS` at most.
+    They are all pixels, or every second, third, ... one, so that at most `MOST_PIXELS`
+    of all images are measured together.
 
     Args:
         scores: The map of the image.
