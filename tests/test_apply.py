@@ -274,6 +274,8 @@ def test_the_levels_of_a_run_are_in_its_summary():
     levels = {"16-bit TIFF": {"taken": [0, 4095]}}
     found = trained_levels(config, {"dataset": {"read": {"levels": levels}}})
     assert found == TrainedLevels("0:99", {"16-bit TIFF": Range(0, 4095)})
+    assert found.scaling.of("16-bit TIFF") == Range(0, 99)
+    assert found._replace(choice="auto").scaling.of("16-bit TIFF") == Range(0, 4095)
     assert trained_levels(config, {"dataset": None}) == TrainedLevels("0:99", {})
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gan_jax.config.errors import InputError
+from gan_jax.data.files.levels import Range, Scaling
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.gslib_files import write_grids
 from gan_jax.data.grids.known import read_known
@@ -170,6 +171,13 @@ def test_an_image_of_native_values_keeps_them():
         np.testing.assert_array_equal(grid.values[..., 0], wanted)
     assert known(png(deep), white).values[0, 0] == 19  # levels are of 8 bits
     assert known(png(bits), white).values[0, 1] == 255
+
+
+def test_an_image_of_levels_is_stretched_as_training_images_were():
+    white = png(np.full((5, 7), 255, np.uint8))
+    deep = png(np.full((5, 7), 2048, np.uint16))
+    scaling = Scaling(by_kind={"16-bit PNG": Range(0, 4095)})
+    assert known(deep, white, scaling=scaling).values[0, 0] == 128
 
 
 def test_the_column_of_a_point_set_is_chosen():

@@ -21,6 +21,7 @@ from gan_jax.data.files.levels import (
     WHOLE,
     Range,
     Scaling,
+    given_range,
     trained_ranges,
 )
 from gan_jax.data.user_images import (
@@ -80,6 +81,11 @@ class TrainedLevels(NamedTuple):
     """The run's `data.levels`."""
     ranges: Mapping[str, Range] = MappingProxyType({})
     """The levels that became black and white, by kind of file."""
+
+    @property
+    def scaling(self) -> Scaling:
+        """The same scaling, whatever the levels in use of other images are."""
+        return Scaling(given_range(self.choice), self.ranges)
 
 
 UNKNOWN_LEVELS = TrainedLevels()

@@ -22,6 +22,7 @@ from gan_jax.data.mask_files import pair
 from gan_jax.data.memory import UnreadableFileError, check_fits
 from gan_jax.data.user_images import InputFile, without_clashes
 from gan_jax.report.files import short_name
+from gan_jax.runs.apply import trained_levels
 
 _TABLES = frozenset(
     {".csv", ".tsv", ".txt", ".gslib", ".dat", ".out", ".sgems", ".eas", ".pts"}
@@ -203,6 +204,7 @@ def read_set(file: KnownFile | None, config: ConfigDict, source: Source) -> Know
         file.path,
         file.mask,
         levels=source.units == LEVELS,
+        scaling=trained_levels(source.prior.config, source.prior.summary).scaling,
         variable=config.variable,
         usual=source.variable,
     )

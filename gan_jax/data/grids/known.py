@@ -13,6 +13,7 @@ import numpy as np
 from gan_jax.config.errors import InputError, printable
 from gan_jax.config.limits import Size
 from gan_jax.data.decode import BrokenImageError, decode_values
+from gan_jax.data.files.levels import WHOLE, Scaling
 from gan_jax.data.grids.csv_files import decoded, is_label, is_table, read_points, shown
 from gan_jax.data.grids.points import Content, KnownGrid, Points, known_grid
 from gan_jax.data.grids.tables import read_table
@@ -39,6 +40,7 @@ def read_known(
     file: Path,
     mask: Path | None = None,
     levels: bool = True,
+    scaling: Scaling = WHOLE,
     variable: str = "",
     usual: str = "",
 ) -> Content:
@@ -50,6 +52,7 @@ def read_known(
             image of levels may have transparent pixels instead, which are not known.
         levels: Whether the values of an image are reduced to levels from 0 to 255;
             otherwise they are those that are stored.
+        scaling: How levels of more than 8 bits are reduced.
         variable: Column of a point set that holds the values; empty = the only one.
         usual: Column that is taken where none is named and there are several, if it is
             there.
@@ -61,13 +64,13 @@ def read_known(
     what = f"--config.known {file}"
     try:
         if mask is not None:
-            return _masked_image(file, mask, levels)
+            return _masked_image(file, mask, scaling if levels else None)
         with open_file(file) as stream:
             start = stream.read(_START)
         if start.startswith(b"PK"):
             return _arrays(what, file)
         if start.startswith(_IMAGES):
-            if levels and (grid := _transparent_image(file)) is not None:
+            if levels and (grid := _transparent_image(file, scaling)) is not None:
                 return grid
             raise UnreadableFileError(
                 "an image without transparent pixels does not say which are known: "
@@ -162,11 +165,14 @@ def _columns_of_points(
     return axes[0], axes[1], values[0]
 
 
-def _masked_image(file: Path, mask: Path, levels: bool) -> KnownGrid:
-    """Return the known pixels of an image: opaque ones where its mask is white."""
+def _masked_image(file: Path, mask: Path, scaling: Scaling | None) -> KnownGrid:
+    """Return the known pixels of an image: opaque ones where its mask is white.
+
+    Its values become levels by the scaling; None = they are those that are stored.
+    """
     try:
-        if levels:
-            image, opaque = decode_layers(file)
+        if scaling is not None:
+            image, opaque = decode_layers(file, scaling=scaling)
         else:
             image, opaque = decode_values(file)[..., None], None
     except BrokenImageError as error:
@@ -183,10 +189,10 @@ def _masked_image(file: Path, mask: Path, levels: bool) -> KnownGrid:
     return known_grid(image, known if opaque is None else known & opaque, None)
 
 
-def _transparent_image(file: Path) -> KnownGrid | None:
+def _transparent_image(file: Path, scaling: Scaling) -> KnownGrid | None:
     """Return the opaque pixels of an image as known; None if all are opaque."""
     try:
-        image, opaque = decode_layers(file)
+        image, opaque = decode_layers(file, scaling=scaling)
     except BrokenImageError as error:
         raise UnreadableFileError(str(error)) from None
     return None if opaque is None else known_grid(image, opaque, None)
