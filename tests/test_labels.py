@@ -114,6 +114,14 @@ def test_masks_lie_beside_the_images_too(tmp_path):
     assert found.masks_of([crack]) == {crack: mask}
 
 
+@pytest.mark.parametrize("name", ["000", "000_mask", "000_gt", "000-label1"])
+def test_masks_are_called_by_several_words(name, tmp_path):
+    touch(tmp_path, "good/000.png", "crack/000.png", f"gt/crack/{name}.png")
+    found = read_labels(str(tmp_path))
+    crack = tmp_path / "crack" / "000.png"
+    assert found.masks_of([crack]) == {crack: found.masks[0]}
+
+
 def test_what_is_only_called_like_masks_is_a_class(tmp_path):
     touch(tmp_path, "mask/anna.png", "plain/otto.png")
     assert read_labels(str(tmp_path)).classes == {"mask": 1, "plain": 1}

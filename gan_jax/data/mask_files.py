@@ -42,8 +42,8 @@ _SAMPLE = 20_000  # pixels that are converted at once, or have a typical colour
 _LARGEST = (1, 255)  # levels that are white; a file of more bits has its own
 _RANGE = 0.25  # of all levels: a mask with less has one level, and some noise
 
-_OF_NAME = re.compile(r"(.+)[-_. ]mask[-_ ]?\d*", re.IGNORECASE)
-"""Stems of masks: that of the image, and `_mask` or, as LaMa has them, `_mask001`."""
+MASK = ("mask",)
+"""Words in the names of masks, such as `photo_mask.png` and, of LaMa, `_mask001`."""
 
 
 class Layers(NamedTuple):
@@ -237,7 +237,11 @@ class _Name(NamedTuple):
 
 
 def pair(
-    images: Sequence[Path], folder: Path, masks: Sequence[Path], place: Path
+    images: Sequence[Path],
+    folder: Path,
+    masks: Sequence[Path],
+    place: Path,
+    words: Sequence[str] = MASK,
 ) -> dict[Path, list[Path]]:
     """Return the images, each with its masks: none, one, or several.
 
@@ -251,10 +255,11 @@ def pair(
         folder: The folder of the images.
         masks: Image files in `place` and its sub-folders.
         place: The folder of the masks, which may be that of the images; or one mask.
+        words: Words in the names of masks, as `image_stem` takes them.
     """
     if folder.resolve() == place.resolve():
         place, masks = folder, images
-        images = _without_masks(images, folder)
+        images = _without_masks(images, folder, words)
     else:
         images, masks = _apart(images, folder, masks, place)
     if not place.is_dir():
@@ -266,7 +271,7 @@ def pair(
     for mask in masks:
         name = _name(mask, place)
         if name not in names:
-            name = _name_of_image(name) or name
+            name = _name_of_image(name, words) or name
         by_name.setdefault(name, []).append(mask)
         by_stem.setdefault(name.stem, []).append(mask)
     pairs: dict[Path, list[Path]] = {}
@@ -287,17 +292,34 @@ def _name(file: Path, folder: Path) -> _Name:
     return _Name(*(unicodedata.normalize("NFC", part) for part in (place, stem)))
 
 
-def _name_of_image(mask: _Name) -> _Name | None:
+def image_stem(stem: str, words: Sequence[str] = MASK) -> str:
+    """Return the stem of the image of a mask; empty if a stem is not called a mask.
+
+    A mask has the stem of its image and one of some words, perhaps with a number:
+    `photo_mask`, `photo_mask001`.
+    """
+    pattern = rf"(.+)[-_. ](?:{'|'.join(words)})[-_ ]?\d*"
+    found = re.fullmatch(pattern, stem, re.IGNORECASE)
+    return found[1] if found else ""
+
+
+def _name_of_image(mask: _Name, words: Sequence[str]) -> _Name | None:
     """Return the name of the image of a file that is called a mask."""
-    found = _OF_NAME.fullmatch(mask.stem)
-    return mask._replace(stem=found[1]) if found else None
+    stem = image_stem(mask.stem, words)
+    return mask._replace(stem=stem) if stem else None
 
 
-def _without_masks(images: Sequence[Path], folder: Path) -> list[Path]:
+def _without_masks(
+    images: Sequence[Path], folder: Path, words: Sequence[str]
+) -> list[Path]:
     """Return images without those that are called masks of others."""
     named = {image: _name(image, folder) for image in images}
     names = {*named.values()}
-    return [image for image, name in named.items() if _name_of_image(name) not in names]
+    return [
+        image
+        for image, name in named.items()
+        if _name_of_image(name, words) not in names
+    ]
 
 
 def _apart(

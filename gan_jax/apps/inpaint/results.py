@@ -168,8 +168,10 @@ def search_metrics(completion: Completion) -> Measured:
         "spread": lambda: float(completion.spread.mean()),
     }
     if fit is not None:
+        groups = windows_of_each(completion.images.sources)
+        worst = np.array([found.residual[numbers].max() for numbers in groups])
         measures["residual_validation"] = lambda: fit.mean
-        measures["misfits"] = lambda: float(np.mean(found.residual > fit.limit))
+        measures["misfits"] = lambda: float(np.mean(worst > fit.limit))
     return measure(measures)
 
 

@@ -105,10 +105,11 @@ def _check_classes(dataset: Dataset, without: str) -> None:
 
 
 def _check_colour(dataset: Dataset) -> None:
-    """Raise where none of the first images has a colour."""
+    """Raise where no image of some, spread over all, has a colour."""
     source = dataset.train
-    for first in range(0, min(_SEEN, len(source)), _AT_ONCE):
-        images = take(source, range(first, min(first + _AT_ONCE, len(source))))
+    places = np.linspace(0, len(source) - 1, min(_SEEN, len(source))).astype(int)
+    for first in range(0, len(places), _AT_ONCE):
+        images = take(source, places[first : first + _AT_ONCE].tolist())
         if not all(is_colourless(image) for image, _ in images):
             return
     raise InputError(

@@ -5,7 +5,6 @@ The layouts are those of data sets of defects: MVTec AD (`train/good`, `test/goo
 (`Images/Normal`, `Masks/Anomaly`), and plain ones (`good`, `NG`, `mask`).
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from ml_collections import ConfigDict
 from gan_jax.config.errors import InputError, printable
 from gan_jax.data.datasets.folders import Place, places
 from gan_jax.data.files.listing import image_files, list_users_images
-from gan_jax.data.mask_files import pair
+from gan_jax.data.mask_files import MASK, image_stem, pair
 from gan_jax.data.user_images import InputFile, named_files
 from gan_jax.report.terminal import say
 
@@ -31,7 +30,7 @@ _MASKS = frozenset(
     {"groundtruth", "groundtruths", "gt", "mask", "masks", "label", "labels"}
     | {"annotation", "annotations", "segmentation", "segmentations"}
 )
-_OF_MASK = re.compile(r"[-_. ](mask|label|gt)[-_ ]?\d*$", re.IGNORECASE)
+_WORDS = (*MASK, "label", "gt")  # in the names of masks
 
 
 def _letters(name: str) -> str:
@@ -88,7 +87,7 @@ class LabelledFolder(NamedTuple):
         masks = [mask for mask in self.masks if mask.is_relative_to(self.mask_folder)]
         for folder in {self.images[image].folder for image in images}:
             own = [image for image in images if self.images[image].folder == folder]
-            pairs = pair(own, folder, masks, self.mask_folder)
+            pairs = pair(own, folder, masks, self.mask_folder, _WORDS)
             found |= {image: of[0] for image, of in pairs.items() if len(of) == 1}
         return found
 
@@ -153,7 +152,7 @@ def _beside(root: Path, images: Sequence[Path]) -> tuple[Path | None, list[Path]
 def _are_pairs(images: Sequence[Path], masks: Sequence[Path]) -> bool:
     """Return whether one of some masks has the name of an image."""
     stems = {image.stem for image in images}
-    return any({mask.stem, _OF_MASK.sub("", mask.stem)} & stems for mask in masks)
+    return any({mask.stem, image_stem(mask.stem, _WORDS)} & stems for mask in masks)
 
 
 def scored_files(config: ConfigDict) -> list[InputFile]:
