@@ -102,3 +102,19 @@ def kept_detector(workdir, **values):
 
 
 _GAN = flatten(smoke("gan")).keys() - {"name", "program"}
+
+
+KINDS = ("generator", "conditional", "colorizer", "detector")
+"""Kinds of runs that are exported."""
+
+
+def kept_of_each_kind(folder):
+    """Return a folder with a run of each kind, called after it.
+
+    Their networks differ from their initial ones.
+    """
+    kept(folder / "generator", smoke("gan"))
+    kept(folder / "conditional", smoke("pixelcgan"))
+    kept(folder / "colorizer", smoke("colorize"), channels=3)
+    kept_detector(folder / "detector")
+    return folder

@@ -10,22 +10,19 @@ import optax
 import pytest
 
 from gan_jax.data import augmentation
-from gan_jax.data.datasets.dataset import ArraySource
-from gan_jax.data.feed import LabelledImages, resident
+from gan_jax.data.feed import LabelledImages
 from gan_jax.data.masks import random_pixels
 from gan_jax.losses import adversarial, overfitting
 from gan_jax.losses.overfitting import Overfitting
-from gan_jax.networks.compilation import run_once
 from gan_jax.networks.packing import Packed
 from gan_jax.tasks import pixels
 from gan_jax.training import terms
 from gan_jax.training.method import Augmentation, Method, Term
 from gan_jax.training.schedules import WINDOW, adaptive, adjusted
 from gan_jax.training.state import TrainState, stored
-from gan_jax.training.step import VALIDATION, initial_state, make_step, make_stretch
+from gan_jax.training.step import VALIDATION, make_step, make_stretch
 from gan_jax.training.updates import critic_view
-
-SIZE, BATCH = 8, 8
+from tests.steps import BATCH, SIZE, begin, noise_feed
 
 
 class Painter(nn.Module):
@@ -125,16 +122,7 @@ def method(**changes):
 
 @pytest.fixture(scope="module")
 def feed():
-    images = np.random.default_rng(0).integers(0, 256, (40, SIZE, SIZE, 1), np.uint8)
-    sources = {role: ArraySource("noise", images) for role in ("real", "constraint")}
-    return resident(sources, BATCH, seed=1)
-
-
-def begin(method, feed):
-    arrays = feed.load(0, 1, 1)
-    batch = feed.batch(arrays, jnp.int32(0))
-    state = run_once(partial(initial_state, method), jax.random.key(0), batch)
-    return state, arrays
+    return noise_feed()
 
 
 def unseen(count=5):

@@ -30,23 +30,14 @@ from gan_jax.report import files
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import open_prior
 from tests.programs import start, start_run, strict
-from tests.runs import kept, kept_detector, smoke
+from tests.runs import KINDS, kept, kept_detector, kept_of_each_kind, smoke
 
 BATCHES = (3, 7)
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Return a run of each kind, whose networks differ from their initial ones."""
-    folder = tmp_path_factory.mktemp("runs")
-    kept(folder / "generator", smoke("gan"))
-    kept(folder / "conditional", smoke("pixelcgan"))
-    kept(folder / "colorizer", smoke("colorize"), channels=3)
-    kept_detector(folder / "detector")
-    return folder
-
-
-KINDS = ("generator", "conditional", "colorizer", "detector")
+    return kept_of_each_kind(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")

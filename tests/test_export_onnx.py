@@ -14,7 +14,7 @@ from gan_jax.export import artefact, onnx_model
 from gan_jax.export.arrays import ArraySpec
 from gan_jax.export.functions import NetworkFunction, open_function
 from tests.programs import start, strict
-from tests.runs import kept, kept_detector, smoke
+from tests.runs import KINDS, kept, kept_detector, kept_of_each_kind, smoke
 from tests.test_export import expected
 
 HINT = "is missing: pip install 'gan-jax[onnx]', as .ci/run does in an environment"
@@ -27,16 +27,7 @@ BATCHES = (1, 3, 7)
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Return a run of each kind, whose networks differ from their initial ones."""
-    folder = tmp_path_factory.mktemp("runs")
-    kept(folder / "generator", smoke("gan"))
-    kept(folder / "conditional", smoke("pixelcgan"))
-    kept(folder / "colorizer", smoke("colorize"), channels=3)
-    kept_detector(folder / "detector")
-    return folder
-
-
-KINDS = ("generator", "conditional", "colorizer", "detector")
+    return kept_of_each_kind(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")

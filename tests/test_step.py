@@ -11,22 +11,18 @@ import optax
 import pytest
 
 from gan_jax.config.errors import DivergedError
-from gan_jax.data.datasets.dataset import ArraySource
-from gan_jax.data.feed import resident
 from gan_jax.data.masks import random_pixels
 from gan_jax.losses import adversarial
 from gan_jax.networks import autoencoder, dcgan
-from gan_jax.networks.compilation import run_once
 from gan_jax.runs.loop import check
 from gan_jax.tasks import pixels
 from gan_jax.training import terms
 from gan_jax.training.method import Method, Term
 from gan_jax.training.schedules import boosted
 from gan_jax.training.state import moving_average
-from gan_jax.training.step import initial_state, make_step, make_stretch
+from gan_jax.training.step import make_step, make_stretch
 from gan_jax.training.updates import critic_update
-
-SIZE, BATCH = 8, 8
+from tests.steps import BATCH, SIZE, begin, noise_feed
 
 
 def method(**changes):
@@ -47,16 +43,7 @@ def method(**changes):
 
 @pytest.fixture(scope="module")
 def feed():
-    images = np.random.default_rng(0).integers(0, 256, (40, SIZE, SIZE, 1), np.uint8)
-    sources = {role: ArraySource("noise", images) for role in ("real", "constraint")}
-    return resident(sources, BATCH, seed=1)
-
-
-def begin(method, feed):
-    arrays = feed.load(0, 1, 1)
-    batch = feed.batch(arrays, jnp.int32(0))
-    state = run_once(partial(initial_state, method), jax.random.key(0), batch)
-    return state, arrays
+    return noise_feed()
 
 
 def changed(before, after):

@@ -60,10 +60,10 @@ def augmentation_of(config: ConfigDict, task: Task) -> Augmentation | None:
             f"augment.kind {config.augment.kind} changes pictures, and the task "
             f"{config.task} has points: give --config.augment.kind={NONE}"
         )
-    if "color" in chosen and config.task == "colors":
+    if "color" in chosen and task.in_colour:
         raise InputError(
-            "augment.kind color changes the colours that the task colors is to learn: "
-            "give --config.augment.kind=translation,cutout"
+            f"augment.kind color changes the colours that the task {config.task} is to "
+            "learn: give --config.augment.kind=translation,cutout"
         )
     return Augmentation(
         partial(augmentation.augment, kinds=chosen),

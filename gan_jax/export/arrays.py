@@ -1,7 +1,11 @@
 """The arrays that go into an exported network and come out of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import export
 
 from gan_jax.data.grids.units import Units
 
@@ -30,6 +34,22 @@ class ArraySpec(NamedTuple):
             "meaning": self.meaning,
             **({} if self.units is None else _conversion(self.name, self.units)),
         }
+
+
+def shapes(arrays: Sequence[ArraySpec]) -> list[jax.ShapeDtypeStruct]:
+    """Return the shapes of arrays, with symbols for their free sizes."""
+    lengths = [size for array in arrays for size in array.shape]
+    names = list(dict.fromkeys(size for size in lengths if isinstance(size, str)))
+    # One call, because sizes of two calls cannot be compared with each other.
+    sizes: dict[int | str, Any] = dict(
+        zip(names, export.symbolic_shape(", ".join(names)), strict=True)
+    )
+    return [
+        jax.ShapeDtypeStruct(
+            [sizes.get(size, size) for size in array.shape], np.float32
+        )
+        for array in arrays
+    ]
 
 
 def _conversion(name: str, units: Units) -> Mapping[str, Any]:

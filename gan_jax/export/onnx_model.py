@@ -11,13 +11,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import export as jax_export
 from jax.extend import core
 from jaxtyping import Array
 
 import gan_jax
 from gan_jax.config.errors import InputError, printable
-from gan_jax.export.arrays import ArraySpec
+from gan_jax.export.arrays import ArraySpec, shapes
 from gan_jax.export.functions import NetworkFunction
 from gan_jax.networks.layers.convolutions import trace_for
 from gan_jax.report import files
@@ -136,17 +135,7 @@ def _traced(
     It is traced here, because the converter replaces functions of `jax.numpy` by others
     when it traces, some of which take no free sizes.
     """
-    lengths = [size for array in function.inputs for size in array.shape]
-    names = list(dict.fromkeys(size for size in lengths if isinstance(size, str)))
-    sizes: dict[int | str, Any] = dict(
-        zip(names, jax_export.symbolic_shape(", ".join(names)), strict=True)
-    )
-    inputs = [
-        jax.ShapeDtypeStruct(
-            [sizes.get(size, size) for size in array.shape], np.float32
-        )
-        for array in function.inputs
-    ]
+    inputs = shapes(function.inputs)
     with trace_for("onnx"):
         traced = jax.make_jaxpr(lambda *arrays: _called(function, *arrays))(*inputs)
     called = core.jaxpr_as_fun(traced)

@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, PyTree
 
 from gan_jax.config.errors import InputError
+from gan_jax.export.arrays import shapes
 from gan_jax.export.functions import NetworkFunction
 from gan_jax.networks.compilation import CPU_OPTIONS
 from gan_jax.networks.layers.convolutions import trace_for
@@ -79,18 +80,7 @@ def trace(function: NetworkFunction, platforms: Sequence[str]) -> jax_export.Exp
 
     Weights are an argument: XLA would fold convolutions of constants for minutes.
     """
-    lengths = [size for array in function.inputs for size in array.shape]
-    names = list(dict.fromkeys(size for size in lengths if isinstance(size, str)))
-    # One call, because sizes of two calls cannot be compared with each other.
-    sizes: dict[int | str, Any] = dict(
-        zip(names, jax_export.symbolic_shape(", ".join(names)), strict=True)
-    )
-    inputs = [
-        jax.ShapeDtypeStruct(
-            [sizes.get(size, size) for size in array.shape], np.float32
-        )
-        for array in function.inputs
-    ]
+    inputs = shapes(function.inputs)
     arrays = _by_path(function.variables)
     weights = {
         name: jax.ShapeDtypeStruct(array.shape, array.dtype)

@@ -4,6 +4,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from gan_jax.apps.generate.sets import known_files, outline
 from gan_jax.apps.inpaint.fit import (
     Fit,
     best_windows,
-    observe_validation,
+    measure_fit,
     say_misfits,
 )
 from gan_jax.apps.inpaint.masked_images import masked_files, named_holes
@@ -278,20 +279,19 @@ def _searching(
     observer = Observer(config, prior, name, hole, degradation)
     mask = observer.masker(masked_files(config, folder.files))
     streaming = StreamingSearch(search.compiled_search, config.search.slots)
-    tried = observer.placement().place == "search"
     fits: list[Fit | None] = []
     measuring = threading.Lock()
+
+    def minimise(
+        images: ObservedImages, name: str, restarts: int | None = None
+    ) -> Found:
+        return streaming.minimise(*search.inputs(images, restarts))
 
     def fit_beside(images: ObservedImages) -> Fit | None:
         """Return what validation images reach under the masks of the first block."""
         with measuring:
             if not fits:
-                validation = observe_validation(observer, images)
-                fits.append(
-                    None
-                    if validation is None
-                    else Fit(streaming.minimise(*search.inputs(validation)).residual)
-                )
+                fits.append(measure_fit(observer, images, minimise, "validation"))
         return fits[0]
 
     def apply(block: Sequence[InputFile], read: Read) -> list[Row]:
@@ -301,13 +301,8 @@ def _searching(
             rows += failed([*chunk.skipped, *blank])
             if images is None:
                 continue
-            if tried:
-                images = best_windows(
-                    observer,
-                    images,
-                    lambda images, _: streaming.minimise(*search.inputs(images, 1)),
-                )
-            found = streaming.minimise(*search.inputs(images))
+            images = best_windows(observer, images, partial(minimise, restarts=1))
+            found = minimise(images, "images")
             fit = fit_beside(images)
             say_misfits(images.sources, found, fit)
             finished = finish(images, loss, found, fit)

@@ -25,10 +25,9 @@ from gan_jax.apps.collaborate.shaping import (
 )
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.fit import (
-    Fit,
     Minimise,
     best_windows,
-    observe_validation,
+    measure_fit,
     say_misfits,
 )
 from gan_jax.apps.inpaint.masked_images import named_holes
@@ -128,21 +127,17 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     with claimed(config, workdir, skipped), Signals() as signals:
         search_seconds = 0.0
         if images is not None:
-            if config.images and observer.placement().place == "search":
-                images = best_windows(
-                    observer, images, _cached(config, prior, search, signals)
-                )
+            images = best_windows(
+                observer, images, _cached(config, prior, search, signals, restarts=1)
+            )
             latents = latents_path(config, prior, images)
             found, search_seconds = search.run(images, latents, "images", signals)
             lessons = searched_lessons(
                 config, prior, training, training_hole, search, signals
             )
-            fit: Fit | None = None
-            validation = observe_validation(observer, images) if config.images else None
-            if validation is not None:
-                minimise = _cached(config, prior, search, signals, restarts=None)
-                fit = Fit(minimise(validation, validation.hole).residual)
-                say_misfits(images.sources, found, fit)
+            cached = _cached(config, prior, search, signals)
+            fit = measure_fit(observer, images, cached, "validation images")
+            say_misfits(images.sources, found, fit)
         start = time.monotonic()
         snapshots = shape_critic(
             training, prior, config.shaping, shaping, lessons, signals
@@ -263,7 +258,7 @@ def _cached(
     prior: Prior,
     search: LatentSearch,
     signals: Signals,
-    restarts: int | None = 1,
+    restarts: int | None = None,
 ) -> Minimise:
     """Return the search of images whose latents are kept as those of all others."""
 

@@ -53,9 +53,10 @@ def roles(name: str, classes: Collection[str], normal: str, label: str) -> Roles
         return None
     # A number is no name here: 0 is the usual label of data whose classes are numbers.
     wanted = [
-        kind for kind in label.split(",") if kind in classes or not kind.isdecimal()
+        kind
+        for kind in filter(None, label.split(","))
+        if kind in classes or not kind.isdecimal()
     ]
-    wanted = list(filter(None, wanted))
     for kind in (*chosen, *wanted):
         if kind not in classes:
             raise InputError(

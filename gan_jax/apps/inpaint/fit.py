@@ -35,8 +35,8 @@ _NAMED = 3  # images that are named in the terminal
 _TOGETHER = 25  # windows over holes whose alternatives are searched in one call
 
 Minimise = Callable[[ObservedImages, str], Found]
-"""`minimise(images, name)` searches each image from one start; `name` is that of the
-file in which the results may be kept."""
+"""`minimise(images, name)` searches each image; `name` is that of the file in which the
+results may be kept."""
 
 
 class Fit(NamedTuple):
@@ -84,7 +84,28 @@ class Fit(NamedTuple):
         )
 
 
-def observe_validation(
+def measure_fit(
+    observer: Observer, images: ObservedImages, minimise: Minimise, name: str
+) -> Fit | None:
+    """Return what a search reaches on validation images, under the masks of others.
+
+    None for images of the prior's own data, or if its data can no longer be read.
+
+    Args:
+        observer: Observer of the images.
+        images: The images whose masks are taken.
+        minimise: The search of the images.
+        name: Name of the search of the validation images.
+    """
+    if not observer.config.images:
+        return None
+    validation = _observe_validation(observer, images)
+    if validation is None:
+        return None
+    return Fit(minimise(validation, name).residual)
+
+
+def _observe_validation(
     observer: Observer, images: ObservedImages
 ) -> ObservedImages | None:
     """Return validation images of the prior's data, under the masks of other images.
@@ -154,9 +175,14 @@ def best_windows(
     """Return images under the windows whose known pixels a search explains best.
 
     At each of several scales and places, every window holds the same missing pixels. It
-    is the residual, a mean absolute error of known values, that compares them.
+    is the residual, a mean absolute error of known values, that compares them. Images
+    of the prior's own data, and those of another `place` than `search`, stay under
+    their windows. A search from one start is enough.
     """
-    size = observer.placement().size
+    placement = observer.placement()
+    if not observer.config.images or placement.place != "search":
+        return images
+    size = placement.size
     chosen: list[PlacedImage] = []
     for first in range(0, len(images.sources), _TOGETHER):
         part = [

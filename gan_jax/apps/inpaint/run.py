@@ -9,10 +9,9 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
 from gan_jax.apps.inpaint.fit import (
-    Fit,
     Minimise,
     best_windows,
-    observe_validation,
+    measure_fit,
     say_misfits,
 )
 from gan_jax.apps.inpaint.masked_images import named_holes
@@ -98,24 +97,21 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         completions: list[Completion] = []
         total = 0.0
         for observer, (images, _) in zip(observers, gathered, strict=True):
-            if config.images and observer.placement().place == "search":
-                first = next(iter(by_loss.values()))
-                images = best_windows(observer, images, _kept(first, workdir, signals))
-            validation = observe_validation(observer, images) if config.images else None
+            first = next(iter(by_loss.values()))
+            images = best_windows(
+                observer, images, _kept(first, images.hole, workdir, signals, 1)
+            )
             for loss, search in by_loss.items():
                 title = _title(images.hole, loss)
                 path = workdir / "searches" / f"{title}.npz"
                 found, seconds = search.run(images, path, title, signals)
                 total += seconds
+                kept = _kept(search, images.hole, workdir, signals)
+                fit = measure_fit(observer, images, kept, f"{loss}-validation")
+                say_misfits(images.sources, found, fit)
                 completion = complete(model, images, loss, found, config.blend)
-                if validation is not None:
-                    title += "-validation"
-                    path = workdir / "searches" / f"{title}.npz"
-                    fit = Fit(search.run(validation, path, title, signals)[0].residual)
-                    say_misfits(images.sources, found, fit)
-                    completion = completion._replace(fit=fit)
+                completion = completion._replace(fit=fit)
                 if config.along:
-                    title = _title(images.hole, loss)
                     path = workdir / "searches" / "along" / f"{title}.npz"
                     trace = search.trace(
                         images, found, config.along, path, title, signals
@@ -129,13 +125,19 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         )
 
 
-def _kept(search: LatentSearch, workdir: Path, signals: Signals) -> Minimise:
-    """Return the search from one start, whose results are kept in the workdir."""
+def _kept(
+    search: LatentSearch,
+    hole: str,
+    workdir: Path,
+    signals: Signals,
+    restarts: int | None = None,
+) -> Minimise:
+    """Return the search under a hole, whose results are kept in the workdir."""
 
     def minimise(images: ObservedImages, name: str) -> Found:
-        path = workdir / "searches" / f"{_title(images.hole, name)}.npz"
-        title = f"{images.hole}, windows"
-        return search.run(images, path, title, signals, restarts=1)[0]
+        title = _title(hole, name)
+        path = workdir / "searches" / f"{title}.npz"
+        return search.run(images, path, title, signals, restarts)[0]
 
     return minimise
 

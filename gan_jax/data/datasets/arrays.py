@@ -23,6 +23,7 @@ from gan_jax.data.files.levels import (
     Range,
     Scaling,
     choose,
+    joined,
     scaled_to_8_bits,
     whole_range,
 )
@@ -93,13 +94,10 @@ def read_arrays(
             "numbers of channels: save both in grey or both in colour"
         )
     # All parts are scaled alike: a small test part may lack negative values by chance.
-    found: dict[str, InUse] = {}
-    for images, *_ in loaded.values():
-        kind, low, high = _kind(images), float(images.min()), float(images.max())
-        before = found.get(kind, InUse(0, low, high))
-        found[kind] = InUse(
-            before.images + len(images), min(before.low, low), max(before.high, high)
-        )
+    found = joined(
+        (_kind(images), InUse(len(images), float(images.min()), float(images.max())))
+        for images, *_ in loaded.values()
+    )
     scaling = choose(levels, found)
     if _FLOAT in found and scaling.given is None:
         low = -1.0 if found[_FLOAT].low < 0 else 0.0

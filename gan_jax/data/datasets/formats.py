@@ -7,7 +7,12 @@ from gan_jax.config.errors import InputError
 from gan_jax.data.datasets.arrays import array_files, is_array_file
 from gan_jax.data.datasets.prepared_sets import prepared_sets
 from gan_jax.data.datasets.training_images import is_raster, is_text
-from gan_jax.data.files.listing import list_folder, looks_like_images, nothing_read
+from gan_jax.data.files.listing import (
+    image_files,
+    list_folder,
+    looks_like_images,
+    nothing_read,
+)
 from gan_jax.data.grids import rasters
 from gan_jax.data.grids.headers import GRID_LINES
 
@@ -48,11 +53,11 @@ def recognise(
         return "tfds"
     if array_files(place):
         return "arrays"
-    listing = list_folder(place)
-    if listing.images:
+    if next(image_files(place), None) is not None:
         return "folder"
-    if looks_like_images(listing.left):
-        raise InputError(nothing_read(f"--config.data.path {path}", listing.left))
+    left = list_folder(place).left
+    if looks_like_images(left):
+        raise InputError(nothing_read(f"--config.data.path {path}", left))
     raise InputError(
         f"--config.data.path {path} holds no images: give a folder of images, a "
         "directory with train.npz, train.npy or MNIST-style idx files, or a TFDS data "

@@ -113,11 +113,16 @@ def given_range(choice: str) -> Range | None:
 
 def in_use(stored: Iterable[Stored]) -> dict[str, InUse]:
     """Return the levels in use of each kind, of images of several kinds."""
+    return joined((kind, InUse(1, low, high)) for kind, low, high in stored)
+
+
+def joined(sets: Iterable[tuple[str, InUse]]) -> dict[str, InUse]:
+    """Return the levels in use of each kind, of sets of images of one kind each."""
     found: dict[str, InUse] = {}
-    for kind, low, high in stored:
+    for kind, (images, low, high) in sets:
         before = found.get(kind, InUse(0, low, high))
         found[kind] = InUse(
-            before.images + 1, min(before.low, low), max(before.high, high)
+            before.images + images, min(before.low, low), max(before.high, high)
         )
     return found
 
