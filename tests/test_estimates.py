@@ -61,6 +61,7 @@ COUNTS = [
     if not re.match(r"arms\.(?!ebgan)", key)
 ]
 NEVER = {
+    "augment.ramp",
     "critic_boost.every",
     "checkpoint_every",
     "evaluation.every",

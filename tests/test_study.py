@@ -154,7 +154,7 @@ def test_what_stops_the_second_run_leaves_the_first_its_figures(tmp_path, monkey
         return inner(*arguments)
 
     monkeypatch.setattr(train, "train", stopped)
-    monkeypatch.setattr(train, "_groups", lambda states: [[0], [1]])
+    monkeypatch.setattr(train, "_groups", lambda states, alone: [[0], [1]])
     with pytest.raises(Interrupted):
         train.run_together(configs, [tmp_path / "0", tmp_path / "1"])
     assert summary(tmp_path / "0")["timing"]["steps_per_second"] > 0
