@@ -28,9 +28,9 @@ FLOORS = [
     {"apps.train"},
     {"apps.inpaint", "apps.colorize", "apps.generate"},
     {"apps.collaborate", "apps.detect", "apps.study"},
-    {"apps.batch"},
+    {"apps.batch", "apps.serve"},
     {"apps"},
-    {"main", "export", "priors.__main__"},
+    {"main", "serve", "export", "priors.__main__"},
     {"__main__"},
 ]
 """From the ground up; rooms on one floor do not import each other.

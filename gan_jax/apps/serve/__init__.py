@@ -1,0 +1,1 @@
+"""The page: trained runs behind a local web server."""

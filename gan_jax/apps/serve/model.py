@@ -1,0 +1,46 @@
+"""What the page can ask of a trained run, as functions of messages."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from gan_jax.apps.serve.messages import Message
+
+
+@dataclasses.dataclass
+class Session:
+    """What the server remembers of one open page.
+
+    The socket's thread changes `stopped` and `choice` while the worker answers.
+    """
+
+    images: dict[int, Any] = dataclasses.field(default_factory=dict)
+    """Opened images by their numbers; the oldest is forgotten where there are many."""
+    results: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The newest result of each run, by the run's name, for `save` and `choose`."""
+    stopped: bool = False
+    """Whether the page has asked to stop the answer that is being streamed."""
+    choice: tuple[int, bool] = (0, True)
+    """Rank of the completion that is shown, and whether it is blended."""
+
+
+Answer = Callable[[Session, Message], Iterator[Message]]
+"""Yields the answers to a request. The worker closes it where a newer one overtakes it.
+
+It raises `InputError` with a line for the user.
+"""
+
+
+class Model(NamedTuple):
+    """A trained run behind the page."""
+
+    kind: str
+    """`generation`, `completion`, `colorization` or `anomalies`."""
+    entries: Mapping[str, Any]
+    """What the page has to know of it: its entry in the message `runs`."""
+    plate: bytes
+    """A picture of its samples (PNG)."""
+    answers: Mapping[str, Answer]
+    """The answer to each type of request."""
+    compile: Callable[[], None]
+    """Compile all that answers need, so that none has to wait."""
