@@ -29,7 +29,7 @@ from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.points import KnownGrid
 from gan_jax.data.grids.tables import read_table
 from gan_jax.data.grids.units import LEVELS, Units, facies
-from gan_jax.priors import packaged
+from gan_jax.priors import packaged, packing
 from gan_jax.search.realisations import compile_realiser, generate, places, realisations
 from tests import programs
 from tests.jobs import assert_a_batch_job_does_the_same
@@ -646,7 +646,7 @@ def test_without_a_prior_one_is_asked_for_or_the_packaged_one_is_used(
     monkeypatch.setattr(packaged, "FOLDER", tmp_path / "priors")
     with pytest.raises(InputError, match="configs/pixelcgan"):
         run.run(wanted, tmp_path / "out")
-    packaged.pack(str(prior), tmp_path / "priors" / "digits.npz")
+    packing.pack(str(prior), tmp_path / "priors" / "digits.npz")
     run.run(wanted, tmp_path / "out")
     images = arrays(tmp_path / "out").astype(float)
     assert np.abs(images - arrays(made / "out")).mean() < 2  # half precision

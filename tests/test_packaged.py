@@ -17,15 +17,10 @@ from gan_jax.apps.inpaint.observations import open_latent_prior
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.export.functions import open_function
-from gan_jax.priors import packaged
+from gan_jax.priors import packaged, packing
 from gan_jax.priors.__main__ import main
-from gan_jax.priors.packaged import (
-    as_packed,
-    names,
-    open_any,
-    open_packaged,
-    pack,
-)
+from gan_jax.priors.packaged import names, open_any, open_packaged
+from gan_jax.priors.packing import as_packed, pack
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.prior import open_prior
 from tests.runs import kept, smoke
@@ -117,7 +112,7 @@ def test_a_file_is_the_same_each_time_and_holds_no_pickle(runs, folder, tmp_path
 def test_values_beyond_half_precision_stay_as_they_are():
     large = np.array([[1.0, 70_000.0]], np.float32)
     whole = {"kernel": large, "small": large / 2, "bias": large[0]}
-    kinds = {name: leaf.dtype for name, leaf in packaged.halved(whole).items()}
+    kinds = {name: leaf.dtype for name, leaf in packing.halved(whole).items()}
     assert kinds == {"kernel": np.float32, "small": np.float16, "bias": np.float32}
 
 

@@ -23,7 +23,8 @@ from typing import Any
 from gan_jax.apps.train.evaluation import Evaluation
 from gan_jax.apps.train.setup import prepare
 from gan_jax.config.errors import run_command
-from gan_jax.priors.packaged import FOLDER, as_packed, check_name, check_public, pack
+from gan_jax.priors.packaged import FOLDER
+from gan_jax.priors.packing import as_packed, check_name, check_public, pack
 from gan_jax.report.measures import measures
 from gan_jax.report.terminal import say
 from gan_jax.runs.prior import Prior, open_prior

@@ -9,11 +9,9 @@ and small, and statistics among them need more range.
 import contextlib
 import io
 import json
-import math
 import os
-import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-import gan_jax
 from gan_jax.config.checks import read_config
 from gan_jax.config.errors import InputError, printable
-from gan_jax.config.keys import flatten
 from gan_jax.config.names import closest
 from gan_jax.data.memory import check_fits, read_file
-from gan_jax.report import files
 from gan_jax.runs.prior import (
     Prior,
     blank_prior,
@@ -36,7 +31,8 @@ from gan_jax.runs.prior import (
     open_prior,
     with_networks,
 )
-from gan_jax.training.state import Trained, Variables, bytes_of, digest
+from gan_jax.runs.workdir import written_config
+from gan_jax.training.state import Trained, bytes_of, digest
 
 FOLDER = Path(__file__).parent
 """Folder of the files."""
@@ -44,13 +40,12 @@ FOLDER = Path(__file__).parent
 LARGEST = 2**24
 """Bytes of a file, at most."""
 
-_FORMAT = "gan_jax.prior/1"
-_ABOUT = "about"
+FORMAT = "gan_jax.prior/1"
+ABOUT = "about"
+"""Format of a file, and the name of the text about the prior in it."""
+
 _HEADER = 2**14  # bytes of the header of an array, and more
 _KINDS = frozenset(map(np.dtype, (np.float16, np.float32, np.int32, np.uint8)))
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_KEPT = ("config_name", "dataset", "teacher", "metrics", "parameters_sha256")
-"""Entries of a run's summary that go into the file."""
 
 
 def names() -> list[str]:
@@ -58,130 +53,8 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.npz"))
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that no packaged prior can have.
-
-    Raises:
-        InputError: If it is not a short word of small letters, digits and underscores.
-    """
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"--name={printable(name)} names no packaged prior: give small letters, "
-            "digits and underscores"
-        )
-
-
-def check_public(prior: Prior) -> None:
-    """Refuse a prior whose config names files of its user.
-
-    Raises:
-        InputError: Names the key.
-    """
-    for key, value in flatten(prior.config).items():
-        if isinstance(value, str) and (os.sep in value or "/" in value):
-            raise InputError(
-                f"run {prior.workdir} has {key} '{printable(value)}', a file of its "
-                "user: package a run on data that everybody has"
-            )
-
-
-def halved(variables: Variables) -> Variables:
-    """Return the variables of a network as a file stores them.
-
-    Arrays of two or more axes whose values fit are in half precision.
-    """
-
-    def stored(leaf: Any) -> np.ndarray:
-        array = np.asarray(leaf)
-        half = array.dtype == np.float32 and array.ndim > 1
-        fits = half and np.abs(array).max(initial=0) <= np.finfo(np.float16).max
-        return array.astype(np.float16) if fits else array
-
-    return jax.tree.map(stored, variables)
-
-
-def as_packed(prior: Prior, critic: bool) -> Prior:
-    """Return a prior as it will be opened once it has been packed.
-
-    Args:
-        prior: A trained run.
-        critic: Whether its critic is kept.
-    """
-
-    def single(variables: Variables) -> Variables:
-        return jax.tree.map(_single, halved(variables))
-
-    networks = Trained(
-        prior.networks.step,
-        single(prior.networks.generator),
-        single(prior.networks.critic) if critic else {},
-    )
-    return with_networks(prior, networks)
-
-
-def pack(
-    run: str,
-    path: Path,
-    critic: bool = False,
-    more: Mapping[str, Any] | None = None,
-) -> str:
-    """Write the networks of a run into one file.
-
-    Args:
-        run: Workdir of a complete run of `train`.
-        path: The file; another one of this name is replaced.
-        critic: Whether the critic is kept, which latent searches need.
-        more: Further entries of the text about the prior.
-
-    Returns:
-        The SHA-256 of the arrays, which `open_packaged` compares.
-
-    Raises:
-        InputError: If there is no such run, it was trained on files of its user, or it
-            is too large.
-        OSError: If the file cannot be written.
-    """
-    prior = open_prior(run, "")
-    check_public(prior)
-    arrays = _arrays(prior.networks, critic)
-    about = {
-        "format": _FORMAT,
-        "gan_jax": gan_jax.__version__,
-        "config": flatten(prior.config),
-        "step": int(prior.networks.step),
-        **{key: prior.summary.get(key) for key in _KEPT},
-        "real_score": None if math.isnan(prior.real_score) else prior.real_score,
-        "networks_sha256": prior.digest,
-        "arrays_sha256": digest(arrays),
-        **(more or {}),
-    }
-    text = np.frombuffer(files.encode_json(about).encode(), np.uint8)
-    buffer = io.BytesIO()
-    entries: dict[str, Any] = {_ABOUT: text, **arrays}
-    np.savez(buffer, **entries)
-    content = buffer.getvalue()
-    if len(content) > LARGEST:
-        raise InputError(
-            f"run {run} makes a file of {len(content)} bytes, and {LARGEST} at most "
-            "are read: train narrower networks"
-        )
-    files.write_bytes(path, content)
-    sha256: str = about["arrays_sha256"]
-    return sha256
-
-
-def _arrays(networks: Trained, critic: bool) -> dict[str, np.ndarray]:
-    """Return the arrays of a file by their flat names."""
-    kept = {"generator": networks.generator}
-    if critic:
-        kept["critic"] = networks.critic
-    return {
-        _flat_name(place): leaf
-        for place, leaf in jax.tree_util.tree_leaves_with_path(halved(kept))
-    }
-
-
-def _flat_name(place: Any) -> str:
+def flat_name(place: Any) -> str:
+    """Return the name in a file of an array at a place in the tree of variables."""
     return jax.tree_util.keystr(place, simple=True, separator="/")
 
 
@@ -198,12 +71,23 @@ def open_packaged(name: str, memory: int | None = None) -> Prior:
         InputError: If there is no such prior, its file is damaged, or its networks need
             more memory.
     """
+    with _opened(name) as archive:
+        return _read(archive, name, memory)
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[zipfile.ZipFile]:
+    """Open the file of a prior.
+
+    Raises:
+        InputError: There is no such prior, or its file proves to be damaged.
+    """
     if name not in names():
         raise InputError(_unknown(name, "prior"))
     try:
         content = io.BytesIO(read_file(FOLDER / f"{name}.npz", LARGEST))
         with zipfile.ZipFile(content) as archive:
-            return _read(archive, name, memory)
+            yield archive
     except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever a damaged file leads to
@@ -213,10 +97,20 @@ def open_packaged(name: str, memory: int | None = None) -> Prior:
         ) from None
 
 
+def _about(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """Return the text about a prior.
+
+    Raises:
+        ValueError: If it is of another format.
+    """
+    about = json.loads(_member(archive, ABOUT).tobytes().decode())
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise ValueError(f"it is not of the format {FORMAT}")
+    return about
+
+
 def _read(archive: zipfile.ZipFile, name: str, memory: int | None) -> Prior:
-    about = json.loads(_member(archive, _ABOUT).tobytes().decode())
-    if not isinstance(about, dict) or about.get("format") != _FORMAT:
-        raise ValueError(f"it is not of the format {_FORMAT}")
+    about = _about(archive)
     check_summary(about)
     blank = blank_prior(Path(name), read_config(about["config"], "train"), about)
     held = {entry.removesuffix(".npy") for entry in archive.namelist()}
@@ -225,8 +119,8 @@ def _read(archive: zipfile.ZipFile, name: str, memory: int | None) -> Prior:
         like["critic"] = blank.networks.critic
     check_fits(f"prior {name}", bytes_of(like), "raise --config.memory", memory)
     shapes = jax.tree_util.tree_leaves_with_path(like)
-    wanted = {_flat_name(place): leaf for place, leaf in shapes}
-    if held != {_ABOUT, *wanted}:
+    wanted = {flat_name(place): leaf for place, leaf in shapes}
+    if held != {ABOUT, *wanted}:
         raise ValueError("its arrays are not those of its config")
     arrays = {
         entry: _member(archive, entry, tuple(leaf.shape))
@@ -234,14 +128,14 @@ def _read(archive: zipfile.ZipFile, name: str, memory: int | None) -> Prior:
     }
     if digest(arrays) != about["arrays_sha256"]:
         raise ValueError("its arrays are not those that were packed")
-    leaves = [_single(array) for array in arrays.values()]
+    leaves = [single(array) for array in arrays.values()]
     read: PyTree = jax.tree.unflatten(jax.tree.structure(like), leaves)
     step = jnp.int32(about["step"])
     networks = Trained(step, read["generator"], read.get("critic", {}))
     return with_networks(blank, networks)
 
 
-def _single(array: np.ndarray) -> jax.Array:
+def single(array: np.ndarray) -> jax.Array:
     """Return an array of a file as networks take it."""
     half = array.dtype == np.float16
     return jnp.asarray(array, jnp.float32 if half else array.dtype)
@@ -300,6 +194,28 @@ def open_any(
     if path not in names():
         raise InputError(f"{_unknown(path, '--config.prior')}. {commands}")
     return open_packaged(path, memory)
+
+
+def config_of(path: str) -> dict[str, Any] | None:
+    """Return the flat config of a run of any program, or of a packaged prior.
+
+    It is None where there is neither. Nothing in it has been checked.
+
+    Args:
+        path: As `open_any` takes it.
+
+    Raises:
+        InputError: If the file of the packaged prior is damaged.
+        OSError: If the config of the run cannot be read.
+        ValueError: If it is damaged.
+    """
+    if _is_run(path):
+        return written_config(Path(path).expanduser())
+    if path not in names():
+        return None
+    with _opened(path) as archive:
+        config: dict[str, Any] = _about(archive)["config"]
+        return config
 
 
 def _is_run(path: str) -> bool:

@@ -38,7 +38,7 @@ from gan_jax.data.mask_files import Layers
 from gan_jax.data.memory import UnreadableFileError
 from gan_jax.data.user_images import InputFile
 from gan_jax.networks.classifier import Classifier
-from gan_jax.priors import packaged
+from gan_jax.priors import packaged, packing
 from gan_jax.report.journal import read_rows
 from gan_jax.runs.feature_network import read_classifier, write_classifier
 from gan_jax.runs.prior import open_prior
@@ -216,7 +216,7 @@ def _known_image(folder: Path) -> Path:
 
 def _packaged(folder: Path) -> Path:
     kept(folder / "run", smoke("pixelcgan"))
-    packaged.pack(str(folder / "run"), folder / "digits.npz")
+    packing.pack(str(folder / "run"), folder / "digits.npz")
     return folder / "digits.npz"
 
 

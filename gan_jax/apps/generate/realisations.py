@@ -53,6 +53,28 @@ def dtype_of(units: Units, rounded: bool = True) -> np.dtype[Any]:
     return np.dtype(np.uint8 if whole else np.float32)
 
 
+def stored_values(
+    native: Float[np.ndarray, "*shape"], dtype: np.dtype[Any]
+) -> Num[np.ndarray, "*shape"]:
+    """Return native values with the type in which they are kept."""
+    stored: Num[np.ndarray, "*shape"]
+    stored = (np.rint(native) if dtype == np.uint8 else native).astype(dtype)
+    return stored
+
+
+def native_values(scaled: Scaled, units: Units, rounded: bool = True) -> Native:
+    """Return images in [-1, 1] in native units, as realisations are kept.
+
+    Args:
+        scaled: The images.
+        units: Their units.
+        rounded: Whether they are rounded to what the data could hold.
+    """
+    native = units.native(scaled)
+    dtype = dtype_of(units, rounded)
+    return stored_values(units.rounded(native) if rounded else native, dtype)
+
+
 class Made(NamedTuple):
     """How far the realisations of a set have come."""
 
@@ -224,20 +246,11 @@ class Maker:
                     made["refined"] = images = self._native(improved)
                 if self.config.exact:
                     images = images.copy()
-                    images[:, cells.mask] = self._stored(cells.values)
+                    images[:, cells.mask] = stored_values(cells.values, self.dtype)
                 yield {**made, "written": images}
 
     def _native(self, scaled: Scaled) -> Native:
-        units = self.source.units
-        native = units.native(scaled)
-        return self._stored(units.rounded(native) if self.config.rounded else native)
-
-    def _stored(self, native: Float[np.ndarray, "*shape"]) -> Num[np.ndarray, "*shape"]:
-        """Return native values with the type of the file."""
-        whole = self.dtype == np.uint8
-        stored: Num[np.ndarray, "*shape"]
-        stored = (np.rint(native) if whole else native).astype(self.dtype)
-        return stored
+        return native_values(scaled, self.source.units, self.config.rounded)
 
 
 def _pieces(at: slice, length: int, most: int) -> Iterator[slice]:

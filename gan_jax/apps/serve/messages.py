@@ -109,3 +109,23 @@ def _arrays(listed: Any, content: memoryview) -> dict[str, np.ndarray]:
     if len(content):
         raise InputError("a message that is longer than its arrays")
     return arrays
+
+
+def file(request: Message, name: str, media: str, content: bytes) -> Message:
+    """Return the message that sends a file, in answer to a request.
+
+    Args:
+        request: The request.
+        name: Name under which the file is to be saved.
+        media: Its media type, e.g. `image/png`.
+        content: Its content.
+    """
+    entries = {"name": name, "media": media}
+    return Message(
+        "file", request.request, entries, {"content": np.frombuffer(content, np.uint8)}
+    )
+
+
+def error(request: int, line: str) -> Message:
+    """Return the message of an error, a line for the user."""
+    return Message("error", request, {"message": printable(line)}, {})

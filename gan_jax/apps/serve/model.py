@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gan_jax.apps.serve.messages import Message
+from gan_jax.report.formats import format_number
+from gan_jax.report.measures import measures
+from gan_jax.runs.prior import Prior
 
 
 @dataclasses.dataclass
@@ -44,3 +47,14 @@ class Model(NamedTuple):
     """The answer to each type of request."""
     compile: Callable[[], None]
     """Compile all that answers need, so that none has to wait."""
+
+
+def described(prior: Prior) -> dict[str, Any]:
+    """Return the entries of `runs` that say what a run is and how good it is."""
+    metrics = prior.summary.get("metrics") or {}
+    return {
+        "description": f"{prior.config.name} on {prior.data_name}",
+        "figures": [
+            [name, format_number(value)] for name, value in measures(metrics).items()
+        ],
+    }
