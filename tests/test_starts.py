@@ -35,15 +35,15 @@ def test_starts_are_those_of_each_image_by_itself(distribution, seed, restarts, 
     def latent(key, count):
         return LATENT_DISTRIBUTIONS[distribution](key, (count, size))
 
-    starts = make_starts(latent, seed, restarts, spread=0.9)
-    drawn = np.asarray(starts(NAMES))
+    starts = make_starts(latent, restarts, spread=0.9)
+    drawn = np.asarray(starts(NAMES, seed))
     assert drawn.shape == (restarts, len(NAMES), size)
     for at in (*range(8), *range(240, 260), len(NAMES) - 1):
         wanted = one_by_one(latent, seed, restarts, 0.9, NAMES[at])
         np.testing.assert_array_equal(drawn[:, at], wanted)
     for some in (NAMES[3:4], NAMES[250:4:-1]):
         at = [NAMES.index(name) for name in some]
-        np.testing.assert_array_equal(starts(some), drawn[:, at])
+        np.testing.assert_array_equal(starts(some, seed), drawn[:, at])
 
 
 def test_keys_of_many_images_are_those_of_one():

@@ -111,7 +111,7 @@ def decode_stored(
     return open_image(data, pixel_limit, convert)
 
 
-def read_header(file: Path, pixel_limit: int = PIXEL_LIMIT) -> Header:
+def read_header(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Header:
     """Return what an image file states of its image, without decoding it.
 
     Raises:
@@ -128,7 +128,7 @@ def read_header(file: Path, pixel_limit: int = PIXEL_LIMIT) -> Header:
             pillow.pages(image),
         )
 
-    return open_image(file, pixel_limit, header)
+    return open_image(data, pixel_limit, header)
 
 
 def decode_values(file: Path) -> Shaped[np.ndarray, "height width"]:

@@ -138,11 +138,7 @@ def open_folder(
 
     def look(file: Path) -> tuple[Header, Stored | None] | None:
         try:
-            header = read_header(file)
-            kind = header.kind
-            stretched = known.get(kind, whole_range(kind)) != whole_range(kind)
-            decoded = stretched or not kind.startswith("8-bit")
-            return header, decode_stored(file).stored if decoded else None
+            return _look(file, known)
         except BrokenImageError:
             return None  # it is reported when its turn comes
 
@@ -157,6 +153,40 @@ def open_folder(
         scaling=choose(choice, used, known),
     )
     return UsersImages(chosen, reading)
+
+
+def _look(
+    data: bytes | Path, trained: Mapping[str, Range], pixel_limit: int = PIXEL_LIMIT
+) -> tuple[Header, Stored | None]:
+    """Return the header of an image, and its levels if they may be stretched."""
+    header = read_header(data, pixel_limit)
+    kind = header.kind
+    stretched = trained.get(kind, whole_range(kind)) != whole_range(kind)
+    decoded = stretched or not kind.startswith("8-bit")
+    return header, decode_stored(data, pixel_limit).stored if decoded else None
+
+
+def decode_alone(
+    content: bytes,
+    choice: str,
+    trained: Mapping[str, Range],
+    pixel_limit: int = PIXEL_LIMIT,
+) -> Layers:
+    """Decode one file with its transparency, as if it lay in a folder alone.
+
+    Args:
+        content: Content of the file.
+        choice: As `levels.choose` takes it.
+        trained: Ranges of the images that the applied run was trained on, by kind.
+        pixel_limit: Largest number of pixels.
+
+    Raises:
+        BrokenImageError: As `decode`.
+        InputError: If there is no such choice.
+    """
+    _, stored = _look(content, trained, pixel_limit)
+    used = in_use([] if stored is None else [stored])
+    return decode_layers(content, pixel_limit, choose(choice, used, trained))
 
 
 def list_masked(

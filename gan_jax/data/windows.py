@@ -253,6 +253,21 @@ def reduce_mask(
     return mask
 
 
+def reduce_window(window: Window, image: Size, size: Size) -> Window:
+    """Return the window of an image at another size that holds a window's pixels.
+
+    Args:
+        window: The window.
+        image: Size of its image.
+        size: The other size of the image, which is not larger.
+    """
+    rows, columns = map(_cells, image, size)
+    top, left = int(rows[window.top]), int(columns[window.left])
+    bottom = int(rows[window.top + window.height - 1]) + 1
+    right = int(columns[window.left + window.width - 1]) + 1
+    return Window(top, left, bottom - top, right - left)
+
+
 def _cells(side: int, size: int) -> Int[np.ndarray, " side"]:
     """Return the index of the pixel, of `size`, that holds each of `side` centres."""
     return ((np.arange(side) + 0.5) * size / side).astype(int)

@@ -208,17 +208,32 @@ def read_files(
 
 
 def _read_mask(masks: Sequence[Path], layers: Layers, white_is_known: bool) -> Known:
-    image, opaque = layers
-    if not masks and opaque is not None:
-        return opaque
+    if not masks and layers.opaque is not None:
+        return layers.opaque
     if len(masks) != 1:
         count = "several masks have" if masks else "no mask has"
         raise BrokenImageError(f"{count} its name")
+    return known_pixels(masks[0], layers, white_is_known)
+
+
+def known_pixels(
+    mask: bytes | Path, layers: Layers, white_is_known: bool = True
+) -> Known:
+    """Return the known pixels of an image with a mask: those that it holds, and marks.
+
+    Args:
+        mask: Content of the mask's file, or its path.
+        layers: The image.
+        white_is_known: Whether white pixels of the mask are known.
+
+    Raises:
+        BrokenImageError: As `read_mask`.
+    """
     try:
-        known = read_mask(masks[0], white_is_known, image)
+        known = read_mask(mask, white_is_known, layers.image)
     except BrokenImageError as error:
         raise BrokenImageError(f"its mask: {error}") from None
-    return known if opaque is None else known & opaque
+    return known if layers.opaque is None else known & layers.opaque
 
 
 def _drawn(hole: Hole, size: Size, seed: int) -> Callable[[str], Known]:

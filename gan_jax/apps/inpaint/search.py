@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from gan_jax.apps.inpaint import masked_images
@@ -92,19 +92,24 @@ class LatentSearch:
         length = min(limits.length, limits.iterations)
         self.compiled_search = compile_search(search, length, compiled)
         self._prior, self._settings, self._weights = prior, config.search, weights
-        self._starts = make_starts(
-            method.latent, config.seed, limits.restarts, limits.spread
-        )
+        self._seed = config.seed
+        self._starts = make_starts(method.latent, limits.restarts, limits.spread)
 
     def inputs(
-        self, images: ObservedImages, restarts: int | None = None
+        self,
+        images: ObservedImages,
+        restarts: int | None = None,
+        seed: int | None = None,
     ) -> tuple[Float[Array, "restarts images latent"], Observation]:
         """Return the starts and the weighted observations of images.
 
-        They are the first `restarts` of the starts; None = all.
+        Args:
+            images: The images.
+            restarts: Number of the starts that are taken, the first ones; None = all.
+            seed: Seed of the starts; None = that of the config.
         """
         names = [source.masked.name for source in images.sources]
-        starts = self._starts(names)[:restarts]
+        starts = self._starts(names, self._seed if seed is None else seed)[:restarts]
         mask = images.known.mask
         assert mask is not None
         return starts, images.known._replace(weights=jax.vmap(self._weights)(mask))
@@ -196,24 +201,25 @@ def _unchanged(image: Array) -> Array:
 
 
 def make_starts(
-    latent: Callable[..., Array], seed: int, restarts: int, spread: float
-) -> Callable[[Sequence[str]], Float[Array, "restarts images latent"]]:
-    """Return the function that draws the starts of images.
+    latent: Callable[..., Array], restarts: int, spread: float
+) -> Callable[[Sequence[str], int], Float[Array, "restarts images latent"]]:
+    """Return `starts(names, seed)`, which draws the starts of images.
 
     An image's starts depend on its name and the seed, not on the other images. They are
     clipped to [-spread, spread].
     """
 
     @compiled
-    def draw(hashes: Array) -> Array:
-        key = jax.random.key(seed)
+    def draw(key: PRNGKeyArray, hashes: Array) -> Array:
         keys = masked_images.keys_of(hashes, key, masked_images.STARTS)
         drawn = jax.vmap(lambda key: latent(key, restarts))(keys)
         return jnp.clip(drawn, -spread, spread)
 
-    def starts(names: Sequence[str]) -> Float[Array, "restarts images latent"]:
-        hashes = masked_images.name_hashes(names)
-        drawn = in_chunks(lambda at: draw(hashes[at]), len(names), _CHUNK)
+    def starts(
+        names: Sequence[str], seed: int
+    ) -> Float[Array, "restarts images latent"]:
+        key, hashes = jax.random.key(seed), masked_images.name_hashes(names)
+        drawn = in_chunks(lambda at: draw(key, hashes[at]), len(names), _CHUNK)
         return jnp.asarray(drawn.swapaxes(0, 1))
 
     return starts

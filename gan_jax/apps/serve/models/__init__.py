@@ -1,0 +1,1 @@
+"""Trained runs behind the page, one module for each kind."""

@@ -1,0 +1,82 @@
+"""What requests of the page hold, checked before it is used."""
+
+from typing import Any
+
+import numpy as np
+
+from gan_jax.apps.serve.messages import Message
+from gan_jax.config.errors import InputError, printable
+
+
+def number(message: Message, name: str, least: int = 0, most: int = 2**32 - 1) -> int:
+    """Return a whole number among the entries of a request.
+
+    Raises:
+        InputError: If there is none, or it lies outside of the bounds.
+    """
+    value = message.entries.get(name)
+    if type(value) is not int or not least <= value <= most:
+        raise InputError(
+            f"the request {_shown(message)} needs {name}, a whole number from {least} "
+            f"to {most}"
+        )
+    return value
+
+
+def flag(message: Message, name: str) -> bool:
+    """Return a truth value among the entries of a request.
+
+    Raises:
+        InputError: If there is none.
+    """
+    value = message.entries.get(name)
+    if not isinstance(value, bool):
+        raise InputError(f"the request {_shown(message)} needs {name}, true or false")
+    return value
+
+
+def text(message: Message, name: str) -> str:
+    """Return a text among the entries of a request.
+
+    Raises:
+        InputError: If there is none.
+    """
+    value = message.entries.get(name)
+    if not isinstance(value, str):
+        raise InputError(f"the request {_shown(message)} needs {name}, a text")
+    return value
+
+
+def array(message: Message, name: str, kind: str, *shape: int | None) -> np.ndarray:
+    """Return an array of a request.
+
+    Args:
+        message: The request.
+        name: Name of the array.
+        kind: `uint8` or `float32`.
+        *shape: The sides that it must have; None = any.
+
+    Raises:
+        InputError: If there is none of this kind and shape.
+    """
+    found = message.arrays.get(name)
+    fits = (
+        found is not None
+        and found.dtype == np.dtype(kind)
+        and found.ndim == len(shape)
+        and all(
+            side in (None, given)
+            for side, given in zip(shape, found.shape, strict=True)
+        )
+    )
+    if found is None or not fits:
+        sides = ", ".join("any" if side is None else f"{side}" for side in shape)
+        raise InputError(
+            f"the request {_shown(message)} needs the array {name}, {kind} of the "
+            f"shape [{sides}]"
+        )
+    return found
+
+
+def _shown(message: Message) -> Any:
+    return printable(message.type[:40])
