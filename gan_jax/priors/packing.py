@@ -14,7 +14,7 @@ import numpy as np
 import gan_jax
 from gan_jax.config.errors import InputError, printable
 from gan_jax.config.keys import flatten
-from gan_jax.priors.packaged import ABOUT, FORMAT, LARGEST, flat_name
+from gan_jax.priors.packaged import ABOUT, FORMAT, LARGEST, flat_name, single
 from gan_jax.report import files
 from gan_jax.runs.prior import Prior, open_prior, with_networks
 from gan_jax.training.state import Trained, Variables, digest
