@@ -1,0 +1,93 @@
+/** Files in and out. */
+
+const MASK = /(^|[^a-z])(mask|hole|missing|known)([^a-z]|$)/i;
+
+/**
+ * Call `take(files)` for files that are chosen, dropped on an element, or pasted there.
+ * @param {HTMLElement} element
+ * @param {HTMLInputElement[]} inputs
+ * @param {(files: File[]) => void} take
+ */
+export function accept(element, inputs, take) {
+  for (const input of inputs) {
+    input.addEventListener("change", () => {
+      const files = [...input.files];
+      input.value = ""; // so that the same file can be chosen again
+      if (files.length) take(files);
+    });
+  }
+  const over = (event, inside) => {
+    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return false;
+    event.preventDefault();
+    element.classList.toggle("over", inside);
+    return true;
+  };
+  element.addEventListener("dragover", (event) => over(event, true));
+  element.addEventListener("dragleave", (event) => {
+    if (!element.contains(event.relatedTarget)) over(event, false);
+  });
+  element.addEventListener("drop", (event) => {
+    if (over(event, false) && event.dataTransfer.files.length) {
+      take([...event.dataTransfer.files]);
+    }
+  });
+  element.addEventListener("paste", (event) => {
+    const files = [...event.clipboardData.files];
+    if (files.length) take(files);
+  });
+}
+
+/**
+ * Return entries and arrays of a request for one file, or for an image and its mask.
+ * @param {File[]} files
+ * @throws {Error} where there are more
+ */
+export async function contents(files) {
+  if (files.length > 2) throw new Error("Drop one file, or an image and its mask");
+  const [first, second] = files;
+  const swapped = second && MASK.test(first.name) && !MASK.test(second.name);
+  const [image, mask] = swapped ? [second, first] : [first, second];
+  const entries = { name: image.name };
+  const arrays = { content: await bytes(image) };
+  if (mask) {
+    entries.mask_name = mask.name;
+    arrays.mask_content = await bytes(mask);
+  }
+  return { entries, arrays };
+}
+
+async function bytes(file) {
+  let content;
+  try {
+    content = await file.arrayBuffer();
+  } catch {
+    throw new Error(`${file.name} cannot be read`); // a folder, for example
+  }
+  return { data: new Uint8Array(content), shape: [content.byteLength] };
+}
+
+/** Let the browser store the file of an answer. */
+export function download({ name, media, arrays }) {
+  const address = URL.createObjectURL(new Blob([arrays.content.data], { type: media }));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 60000);
+}
+
+/**
+ * Connect the buttons of a workbench that download a result of its run.
+ * @param {HTMLElement} bench
+ * @param {import("./socket.js").Connection} connection
+ * @param {string} run its name
+ */
+export function connectSaves(bench, connection, run) {
+  for (const button of bench.querySelectorAll("[data-save]")) {
+    button.addEventListener("click", async () => {
+      const { save: what, form } = button.dataset;
+      const answer = await connection.request("save", { run, what, form });
+      if (answer) download(answer);
+    });
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The connection to the server: frames, requests, and connecting again.
+ * docs/page.md describes the messages.
+ */
+
+const KINDS = { uint8: Uint8Array, float32: Float32Array };
+const LARGEST = 2 ** 25; // bytes of a frame that the server reads
+const FIRST_PAUSE = 250; // milliseconds before connecting again
+const LONGEST_PAUSE = 4000;
+const EXPIRED = 4000; // closed because the page was idle
+
+/**
+ * Return a message as a frame.
+ * @param {string} type
+ * @param {number} request number that the answers repeat
+ * @param {Object} entries further entries of the header
+ * @param {Object<string, {data: Uint8Array|Float32Array, shape: number[]}>} arrays
+ * @returns {Uint8Array}
+ */
+export function encode(type, request, entries, arrays) {
+  const listed = Object.entries(arrays).map(([name, { data, shape }]) => [
+    name, data instanceof Float32Array ? "float32" : "uint8", shape,
+  ]);
+  const header = new TextEncoder().encode(
+    JSON.stringify({ type, request, ...entries, arrays: listed }),
+  );
+  const parts = Object.values(arrays).map(
+    ({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  );
+  const size = parts.reduce((sum, part) => sum + part.length, 4 + header.length);
+  const frame = new Uint8Array(size);
+  new DataView(frame.buffer).setUint32(0, header.length, true);
+  frame.set(header, 4);
+  let place = 4 + header.length;
+  for (const part of parts) {
+    frame.set(part, place);
+    place += part.length;
+  }
+  return frame;
+}
+
+/**
+ * Return the header of a frame, with its arrays by name under `arrays`.
+ * @param {ArrayBuffer} frame
+ */
+export function decode(frame) {
+  const length = new DataView(frame).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(frame, 4, length)));
+  let place = 4 + length;
+  const arrays = {};
+  for (const [name, kind, shape] of header.arrays) {
+    const Kind = KINDS[kind];
+    const size = shape.reduce((product, side) => product * side, Kind.BYTES_PER_ELEMENT);
+    // A copy begins at a multiple of four bytes, as floats must.
+    arrays[name] = { data: new Kind(frame.slice(place, place + size)), shape };
+    place += size;
+  }
+  return { ...header, arrays };
+}
+
+/** A connection that is made again whenever it is lost. */
+export class Connection {
+  /**
+   * @param {Object} listeners
+   * @param {(state: "connecting"|"connected"|"idle") => void} listeners.state
+   * @param {(runs: Object[]) => void} listeners.runs called at each connection
+   * @param {(message: string) => void} listeners.error
+   */
+  constructor(listeners) {
+    this.listeners = listeners;
+    this.waiting = new Map();
+    this.number = 0;
+    this.pause = FIRST_PAUSE;
+    this.connect();
+  }
+
+  connect() {
+    const address = new URL("socket", location.href);
+    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    address.search = location.search; // the token, where there is one
+    this.socket = new WebSocket(address);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onmessage = ({ data }) => this.receive(decode(data));
+    this.socket.onclose = ({ code }) => this.lose(code);
+  }
+
+  lose(code) {
+    const unanswered = [...this.waiting.values()];
+    this.waiting.clear();
+    for (const answered of unanswered) answered({ type: "lost", arrays: {} });
+    this.listeners.state(code === EXPIRED ? "idle" : "connecting");
+    if (code === EXPIRED) {
+      for (const act of ["pointerdown", "keydown"]) {
+        window.addEventListener(act, () => this.wake(), { once: true, capture: true });
+      }
+      return;
+    }
+    setTimeout(() => this.connect(), this.pause * (0.75 + Math.random() / 2));
+    this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
+  }
+
+  /** Connect again after the page was idle. */
+  wake() {
+    if (this.socket.readyState === WebSocket.CLOSED) this.connect();
+  }
+
+  receive(message) {
+    if (message.type === "error") this.listeners.error(message.message);
+    if (message.type === "runs") {
+      this.pause = FIRST_PAUSE;
+      this.listeners.state("connected");
+      this.listeners.runs(message.runs);
+    } else {
+      this.waiting.get(message.request)?.(message);
+    }
+  }
+
+  /**
+   * Send a request.
+   * @param {(message: Object) => void} answered called with each of its answers, the
+   *   last of which may be of the type `error`, or `lost` with the connection
+   * @returns {number} its number, for `forget`
+   */
+  ask(type, entries, arrays, answered) {
+    const request = (this.number += 1);
+    const frame = encode(type, request, entries, arrays);
+    if (frame.length > LARGEST) {
+      const most = LARGEST / 2 ** 20;
+      this.listeners.error(`${entries.name ?? type}: larger than ${most} MiB`);
+      queueMicrotask(() => answered({ type: "error", arrays: {} }));
+    } else if (this.socket.readyState !== WebSocket.OPEN) {
+      queueMicrotask(() => answered({ type: "lost", arrays: {} }));
+    } else {
+      this.waiting.set(request, answered);
+      this.socket.send(frame);
+    }
+    return request;
+  }
+
+  /** Hear no more answers to a request. */
+  forget(request) {
+    this.waiting.delete(request);
+  }
+
+  /** Send a request that has one answer, and return it; null where it failed. */
+  async request(type, entries, arrays = {}) {
+    const answer = await new Promise((resolve) => {
+      const request = this.ask(type, entries, arrays, (message) => {
+        this.forget(request);
+        resolve(message);
+      });
+    });
+    return answer.type === "error" || answer.type === "lost" ? null : answer;
+  }
+}
+
+/**
+ * Requests of which only the newest matters. One at a time is on its way; of those that
+ * come meanwhile the newest is sent when it has been answered.
+ */
+export class Newest {
+  /**
+   * @param {Connection} connection
+   * @param {string} type
+   * @param {(message: Object) => void} answered called with each answer to the newest
+   *   request that was sent
+   */
+  constructor(connection, type, answered) {
+    Object.assign(this, { connection, type, answered });
+    this.request = 0;
+    this.busy = false;
+    this.next = null;
+  }
+
+  /** Send a request as soon as the one before it has been answered for the first time. */
+  send(entries, arrays) {
+    this.next = [entries, arrays];
+    if (!this.busy) this.advance();
+  }
+
+  advance() {
+    const [entries, arrays] = this.next;
+    this.next = null;
+    this.busy = true;
+    this.connection.forget(this.request);
+    this.request = this.connection.ask(this.type, entries, arrays, (message) => {
+      this.busy = false;
+      if (message.type === "lost") this.next = null; // sent again once connected
+      else if (message.type !== "error") this.answered(message);
+      if (this.next && !this.busy) this.advance();
+    });
+  }
+
+  /** Forget what has not been answered. */
+  cancel() {
+    this.connection.forget(this.request);
+    this.busy = false;
+    this.next = null;
+  }
+}
