@@ -83,6 +83,7 @@ export function completion(run, connection, report) {
         button.setAttribute("aria-label", `Completion ${at + 1}, loss ${loss.textContent}`);
       });
       const [height, width] = spread.shape.slice(1);
+      each.most.textContent = number(message.spread_largest);
       each.spread.show(heat(spread, height, width, 1, place));
     });
     mark();
@@ -106,6 +107,7 @@ export function completion(run, connection, report) {
       return { button, loss, picture: new Picture(canvas) };
     });
     const canvas = make("canvas", { role: "img", ariaLabel: "Spread of the completions" });
+    const most = make("span");
     const name = place ? `Window ${place + 1}` : "Completions";
     const ranked = make("ol", { className: "pictures ranked" });
     ranked.append(...buttons.map(({ button }) => make("li", {}, button)));
@@ -122,10 +124,11 @@ export function completion(run, connection, report) {
           "figure", {},
           make("figcaption", {}, make("h2", {}, "Spread")),
           canvas,
-          heatScale("none", "most"),
+          heatScale("0", most),
         ),
       ),
       place: where,
+      most,
       buttons,
       spread: new Picture(canvas),
     };

@@ -165,9 +165,11 @@ export function known(run, connection, report) {
       context.fillRect(x, y, 1, 1);
     }
     if (set.length <= MOST_OUTLINES) {
-      context.lineWidth = 1.5 * unit;
-      context.strokeStyle = colors.accent;
-      for (const [x, y] of set) context.strokeRect(x, y, 1, 1);
+      for (const [wide, color] of [[3, colors.paper], [1.5, colors.accent]]) {
+        context.lineWidth = wide * unit;
+        context.strokeStyle = color;
+        for (const [x, y] of set) context.strokeRect(x, y, 1, 1);
+      }
     }
     counts(context, unit, places(missed, width));
   }

@@ -27,10 +27,12 @@ KINDS.generation.words = ({ conditional, units }) => {
 };
 
 const MOST_ERRORS = 5; // shown at a time
+const MOST_FIGURES = 5; // on a card
 
 const main = document.getElementById("main");
 const errors = document.getElementById("errors");
 const state = document.getElementById("connection");
+const connect = document.getElementById("connect");
 const tabs = document.getElementById("tabs");
 
 let runs = null;
@@ -50,13 +52,16 @@ function report(message) {
   if (errors.children.length > MOST_ERRORS) errors.firstChild.remove();
 }
 
+const WORDS = {
+  connecting: "Connecting", connected: "Connected", idle: "Paused", refused: "Not connected",
+};
+
 const connection = new Connection({
   error: report,
-  state(connected) {
-    state.dataset.state = connected;
-    if (connected === "connected") state.textContent = "Connected";
-    else if (connected === "idle") state.textContent = "Paused: press any key to connect";
-    else state.textContent = runs ? "Connecting again" : "Connecting";
+  state(name) {
+    state.dataset.state = name;
+    state.textContent = WORDS[name];
+    connect.hidden = name !== "idle" && name !== "refused";
   },
   runs(listed) {
     connections += 1;
@@ -91,7 +96,7 @@ function card(run) {
   parts.link.textContent = run.name;
   parts.link.href = address(run);
   parts.description.textContent = run.description;
-  list(parts.figures, [["Size", run.size.join(" × ")], ...run.figures]);
+  list(parts.figures, [["Size", run.size.join(" × ")], ...run.figures.slice(0, MOST_FIGURES)]);
   connection.request("plate", { run: run.name }).then((answer) => {
     if (!answer) return;
     const content = new Blob([answer.arrays.content.data], { type: answer.media });
@@ -144,6 +149,17 @@ window.addEventListener("hashchange", () => {
   errors.replaceChildren();
   show();
 });
+connect.addEventListener("click", () => {
+  connect.hidden = true;
+  state.textContent = WORDS.connecting;
+  connection.connect();
+});
+// Whoever comes back to an idle page goes on where it was.
+for (const name of ["pointerdown", "keydown"]) {
+  main.addEventListener(name, () => {
+    if (state.dataset.state === "idle" && !connect.hidden) connect.click();
+  });
+}
 // A file that is dropped beside a workbench does not replace the page.
 for (const name of ["dragover", "drop"]) {
   window.addEventListener(name, (event) => event.preventDefault());

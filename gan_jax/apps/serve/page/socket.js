@@ -7,7 +7,8 @@ const KINDS = { uint8: Uint8Array, float32: Float32Array };
 const LARGEST = 2 ** 25; // bytes of a frame that the server reads
 const FIRST_PAUSE = 250; // milliseconds before connecting again
 const LONGEST_PAUSE = 4000;
-const EXPIRED = 4000; // closed because the page was idle
+/** Codes of a close after which the user asks for a new connection. */
+const ENDED = { 4000: "idle", 4001: "refused" };
 
 /**
  * Return a message as a frame.
@@ -62,7 +63,7 @@ export function decode(frame) {
 export class Connection {
   /**
    * @param {Object} listeners
-   * @param {(state: "connecting"|"connected"|"idle") => void} listeners.state
+   * @param {(state: "connecting"|"connected"|"idle"|"refused") => void} listeners.state
    * @param {(runs: Object[]) => void} listeners.runs called at each connection
    * @param {(message: string) => void} listeners.error
    */
@@ -88,20 +89,10 @@ export class Connection {
     const unanswered = [...this.waiting.values()];
     this.waiting.clear();
     for (const answered of unanswered) answered({ type: "lost", arrays: {} });
-    this.listeners.state(code === EXPIRED ? "idle" : "connecting");
-    if (code === EXPIRED) {
-      for (const act of ["pointerdown", "keydown"]) {
-        window.addEventListener(act, () => this.wake(), { once: true, capture: true });
-      }
-      return;
-    }
+    this.listeners.state(ENDED[code] ?? "connecting");
+    if (code in ENDED) return;
     setTimeout(() => this.connect(), this.pause * (0.75 + Math.random() / 2));
     this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
-  }
-
-  /** Connect again after the page was idle. */
-  wake() {
-    if (this.socket.readyState === WebSocket.CLOSED) this.connect();
   }
 
   receive(message) {
