@@ -1,5 +1,6 @@
 """The program that a config names."""
 
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.build import requirements
 from gan_jax.config.names import look_up
+from gan_jax.runs.signals import limited
 
 PROGRAMS: Mapping[str, str] = {
     "train": "gan_jax.apps.train.run",
@@ -25,6 +27,8 @@ PROGRAMS: Mapping[str, str] = {
 def program_of(config: ConfigDict) -> Callable[[ConfigDict, Path], dict[str, Any]]:
     """Return the `run` function of the program that a config names.
 
+    It stops after `minutes` of its config, where its work is kept.
+
     Raises:
         InputError: The program is unknown, or the config lacks a key that it reads.
     """
@@ -32,4 +36,10 @@ def program_of(config: ConfigDict) -> Callable[[ConfigDict, Path], dict[str, Any
     requirements.check_program(config)
     run: Callable[[ConfigDict, Path], dict[str, Any]]
     run = importlib.import_module(module).run
-    return run
+
+    @functools.wraps(run)
+    def run_limited(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+        with limited(config.minutes):
+            return run(config, workdir)
+
+    return run_limited

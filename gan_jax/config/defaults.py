@@ -125,7 +125,7 @@ def study(
         kept = {
             key: value
             for key, value in flatten(own).items()
-            if key not in ("seed", "memory") and key not in shared
+            if key not in ("seed", "memory", "minutes") and key not in shared
         }
         config.arms[arm] = nested(kept)
     return config.lock()

@@ -7,6 +7,7 @@ text. `printable` makes it harmless wherever it is shown.
 import errno
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable, Mapping
 
@@ -23,12 +24,20 @@ class DivergedError(Exception):
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the run was asked to stop
-    """A signal ended the run after it saved its state (exit code 128 + signal)."""
+    """A signal or a limit of time ended the run after it saved its state.
 
-    def __init__(self, signal: int, message: str):
+    The exit code is 128 + signal, or 75 for SIGALRM, which stands for the limit.
+    """
+
+    def __init__(self, number: int, message: str):
         super().__init__(message)
-        self.signal = signal
+        self.signal = number
 
+
+UNFINISHED = 75
+"""Exit code of a run whose time is over and which the same command continues.
+
+It is EX_TEMPFAIL of sysexits.h."""
 
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # commands to a terminal, line ends
@@ -81,6 +90,8 @@ def explain(error: BaseException) -> tuple[str, int]:
         error: An instance of `EXPECTED`.
     """
     if isinstance(error, Interrupted):
+        if error.signal == signal.SIGALRM:
+            return printable(f"{error} (--config.minutes are over)"), UNFINISHED
         return printable(str(error)), 128 + error.signal
     if isinstance(error, OSError):
         words = " ".join((error.strerror or str(error)).split())

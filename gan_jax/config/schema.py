@@ -50,8 +50,9 @@ def _inside(group: str, rows: Keys) -> dict[str, Key]:
 # One row, one line.
 # ruff: noqa: E501
 # fmt: off
-_MEMORY: Keys = {
+_RESOURCES: Keys = {
     "memory": Key(0.0, "memory in GiB that a run may take, by an estimate before it starts; 0 = what the machine has", WEIGHT, resumable=True, older=0.0),
+    "minutes": Key(0.0, "minutes after which a run stops where the same command continues, with exit code 75; 0 = no limit", WEIGHT, resumable=True, older=0.0),
 }
 
 _CLASSIFIER: Keys = {
@@ -129,7 +130,7 @@ TRAINING: Keys = {
     "log_every": Key(20, "steps between lines of metrics.jsonl after the first 20; 0 = none", COUNT_OR_0, resumable=True),
     "checkpoint_every": Key(500, "steps between checkpoints; 0 = only at the end", COUNT_OR_0, resumable=True),
     "sample_every": Key(500, "steps between pictures in samples/; 0 = only at the end", COUNT_OR_0, resumable=True),
-    **_MEMORY,
+    **_RESOURCES,
 }
 
 PIXELS: Keys = {
@@ -208,7 +209,7 @@ INPAINT: Keys = {
     "sweep.key": Key("", "their keys that are swept, joined by commas", older=""),
     "sweep.over": Key("", "settings joined by commas; the values of one setting joined by colons", resumable=True, older=""),
     **_inside("search", _SEARCH),
-    **_MEMORY,
+    **_RESOURCES,
 }
 
 GENERATE: Keys = {
@@ -226,7 +227,7 @@ GENERATE: Keys = {
     "refine": Key(False, "whether latents are searched until the known values are honoured"),
     "rounded": Key(True, "whether levels and codes of facies are rounded; False = 32-bit floats as the network makes them", older=True),
     "batch": Key(0, "images between two saves, rounded up to whole calls of the generator (up to 16); 0 = about 16 MiB", COUNT_OR_0, resumable=True),
-    **_MEMORY,
+    **_RESOURCES,
 }
 
 COLLABORATE: Keys = {
@@ -264,7 +265,7 @@ COLLABORATE: Keys = {
     "acceptance.share": Key(0.2, "share of samples that rejection accepts with a chance above 1/2, at least", SHARE),
     **_inside("losses.*", COMPLETION),
     **_inside("search", _SEARCH),
-    **_MEMORY,
+    **_RESOURCES,
 }
 
 DETECT: Keys = {
@@ -305,7 +306,7 @@ STUDY: Keys = {
     "sweep.arm": Key("", "arm that is run with every swept value; empty = no sweep"),
     "sweep.key": Key("", "key that is swept, one of the arm's that holds a float"),
     "sweep.over": Key("", "its values, joined by commas", resumable=True),
-    **_MEMORY,
+    **_RESOURCES,
     "shared.*": Key(None, "a training key that all arms have in common"),
     "arms.*.*": Key(None, "a training key of one arm"),
 }

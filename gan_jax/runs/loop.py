@@ -57,7 +57,8 @@ def iterate(
         saves: `saves(step)`: whether a checkpoint is due; the last step always has one.
         save: `save(step, state, wait)` saves a checkpoint, in the background unless
             `wait`.
-        signals: Signals that stop all processes after the current call.
+        signals: Signals, or a limit of time, that stop all processes after the current
+            call.
         ended: `ended(state)`: whether to end before the last step.
 
     Returns:
@@ -91,7 +92,7 @@ def iterate(
             state = record(step, state)
             pause = time.monotonic() - pause
             pauses, idle = pauses + pause, idle + pause
-            stopping = all_max(signals.received or 0) if step < end else 0
+            stopping = all_max(signals.to_obey()) if step < end else 0
             if saves(step) or step == end or stopping:
                 save(step, state, bool(stopping))
             if stopping:

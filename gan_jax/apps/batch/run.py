@@ -21,7 +21,7 @@ from gan_jax.report import files
 from gan_jax.report.progress import Progress
 from gan_jax.report.terminal import say
 from gan_jax.runs.apply import say_what_was_read
-from gan_jax.runs.signals import Signals
+from gan_jax.runs.signals import Signals, limited
 from gan_jax.runs.summary import complete_summary, environment
 from gan_jax.runs.workdir import another, check_workdir, claimed, written_config
 from gan_jax.training.mesh import make_mesh
@@ -65,7 +65,11 @@ def run(
         masks = {file.path: of for file, of in files_of.items()}
         if warning := doubt_files(config, masks):
             say(warning)
-    with start_engine(config, out) as engine, claimed(config, out, (), "--out"):
+    with (
+        limited(config.minutes),
+        start_engine(config, out) as engine,
+        claimed(config, out, (), "--out"),
+    ):
         work = engine.work
         if work.images is not None:
             say_what_was_read(work.images, config.images)

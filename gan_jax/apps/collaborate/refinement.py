@@ -170,7 +170,7 @@ class Refiner:
 
         def piece(at: Int[np.ndarray, " size"]) -> Refinements:
             if self._signals:
-                self._signals.obey()
+                self._signals.obey(kept=False)
             latents, known, limits = taken(jobs, at)
             ends = Stops(jnp.asarray(limits), threshold)
             return Refinements(

@@ -100,7 +100,7 @@ def evaluate(
     results: list[DetectionResult] = []
     all_scores: dict[str, dict[str, Scores]] = {}
     for method, scorer in scorers.items():
-        signals.obey()
+        signals.obey(kept=False)
         threshold = float(np.quantile(scorer(validation), 1 - rate))
         scores = all_scores[method] = {NORMAL: scorer(normal)}
         for name, (images, base_rate) in kinds.items():

@@ -131,7 +131,8 @@ class LatentSearch:
             The results, and the seconds of the search, compilation included.
 
         Raises:
-            Interrupted: By a signal; nothing is written.
+            Interrupted: By a signal, and nothing is written; or because time is over,
+                once the results are written.
             OSError: If the results cannot be written.
         """
         text = f"{self._prior.digest}{placed_digest(images.sources)}"
@@ -157,6 +158,7 @@ class LatentSearch:
             )
         seconds = time.monotonic() - start
         write_found(path, found, seconds, identity)
+        signals.obey()
         return found, seconds
 
     def trace(
@@ -232,6 +234,6 @@ def _advancing(
 
     def advanced(done: int) -> None:
         progress.advance(min(done, total))
-        signals.obey()
+        signals.obey(kept=False)
 
     return advanced

@@ -55,6 +55,7 @@ def study_arms(config: ConfigDict) -> list[Arm]:
         with plain.unlocked():
             plain.update_from_flattened_dict(flatten(config.shared))
             plain.memory = config.get("memory", 0.0)
+            plain.minutes = 0.0  # the study's are those of all its runs
         if name != config.sweep.arm:
             arms.append(Arm(name, name, plain, None))
             continue
@@ -118,7 +119,7 @@ def check_arm(
     def key_of_study(match: re.Match[str]) -> str:
         if arm.value is not None and match[1] == config.sweep.key:
             return "--config.sweep.over"
-        if match[1] == "memory":  # of the study, for all its arms
+        if match[1] in ("memory", "minutes"):  # of the study, for all its arms
             return match[0]
         shared = match[1] in flatten(config.shared)
         return f"--config.{'shared' if shared else f'arms.{arm.origin}'}.{match[1]}"

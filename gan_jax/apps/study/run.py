@@ -28,6 +28,7 @@ from gan_jax.report.terminal import say
 from gan_jax.runs.inference import make_model
 from gan_jax.runs.memory import Demand, check_memory
 from gan_jax.runs.prior import open_prior
+from gan_jax.runs.signals import Signals
 from gan_jax.runs.summary import complete_summary
 from gan_jax.runs.workdir import another, check_workdir, claimed
 
@@ -40,7 +41,7 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     An arm is a whole training config. Its runs lie in `<workdir>/runs/<arm>/<seed>` and
     hold the same files as if trained alone. Complete runs are not repeated. A run that
     diverges is reported, and the others go on. Other errors are those of
-    `apps.train.run.run`.
+    `apps.train.run.run`. A study that is stopped continues with the run it was at.
 
     Returns:
         The summary, as written to `summary.json`.
@@ -57,8 +58,10 @@ def run(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         ]:
             check_arm(config, arm, arms[0], open_data)
     arms = trainable(arms, open_data)
-    with claimed(config, workdir, ()):
-        runs = [run for arm in arms for run in _run_arm(arm, config.seeds, workdir)]
+    with claimed(config, workdir, ()), Signals() as signals:
+        runs = [
+            run for arm in arms for run in _run_arm(arm, config.seeds, workdir, signals)
+        ]
         return _conclude(config, workdir, arms, runs, time.monotonic() - began)
 
 
@@ -68,8 +71,14 @@ def _record_demands(config: ConfigDict, arms: Sequence[Arm]) -> list[Demand]:
     return [Demand(size, "the records of its runs", ["seeds"])]
 
 
-def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:
-    """Return the runs of an arm under every seed; train those that are missing."""
+def _run_arm(
+    arm: Arm, seeds: int, workdir: Path, signals: Signals
+) -> list[pages.StudyRun]:
+    """Return the runs of an arm under every seed; train those that are missing.
+
+    Raises:
+        InputError, OSError, Interrupted: As `train.run_together`.
+    """
     name = arm.name
     configs = [arm.seeded(seed) for seed in range(seeds)]
     workdirs = [arm.folder(workdir, seed) for seed in range(seeds)]
@@ -89,6 +98,7 @@ def _run_arm(arm: Arm, seeds: int, workdir: Path) -> list[pages.StudyRun]:
                 say(f"{name}, seed {seed}: {outcome}")
             else:
                 summaries[seed] = outcome
+        signals.obey()
     return [
         _gathered(arm, seed, summary, failures[seed], workdirs[seed])
         for seed, summary in enumerate(summaries)

@@ -115,6 +115,8 @@ def run_together(
         outcomes: dict[int, dict[str, Any] | DivergedError] = {}
         alone = any(run.unseen is not None for run in runs)
         for group in _groups(states, alone):
+            if outcomes:
+                signals.obey()
             ended, timing = train(
                 [outputs[index] for index in group],
                 [states[index] for index in group],
