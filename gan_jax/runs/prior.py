@@ -67,8 +67,7 @@ class Prior(NamedTuple):
     @property
     def data_name(self) -> str:
         """Name of the run's data, of a file where it was trained on one."""
-        stated = (self.summary.get("dataset") or {}).get("name")
-        return str(stated or self.config.data.name)
+        return data_name_of(self.config, self.summary)
 
     @property
     def geometry(self) -> Geometry | None:
@@ -176,6 +175,12 @@ def units_of(dataset: Mapping[str, Any]) -> Units:
     """
     entry = dataset.get("units")
     return LEVELS if entry is None else units.from_json(entry)
+
+
+def data_name_of(config: ConfigDict, summary: Mapping[str, Any]) -> str:
+    """Return the name of a run's data, of a file where it was trained on one."""
+    stated = (summary.get("dataset") or {}).get("name")
+    return str(stated or config.data.name)
 
 
 def unfit(key: str, workdir: Path, error: Exception) -> str:

@@ -198,7 +198,7 @@ def open_generation(path: str, name: str) -> Model:
     height, width, channels = generation.shape
     units = source.units
     entries = {
-        **described(source.prior),
+        **described(source.prior.config, source.prior.data_name, source.prior.summary),
         "size": [height, width],
         "channels": channels,
         "units": {

@@ -1,13 +1,17 @@
 """What the page can ask of a trained run, as functions of messages."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
 
 from gan_jax.apps.serve.messages import Message
 from gan_jax.report.formats import format_number
 from gan_jax.report.measures import measures
-from gan_jax.runs.prior import Prior
+
+_FIGURES = 8  # of a run, at most
 
 
 @dataclasses.dataclass
@@ -49,12 +53,19 @@ class Model(NamedTuple):
     """Compile all that answers need, so that none has to wait."""
 
 
-def described(prior: Prior) -> dict[str, Any]:
-    """Return the entries of `runs` that say what a run is and how good it is."""
-    metrics = prior.summary.get("metrics") or {}
+def described(
+    config: ConfigDict, data: str, summary: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the entries of `runs` that say what a run is and how good it is.
+
+    Args:
+        config: Config of the run.
+        data: Name of its data.
+        summary: Its summary.
+    """
+    metrics = summary.get("metrics") or {}
+    finite = [each for each in measures(metrics).items() if math.isfinite(each[1])]
     return {
-        "description": f"{prior.config.name} on {prior.data_name}",
-        "figures": [
-            [name, format_number(value)] for name, value in measures(metrics).items()
-        ],
+        "description": f"{config.name} on {data}",
+        "figures": [[name, format_number(value)] for name, value in finite[:_FIGURES]],
     }

@@ -12,6 +12,9 @@ import uvicorn
 from gan_jax.apps.serve.generation import open_generation
 from gan_jax.apps.serve.messages import LARGEST, Message, file
 from gan_jax.apps.serve.model import Answer, Model, Session
+from gan_jax.apps.serve.models.anomalies import open_anomalies
+from gan_jax.apps.serve.models.colorization import open_colorization
+from gan_jax.apps.serve.models.completion import open_completion
 from gan_jax.apps.serve.security import bind, listen
 from gan_jax.apps.serve.web import application
 from gan_jax.apps.serve.worker import Worker
@@ -26,6 +29,9 @@ PROTOCOL = 1
 
 _OPENERS: Mapping[str, Callable[[str, str], Model]] = {
     "generation": open_generation,
+    "completion": open_completion,
+    "colorization": open_colorization,
+    "anomalies": open_anomalies,
 }
 """`open(path, name)` of a run, by its kind."""
 
@@ -94,10 +100,6 @@ def open_models(priors: Sequence[str]) -> dict[str, Model]:
     models: dict[str, Model] = {}
     for path in priors or packaged.names():
         kind = kind_of(path)
-        if kind not in _OPENERS:
-            if not priors:
-                continue
-            raise InputError(f"--prior={path} is for {kind}, which has no page yet")
         name = _name(path, models)
         say(f"opening {name}")
         model = _OPENERS[kind](path, name)

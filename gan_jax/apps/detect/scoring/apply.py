@@ -19,16 +19,16 @@ from gan_jax.apps.detect.scoring.labels import (
 from gan_jax.apps.detect.scoring.maps import (
     CHUNK,
     PixelScores,
-    make_scores_and_maps,
     map_kind,
     pixel_measures,
     pixel_scores,
     reduced_mask,
 )
+from gan_jax.apps.detect.scoring.scorer import Anomaly, Scorer
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
-from gan_jax.config.limits import memory_limit, size_of
-from gan_jax.data.decode import BrokenImageError, crop_and_resize, with_channels
+from gan_jax.config.limits import memory_limit
+from gan_jax.data.decode import BrokenImageError
 from gan_jax.data.user_images import Image8, InputFile
 from gan_jax.evaluation.detection import Detection, Scores, detection
 from gan_jax.evaluation.measure import Measured
@@ -64,11 +64,7 @@ class Scored(NamedTuple):
     """The result for one image."""
 
     seen: Seen
-    score: float
-    percentile: float
-    """Percentage of validation images with a lower score."""
-    anomalous: bool
-    """Whether the score lies above the threshold."""
+    found: Anomaly
     pixels: PixelScores | None
     """None where the image's anomalous pixels are unknown."""
 
@@ -88,40 +84,33 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Seen, Scored]
     )
     if not config.images:
         raise InputError("--config.images is empty: name a folder of images to score")
-    detector, gan = opened.detector, opened.gan
-    size, crop = size_of(gan.data.size), gan.data.crop
-    threshold = detector.threshold(config.anomaly.false_positive_rate)
-    scores_and_maps = make_scores_and_maps(opened.method, detector, gan)
+    scorer = Scorer(opened, config.anomaly.false_positive_rate)
     labels = open_labels(config, trained_classes(opened.summary))
     say_labels(config, labels)
     count = len(labels.folder.images)
 
     def preprocess(file: InputFile, image: Image8) -> Seen:
-        fitted = crop_and_resize(with_channels(image, opened.channels), size, crop)
+        fitted = scorer.seen(image)
         is_normal = labels.is_normal(file.path)
         anomalous = None
         if is_normal and labels.masks:
             anomalous = np.zeros(fitted.shape[:2], bool)
         if (mask := labels.masks.get(file.path)) is not None:
             try:
-                anomalous = reduced_mask(mask, image, size, crop)
+                anomalous = reduced_mask(mask, image, scorer.size, scorer.crop)
             except BrokenImageError as error:
                 say(f"the pixels of {file.path} are not measured: its mask: {error}")
         return Seen(fitted, labels.kind(file.path), is_normal, anomalous)
 
     def process(given: Sequence[Seen]) -> Iterator[tuple[Image8, Scored]]:
         images = np.stack([seen.image for seen in given])
-        scores, maps = scores_and_maps(images)
+        found, maps = scorer(images)
         outputs = pages.beside(images, maps)
-        percentiles = detector.percentiles(scores)
-        for output, seen, score, percentile, values in zip(
-            outputs, given, scores, percentiles, maps, strict=True
-        ):
+        for output, seen, each, values in zip(outputs, given, found, maps, strict=True):
             pixels = None
             if seen.anomalous is not None:
                 pixels = pixel_scores(values, seen.anomalous, count)
-            above = bool(score > threshold)
-            yield output, Scored(seen, float(score), float(percentile), above, pixels)
+            yield output, Scored(seen, each, pixels)
 
     return Application(
         description=describe_detector(opened),
@@ -131,17 +120,17 @@ def open_scoring(config: ConfigDict, workdir: Path) -> Application[Seen, Scored]
         line=_line,
         columns=_COLUMNS,
         conclude=lambda done: _conclude(
-            done, config, workdir, detector, labels, map_kind(gan).name
+            done, config, workdir, opened.detector, labels, map_kind(opened.gan).name
         ),
-        levels=trained_levels(gan, opened.summary),
+        levels=trained_levels(opened.gan, opened.summary),
     )
 
 
 def _line(scored: Scored) -> dict[str, Any]:
     line: dict[str, Any] = {
-        "score": scored.score,
-        "percentile": scored.percentile,
-        "anomalous": scored.anomalous,
+        "score": scored.found.score,
+        "percentile": scored.found.percentile,
+        "anomalous": scored.found.above,
     }
     if scored.seen.kind:
         line["class"] = scored.seen.kind
@@ -161,8 +150,8 @@ def _conclude(
     """Return the report of all images; draw the sheet of sorted images."""
     rate = config.anomaly.false_positive_rate
     threshold = detector.threshold(rate)
-    scores = np.array([scored.score for _, scored in done])
-    share = float(np.mean([scored.anomalous for _, scored in done]))
+    scores = np.array([scored.found.score for _, scored in done])
+    share = float(np.mean([scored.found.above for _, scored in done]))
     sheet = pages.ranking(np.stack([scored.seen.image for _, scored in done]), scores)
     write_image(workdir, workdir / "samples" / "sorted.png", sheet)
     highest = [done[at] for at in np.argsort(-scores, kind="stable")[:_LISTED]]
@@ -172,7 +161,7 @@ def _conclude(
         [
             [
                 *(str(file.path), scored.seen.kind),
-                *(scored.score, scored.percentile, scored.anomalous),
+                *(scored.found.score, scored.found.percentile, scored.found.above),
             ]
             for file, scored in highest
         ],
@@ -232,7 +221,7 @@ def _scores_by_class(labelled: Sequence[Scored]) -> dict[str, Scores]:
     by_class: dict[tuple[bool, str], list[float]] = {}
     for each in labelled:
         side = not each.seen.is_normal, each.seen.kind
-        by_class.setdefault(side, []).append(each.score)
+        by_class.setdefault(side, []).append(each.found.score)
     return {kind: np.array(by_class[side, kind]) for side, kind in sorted(by_class)}
 
 
@@ -246,7 +235,7 @@ def _detections(labelled: Sequence[Scored], threshold: float) -> dict[str, Detec
         sides[bool(each.seen.is_normal)].append(each)
     if not sides[True] or not sides[False]:
         return {}
-    normal = np.array([each.score for each in sides[True]])
+    normal = np.array([each.found.score for each in sides[True]])
     anomalous = _scores_by_class(sides[False])
     kinds = {"": np.concatenate([*anomalous.values()])}
     kinds |= anomalous if len(anomalous) > 1 else {}

@@ -88,7 +88,7 @@ def map_kind(config: ConfigDict) -> MapKind:
 
 
 def make_scores_and_maps(
-    method: Method, detector: Detector, config: ConfigDict
+    method: Method, detector: Detector, config: ConfigDict, chunk: int = CHUNK
 ) -> ScoresAndMaps:
     """Return a function of 8-bit images to their anomaly scores and maps.
 
@@ -98,6 +98,7 @@ def make_scores_and_maps(
         method: Method of the detector's critic.
         detector: The detector.
         config: Training config that describes its critic.
+        chunk: Images that are scored at once.
     """
     kind, scale = map_kind(config), detector.scale
     blur = _SMOOTHING * min(size_of(config.data.size))
@@ -110,7 +111,7 @@ def make_scores_and_maps(
 
     def scores_and_maps(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scores, maps = in_chunks(
-            lambda at: run(detector.critic, images[at]), len(images), CHUNK
+            lambda at: run(detector.critic, images[at]), len(images), chunk
         )
         return scores, ndimage.gaussian_filter(maps, (0, blur, blur))
 

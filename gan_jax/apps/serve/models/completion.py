@@ -100,7 +100,7 @@ class Completer:
         """Return the prior as the page takes it."""
         channels = self._prior.channels
         entries = {
-            **described(self._prior),
+            **described(self._prior.config, self._prior.data_name, self._prior.summary),
             "size": [*self.size],
             "channels": channels,
             "iterations": self.iterations,

@@ -10,12 +10,11 @@ from jaxtyping import UInt8
 from gan_jax.apps.serve.models.photographs import preview
 from gan_jax.data.decode import BrokenImageError, decode
 from gan_jax.report.files import encode_png
-from gan_jax.report.grids import tile
+from gan_jax.report.grids import PAPER, tile
 
 SAMPLES = 16
 """Samples of a plate."""
 
-_BEST = "best.png"
 _OF_STEP = re.compile(r"\d{8}\.png$")
 _PIXELS = 2**24  # of a plate that is read, at most
 
@@ -28,22 +27,21 @@ def plate_of(images: UInt8[np.ndarray, "count height width channels"]) -> bytes:
     return encode_png(tile(cells))
 
 
-def kept_plate(workdir: Path) -> bytes | None:
-    """Return the plate of samples that a training run has kept (PNG), reduced.
+def kept_plate(workdir: Path, first: str = "best.png") -> bytes:
+    """Return the plate of samples that a run has kept (PNG), reduced.
 
-    It is that of the best step, else that of the last. What lies at its place is
-    decoded as users' images are. None where there is none that can be read.
+    It is that of the name `first`, else that of the last step. What lies at its place
+    is decoded as users' images are. An empty one stands for a plate that is missing.
     """
     folder = workdir / "samples"
     try:
-        steps = [
-            path.name for path in folder.iterdir() if _OF_STEP.fullmatch(path.name)
-        ]
+        steps = [each.name for each in folder.iterdir() if _OF_STEP.match(each.name)]
     except OSError:
-        return None
-    for name in [_BEST, *sorted(steps, reverse=True)]:
+        steps = []
+    for name in [first, *sorted(steps, reverse=True)]:
         try:
             return encode_png(preview(decode(folder / name, _PIXELS)))
         except BrokenImageError:
             continue
-    return None
+    blank = np.full((1, 1, 104, 208, 3), PAPER, np.uint8)
+    return encode_png(tile(blank, 1, column_titles=["the run has kept no samples"]))
