@@ -174,6 +174,7 @@ VARIANTS = {
         "reconstruction.name": "l2",
     },
     **{f"narrow,{name}": {"optimizer.learning_rate": 3e-4} for name in _SLOW},
+    "hints": {"simulated_hints.mean": 7.0},
     "chromagan": _CHROMA,
     "chromagan_sum": {**_CHROMA, "network.map": "sum"},
     "chromagan_no_class": {**_CHROMA, "class_weight": 0.0},

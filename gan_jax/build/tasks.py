@@ -1,6 +1,7 @@
 """Tasks from a config: an explicit table."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from ml_collections import ConfigDict
 
@@ -11,7 +12,7 @@ from gan_jax.config.names import look_up
 from gan_jax.data import masks
 from gan_jax.data.datasets import mixtures
 from gan_jax.losses import reconstruction
-from gan_jax.tasks import colors, pixels, points, samples, wells
+from gan_jax.tasks import colors, hints, pixels, points, samples, wells
 from gan_jax.tasks.task import Task
 
 
@@ -53,7 +54,25 @@ DISTANCES: Mapping[str, colors.Distance] = {
 
 def _colors(config: ConfigDict) -> Task:
     distance = look_up(DISTANCES, "reconstruction.name", config.reconstruction.name)
-    return colors.task(distance, config.reconstruction.weight, config.class_weight)
+    plain = colors.task(distance, config.reconstruction.weight, config.class_weight)
+    settings = config.get("simulated_hints")  # older runs have none
+    if not settings or not settings.mean:
+        return plain
+    size = size_of(config.data.size)
+    patch = settings.patch or hints.largest_patch(size)
+    if patch > min(size):
+        raise InputError(
+            f"simulated_hints.patch {patch} is larger than the images of {size}: give "
+            f"at most {min(size)}, or 0"
+        )
+    draw = partial(
+        hints.simulated,
+        mean=settings.mean,
+        patch=patch,
+        everything=settings.everything,
+    )
+    task = hints.hinted(plain, draw)
+    return task._replace(training_conditions={"hints_in_training": dict(settings)})
 
 
 TASKS: Mapping[str, Callable[[ConfigDict], Task]] = {

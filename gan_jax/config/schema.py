@@ -152,6 +152,9 @@ COLORS: Keys = {
     "reconstruction.name": Key("l1", "distance between ab channels in [-1, 1], a mean: l1 or l2"),
     "reconstruction.weight": Key(100.0, "weight of that distance", WEIGHT),
     "class_weight": Key(0.0, "weight of the divergence of the generator's classes from the teacher's; 0 = off", WEIGHT),
+    "simulated_hints.mean": Key(0.0, "mean number of hints of an image in training, geometric from none on; 0 = the colorizer takes no hints", Limits(least=0, most=100), older=0.0),
+    "simulated_hints.patch": Key(0, "side of the largest patch whose mean colour is a hint, in pixels; 0 = 1 + side / 32", COUNT_OR_0, older=0),
+    "simulated_hints.everything": Key(0.01, "share of images in training of which all colours are given", SHARE, older=0.0),
     "teacher.path": Key("", "teacher.msgpack of another run; empty = train a teacher on the labels"),
     **_inside("teacher.classifier", {**_CLASSIFIER, "epochs": Key(4, "training epochs of the teacher", COUNT)}),
 }
@@ -297,6 +300,7 @@ DETECT: Keys = {
 COLORIZE: Keys = {
     **TRAINING,
     **_OWN_IMAGES,
+    "hints": Key("", "known colours in your images: a CSV file with x, y, r, g, b, or a folder with NAME.csv; empty = none", older=""),
     **COLORS,
 }
 

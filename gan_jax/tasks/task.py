@@ -62,6 +62,15 @@ Measure = Callable[[Samples, Request], float]
 """`measure(generated, request)`, of images generated under conditions."""
 
 
+class Variation(NamedTuple):
+    """Other conditions for the same images, and what is measured under them."""
+
+    vary: Callable[[Request, PRNGKeyArray], Request]
+    """`vary(request, key)`: a request for the same images."""
+    measures: Mapping[str, Measure]
+    """Measures of images generated under it, by the names of their metrics."""
+
+
 def _default_cards(metrics: Mapping[str, Any]) -> Sequence[Card]:
     return [
         fid_card(metrics),
@@ -83,6 +92,8 @@ class TaskEvaluation(NamedTuple):
     baselines: Mapping[str, Callable[[Request, Part], Samples]] = {}
     """`baseline(request, part)`: images made without a network, from the training part
     alone."""
+    variations: Sequence[Variation] = ()
+    """Conditions under which images are generated again, and measured."""
 
 
 class TaskReport(NamedTuple):

@@ -6,14 +6,15 @@ from typing import NamedTuple, TypeAlias
 
 from ml_collections import ConfigDict
 
+from gan_jax.apps.colorize.hints import hint_files
 from gan_jax.apps.detect.scoring.labels import scored_files
 from gan_jax.apps.generate.sets import known_files
 from gan_jax.apps.inpaint.masked_images import masked_files
 from gan_jax.data.files.listing import list_users_images
-from gan_jax.data.user_images import InputFile, named_files
+from gan_jax.data.user_images import InputFile, named_files, user_images
 
 Files: TypeAlias = Mapping[InputFile, Sequence[Path]]
-"""Input files, each with the files of its masks."""
+"""Input files, each with the files of its masks or hints."""
 
 
 class Inputs(NamedTuple):
@@ -41,11 +42,20 @@ def _known(config: ConfigDict) -> Files:
     }
 
 
+def _hinted(config: ConfigDict) -> Files:
+    hints = hint_files(config)
+    return {
+        file: [hints[file.path]] if file.path in hints else []
+        for file in user_images(config.images)
+    }
+
+
 IMAGES = Inputs("images", _images)
 """A folder of images."""
 
 _OTHERS: Mapping[str, Inputs] = {
     "generate": Inputs("known", _known, ("count",)),
+    "colorize": Inputs("images", _hinted),
     "detect": Inputs("images", lambda config: dict.fromkeys(scored_files(config), ())),
 }
 

@@ -9,15 +9,24 @@ from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
 from gan_jax.apps.colorize.colorizer import Colorizer, Strip, in_strips
+from gan_jax.apps.colorize.hints import (
+    Hints,
+    check_hints,
+    check_takes_hints,
+    hints_reader,
+)
 from gan_jax.config.command_line import FIRST_COMMANDS
-from gan_jax.config.limits import memory_limit
+from gan_jax.config.errors import InputError
+from gan_jax.config.limits import Size, memory_limit
 from gan_jax.data import color
 from gan_jax.data.decode import (
     AT_WORK,
+    BrokenImageError,
     crop_and_resize,
     to_float_numpy,
     with_channels,
 )
+from gan_jax.data.memory import UnreadableFileError
 from gan_jax.data.user_images import Image8, InputFile
 from gan_jax.evaluation.color import colourfulness_of_sums, opponent_sums
 from gan_jax.evaluation.measure import measure
@@ -32,6 +41,7 @@ from gan_jax.tasks.plates.colors import plate
 _TOGETHER = 8  # images decoded at once
 _COLUMNS = {
     "size": list[int],
+    "hints": int,
     "lightness_change": float,
     "colourfulness": float,
     "psnr": float,
@@ -41,11 +51,19 @@ _COLUMNS = {
 _SHOWN, _THUMBNAIL = 24, 128  # images in the report, and their size there
 
 
+class HintedImage(NamedTuple):
+    """An image and its hints, of which there may be none."""
+
+    image: Image8
+    hints: Hints
+
+
 class Colorized(NamedTuple):
     """The result for one image."""
 
     size: tuple[int, int]
     """Width and height of the image and its output."""
+    hints: int
     lightness_change: float
     """Mean absolute difference of L, in Lab units, after rounding to 8 bits."""
     colourfulness: float
@@ -55,33 +73,49 @@ class Colorized(NamedTuple):
 
 def open_colorizing(
     config: ConfigDict, workdir: Path
-) -> Application[Image8, Colorized]:
+) -> Application[HintedImage, Colorized]:
     """Open a trained colorizer for photographs; the plate is written to `workdir`.
 
     Every output has the size of its image. The generator does not see the colours of
-    the given image; the output is compared with them.
+    the given image, but those of its hints (`hints` of the config); the output is
+    compared with them.
 
     Raises:
-        InputError: If there is no colorizer.
+        InputError: If there is no colorizer, or it takes no hints and there are some,
+            or these cannot be read.
     """
     prior = open_colorizer(
         config.prior, FIRST_COMMANDS["colorize"], memory_limit(config)
     )
     colorizer = Colorizer(prior)
+    if config.hints:
+        check_takes_hints(prior)
+    hints_of = hints_reader(config)
     shown: list[dict[str, Image8]] = []
 
-    def process(images: Sequence[Image8]) -> Iterator[tuple[Image8, Colorized]]:
-        for image in images:
+    def preprocess(file: InputFile, image: Image8) -> HintedImage:
+        try:
+            hints = hints_of(file.path)
+            check_hints(hints, Size(*image.shape[:2]))
+        except (InputError, UnreadableFileError) as error:
+            raise BrokenImageError(str(error)) from None
+        return HintedImage(image, hints)
+
+    def process(images: Sequence[HintedImage]) -> Iterator[tuple[Image8, Colorized]]:
+        for image, hints in images:
             height, width, _ = image.shape
             with AT_WORK.holding(height * width):  # until the output is written
-                painted = _painted(image, colorizer)
+                painted = _painted(image, hints, colorizer)
                 if len(shown) < _SHOWN:
                     shown.append(_thumbnails(image, painted))
-                yield painted.image, _measured((width, height), painted.sums)
+                yield (
+                    painted.image,
+                    _measured((width, height), len(hints), painted.sums),
+                )
 
     return Application(
         description=describe(prior),
-        preprocess=lambda file, image: image,
+        preprocess=preprocess,
         chunk_size=_TOGETHER,
         process=process,
         line=_line,
@@ -113,12 +147,12 @@ class _Painted(NamedTuple):
     sums: _Sums
 
 
-def _painted(image: Image8, colorizer: Colorizer) -> _Painted:
+def _painted(image: Image8, hints: Hints, colorizer: Colorizer) -> _Painted:
     """Return an image in colour, and the sums of its differences from the given one."""
     height, width, _ = image.shape
     output = np.empty((height, width, 3), np.uint8)
     lightness = np.empty((height, width, 1), np.uint8)
-    paint = colorizer(image)
+    paint = colorizer(image, hints)
 
     def fill(columns: slice) -> _Sums:
         strip = paint(columns)
@@ -145,7 +179,7 @@ def _sums(strip: Strip, colorizer: Colorizer) -> _Sums:
     )
 
 
-def _measured(size: tuple[int, int], sums: _Sums) -> Colorized:
+def _measured(size: tuple[int, int], hints: int, sums: _Sums) -> Colorized:
     """Return the measures of an output against its input."""
     pixels = size[0] * size[1]
     true: dict[str, float] = {}
@@ -159,6 +193,7 @@ def _measured(size: tuple[int, int], sums: _Sums) -> Colorized:
         }
     return Colorized(
         size,
+        hints,
         sums.lightness / pixels * color.LIGHTNESS_SCALE,
         colourfulness_of_sums(sums.opponents, pixels),
         true,
@@ -180,6 +215,7 @@ def _thumbnails(image: Image8, painted: _Painted) -> dict[str, Image8]:
 def _line(colorized: Colorized) -> dict[str, Any]:
     return {
         "size": list(colorized.size),
+        "hints": colorized.hints,
         "lightness_change": colorized.lightness_change,
         "colourfulness": colorized.colourfulness,
         **colorized.true,

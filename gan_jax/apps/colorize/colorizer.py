@@ -7,16 +7,25 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gan_jax.config.limits import size_of
+from gan_jax.apps.colorize.hints import (
+    NO_HINTS,
+    Hints,
+    check_hints,
+    check_takes_hints,
+    on_grid,
+)
+from gan_jax.config.limits import Size, size_of
 from gan_jax.data import color
 from gan_jax.data.datasets.dataset import threads
 from gan_jax.data.decode import with_channels
 from gan_jax.data.feed import to_float
+from gan_jax.data.masks import Known
 from gan_jax.data.user_images import Image8
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.grids import to_uint8
 from gan_jax.runs.inference import chunks, images_of
 from gan_jax.runs.prior import Prior
+from gan_jax.tasks.hints import Hinted, takes_hints
 
 Result = TypeVar("Result")
 
@@ -37,26 +46,34 @@ class Strip(NamedTuple):
 
 
 class Colorizer:
-    """A prior as a function of an image that returns it in colour."""
+    """A prior as a function of an image, and perhaps hints, that colorizes it."""
 
     def __init__(self, prior: Prior):
         """Compile the network and the colour conversions, once for all sizes."""
         self._size = size_of(prior.config.data.size)
-        self._variables = prior.networks.generator
+        self._prior = prior
         self._paint = compiled(images_of(prior.method))
         self._split = compiled(
             lambda levels: jnp.concatenate(color.split(to_float(levels)), axis=-1)
         )
         self._merge = compiled(color.merge)
 
-    def __call__(self, image: Image8) -> Callable[[slice], Strip]:
+    def __call__(
+        self, image: Image8, hints: Hints = NO_HINTS
+    ) -> Callable[[slice], Strip]:
         """Return the function that colorizes columns of an image at its own size.
 
-        The generator sees the lightness of the whole image, of 1 or 3 channels, at its
-        own size. Its colours are resized to the image's size; the lightness is
-        unchanged.
+        The generator sees the lightness of the whole image, of 1 or 3 channels, and the
+        hints at its own size. Its colours are resized to the image's size; the
+        lightness is unchanged. Of the colour of a hint only the ab counts. The mean is
+        taken of hints that lie in one pixel of the generator's.
+
+        Raises:
+            InputError: If a hint lies outside the image or is no colour, or the prior
+                takes no hints.
         """
         height, width, _ = image.shape
+        given = self._on_grid(hints, Size(height, width))
         whole = np.empty((height, width), np.float32)
 
         def read(columns: slice) -> None:
@@ -64,9 +81,10 @@ class Colorizer:
             whole[:, columns] = lightness[..., 0]
 
         in_strips(read, height, width)
-        small = _resized(whole, *self._size)
+        small = jnp.asarray(_resized(whole, *self._size)[None, ..., None])
         del whole
-        ab = np.asarray(self._paint(self._variables, None, small[None, ..., None]))[0]
+        condition = small if given is None else Hinted(small, given)
+        ab = np.asarray(self._paint(self._prior.networks.generator, None, condition))[0]
         # Where an image gets more rows, Pillow first makes them longer: columns are
         # then independent of each other.
         rows = min(self._size.height, height)
@@ -80,6 +98,18 @@ class Colorizer:
             return Strip(to_uint8(rgb), given, lightness, true_ab)
 
         return paint
+
+    def _on_grid(self, hints: Hints, size: Size) -> Known | None:
+        """Return the hints of an image of a size; None if the prior takes none."""
+        check_hints(hints, size)
+        if len(hints):
+            check_takes_hints(self._prior)
+        elif not takes_hints(self._prior.task):
+            return None
+        ab = np.zeros((0, 2), np.float32)
+        if len(hints):
+            _, (ab,) = self.split(np.rint(hints[None, :, 2:]).astype(np.uint8))
+        return on_grid(hints, ab, size, self._size)
 
     def split(
         self, image: Image8

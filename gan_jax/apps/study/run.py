@@ -234,6 +234,8 @@ def _plate(
     for name, arm in trained.items():
         place = arm.folder(workdir, chosen[name].seed)
         prior = open_prior(str(place), "", program=first.program)
+        if prior.task.condition_arrays != task.condition_arrays:
+            return None  # there is no condition that all of them take
         models[name] = make_model(prior.method, task.render)(prior.networks)
     return task.report.comparison(
         models, datasets.parts(first)["test"], jax.random.key(first.seed)

@@ -12,6 +12,7 @@ from gan_jax.apps.train.report import copies_figure
 from gan_jax.apps.train.setup import Run
 from gan_jax.config.errors import InputError
 from gan_jax.data.feed import first_images, to_float
+from gan_jax.data.splits import Part
 from gan_jax.evaluation import classes, features
 from gan_jax.evaluation.features import Embedding, FeatureNetwork, Nearest
 from gan_jax.evaluation.image import diversity
@@ -104,20 +105,24 @@ class Evaluation:
             groups = images.reshape(conditions, repeats, *images.shape[1:])
             return float(np.mean([*map(diversity, groups)]))
 
-        varied = self._run.task.conditional and self._run.method.has_latent
-        within = {"diversity_within": diversity_within} if varied else {}
-        return self.compare(generated, request, part, count, within)
+        def again(varied: Request) -> Samples:
+            return generate(keys[1], varied.condition, count)
+
+        several = self._run.task.conditional and self._run.method.has_latent
+        within = {"diversity_within": diversity_within} if several else {}
+        measured = self.compare(generated, request, part, count, within)
+        measured.add(self._varied(request, keys[2], again))
+        return measured
 
     def baselines(self, part: str, count: int) -> dict[str, Measured]:
         """Measure the task's images that need no network, by name."""
-        task = self._run.task
-        _, request = self._request(part, count)
-        return {
-            name: self.compare(
-                make(request, self._run.parts["train"]), request, part, count
-            )
-            for name, make in task.evaluation.baselines.items()
-        }
+        keys, request = self._request(part, count)
+        found = {}
+        for name, make in self._run.task.evaluation.baselines.items():
+            again = functools.partial(_without_network, make, self._run.parts["train"])
+            found[name] = self.compare(again(request), request, part, count)
+            found[name].add(self._varied(request, keys[2], again))
+        return found
 
     def compare(
         self,
@@ -156,6 +161,27 @@ class Evaluation:
             metrics["fid_real_count"] = real_count
             metrics["fid_features"] = self._feature_network.description
         return Measured(metrics, measured.failed | collapsed.failed)
+
+    def _varied(
+        self,
+        request: Request,
+        key: PRNGKeyArray,
+        make: Callable[[Request], Samples],
+    ) -> Measured:
+        """Measure images made under other conditions, one variation after the other."""
+        found = Measured({}, {})
+        for place, variation in enumerate(self._run.task.evaluation.variations):
+            varied = variation.vary(request, jax.random.fold_in(key, place))
+            generated = make(varied)
+            found.add(
+                measure(
+                    {
+                        name: functools.partial(value, generated, varied)
+                        for name, value in variation.measures.items()
+                    }
+                )
+            )
+        return found
 
     @property
     def _key(self) -> PRNGKeyArray:
@@ -253,6 +279,12 @@ class Evaluation:
             seen = images[:, :, ::-1] if mirrored else images
             self._real[part, count] = self._features()(seen)
         return self._real[part, count]
+
+
+def _without_network(
+    make: Callable[[Request, Part], Samples], training: Part, request: Request
+) -> Samples:
+    return make(request, training)
 
 
 def _collapsed(measured: Measured, count: int, width: int) -> bool:
