@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_jax.apps.colorize.colorizer import Colorizer
@@ -139,6 +139,7 @@ def test_colours_spread_to_what_is_near_and_alike():
     np.testing.assert_allclose(both[8, 8:], np.broadcast_to(blue, (8, 2)), atol=0.01)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_hint_arrives_in_the_pixel_of_the_network_that_holds_it(data):
     sides = st.integers(1, 300)
