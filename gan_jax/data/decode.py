@@ -1,6 +1,5 @@
 """Decoding of image files, in the usual formats, to 8-bit arrays of one size."""
 
-import io
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from gan_jax.config.limits import Size, size_of
 from gan_jax.data import memory, windows
 from gan_jax.data.files import pillow
 from gan_jax.data.files.levels import WHOLE, LevelsError, Scaling, Stored, whole_range
-from gan_jax.data.memory import FILE_LIMIT, PixelBudget, UnreadableFileError, open_file
+from gan_jax.data.memory import FILE_LIMIT, PixelBudget, UnreadableFileError
 from gan_jax.data.windows import PADDING
 
 if TYPE_CHECKING:
@@ -131,19 +130,19 @@ def read_header(data: bytes | Path, pixel_limit: int = PIXEL_LIMIT) -> Header:
     return open_image(data, pixel_limit, header)
 
 
-def decode_values(file: Path) -> Shaped[np.ndarray, "height width"]:
+def decode_values(data: bytes | Path) -> Shaped[np.ndarray, "height width"]:
     """Decode the image of one number a pixel that a file holds, as it is stored.
 
     Nothing is scaled: 8 and 16-bit levels, palette indices and floating-point values
     (TIFF) are returned in their type. A colour image whose channels are equal is grey.
 
     Args:
-        file: An image file of at most `PIXEL_LIMIT` pixels.
+        data: Content of an image file of at most `PIXEL_LIMIT` pixels, or its path.
 
     Raises:
         BrokenImageError: As `decode`, or if the image has colours or transparency.
     """
-    return open_image(file, PIXEL_LIMIT, lambda image, _: _values(upright(image)))
+    return open_image(data, PIXEL_LIMIT, lambda image, _: _values(upright(image)))
 
 
 def _values(image: "Image.Image") -> Shaped[np.ndarray, "height width"]:
@@ -172,12 +171,7 @@ def open_image(
     pillow.ignore_warnings()
     Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT // 2  # Pillow refuses twice as many
     try:
-        if isinstance(data, Path):
-            stream: memory.Stream = open_file(data, FILE_LIMIT)
-        elif data:
-            stream = io.BytesIO(data)
-        else:
-            raise BrokenImageError("the file is empty")
+        stream = memory.open_data(data, FILE_LIMIT)
         with stream, Image.open(stream, formats=pillow.formats()) as image:
             sides = max(image.size, pillow.tile_size(image), key=math.prod)
             if math.prod(sides) > pixel_limit:

@@ -55,6 +55,15 @@ def open_file(file: Path, limit: int | None = None) -> io.BufferedReader:
         raise UnreadableFileError(str(error)) from None
 
 
+def open_data(data: bytes | Path, limit: int | None = None) -> Stream:
+    """Open what a file holds, or a regular file by its path, as `open_file` does."""
+    if isinstance(data, Path):
+        return open_file(data, limit)
+    if not data:
+        raise UnreadableFileError("the file is empty")
+    return io.BytesIO(data)
+
+
 def read_file(file: Path, limit: int = FILE_LIMIT) -> bytes:
     """Return the content of a regular file; errors are those of `open_file`."""
     with open_file(file, limit) as stream:
@@ -122,7 +131,12 @@ def check_fits(
 
 
 def check_arrays(
-    what: str, stream: Stream, names: Collection[str], remedy: str, held: int = 0
+    what: str,
+    stream: Stream,
+    names: Collection[str],
+    remedy: str,
+    held: int = 0,
+    available: int | None = None,
 ) -> None:
     """Refuse an .npy or .npz file by the sizes that its headers declare.
 
@@ -132,6 +146,7 @@ def check_arrays(
         names: Arrays of an .npz file that are read.
         remedy: What the user can do.
         held: Bytes of what was read before, and stays in memory.
+        available: As `check_fits` takes it.
 
     Raises:
         InputError: If the arrays do not fit into memory.
@@ -148,7 +163,7 @@ def check_arrays(
         stream.seek(0)
         needed = _declared_size(stream)
     stream.seek(0)
-    check_fits(what, held + needed, remedy)
+    check_fits(what, held + needed, remedy, available)
 
 
 def _declared_size(stream: io.BufferedIOBase | IO[bytes]) -> int:

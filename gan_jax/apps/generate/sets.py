@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.apps.generate.prior import Source
 from gan_jax.config.errors import InputError
-from gan_jax.config.limits import Size, size_of
+from gan_jax.config.limits import Size, memory_limit, size_of
 from gan_jax.data.datasets.dataset import Skipped
 from gan_jax.data.files.pillow import image_suffixes
 from gan_jax.data.grids.geometry import Geometry
@@ -195,18 +195,47 @@ def read_set(file: KnownFile | None, config: ConfigDict, source: Source) -> Know
         source: The run that images come from.
 
     Raises:
-        InputError: The file cannot be used, the message names the first bad point; or
-            the run cannot make images of the size.
+        InputError: As `known_set`.
     """
     if file is None:
         return _unknown_set(config, source)
+    what = f"--config.known {file.path}"
+    known = known_values(file.path, file.mask, config, source, what)
+    return KnownSet(file.name, str(file.path), *known)
+
+
+def known_values(
+    data: bytes | Path,
+    mask: bytes | Path | None,
+    config: ConfigDict,
+    source: Source,
+    what: str,
+) -> tuple[KnownGrid, Geometry, bool]:
+    """Return known values on the grid that a config asks for.
+
+    Args:
+        data: Content of a file of known values, or its path.
+        mask: Content or path of the image that is its mask; None = it has none.
+        config: Config of the run.
+        source: The run that images come from.
+        what: The file, for messages.
+
+    Returns:
+        The values, the grid, and whether they come from a point set of GSLIB.
+
+    Raises:
+        InputError: The file cannot be used, the message names the first bad point; or
+            the run cannot make images of the size.
+    """
     content = read_known(
-        file.path,
-        file.mask,
+        data,
+        mask,
         levels=source.units == LEVELS,
         scaling=trained_levels(source.prior.config, source.prior.summary).scaling,
         variable=config.variable,
         usual=source.variable,
+        what=what,
+        memory=memory_limit(config),
     )
     size = source.trained_size
     if config.size:
@@ -227,9 +256,8 @@ def read_set(file: KnownFile | None, config: ConfigDict, source: Source) -> Know
             source.makes_any_size,
         )
     except UnreadableFileError as error:
-        raise InputError(f"--config.known {file.path}: {error}") from None
-    is_point_set = isinstance(content, Points) and content.upward
-    return KnownSet(file.name, str(file.path), known, geometry, is_point_set)
+        raise InputError(f"{what}: {error}") from None
+    return known, geometry, isinstance(content, Points) and content.upward
 
 
 def _unknown_set(config: ConfigDict, source: Source) -> KnownSet:

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import uvicorn
 
-from gan_jax.apps.serve.generation import open_generation
 from gan_jax.apps.serve.messages import LARGEST, Message, file
 from gan_jax.apps.serve.model import Answer, Model, Session
 from gan_jax.apps.serve.models.anomalies import open_anomalies
 from gan_jax.apps.serve.models.colorization import open_colorization
 from gan_jax.apps.serve.models.completion import open_completion
+from gan_jax.apps.serve.models.generation import open_generation
 from gan_jax.apps.serve.security import bind, listen
 from gan_jax.apps.serve.web import application
 from gan_jax.apps.serve.worker import Worker

@@ -25,6 +25,9 @@ Answers = Mapping[str, Mapping[str, Answer]]
 _NEWEST = frozenset({"draw", "choose", "colorize", "score"})
 """Types of requests of which the newest alone counts, of one run and image."""
 
+_SEARCH = "complete"
+"""The type of the requests of which a page has one alone, whatever its run."""
+
 _WAITING = 8  # requests of a page, before no more are read
 _UNSENT = 2  # frames that wait to be sent to a page, before no more are made
 
@@ -57,6 +60,12 @@ class Page:
         self.running: deque[_Job] = deque()
         self.unsent: deque[bytes] = deque()
         self.closed = False
+
+    @property
+    def jobs(self) -> list[_Job]:
+        """Requests that wait or are being answered, and were not overtaken."""
+        running = (job for job in self.running if not job.overtaken)
+        return [*running, *self.waiting.values()]
 
 
 class Worker:
@@ -109,11 +118,12 @@ class Worker:
         run = message.entries.get("run")
         answers = self._answers.get(run) if isinstance(run, str) else None
         with self._changed:
+            if message.type == "stop":
+                page.session.stopped = True
+                if any(job.key == _SEARCH for job in page.jobs):
+                    return  # the last answer of the search is the answer to it
             if answers is None:
                 reason = "there is no such run: load the page anew"
-            elif message.type == "stop":
-                page.session.stopped = True
-                return
             elif message.type in answers:
                 self._add(page, message, answers[message.type])
                 self._changed.notify()
@@ -188,8 +198,8 @@ class Worker:
         if message.type in _NEWEST:
             run, image = (message.entries.get(name) for name in ("run", "image"))
             job.key = message.type, run, str(image)
-        elif message.type == "complete":
-            job.key = message.type
+        elif message.type == _SEARCH:
+            job.key = _SEARCH
             page.session.stopped = False
         for each in page.running:
             each.overtaken |= each.key == job.key

@@ -10,12 +10,13 @@
 - A line of names, as of geone's point sets and of GS3D (`X;Y;Z;Value`).
 """
 
-import io
 import itertools
 import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from gan_jax.data.memory import Stream
 
 LINE = 10_000
 """Characters of a line of a header, at most."""
@@ -74,7 +75,7 @@ class Header(NamedTuple):
 class Lines:
     """The lines of a file, one at a time, counted from 1."""
 
-    def __init__(self, stream: io.BufferedReader):
+    def __init__(self, stream: Stream):
         """Read from the current position."""
         self._stream = stream
         self.number = 0

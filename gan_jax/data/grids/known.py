@@ -5,6 +5,7 @@ with a second one as its mask, an `.npz` file). Values are native: levels 0 to 2
 codes of facies or a property in its unit.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,14 +17,15 @@ from gan_jax.data.decode import BrokenImageError, decode_values
 from gan_jax.data.files.levels import WHOLE, Scaling
 from gan_jax.data.grids.csv_files import decoded, is_label, is_table, read_points, shown
 from gan_jax.data.grids.points import Content, KnownGrid, Points, known_grid
-from gan_jax.data.grids.tables import read_table
+from gan_jax.data.grids.tables import parse_table
 from gan_jax.data.grids.volumes import axis_of
 from gan_jax.data.mask_files import decode_layers, read_mask
 from gan_jax.data.memory import (
+    FILE_LIMIT,
     UnreadableFileError,
     check_arrays,
     check_fits,
-    open_file,
+    open_data,
     read_file,
 )
 
@@ -37,17 +39,20 @@ POINT_LINES = "wells | 3 | X | Y | porosity | 10 20 0.3"
 
 
 def read_known(
-    file: Path,
-    mask: Path | None = None,
+    data: bytes | Path,
+    mask: bytes | Path | None = None,
     levels: bool = True,
     scaling: Scaling = WHOLE,
     variable: str = "",
     usual: str = "",
+    what: str = "",
+    memory: int | None = None,
 ) -> Content:
-    """Read a file of known values, by what it holds.
+    """Read known values, by what their file holds.
 
     Args:
-        file: A CSV file, a point set of GSLIB, an `.npz` file, or an image.
+        data: Content of a CSV file, a point set of GSLIB, an `.npz` file, or an image;
+            or the path of one.
         mask: The image that is the mask of an image, white = known; None = no mask. An
             image of levels may have transparent pixels instead, which are not known.
         levels: Whether the values of an image are reduced to levels from 0 to 255;
@@ -56,21 +61,23 @@ def read_known(
         variable: Column of a point set that holds the values; empty = the only one.
         usual: Column that is taken where none is named and there are several, if it is
             there.
+        what: The file, for messages; empty = as the key `known` and its path.
+        memory: Bytes that its values may take; None = those of the machine.
 
     Raises:
         InputError: The file cannot be read, or does not fit into memory. The message is
             one line that names the file and, of text, the line.
     """
-    what = f"--config.known {file}"
+    what = what or f"--config.known {data if isinstance(data, Path) else ''}".strip()
     try:
         if mask is not None:
-            return _masked_image(file, mask, scaling if levels else None)
-        with open_file(file) as stream:
-            start = stream.read(_START)
+            return _masked_image(data, mask, scaling if levels else None)
+        with open_data(data) as stream:
+            start, size = stream.read(_START), stream.seek(0, os.SEEK_END)
         if start.startswith(b"PK"):
-            return _arrays(what, file)
+            return _arrays(what, data, memory)
         if start.startswith(_IMAGES):
-            if levels and (grid := _transparent_image(file, scaling)) is not None:
+            if levels and (grid := _transparent_image(data, scaling)) is not None:
                 return grid
             raise UnreadableFileError(
                 "an image without transparent pixels does not say which are known: "
@@ -82,18 +89,22 @@ def read_known(
                 "an .npy array does not say which of its cells are known: save values "
                 "and mask in an .npz file, np.savez(name, values=..., mask=...)"
             )
-        check_fits(what, _COPIES * file.stat().st_size, "give fewer points")
+        check_fits(what, _COPIES * size, "give fewer points", memory)
         if is_table(decoded(start)):
-            return read_points(decoded(read_file(file)))
-        return _point_set(file, variable, usual)
+            text = data if isinstance(data, bytes) else read_file(data)
+            return read_points(decoded(text))
+        return _point_set(what, data, variable, usual)
     except UnreadableFileError as error:
         raise InputError(f"{what}: {error}") from None
 
 
-def _point_set(file: Path, variable: str, usual: str) -> Points:
+def _point_set(what: str, data: bytes | Path, variable: str, usual: str) -> Points:
     """Return the points of a file in GSLIB's format: x, y, perhaps z, and values."""
     try:
-        table = read_table(str(file), "known")
+        with open_data(data, FILE_LIMIT) as stream:
+            table = parse_table(stream, what)
+    except OSError as error:
+        raise UnreadableFileError(error.strerror or str(error)) from None
     except InputError as error:
         message = str(error).partition("; a grid begins like")[0]
         raise InputError(
@@ -165,16 +176,18 @@ def _columns_of_points(
     return axes[0], axes[1], values[0]
 
 
-def _masked_image(file: Path, mask: Path, scaling: Scaling | None) -> KnownGrid:
+def _masked_image(
+    data: bytes | Path, mask: bytes | Path, scaling: Scaling | None
+) -> KnownGrid:
     """Return the known pixels of an image: opaque ones where its mask is white.
 
     Its values become levels by the scaling; None = they are those that are stored.
     """
     try:
         if scaling is not None:
-            image, opaque = decode_layers(file, scaling=scaling)
+            image, opaque = decode_layers(data, scaling=scaling)
         else:
-            image, opaque = decode_values(file)[..., None], None
+            image, opaque = decode_values(data)[..., None], None
     except BrokenImageError as error:
         raise UnreadableFileError(str(error)) from None
     try:
@@ -189,21 +202,21 @@ def _masked_image(file: Path, mask: Path, scaling: Scaling | None) -> KnownGrid:
     return known_grid(image, known if opaque is None else known & opaque, None)
 
 
-def _transparent_image(file: Path, scaling: Scaling) -> KnownGrid | None:
+def _transparent_image(data: bytes | Path, scaling: Scaling) -> KnownGrid | None:
     """Return the opaque pixels of an image as known; None if all are opaque."""
     try:
-        image, opaque = decode_layers(file, scaling=scaling)
+        image, opaque = decode_layers(data, scaling=scaling)
     except BrokenImageError as error:
         raise UnreadableFileError(str(error)) from None
     return None if opaque is None else known_grid(image, opaque, None)
 
 
-def _arrays(what: str, file: Path) -> KnownGrid:
+def _arrays(what: str, data: bytes | Path, memory: int | None) -> KnownGrid:
     """Return the known cells of an `.npz` file with `values` and `mask`."""
     names = ("values", "mask", "error")
     try:
-        with open_file(file) as stream:
-            check_arrays(what, stream, names, "give a smaller grid")
+        with open_data(data) as stream:
+            check_arrays(what, stream, names, "give a smaller grid", available=memory)
             with np.load(stream, allow_pickle=False) as found:
                 arrays = {each: found[each] for each in names if each in found.files}
     except (InputError, UnreadableFileError, MemoryError):

@@ -3,7 +3,6 @@
 The dialect of a file is what its first lines hold, whatever its suffix.
 """
 
-import io
 import os
 import warnings
 from pathlib import Path
@@ -23,6 +22,7 @@ from gan_jax.data.grids.headers import (
 )
 from gan_jax.data.memory import (
     FILE_LIMIT,
+    Stream,
     UnreadableFileError,
     check_fits,
     open_file,
@@ -57,6 +57,26 @@ class Table(NamedTuple):
 def read_table(path: str, flag: str) -> Table:
     """Read a grid or a point set.
 
+    Args:
+        path: Path of the file.
+        flag: The key of a config that holds it, for messages.
+
+    Raises:
+        InputError: As `parse_table`, or the file cannot be read.
+    """
+    what = f"--config.{flag} {path}"
+    try:
+        with open_file(Path(path).expanduser(), FILE_LIMIT) as stream:
+            return parse_table(stream, what)
+    except UnreadableFileError as error:
+        raise InputError(f"{what}: {error}: give a grid or a point set") from None
+    except OSError as error:
+        raise InputError(f"{what}: {error.strerror or 'it cannot be read'}") from None
+
+
+def parse_table(stream: Stream, what: str) -> Table:
+    """Return the grid or the point set that a file holds.
+
     These are read: GSLIB, SGeMS, MPSlib, SGSIM and SNESIM; geone and DeeSse (`# NX`
     headers, and a line of names); see `headers`. The text may be UTF-8, with or without
     a byte order mark, or latin-1; the comma may be the decimal sign, D the sign of an
@@ -64,23 +84,18 @@ def read_table(path: str, flag: str) -> Table:
     the size of the file.
 
     Args:
-        path: Path of the file.
-        flag: The key of a config that holds it, for messages.
+        stream: The file, at its start.
+        what: The file, for messages.
 
     Raises:
         InputError: If it is no such table, too large, or not as its header states. The
             message names the line.
+        OSError: If it cannot be read.
     """
-    what = f"--config.{flag} {path}"
+    lines = Lines(stream)
     try:
-        with open_file(Path(path).expanduser(), FILE_LIMIT) as stream:
-            lines = Lines(stream)
-            header = read_header(lines)
-            values = _read_values(stream, header, lines, what)
-    except UnreadableFileError as error:
-        raise InputError(f"{what}: {error}: give a grid or a point set") from None
-    except OSError as error:
-        raise InputError(f"{what}: {error.strerror or 'it cannot be read'}") from None
+        header = read_header(lines)
+        values = _read_values(stream, header, lines, what)
     except MalformedError as error:
         raise InputError(
             f"{what} cannot be read: {error}; a grid begins like {lines.example} (the "
@@ -102,7 +117,7 @@ def read_table(path: str, flag: str) -> Table:
 
 
 def _read_values(
-    stream: io.BufferedReader, header: Header, lines: Lines, what: str
+    stream: Stream, header: Header, lines: Lines, what: str
 ) -> Float[np.ndarray, "rows variables"]:
     start = stream.tell()
     most = (stream.seek(0, os.SEEK_END) - start + 1) // 2  # a digit and a blank
@@ -133,7 +148,7 @@ def _read_values(
 class _Parser:
     """A parser of numbers, a part of the file at a time."""
 
-    def __init__(self, stream: io.BufferedReader, variables: int, line: int):
+    def __init__(self, stream: Stream, variables: int, line: int):
         self._stream = stream
         self._variables = variables
         self._line = line + 1  # of the next byte
