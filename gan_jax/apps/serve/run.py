@@ -8,6 +8,7 @@ from types import FrameType
 from typing import NamedTuple
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from gan_jax.apps.serve.messages import LARGEST, Message, file
 from gan_jax.apps.serve.model import Answer, Model, Session
@@ -63,21 +64,26 @@ def run(options: Options) -> None:
         models = open_models(options.priors)
         worker = Worker(answers(models), options.sessions, options.verbose)
         threading.Thread(target=worker.run, name="worker", daemon=True).start()
-        server = _Server(
-            uvicorn.Config(
-                application(worker, listed(models), address),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                lifespan="off",
-                ws_max_size=LARGEST + 1,  # a frame that is too large gets an answer
-                ws_per_message_deflate=False,
-            )
-        )
+        server = server_of(application(worker, listed(models), address))
         listen(socket, address)
         say(f"serving {', '.join(models)} at {address.url} (Ctrl-C ends)")
         server.run(sockets=[socket])
+
+
+def server_of(application: ASGIApp) -> uvicorn.Server:
+    """Return the server of an application, which is quiet and takes large frames."""
+    return _Server(
+        uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            ws_max_size=LARGEST + 1,  # one that is too large gets an answer
+            ws_per_message_deflate=False,
+        )
+    )
 
 
 class _Server(uvicorn.Server):

@@ -166,30 +166,45 @@ class Worker:
 
     def run(self) -> None:
         """Answer until `end` is called."""
-        while (page := self._next()) is not None:
+        while True:
             with self._changed:
-                # The newest request starts, and the oldest answer goes on.
-                first = next(iter(page.waiting), None)
-                jobs = [] if first is None else [page.waiting.pop(first)]
-                jobs += [page.running.popleft()] if page.running else []
-                page.running.extend(jobs)
-            for job in jobs:
-                self._advance(page, job)
-            page.wake()
+                self._changed.wait_for(lambda: self._ended or self._ready())
+                if self._ended:
+                    return
+            self.step()
 
-    def _next(self) -> Page | None:
-        """Wait for work, and return the page whose turn it is; None at the end."""
+    def step(self) -> bool:
+        """Go on with the work of one page, and return whether there was any.
+
+        The first message is made for the request that has waited longest, and the next
+        one of an answer that was begun before.
+        """
         with self._changed:
-            while not self._ended:
-                for page in [*self._pages]:
-                    busy = page.waiting or page.running
-                    if page.closed and not busy:
-                        self._pages.remove(page)
-                    elif busy and len(page.unsent) < _UNSENT:
-                        self._pages.remove(page)
-                        self._pages.append(page)
-                        return page
-                self._changed.wait()
+            page = self._ready()
+            if page is None:
+                return False
+            self._pages.remove(page)
+            self._pages.append(page)  # the others' turn comes first
+            begun = len(page.running)
+            first = next(iter(page.waiting), None)
+            if first is not None:
+                page.running.appendleft(page.waiting.pop(first))
+        if first is not None:
+            self._advance(page)
+        for _ in range(begun):
+            if self._advance(page):  # others have ended, which takes no time
+                break
+        page.wake()
+        return True
+
+    def _ready(self) -> Page | None:
+        """Return the page whose turn it is: one with work that takes what is sent."""
+        for page in [*self._pages]:
+            busy = page.waiting or page.running
+            if page.closed and not busy:
+                self._pages.remove(page)
+            elif busy and len(page.unsent) < _UNSENT:
+                return page
         return None
 
     def _add(self, page: Page, message: Message, answer: Answer) -> None:
@@ -205,8 +220,15 @@ class Worker:
             each.overtaken |= each.key == job.key
         page.waiting[job.key] = job
 
-    def _advance(self, page: Page, job: _Job) -> None:
-        """Make the next message of an answer, or close one that was overtaken."""
+    def _advance(self, page: Page) -> bool:
+        """Make the next message of a page's first answer, which becomes the last one.
+
+        Returns:
+            Whether there was one; otherwise the answer has ended.
+        """
+        with self._changed:
+            job = page.running[0]
+            page.running.rotate(-1)
         frame, ended = None, True
         try:
             if not job.overtaken:
@@ -222,10 +244,11 @@ class Worker:
             if frame is not None and not dropped:
                 page.unsent.append(frame)
             if not (ended or dropped):
-                return
+                return True
             page.running.remove(job)
         with contextlib.suppress(Exception):  # nobody waits for what it leaves
             getattr(job.answers, "close", lambda: None)()
+        return False
 
     def _explained(self, request: Message, failure: Exception) -> Message:
         """Return the message that says why a request has no answer."""
