@@ -96,6 +96,21 @@ def test_a_stroke_keeps_the_place_of_the_one_that_it_overtakes():
     assert bench.log == [3, 2]
 
 
+def test_a_stroke_that_is_being_answered_is_answered():
+    """Otherwise nothing would be seen while one draws without a pause."""
+
+    def meanwhile(session, message):
+        if message.request == 1:
+            bench.ask(page, "draw", 2)
+        yield Message("done", message.request, {}, {})
+
+    bench = Bench(draw=meanwhile)
+    page = bench.page()
+    bench.ask(page, "draw", 1)
+    bench.work()
+    assert bench.read(page) == [(1, "done"), (2, "done")]
+
+
 def test_scores_of_several_images_and_files_do_not_overtake_each_other():
     bench = Bench()
     page = bench.page()

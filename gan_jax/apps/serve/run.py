@@ -25,6 +25,8 @@ from gan_jax.config.errors import InputError, printable
 from gan_jax.priors import packaged
 from gan_jax.report.terminal import say
 
+_PATIENCE = 120.0  # seconds in which a page must answer a ping; requests may wait
+
 PROTOCOL = 1
 """Number of the version of the messages."""
 
@@ -82,6 +84,7 @@ def server_of(application: ASGIApp) -> uvicorn.Server:
             lifespan="off",
             ws_max_size=LARGEST + 1,  # one that is too large gets an answer
             ws_per_message_deflate=False,
+            ws_ping_timeout=_PATIENCE,
         )
     )
 

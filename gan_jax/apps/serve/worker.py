@@ -216,8 +216,8 @@ class Worker:
         elif message.type == _SEARCH:
             job.key = _SEARCH
             page.session.stopped = False
-        for each in page.running:
-            each.overtaken |= each.key == job.key
+            for each in page.running:
+                each.overtaken |= each.key == job.key
         page.waiting[job.key] = job
 
     def _advance(self, page: Page) -> bool:
