@@ -24,7 +24,7 @@ from gan_jax.data.masks import Known
 from gan_jax.export import __main__ as export
 from gan_jax.export import artefact, onnx_model, stablehlo
 from gan_jax.export.arrays import ArraySpec
-from gan_jax.export.functions import open_function
+from gan_jax.export.functions import open_function, stored_units
 from gan_jax.networks.stages import image_of
 from gan_jax.report import files
 from gan_jax.runs.inference import make_model
@@ -207,6 +207,59 @@ def test_metadata_convert_values_to_the_units_of_the_data_and_back(name):
     np.testing.assert_allclose(native, held.rounded(held.native(images)))
     scaled = eval(array["from_native"], {"np": np, "native": native})
     np.testing.assert_allclose(scaled, held.scaled(native), atol=1e-12)
+
+
+def read_of(**taken):
+    """The entry `read` of a summary, by the range of each kind of files."""
+    return {
+        "levels": {
+            kind.replace("_", " "): {"images": 1, "low": 0, "high": 1, "taken": ends}
+            for kind, ends in taken.items()
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    "dataset, wanted",
+    [
+        ({}, units.LEVELS),
+        ({"read": read_of(**{"8-bit_PNG": [0, 255]})}, units.LEVELS),
+        (
+            {"read": read_of(**{"16-bit_TIFF": [0, 4095], "16-bit_PNG": [0, 4095]})},
+            units.Units("linear", (0, 4095), True),
+        ),
+        (
+            {"read": read_of(**{"float_TIFF": [-2.5, 40]})},
+            units.Units("linear", (-2.5, 40)),
+        ),
+        (
+            {"read": read_of(**{"16-bit_TIFF": [0, 4095], "8-bit_PNG": [0, 255]})},
+            units.LEVELS,
+        ),
+        ({"read": {"levels": {"16-bit TIFF": {"taken": ["a", None]}}}}, units.LEVELS),
+        (
+            {
+                "units": units.facies([1, 2]).as_json(),
+                "read": read_of(**{"16-bit_TIFF": [0, 4095]}),
+            },
+            units.facies([1, 2]),
+        ),
+    ],
+)
+def test_units_of_images_are_the_levels_that_their_files_store(dataset, wanted):
+    assert stored_units(dataset) == wanted
+
+
+def test_an_export_of_a_stretched_scan_states_its_levels(runs, tmp_path):
+    shutil.copytree(runs / "generator", tmp_path / "scans")
+    place = tmp_path / "scans" / "summary.json"
+    summary = json.loads(place.read_text())
+    summary["dataset"]["read"] = read_of(**{"16-bit_TIFF": [0, 4095]})
+    place.write_text(json.dumps(summary))
+    output = open_function(str(tmp_path / "scans")).output.metadata()
+    assert output["units"]["knots"] == [0, 4095] and output["units"]["whole"]
+    native = eval(output["to_native"], {"np": np, "images": np.array([-1, 0.5, 1])})
+    assert native.tolist() == [0, 3071, 4095]
 
 
 def test_only_arrays_in_the_units_of_the_data_have_units(artefacts):

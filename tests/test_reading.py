@@ -314,10 +314,31 @@ def test_whole_numbers_are_stretched_by_the_bits_in_use(tmp_path, images, taken)
 def test_floats_beyond_one_need_a_range(tmp_path):
     images = np.linspace(0, 255, 5 * 64).reshape(5, 8, 8)
     np.save(tmp_path / "train.npy", images)
-    with pytest.raises(InputError, match=r"values from 0 to 255.*data.levels=a:b"):
+    with pytest.raises(InputError, match=r"levels from 0 to 255.*data.levels=a:b"):
         read_arrays(str(tmp_path), 8)
     found = read_arrays(str(tmp_path), 8, levels="0:255").train.images
     np.testing.assert_array_equal(found[..., 0], np.rint(images))
+
+
+@pytest.mark.parametrize("value", [1.5, -1.5, np.nan, np.inf])
+@pytest.mark.parametrize("choice", ["auto", "0:1"])
+def test_arrays_and_files_refuse_the_same_floats(tmp_path, value, choice):
+    images = np.full((5, 8, 8), 0.5, np.float32)
+    images[0, 0, 0] = value
+    np.save(tmp_path / "train.npy", images)
+    save(tmp_path / "a.tif", images[0])
+    scaling = Scaling(levels.given_range(choice))
+    if choice == "auto" or np.isnan(value):
+        words = "not numbers" if np.isnan(value) else f"{value}.*data.levels=a:b"
+        with pytest.raises(InputError, match=words):
+            read_arrays(str(tmp_path), 8, levels=choice)
+        with pytest.raises(BrokenImageError, match=words):
+            decode(tmp_path / "a.tif", scaling=scaling)
+        return
+    wanted = [255 if value > 1 else 0, 128]
+    found = read_arrays(str(tmp_path), 8, levels=choice).train.images
+    for image in (found[0], decode(tmp_path / "a.tif", scaling=scaling)):
+        assert image[0, :2, 0].tolist() == wanted
 
 
 def idx(values):

@@ -17,6 +17,7 @@ from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import size_of
 from gan_jax.data import color
+from gan_jax.data.files.levels import FLOAT, trained_ranges
 from gan_jax.data.grids import geometry
 from gan_jax.data.grids.units import LEVELS, Units
 from gan_jax.export.arrays import ArraySpec
@@ -89,6 +90,20 @@ def open_function(path: str) -> NetworkFunction:
     return _PROGRAMS[program](path)
 
 
+def stored_units(dataset: Mapping[str, Any]) -> Units:
+    """Return the units in which the files of a summary's dataset store its images.
+
+    They are the levels that became 0 and 255, such as 0 to 4095 of a scan. Files that
+    were scaled by several ranges have none in common: theirs are levels 0 to 255.
+    """
+    own, ranges = units_of(dataset), trained_ranges(dataset.get("read"))
+    if own != LEVELS or len({*ranges.values()}) != 1:
+        return own
+    (taken,) = {*ranges.values()}
+    whole = not any(kind.startswith(FLOAT) for kind in ranges)
+    return Units("linear", tuple(taken), whole)
+
+
 def _program(path: str) -> str:
     """Return the program of a workdir; the opening of another folder fails later."""
     try:
@@ -115,8 +130,9 @@ def _generator(path: str) -> NetworkFunction:
         return images(variables, latent, condition)
 
     latents = [_latent(config.latent.prior, _latent_shape(method))] if drawn else []
+    units = stored_units(prior.summary.get("dataset") or {})
     conditions = [
-        _condition(description, leaf.shape[1:], prior.units)
+        _condition(description, leaf.shape[1:], units)
         for description, leaf in zip(task.condition_arrays, maps, strict=True)
     ]
     bounded = config.network.generator not in UNBOUNDED_GENERATORS
@@ -133,7 +149,7 @@ def _generator(path: str) -> NetworkFunction:
             "images as those of the data set: -1 is black, 1 is white"
             if bounded
             else "values as those of the data set",
-            units=prior.units if bounded else None,
+            units=units if bounded else None,
         ),
         _of_prior(prior),
         {
@@ -250,7 +266,7 @@ def _detector(path: str) -> NetworkFunction:
                 _SIGNED,
                 "images as those of the data set: -1 is black, 1 is white",
                 f"np.zeros({(_EXAMPLES, *shape)}, np.float32)",
-                units_of(opened.summary["dataset"]),
+                stored_units(opened.summary["dataset"]),
             )
         ],
         ArraySpec(

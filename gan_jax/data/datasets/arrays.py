@@ -18,14 +18,14 @@ from gan_jax.data.decode import BrokenImageError, crop_and_resize_all
 from gan_jax.data.files.contents import Content, content_of
 from gan_jax.data.files.levels import (
     AUTO,
-    FLAG,
+    FLOAT,
     InUse,
+    LevelsError,
     Range,
     Scaling,
     choose,
     joined,
-    scaled_to_8_bits,
-    whole_range,
+    to_8_bits,
 )
 from gan_jax.data.grids.rasters import remedy, shapes_of
 from gan_jax.data.memory import (
@@ -41,7 +41,6 @@ _LABELS = ("label", "labels", "y", "target", "targets", "class", "classes")
 
 _CLASS_LIMIT = 100_000  # larger labels are identities or hashes, not classes
 _FEWER = "give fewer or smaller images"
-_STRIP = 2**20  # floats that are scaled at once
 
 
 class _Arrays(NamedTuple):
@@ -289,7 +288,7 @@ def _check_labels(file: Path, labels: np.ndarray, count: int) -> None:
         )
 
 
-_FLOAT = "float array"
+_FLOAT = f"{FLOAT} array"
 
 
 def _kind(images: np.ndarray) -> str:
@@ -303,26 +302,7 @@ def _kind(images: np.ndarray) -> str:
 def _to_8_bits(
     file: Path, images: np.ndarray, scaling: Scaling
 ) -> UInt8[np.ndarray, "count height width *channels"]:
-    kind = _kind(images)
-    taken = scaling.of(kind)
-    if images.dtype == np.uint8 and taken == whole_range(kind):
-        return images
-    lowest, highest = images.min(), images.max()
-    outside = not (lowest >= taken.low and highest <= taken.high)
-    if outside and (scaling.given is None or np.isnan(lowest)):
-        raise InputError(
-            f"{file} has values from {lowest:.6g} to {highest:.6g}: save images as "
-            "uint8, or as floats in [0, 1] or [-1, 1], or give the values of black and "
-            f"white with --config.{FLAG}=a:b"
-        )
-    scaled = np.empty(images.shape, np.uint8)
-    strips = np.nditer(
-        [images, scaled],
-        ["buffered", "external_loop"],
-        [["readonly"], ["writeonly"]],
-        buffersize=_STRIP,
-    )
-    with strips:  # no float copy of the set, nor of one image
-        for levels, result in strips:
-            result[...] = scaled_to_8_bits(levels, taken)
-    return scaled
+    try:
+        return to_8_bits(images, _kind(images), scaling)
+    except LevelsError as error:
+        raise InputError(f"{file}: {error}") from None

@@ -21,6 +21,7 @@ FLAG = "data.levels"
 """The key that chooses how levels become 8 bits."""
 
 _DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16)  # bits that instruments measure
+_STRIP = 2**20  # levels that are scaled at once
 _DARK = 16  # of the range of a kind, one part in so many is nearly black
 
 
@@ -59,11 +60,14 @@ class InUse(NamedTuple):
     high: float
 
 
+FLOAT = "float"
+"""First word of the kinds that store fractions."""
+
 _WHOLE: Mapping[str, Range] = {
     "8-bit": Range(0, 255),
     "16-bit": Range(0, 65535),
     "32-bit": Range(0, 65535),
-    "float": Range(0, 1),
+    FLOAT: Range(0, 1),
 }
 """The range of each way to store levels; integers of 32 bits hold 16."""
 
@@ -160,7 +164,7 @@ def choose(
 
 def _bits_in_use(kind: str, levels: InUse) -> Range:
     whole = whole_range(kind)
-    if kind.startswith("float") or not 0 <= levels.low <= levels.high <= whole.high:
+    if kind.startswith(FLOAT) or not 0 <= levels.low <= levels.high <= whole.high:
         return whole
     used = Range(0, next(2**bits - 1 for bits in _DEPTHS if levels.high < 2**bits))
     # A dark image of 8 bits is dark; one of 0 and 1 has two values.
@@ -196,35 +200,46 @@ def describe(scaling: Scaling, found: Mapping[str, InUse]) -> list[str]:
 
 
 def to_8_bits(
-    levels: Shaped[np.ndarray, "*shape"], taken: Range, kind: str
+    levels: Shaped[np.ndarray, "*shape"], kind: str, scaling: Scaling = WHOLE
 ) -> UInt8[np.ndarray, "*shape"]:
     """Return levels as 8 bits, linearly between the ends of a range.
 
-    Levels outside a range that is not the kind's own are clipped.
+    Levels outside of a range that the user gives, or of the bits in use, are clipped.
+
+    Args:
+        levels: Levels of images of one kind; 8 bits are taken to be scaled already
+            where the range is the kind's own.
+        kind: How they are stored, as `Stored` says it.
+        scaling: The range of the kind.
 
     Raises:
-        LevelsError: If levels are not numbers, or the range is the kind's own and they
-            lie outside.
+        LevelsError: If levels are not numbers, or images of the kind cannot store them
+            and the user gives no range.
     """
-    whole = whole_range(kind)
+    taken, whole = scaling.of(kind), whole_range(kind)
     if levels.dtype == np.uint8 and taken == whole:
         return levels
     lowest, highest = levels.min(), levels.max()
-    outside = not (lowest >= whole.low and highest <= whole.high)  # NaN fails too
-    if (taken == whole and outside) or np.isnan(lowest):
+    if np.isnan(lowest):
+        raise LevelsError("some of its levels are not numbers (NaN): replace them")
+    own = Range(min(taken.low, whole.low), max(taken.high, whole.high))
+    if scaling.given is None and not own.low <= lowest <= highest <= own.high:
         raise LevelsError(
-            f"grey levels from {lowest:.6g} to {highest:.6g} are neither 16-bit levels "
-            f"nor in [0, 1]: give those of black and white with --config.{FLAG}=a:b"
+            f"levels from {lowest:.6g} to {highest:.6g} are outside of {own}, the "
+            f"range of {kind}: give those of black and white with --config.{FLAG}=a:b"
         )
-    return scaled_to_8_bits(levels, taken)
-
-
-def scaled_to_8_bits(
-    levels: Shaped[np.ndarray, "*shape"], taken: Range
-) -> UInt8[np.ndarray, "*shape"]:
-    """Return numbers as 8 bits, linearly between the ends of a range, and clipped."""
-    unit = (levels.astype(np.float64) - taken.low) / (taken.high - taken.low)
-    return np.rint(unit.clip(0, 1) * 255).astype(np.uint8)
+    scaled = np.empty(levels.shape, np.uint8)
+    strips = np.nditer(
+        [levels, scaled],
+        ["buffered", "external_loop"],
+        [["readonly"], ["writeonly"]],
+        buffersize=_STRIP,
+    )
+    with strips:  # no float copy of a set, nor of one large image
+        for strip, result in strips:
+            unit = (strip.astype(np.float64) - taken.low) / (taken.high - taken.low)
+            result[...] = np.rint(unit.clip(0, 1) * 255)
+    return scaled
 
 
 def trained_ranges(read: object) -> dict[str, Range]:

@@ -147,7 +147,7 @@ def to_array(
         levels = _levels(image if rows == height else image.crop(box))
         if lower is not None:
             levels = levels * np.uint16(256) + _levels(lower.crop(box))
-        array[top : box[-1]] = to_8_bits(levels, scaling.of(kind), kind)
+        array[top : box[-1]] = to_8_bits(levels, kind, scaling)
         low, high = min(low, float(levels.min())), max(high, float(levels.max()))
     if levels.dtype == np.uint8 and whole_range(kind).high > 255:  # the upper 8 bits
         low, high = 256 * low, 256 * high + 255
