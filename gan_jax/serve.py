@@ -18,6 +18,7 @@ if __name__ == "__main__":
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from gan_jax.config.checks import check_path
 from gan_jax.config.errors import InputError, run_command
@@ -25,6 +26,7 @@ from gan_jax.config.errors import InputError, run_command
 PORT = 8765
 SESSIONS = 8
 _PORTS = 2**16
+_PACKAGES = ("starlette", "uvicorn", "websockets")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,19 +77,15 @@ def _serve(options: argparse.Namespace) -> None:
         raise InputError(f"--sessions={options.sessions}: give 1 or more")
     for path in options.prior:
         check_path("--prior", path)
+    for package in _PACKAGES:
+        if find_spec(package) is None:
+            raise InputError(f"the page needs {package}: pip install 'gan-jax[page]'")
     # JAX starts here: an error in the flags is answered before.
+    from gan_jax.apps.serve import run
     from gan_jax.runs.startup import keep_compiled, keep_memory
 
     keep_compiled()
     keep_memory()
-    try:
-        from gan_jax.apps.serve import run
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
-            raise
-        raise InputError(
-            f"the page needs {error.name}: pip install 'gan-jax[page]'"
-        ) from None
     run.run(
         run.Options(
             options.prior,

@@ -1,6 +1,7 @@
 """Serve trained runs on a page: open them, compile them, and answer."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -68,6 +69,8 @@ def run(options: Options) -> None:
         threading.Thread(target=worker.run, name="worker", daemon=True).start()
         server = server_of(application(worker, listed(models), address))
         listen(socket, address)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, server.handle_exit)
         say(f"serving {', '.join(models)} at {address.url} (Ctrl-C ends)")
         server.run(sockets=[socket])
 
