@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,13 +13,14 @@ import pytest
 
 from gan_jax import serve
 from gan_jax.apps.serve import run
+from gan_jax.apps.serve.model import Model
 from gan_jax.config.errors import InputError
 from gan_jax.config.keys import flatten
 from gan_jax.report.files import write_json
 from gan_jax.runs import startup
 from tests.page.serving import SECONDS, get
 from tests.programs import ROOT, environment
-from tests.runs import kept, smoke
+from tests.runs import smoke
 
 
 def line_of(capsys, *arguments):
@@ -72,25 +72,22 @@ def test_help_is_useful(capsys):
         assert words in text
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--prot=1"], ["--port=a"], ["runs/x"], ["--prior"]]
-)
-def test_a_mistyped_flag_is_refused(capsys, arguments):
+@pytest.mark.parametrize("argument", ["--prot=1", "--port=a", "runs/x", "--prior"])
+def test_a_mistyped_flag_is_refused(capsys, argument):
     with pytest.raises(SystemExit) as ended:
-        serve.main([arguments])
+        serve.main([argument])
     assert ended.value.code == 2
     assert "usage" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Two runs of one name, and the config of one that starts from latents alone."""
+    """The configs of two runs of one name, and of one that starts from latents."""
     place = tmp_path_factory.mktemp("runs")
-    for folder in ("a", "b", "gan"):
-        (place / folder).mkdir()
-    kept(place / "a" / "pixels", smoke("pixelcgan"))
-    shutil.copytree(place / "a" / "pixels", place / "b" / "pixels")
-    write_json(place / "gan" / "config.json", flatten(smoke("gan")))
+    named = {"a/pixels": "pixelcgan", "b/pixels": "pixelcgan", "gan": "gan"}
+    for name, config in named.items():
+        (place / name).mkdir(parents=True)
+        write_json(place / name / "config.json", flatten(smoke(config)))
     return place
 
 
@@ -103,7 +100,11 @@ def test_the_kind_of_a_run_is_read_from_its_config(runs, tmp_path):
 
 
 def test_runs_of_one_name_are_told_apart(runs):
-    models = run.open_models([str(runs / each / "pixels") for each in ("a", "b")])
+    def opened(path, name):
+        return Model("generation", {"size": [1, 1]}, b"", {}, lambda: None)
+
+    with mock.patch.dict(run._OPENERS, generation=opened):
+        models = run.open_models([str(runs / each / "pixels") for each in ("a", "b")])
     assert [*models] == ["pixels", "pixels-2"]
     listed = run.listed(models).entries
     assert listed["protocol"] == run.PROTOCOL
