@@ -57,16 +57,17 @@ def _blend(
     def operator(correction: Array) -> Array:
         return hole * laplacian(hole * correction)
 
-    # With fixed values 0 on the border the equation is symmetric and definite.
-    correction = jnp.zeros_like(step)
-    for _ in range(_ROUNDS):
+    def improve(_: Array, correction: Array) -> Array:
         # Each round solves for the residual of the last one, which is exact: a sum of
         # differences of near values.
         residual = -hole * laplacian(step + hole * correction)
         solution, _ = jax.scipy.sparse.linalg.cg(
             operator, residual, tol=tolerance, maxiter=iterations
         )
-        correction = correction + solution
+        return correction + solution
+
+    # With fixed values 0 on the border the equation is symmetric and definite.
+    correction = jax.lax.fori_loop(0, _ROUNDS, improve, jnp.zeros_like(step))
     blended = jnp.where(mask > 0, known, generated + correction)
     return jnp.where(mask.sum() > 0, blended, generated)
 

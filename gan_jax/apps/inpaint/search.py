@@ -91,7 +91,8 @@ class LatentSearch:
         # Between two checks a search that has ended stands still.
         length = min(limits.length, limits.iterations)
         self.compiled_search = compile_search(search, length, compiled)
-        self._prior, self._settings, self._weights = prior, config.search, weights
+        self._prior, self._settings = prior, config.search
+        self._weights = compiled(jax.vmap(weights))
         self._seed = config.seed
         self._starts = make_starts(method.latent, limits.restarts, limits.spread)
 
@@ -112,7 +113,7 @@ class LatentSearch:
         starts = self._starts(names, self._seed if seed is None else seed)[:restarts]
         mask = images.known.mask
         assert mask is not None
-        return starts, images.known._replace(weights=jax.vmap(self._weights)(mask))
+        return starts, images.known._replace(weights=self._weights(mask))
 
     def run(
         self,

@@ -12,7 +12,11 @@ from gan_jax.apps.detect.scoring.scorer import Anomaly, Scorer
 from gan_jax.apps.serve import requests
 from gan_jax.apps.serve.messages import Message, file
 from gan_jax.apps.serve.model import Answer, Model, Session, described
-from gan_jax.apps.serve.models.photographs import opening, photograph_of
+from gan_jax.apps.serve.models.photographs import (
+    opening,
+    photograph,
+    photograph_of,
+)
 from gan_jax.apps.serve.models.plates import kept_plate
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
@@ -20,11 +24,12 @@ from gan_jax.data.decode import BrokenImageError, with_channels
 from gan_jax.data.user_images import Image8
 from gan_jax.report.files import encode_png, short_name
 from gan_jax.report.formats import format_number
-from gan_jax.report.grids import glow, rgb, tile
+from gan_jax.report.grids import PAPER, glow, rgb, tile
 from gan_jax.runs.apply import trained_levels
 from gan_jax.runs.prior import data_name_of
 
 _CELL = 288  # longer side of a saved picture, in screen pixels
+_BAR = 8  # heights of the scale in that of a saved picture
 _COLOURS = 256  # of the scale
 
 
@@ -94,9 +99,10 @@ class Anomalies:
         return Model("anomalies", entries, plate, answers, self.compile)
 
     def compile(self) -> None:
-        """Score a grey image; all others have its size."""
-        shape = (1, *self._scorer.size, self._run.channels)
-        self._scorer(np.full(shape, 128, np.uint8))
+        """Score a grey image; the detector sees all others at its size."""
+        shape = (*self._scorer.size, self._run.channels)
+        session = Session(images={1: photograph("grey", np.full(shape, 128, np.uint8))})
+        next(self.score(session, Message("score", 0, {"image": 1}, {})))
 
     def score(self, session: Session, message: Message) -> Iterator[Message]:
         """Yield how anomalous a photograph is, and where."""
@@ -130,15 +136,16 @@ class Anomalies:
         if what != ("map", "png"):
             raise InputError("save where an image is anomalous as map (png)")
         height, width = scored.map.shape
-        bar = glow(np.broadcast_to(np.linspace(0, 1, width), (height, width)))
+        bar = np.full((height, width, 3), PAPER, np.uint8)
+        bar[: -(-height // _BAR)] = glow(np.linspace(0, 1, width))
         cells = np.stack([rgb(scored.seen), scored.colours, bar])
         verdict = "above" if scored.found.above else "not above"
+        low, high = format_number(scored.low), format_number(scored.high)
         titles = [
             f"score {format_number(scored.found.score)}, {verdict} the threshold "
             f"{format_number(self._scorer.threshold)}",
             self._map,
-            f"colours: {format_number(scored.low)} (left) to "
-            f"{format_number(scored.high)} (right)",
+            f"{low} (left) to {high} (right)",
         ]
         scale = max(1, round(_CELL / max(height, width)))
         picture = encode_png(tile(cells[None], scale, column_titles=titles))

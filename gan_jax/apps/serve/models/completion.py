@@ -28,6 +28,7 @@ from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import size_of
 from gan_jax.data.decode import BrokenImageError, with_channels
+from gan_jax.networks.compilation import compiled
 from gan_jax.report.files import encode_png, short_name
 from gan_jax.report.grids import to_uint8
 from gan_jax.runs.apply import trained_levels
@@ -42,7 +43,7 @@ WINDOWS = 8
 """Windows over the holes of a photograph, at most."""
 
 _LENGTH = 2  # iterations in a call
-_PAUSE = 0.08  # seconds between two answers
+_PAUSE = 0.05  # seconds between two answers
 
 
 class _Window(NamedTuple):
@@ -91,6 +92,8 @@ class Completer:
         self.size = size_of(prior.config.data.size)
         self._name, self._prior = name, prior
         self.search = LatentSearch(config, prior, config.losses.yeh, "losses.yeh")
+        begun = self.search.compiled_search.search
+        self._empty = compiled(lambda starts: empty_slots(begun, starts, RESTARTS))
         self._model = make_model(prior.method)(prior.networks)
         self._placement = Placement(
             "auto", self.size, prior.config.data.crop, training_sizes(prior)
@@ -133,11 +136,15 @@ class Completer:
         next(self.complete(session, request))
 
     def complete(self, session: Session, message: Message) -> Iterator[Message]:
-        """Yield completions of the painted holes, again and again as they improve."""
+        """Yield completions of the painted holes, again and again as they improve.
+
+        The best one is shown until another is chosen.
+        """
         opened = photograph_of(session, message)
         painted = requests.array(message, "missing", "uint8", *opened.preview.shape[:2])
         seed = requests.number(message, "seed", most=2**31 - 1)
         missing = opened.missing_where(painted > 0)
+        session.choice = 0, session.choice[1]
         windows = [
             self._begin(opened, placed, seed) for placed in self._lay(opened, missing)
         ]
@@ -185,9 +192,7 @@ class Completer:
         if observed is None:
             raise InputError(blank[0].reason)
         starts, known = self.search.inputs(observed, seed=seed)
-        search = self.search.compiled_search.search
-        state = empty_slots(search, starts[:, 0], RESTARTS)
-        shown = opened.in_preview(placed)
+        shown, state = opened.in_preview(placed), self._empty(starts[:, 0])
         return _Window(placed, shown, starts[:, 0], known, state, True, False)
 
     def _advance(self, window: _Window) -> _Window:
