@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from gan_jax.apps.colorize.colorizer import Colorizer, in_strips
+from gan_jax.apps.colorize.hints import NO_HINTS
 from gan_jax.apps.serve.model import Session
+from gan_jax.apps.serve.models import photographs
 from gan_jax.apps.serve.models.colorization import Colorization, open_colorization
 from gan_jax.config.errors import InputError
 from gan_jax.data.decode import decode
@@ -13,7 +15,7 @@ from gan_jax.report.files import encode_png
 from tests.page.asking import asked, file_of, opened
 from tests.runs import kept, smoke
 
-NONE = {"hints": np.zeros((0, 5), np.float32)}
+NONE = {"hints": NO_HINTS}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,10 @@ def picture(*shape):
     ]
 
 
-def test_a_photograph_is_shown_in_colour_and_saved_at_its_size(prior, model):
+def test_a_photograph_is_shown_in_colour_and_saved_at_its_size(
+    prior, model, monkeypatch
+):
+    monkeypatch.setattr(photographs, "SIDE", 96)
     colorizer = Colorizer(prior)
 
     def colorized(image):
@@ -43,10 +48,10 @@ def test_a_photograph_is_shown_in_colour_and_saved_at_its_size(prior, model):
         strips = in_strips(lambda columns: paint(columns).image, *image.shape[:2])
         return np.concatenate(strips, axis=1)
 
-    session, image = Session(), picture(400, 900)
+    session, image = Session(), picture(100, 225)
     preview = opened(model, session, image).arrays["preview"]
     answer = asked(model, session, "colorize", NONE, image=1)
-    assert answer.arrays["image"].shape == (341, 768, 3)
+    assert answer.arrays["image"].shape == (43, 96, 3)
     assert (np.ptp(answer.arrays["image"], axis=-1) > 0).any()
     np.testing.assert_array_equal(answer.arrays["image"], colorized(preview))
     name, media, content = file_of(model, session, "colorized", "png")
@@ -54,8 +59,23 @@ def test_a_photograph_is_shown_in_colour_and_saved_at_its_size(prior, model):
     np.testing.assert_array_equal(decode(content), colorized(image))
 
 
+@pytest.fixture(scope="module")
+def hinted(tmp_path_factory):
+    """Return a run that was trained with hints, behind the page."""
+    folder = tmp_path_factory.mktemp("hinted")
+    kept(folder, smoke("colorize", "hints,smoke"), channels=3)
+    made = open_colorization(str(folder), "run")
+    made.compile()
+    return made
+
+
+def hints(*rows):
+    return {"hints": np.array(rows, np.float32).reshape(-1, 5)}
+
+
 @pytest.mark.parametrize("size", [(5, 7, 3), (300, 40, 1)])
-def test_nothing_is_compiled_while_answering(model, size):
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_nothing_is_compiled_while_answering(hinted, size, count):
     compilations = []
 
     def note(event, seconds, **more):
@@ -65,21 +85,64 @@ def test_nothing_is_compiled_while_answering(model, size):
     session = Session()
     jax.monitoring.register_event_duration_secs_listener(note)
     try:
-        opened(model, session, np.resize(picture(*size[:2]), size))
-        asked(model, session, "colorize", NONE, image=1)
-        file_of(model, session, "colorized", "png")
+        opened(hinted, session, np.resize(picture(*size[:2]), size))
+        given = hints(*[[at, 1, 200, 10, 10] for at in range(count)])
+        asked(hinted, session, "colorize", given, image=1)
+        file_of(hinted, session, "colorized", "png")
     finally:
         jax.monitoring.unregister_event_duration_listener(note)
     assert not compilations
 
 
+def test_colours_follow_hints_in_the_preview_and_in_the_file(hinted, monkeypatch):
+    """A hint of the preview lies in the middle of the pixels that its pixel shows."""
+    monkeypatch.setattr(photographs, "SIDE", 96)
+    calls, colorize = [], Colorizer.__call__
+
+    def noted(self, image, hints):
+        calls.append((image.shape[:2], hints.tolist()))
+        return colorize(self, image, hints)
+
+    monkeypatch.setattr(Colorizer, "__call__", noted)
+    session = Session()
+    opened(hinted, session, picture(192, 120))
+    plain, shown, again = (
+        asked(hinted, session, "colorize", given, image=1).arrays["image"]
+        for given in (NONE, hints([50, 80, 250, 10, 20]), NONE)
+    )
+    assert (shown != plain).any()
+    np.testing.assert_array_equal(again, plain)
+    asked(hinted, session, "colorize", hints([50, 80, 250, 10, 20]), image=1)
+    file_of(hinted, session, "colorized", "png")
+    assert calls[-2:] == [
+        ((96, 60), [[50, 80, 250, 10, 20]]),
+        ((192, 120), [[100.5, 160.5, 250, 10, 20]]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hint", "reason"),
+    [
+        ([30, 4, 255, 0, 0], "hint 1 .* lies outside the image"),
+        ([3, np.nan, 255, 0, 0], "lies outside the image"),
+        ([3, 4, 256, 0, 0], "is no colour"),
+    ],
+)
+def test_hints_that_are_none_are_one_line(hinted, hint, reason):
+    session = Session()
+    opened(hinted, session, picture(20, 30))
+    with pytest.raises(InputError, match=reason):
+        asked(hinted, session, "colorize", hints(hint), image=1)
+    with pytest.raises(InputError, match="give 1000 at most"):
+        asked(hinted, session, "colorize", hints(*[[1] * 5] * 1001), image=1)
+
+
 def test_a_run_without_hints_refuses_them_in_one_line(model):
     session = Session()
     opened(model, session, picture(20, 30))
-    hint = {"hints": np.array([[3, 4, 255, 0, 0]], np.float32)}
     assert model.entries["hints"] is False
-    with pytest.raises(InputError, match="hints"):
-        asked(model, session, "colorize", hint, image=1)
+    with pytest.raises(InputError, match="takes no hints: leave them out"):
+        asked(model, session, "colorize", hints([3, 4, 255, 0, 0]), image=1)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ class Anomalies:
             raise InputError("save where an image is anomalous as map (png)")
         height, width = scored.map.shape
         bar = np.full((height, width, 3), PAPER, np.uint8)
-        bar[: -(-height // _BAR)] = glow(np.linspace(0, 1, width))
+        bar[: -(-height // _BAR)] = glow(np.linspace(0, 1, width)[None])
         cells = np.stack([rgb(scored.seen), scored.colours, bar])
         verdict = "above" if scored.found.above else "not above"
         low, high = format_number(scored.low), format_number(scored.high)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from gan_jax.apps.colorize.colorizer import Colorizer, in_strips
+from gan_jax.apps.colorize.hints import NO_HINTS, Hints
 from gan_jax.apps.serve import requests
 from gan_jax.apps.serve.messages import Message, file
 from gan_jax.apps.serve.model import Answer, Model, Session, described
@@ -20,11 +21,10 @@ from gan_jax.data.user_images import Image8
 from gan_jax.report.files import encode_png, short_name
 from gan_jax.runs.apply import trained_levels
 from gan_jax.runs.prior import Prior, open_colorizer
+from gan_jax.tasks.hints import takes_hints
 
 HINTS = 1000
 """Hints of a photograph, at most."""
-
-Hints = Float[np.ndarray, "hints 5"]
 
 
 class Colorized(NamedTuple):
@@ -64,7 +64,7 @@ class Colorization:
             **described(prior.config, prior.data_name, prior.summary),
             "size": [*size_of(prior.config.data.size)],
             "channels": 3,
-            "hints": False,
+            "hints": takes_hints(prior.task),
         }
         levels = trained_levels(prior.config, prior.summary)
         answers: dict[str, Answer] = {
@@ -77,7 +77,7 @@ class Colorization:
 
     def compile(self) -> None:
         """Colorize a small grey image; larger ones pass the same programs."""
-        self._colorized(np.full((8, 8, 1), 128, np.uint8), np.zeros((0, 5), np.float32))
+        self._colorized(np.full((8, 8, 1), 128, np.uint8), NO_HINTS)
 
     def colorize(self, session: Session, message: Message) -> Iterator[Message]:
         """Yield the preview of a photograph in colour, under hints."""
@@ -99,7 +99,7 @@ class Colorization:
             raise InputError("save a photograph in colour as colorized (png)")
         opened, hints = found
         scale = np.array(opened.size[::-1]) / np.array(opened.preview.shape[1::-1])
-        # The middle of a pixel of the preview.
+        # The middle of a pixel of the preview is that of the pixels that it shows.
         places = (hints[:, :2] + 0.5) * scale - 0.5
         whole = np.concatenate([places, hints[:, 2:]], axis=1).astype(np.float32)
         image = self._colorized(opened.image, whole)
@@ -112,14 +112,12 @@ class Colorization:
         """Return an image in colour.
 
         Raises:
-            InputError: If there are hints, and the run was trained without.
+            InputError: If hints lie outside of it, are no colours, or cannot be taken.
         """
-        if len(hints):
-            raise InputError(f"{self._name} was trained without hints: leave them out")
         height, width, _ = image.shape
         colorized = np.empty((height, width, 3), np.uint8)
         with AT_WORK.holding(height * width):
-            paint = self._colorizer(image)
+            paint = self._colorizer(image, hints)
 
             def fill(columns: slice) -> None:
                 colorized[:, columns] = paint(columns).image
