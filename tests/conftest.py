@@ -39,6 +39,8 @@ STARTS = Path(CACHE) / "starts"
 MOST = 60
 """Processes that the default test command may start. `git` is not counted: every
 summary asks it for the commit, which takes milliseconds."""
+DEFAULT = "not slow and not endurance and not browser"
+"""The markers of pyproject.toml."""
 
 
 def _count_starts(event, arguments):
@@ -57,7 +59,7 @@ def pytest_configure(config):
 
 
 def pytest_sessionfinish(session):
-    default = session.config.option.markexpr == "not slow and not endurance"
+    default = session.config.option.markexpr == DEFAULT
     if "PYTEST_XDIST_WORKER" not in os.environ and default and len(_starts()) > MOST:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -22,8 +22,12 @@ export function anomalies(run, connection, report) {
     const { name } = file.entries;
     new Picture(cells.seen).show(image(answer.arrays.seen));
     new Picture(cells.map).show(image(answer.arrays.map));
+    new Picture(cells.scale).show(image(answer.arrays.scale));
+    cells.low.textContent = number(answer.map_low);
+    cells.high.textContent = number(answer.map_high);
     cells.seen.setAttribute("aria-label", `${name}, as the detector sees it`);
-    cells.map.setAttribute("aria-label", `Where ${name} is unusual`);
+    cells.map.setAttribute("aria-label", `Where ${name} is unusual: ${answer.map_name}`);
+    cells.map.title = answer.map_name;
     cells.name.textContent = name;
     cells.verdict.textContent = answer.anomalous ? "Anomalous" : "Normal";
     item.classList.toggle("anomalous", answer.anomalous);

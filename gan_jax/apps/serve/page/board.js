@@ -174,7 +174,7 @@ export class Board {
     this.acts.paint(context, unit);
     if (document.activeElement !== this.canvas) return;
     const { x, y } = this.cursor;
-    const side = Math.max(1, 9 * unit);
+    const side = Math.max(1, 9 * unit) + 6 * unit;
     const shift = (side - 1) / 2;
     for (const [width, color] of [[4, colors.paper], [2, colors.accent]]) {
       context.lineWidth = width * unit;

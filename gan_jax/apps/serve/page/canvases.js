@@ -26,6 +26,13 @@ function readColors() {
 }
 readColors();
 
+/** Pictures by their canvases. */
+const pictures = new WeakMap();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  readColors();
+  for (const canvas of document.querySelectorAll("canvas")) pictures.get(canvas)?.draw();
+});
+
 /**
  * Return one image of an array `[..., height, width, channels]` as a canvas of its size.
  * @param {{data: Uint8Array|Float32Array, shape: number[]}} array levels from 0 to 255
@@ -88,19 +95,16 @@ export class Picture {
    */
   constructor(canvas, paint = () => {}) {
     Object.assign(this, { canvas, paint, source: null, height: 1, width: 1 });
-    canvas.picture = this;
+    pictures.set(canvas, this);
+    // Draws it when it comes into view, too.
     new ResizeObserver(() => this.draw()).observe(canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      readColors();
-      this.draw();
-    });
   }
 
   /** Set the size in pixels of the picture. */
   resize(height, width) {
     Object.assign(this, { height, width });
     this.canvas.style.aspectRatio = `${width} / ${height}`;
-    this.canvas.style.setProperty("--ratio", width / height);
+    this.canvas.parentElement?.style.setProperty("--ratio", width / height);
   }
 
   /** Show a canvas. */
@@ -114,9 +118,10 @@ export class Picture {
 
   draw() {
     const { canvas, width, height } = this;
+    if (!canvas.clientWidth) return;
     const ratio = window.devicePixelRatio || 1;
-    const across = Math.round((canvas.clientWidth || width) * ratio);
-    const down = Math.round((across * height) / width);
+    const across = Math.round(canvas.clientWidth * ratio);
+    const down = Math.max(1, Math.round((across * height) / width));
     if (canvas.width !== across || canvas.height !== down) {
       canvas.width = across;
       canvas.height = down;

@@ -116,6 +116,7 @@ export function colorization(run, connection, report) {
       },
       paint,
       describe({ x, y }) {
+        if (!run.hints) return `x ${x}, y ${y}`;
         const hint = hints.find((each) => each.x === x && each.y === y);
         const here = hint ? `, a hint of ${hint.color}` : "";
         return `x ${x}, y ${y}${here}. ${count(hints.length, "hint")}.`;

@@ -145,6 +145,7 @@ export function completion(run, connection, report) {
     if (!painted) {
       const { name } = wanted.entries;
       parts.name.textContent = name;
+      parts.board.setAttribute("aria-label", `${name}: paint its hole`);
       parts.empty.hidden = true;
       parts.stage.hidden = false;
       for (const part of ["results", "windows"]) parts[part].hidden = true;

@@ -1,0 +1,45 @@
+"""Images and their anomaly scores, in a browser."""
+
+import numpy as np
+import pytest
+
+from tests.page.browser.photographs import digit, png
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "<img src=x onerror=alert(1)>.png"
+
+
+def test_images_are_sorted_by_score_and_names_are_text(tab):
+    tab.show("detector")
+    noise = np.random.default_rng(0).integers(0, 256, (28, 28))
+    images = {
+        "three.png": digit(3),
+        HOSTILE: digit(8),
+        "noise.png": noise,
+    }
+    tab.page.on("dialog", lambda dialog: tab.problems.append(dialog.message))
+    files = [(name, "image/png", png(each)) for name, each in images.items()]
+    tab.drop(*files, ("broken.png", "image/png", b"nothing"))
+    rows = tab.page.locator(".score")
+    tab.until(lambda: rows.count() == 3 and tab.errors())
+    assert "broken.png" in tab.errors()[0]
+    answers = tab.answers("scored")
+    order = np.argsort([-each.entries["score"] for each in answers], kind="stable")
+    names = rows.locator("h3").all_inner_texts()
+    assert names == [[*images][place] for place in order]
+    verdicts = rows.locator(".verdict").all_inner_texts()
+    assert verdicts == [
+        "Anomalous" if answers[place].entries["anomalous"] else "Normal"
+        for place in order
+    ]
+    assert tab.page.locator("main img").count() == 0
+    shown = len({*tab.pictures(".score canvas")})
+    assert shown > 3
+    name, content = tab.download(rows.first.get_by_text("Map").click)
+    assert name.endswith(".png")
+    assert content.startswith(b"\x89PNG")
+    rows.first.get_by_text("Remove").click()
+    assert rows.locator("h3").all_inner_texts() == names[1:]
+    tab.page.get_by_role("button", name="Clear").click()
+    assert rows.count() == 0

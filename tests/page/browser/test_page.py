@@ -1,0 +1,179 @@
+"""The page as a whole, in a browser."""
+
+import numpy as np
+import pytest
+
+from tests.page.browser.photographs import digit, grey_photograph, png
+
+pytestmark = pytest.mark.browser
+
+PHONE, DESKTOP, LARGE = (360, 740), (1440, 900), (3840, 2160)
+UNNAMED = """() => {
+  const name = (element) => element.ariaLabel || element.title || element.alt
+    || [...(element.labels ?? [])].map((label) => label.textContent.trim()).join("")
+    || element.textContent.trim();
+  const all = document.querySelectorAll("a, button, input, canvas, img, progress");
+  const shown = [...all].filter((each) => !each.parentElement.closest("button")
+    && !each.closest("[hidden], [aria-hidden=true]"));
+  return shown.filter((each) => !name(each)).map((each) => each.outerHTML);
+}"""
+CONTRAST = """() => {
+  const style = getComputedStyle(document.documentElement);
+  const light = (name) => {
+    const hex = style.getPropertyValue(`--${name}`).trim().slice(1);
+    const digits = hex.length < 6 ? [...hex].map((each) => each + each).join("") : hex;
+    const [red, green, blue] = [0, 2, 4].map((from) => {
+      const share = parseInt(digits.slice(from, from + 2), 16) / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  return (one, other) => {
+    const [low, high] = [light(one), light(other)].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  };
+}"""
+
+
+def test_the_first_view_lists_the_runs_with_figures_and_plates(tab):
+    cards = tab.page.locator(".card")
+    runs = tab.answers("runs")[0].entries["runs"]
+    names = cards.locator("h2").all_inner_texts()
+    assert names == [run["name"] for run in runs]
+    assert {run["kind"] for run in runs} == {
+        "generation",
+        "completion",
+        "colorization",
+        "anomalies",
+    }
+    tab.until(
+        lambda: cards.locator("img").evaluate_all(
+            "all => all.every((image) => image.naturalWidth > 0)"
+        )
+    )
+    assert (
+        "28 \N{MULTIPLICATION SIGN} 28" in cards.nth(names.index("digits")).inner_text()
+    )
+    cards.nth(names.index("digits")).click()
+    tab.settle()
+    assert tab.page.title().startswith("digits")
+    tab.page.go_back()
+    tab.until(lambda: cards.count() == len(runs))
+
+
+def test_tabs_have_a_drawing_each(tabs, served):
+    one, other = tabs(served.url), tabs(served.url)
+    for tab in (one, other):
+        tab.show("digits").settle()
+    blank = other.pictures()
+    one.drag((14, 6), (14, 12))
+    one.settle()
+    other.page.wait_for_timeout(100)
+    assert one.pictures() != blank
+    assert other.pictures() == blank
+    other.drag((14, 6), (14, 12))
+    other.settle()
+    assert other.pictures() == one.pictures()
+
+
+def test_a_drawing_stays_while_another_run_is_in_view(tab):
+    tab.show("digits").settle()
+    tab.drag((14, 6))
+    tab.settle()
+    drawn = tab.pictures()
+    tab.show("channels").settle()
+    tab.show("digits")
+    assert tab.pictures() == drawn
+
+
+def test_the_page_goes_on_after_the_server_was_killed(tab, served):
+    tab.show("digits_latent")
+    tab.drop(("three.png", "image/png", png(digit(3))))
+    tab.part("stage").wait_for()
+    tab.drag((10, 12), (18, 12))
+    tab.until(lambda: tab.answers("completions"))
+    hole = tab.requests("complete")[-1].arrays["missing"]
+    tab.show("digits").settle()
+    tab.drag((14, 6), (14, 12))
+    tab.settle()
+    drawn = tab.pictures()
+    served.kill()
+    tab.page.wait_for_selector("[data-state=connecting]")
+    tab.drag((3, 3))
+    served.start()
+    tab.page.wait_for_selector("[data-state=connected]")
+    tab.settle()
+    assert tab.requests("draw")[-1].arrays["mask"].sum() == 8
+    tab.page.get_by_role("button", name="Undo").click()
+    tab.settle()
+    assert tab.pictures() == drawn
+    # Its photograph is opened again when it comes into view.
+    before = len(tab.answers("completions"))
+    tab.show("digits_latent")
+    tab.until(lambda: len(tab.answers("completions")) > before)
+    assert (tab.requests("complete")[-1].arrays["missing"] == hole).all()
+    refused = [line for line in tab.problems if "WebSocket connection to" in line]
+    assert refused
+    tab.problems[:] = [line for line in tab.problems if line not in refused]
+
+
+def fill(tab, run):
+    """Do on a workbench what its screenshot is to show."""
+    tab.show(run)
+    if run == "digits":
+        tab.settle()
+        for place in [(14, 6), (17, 8), (12, 13), (15, 20)]:
+            tab.drag(place)
+        tab.settle()
+    elif run == "channels":
+        tab.settle()
+        for x, y in np.random.default_rng(0).integers(64, size=(9, 2)).tolist():
+            tab.drag((x, y))
+        tab.settle()
+        tab.page.get_by_role("button", name="Mean").click()
+    elif run == "digits_latent":
+        tab.drop(("three.png", "image/png", png(digit(3))))
+        tab.part("stage").wait_for()
+        tab.drag((10, 12), (18, 12))
+        tab.until(lambda: tab.answers("completions"))
+    elif run == "colors":
+        tab.drop(("old.png", "image/png", png(grey_photograph(240, 320))))
+        tab.part("stage").wait_for()
+        tab.drag((60, 40))
+        tab.settle("colorize")
+    else:
+        files = [(f"{each}.png", "image/png", png(digit(each))) for each in range(3)]
+        tab.drop(*files)
+        tab.until(lambda: tab.page.locator(".score").count() == 3)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "window", [PHONE, DESKTOP, LARGE], ids=["phone", "desktop", "large"]
+)
+def test_it_fits_its_window_and_all_is_named(tabs, served, screenshots, window, scheme):
+    width, height = window
+    tab = tabs(served.url, {"width": width, "height": height}, color_scheme=scheme)
+    runs = [run["name"] for run in tab.answers("runs")[0].entries["runs"]]
+    for run in [None, *runs]:
+        if run:
+            fill(tab, run)
+        assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert tab.page.evaluate(UNNAMED) == []
+        name = f"{run or 'runs'}-{width}x{height}-{scheme}.png"
+        tab.page.screenshot(path=screenshots / name, full_page=width < 500)
+        assert (screenshots / name).stat().st_size > 5000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_the_contrast_of_wcag_aa(tabs, served, scheme):
+    tab = tabs(served.url, color_scheme=scheme)
+    contrast = tab.page.evaluate_handle(CONTRAST)
+    texts = ["ink", "quiet", "accent", "bad", "good"]
+    pairs = [(text, ground) for text in texts for ground in ("paper", "panel")]
+    for one, other in [*pairs, ("on-accent", "accent")]:
+        found = contrast.evaluate("(f, [one, other]) => f(one, other)", [one, other])
+        assert found >= 4.5, (one, other)
+    for ground in ("paper", "panel"):
+        found = contrast.evaluate("(f, ground) => f('edge', ground)", ground)
+        assert found >= 3, ground
