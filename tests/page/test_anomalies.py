@@ -86,7 +86,7 @@ def test_the_map_is_saved_beside_its_image(model):
 
 
 def test_a_colour_image_of_a_detector_of_grey_ones_is_one_line(model):
-    with pytest.raises(InputError, match=r"photo\.png: it is a colour image"):
+    with pytest.raises(InputError, match=r"photo\.png: it is in colour"):
         opened(model, Session(), noise(30, 30, 3))
 
 

@@ -12,17 +12,14 @@ from gan_jax.apps.serve.models.photographs import opening, photograph
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size
 from gan_jax.data import windows
-from gan_jax.data.decode import decode, with_channels
+from gan_jax.data.decode import decode
 from gan_jax.data.files.levels import Range
 from gan_jax.runs.apply import UNKNOWN_LEVELS, TrainedLevels
 from tests.page.asking import opened
 
 
 def opener(channels=1, levels=UNKNOWN_LEVELS):
-    def adapt(image):
-        return with_channels(image, channels)
-
-    return Model("", {}, b"", {"open": opening(levels, adapt)}, lambda: None)
+    return Model("", {}, b"", {"open": opening(levels, channels)}, lambda: None)
 
 
 def noise(*shape):
@@ -55,6 +52,15 @@ def test_a_large_photograph_has_a_reduced_preview():
     answer = opened(opener(3), session, noise(500, 1000, 1))
     assert answer.arrays["preview"].shape == (384, 768, 3)
     assert session.images[1].image.shape == (500, 1000, 3)
+
+
+def test_a_grey_image_in_colour_is_grey():
+    """As screenshots are, which know no grey."""
+    image, session = noise(12, 9, 1), Session()
+    colour = np.concatenate([image, image, image, np.full_like(image, 255)], axis=-1)
+    answer = opened(opener(), session, colour)
+    np.testing.assert_array_equal(answer.arrays["preview"], image)
+    np.testing.assert_array_equal(session.images[1].image, image)
 
 
 def test_transparent_pixels_and_those_of_a_mask_are_missing():
@@ -102,7 +108,7 @@ HIDDEN = "<img onerror=alert(1)>\u202e\n.png"
     [
         (b"no image", None, "not an image"),
         (b"", None, "the file is empty"),
-        (noise(9, 9, 3), None, "colour"),
+        (noise(9, 9, 3), None, "it is in colour, and the run knows grey images"),
         (noise(9, 9, 1), noise(9, 8, 1), "its mask: it is 9x8"),
         (noise(9, 9, 1), noise(9, 9, 1), "its mask: it is the image itself"),
     ],

@@ -20,7 +20,7 @@ from gan_jax.apps.serve.models.photographs import (
 from gan_jax.apps.serve.models.plates import kept_plate
 from gan_jax.config.command_line import FIRST_COMMANDS
 from gan_jax.config.errors import InputError
-from gan_jax.data.decode import BrokenImageError, with_channels
+from gan_jax.data.decode import BrokenImageError
 from gan_jax.data.user_images import Image8
 from gan_jax.report.files import encode_png, short_name
 from gan_jax.report.formats import format_number
@@ -91,7 +91,7 @@ class Anomalies:
         }
         levels = trained_levels(run.gan, run.summary)
         answers: dict[str, Answer] = {
-            "open": opening(levels, lambda image: with_channels(image, run.channels)),
+            "open": opening(levels, run.channels),
             "score": self.score,
             "save": self.save,
         }

@@ -68,7 +68,7 @@ class Colorization:
         }
         levels = trained_levels(prior.config, prior.summary)
         answers: dict[str, Answer] = {
-            "open": opening(levels, lambda image: image),
+            "open": opening(levels),
             "colorize": self.colorize,
             "save": self.save,
         }

@@ -27,7 +27,7 @@ from gan_jax.apps.serve.models.plates import SAMPLES, plate_of
 from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import size_of
-from gan_jax.data.decode import BrokenImageError, with_channels
+from gan_jax.data.decode import BrokenImageError
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.files import encode_png, short_name
 from gan_jax.report.grids import to_uint8
@@ -110,7 +110,7 @@ class Completer:
         }
         levels = trained_levels(self._prior.config, self._prior.summary)
         answers: dict[str, Answer] = {
-            "open": opening(levels, lambda image: with_channels(image, channels)),
+            "open": opening(levels, channels),
             "complete": self.complete,
             "choose": self.choose,
             "stop": self.stop,

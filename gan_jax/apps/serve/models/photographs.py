@@ -1,6 +1,6 @@
 """Photographs that a page opens: decoded, kept in memory, shown as previews."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from gan_jax.apps.serve.model import Answer, Session
 from gan_jax.config.errors import InputError, printable
 from gan_jax.config.limits import Size
 from gan_jax.data import windows
-from gan_jax.data.decode import BrokenImageError, Image8, resize
+from gan_jax.data.decode import BrokenImageError, Image8, resize, with_channels
 from gan_jax.data.user_images import decode_alone
 from gan_jax.runs.apply import TrainedLevels
 
@@ -88,18 +88,17 @@ def photograph(name: str, image: Image8, known: Missing | None = None) -> Photog
     return Photograph(printable(name), image, missing, shown, reduced)
 
 
-def opening(levels: TrainedLevels, adapt: Callable[[Image8], Image8]) -> Answer:
+def opening(levels: TrainedLevels, channels: int | None = None) -> Answer:
     """Return the answer to `open`, for a run.
 
     Args:
         levels: How the levels of the images that the run was trained on became 8 bits.
-        adapt: Returns an image with the channels that the run takes, or raises
-            `BrokenImageError`.
+        channels: Channels of the images that the run takes; None = any.
     """
 
     def answer(session: Session, message: Message) -> Iterator[Message]:
         named = requests.text(message, "name")
-        opened = _opened(named, message, levels, adapt)
+        opened = _opened(named, message, levels, channels)
         number = max(session.images, default=0) + 1
         session.images[number] = opened
         _forget(session)
@@ -131,15 +130,13 @@ def photograph_of(session: Session, message: Message) -> Photograph:
 
 
 def _opened(
-    named: str,
-    message: Message,
-    levels: TrainedLevels,
-    adapt: Callable[[Image8], Image8],
+    named: str, message: Message, levels: TrainedLevels, channels: int | None
 ) -> Photograph:
     content = requests.array(message, "content", "uint8", None).tobytes()
     try:
         layers = decode_alone(content, levels.choice, levels.ranges, PIXELS)
-        layers = layers._replace(image=adapt(layers.image))
+        if channels is not None:
+            layers = layers._replace(image=_adapted(layers.image, channels))
         known = layers.opaque
         if "mask_content" in message.arrays:
             mask = requests.array(message, "mask_content", "uint8", None).tobytes()
@@ -147,6 +144,21 @@ def _opened(
     except BrokenImageError as error:
         raise InputError(f"{printable(named)[:_NAME]}: {error}") from None
     return photograph(PurePath(named).stem, layers.image, known)
+
+
+def _adapted(image: Image8, channels: int) -> UInt8[np.ndarray, "height width new"]:
+    """Return an image with the channels of a run.
+
+    A colour image whose channels are equal is grey, as screenshots of grey images are.
+
+    Raises:
+        BrokenImageError: If it has colours, and the run takes grey images.
+    """
+    if image.shape[-1] > channels:
+        if (image != image[..., :1]).any():
+            raise BrokenImageError("it is in colour, and the run knows grey images")
+        return image[..., :channels]
+    return with_channels(image, channels)
 
 
 def _forget(session: Session) -> None:
