@@ -19,12 +19,15 @@ from gan_jax.data.windows import PADDING
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
+PIXEL_BYTES = 20
+"""Bytes of memory that a pixel takes while it is decoded, about."""
+
 PIXEL_LIMIT = 64_000_000
 """Largest number of pixels; larger images are refused by their header, undecoded."""
 
 AT_WORK = PixelBudget(PIXEL_LIMIT)
 """Pixels of images that all threads of the process decode, convert, resize or encode at
-once. One pixel takes about 20 bytes then, and 3 before and after."""
+once. One pixel takes about `PIXEL_BYTES` then, and 3 before and after."""
 
 Image8 = UInt8[np.ndarray, "height width channels"]
 Result = TypeVar("Result")

@@ -239,6 +239,14 @@ def test_an_archive_that_swells_is_refused_unread(digits):
         read(digits, bomb)
 
 
+def test_an_image_of_too_many_pixels_is_refused_undecoded(digits):
+    large = encode_png(np.zeros((6000, 6000, 1), np.uint8))
+    small = np.zeros((28, 28, 1), np.uint8)
+    for image, mask in ((large, small), (small, large), (large, None)):
+        with pytest.raises(InputError, match="6000x6000 pixels are over the limit"):
+            read(digits, image, mask)
+
+
 def test_files_are_not_written_to_the_disk(digits, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     read(digits, b"x,y,value\n3,2,9\n", name="../../x.csv")

@@ -96,7 +96,10 @@ async def _converse(
         worker.close(page)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for each in ended:
+        if isinstance(each, Exception) and not isinstance(each, WebSocketDisconnect):
+            raise each
 
 
 async def _send(

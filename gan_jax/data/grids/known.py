@@ -13,7 +13,14 @@ import numpy as np
 
 from gan_jax.config.errors import InputError, printable
 from gan_jax.config.limits import Size
-from gan_jax.data.decode import BrokenImageError, decode_values
+from gan_jax.data.decode import (
+    PIXEL_BYTES,
+    PIXEL_LIMIT,
+    BrokenImageError,
+    LargeImageError,
+    decode_values,
+    read_header,
+)
 from gan_jax.data.files.levels import WHOLE, Scaling
 from gan_jax.data.grids.csv_files import decoded, is_label, is_table, read_points, shown
 from gan_jax.data.grids.points import Content, KnownGrid, Points, known_grid
@@ -71,12 +78,15 @@ def read_known(
     what = what or f"--config.known {data if isinstance(data, Path) else ''}".strip()
     try:
         if mask is not None:
+            _check_pixels(data, memory)
+            _check_pixels(mask, memory)
             return _masked_image(data, mask, scaling if levels else None)
         with open_data(data) as stream:
             start, size = stream.read(_START), stream.seek(0, os.SEEK_END)
         if start.startswith(b"PK"):
             return _arrays(what, data, memory)
         if start.startswith(_IMAGES):
+            _check_pixels(data, memory)
             if levels and (grid := _transparent_image(data, scaling)) is not None:
                 return grid
             raise UnreadableFileError(
@@ -96,6 +106,18 @@ def read_known(
         return _point_set(what, data, variable, usual)
     except UnreadableFileError as error:
         raise InputError(f"{what}: {error}") from None
+
+
+def _check_pixels(data: bytes | Path, memory: int | None) -> None:
+    """Refuse an image, by its header, that takes more memory than there is."""
+    if memory is None:
+        return
+    try:
+        read_header(data, min(PIXEL_LIMIT, memory // PIXEL_BYTES))
+    except LargeImageError as error:
+        raise UnreadableFileError(str(error)) from None
+    except BrokenImageError:
+        pass  # decoding says what is wrong, and of which of the files
 
 
 def _point_set(what: str, data: bytes | Path, variable: str, usual: str) -> Points:
