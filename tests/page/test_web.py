@@ -1,8 +1,11 @@
 """The socket: connections, limits, and what a broken or slow page leads to."""
 
 import json
+import logging
+import socket
 import threading
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -139,6 +142,28 @@ def test_a_page_that_leaves_ends_its_search(served, slow):
         assert browser.ask("complete", 1).type == "next"
     assert slow.closed.wait(30)
     until(lambda: not served[1]._pages)
+
+
+@pytest.mark.parametrize("kind", ["large", "complete"])
+def test_a_page_that_vanishes_is_no_error(served, caplog, kind):
+    address, worker = served
+    with pytest.raises(ConnectionClosed), browsing(address) as browser:
+        browser.send(kind, 1)
+        browser.receive()
+        browser.socket.socket.shutdown(socket.SHUT_RDWR)
+        while True:
+            browser.receive()
+    until(lambda: not worker._pages)
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+def test_a_bug_is_not_hidden(served, caplog):
+    address, worker = served
+    with mock.patch.object(worker, "ask", side_effect=ZeroDivisionError):
+        with pytest.raises(ConnectionClosed), browsing(address) as browser:
+            browser.ask("draw", 1)
+        until(lambda: not worker._pages)
+        until(lambda: "ZeroDivisionError" in caplog.text)
 
 
 def test_a_page_that_does_not_read_is_waited_for(served, slow):
