@@ -54,9 +54,9 @@ def tabs(browser):
     """Return a function that opens a tab; at the end none has had a problem."""
     opened = []
 
-    def open_tab(url, viewport=DESKTOP, **options):
+    def open_tab(url, viewport=DESKTOP, state="connected", **options):
         context = browser.new_context(viewport=viewport, **options)
-        opened.append(Tab(context.new_page(), url))
+        opened.append(Tab(context.new_page(), url, state))
         return opened[-1]
 
     yield open_tab

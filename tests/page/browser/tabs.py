@@ -19,15 +19,19 @@ CONTENT = """(canvas) => {
   const text = Array.from(data, (each) => String.fromCharCode(each)).join("");
   return [width, height, btoa(text)];
 }"""
-DROP = """(target, files) => {
+DROP = """(target, [files, pasted]) => {
   const data = new DataTransfer();
   for (const [name, type, content] of files) {
     const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
     data.items.add(new File([bytes], name, { type }));
   }
-  const options = { dataTransfer: data, bubbles: true, cancelable: true };
+  const way = { bubbles: true, cancelable: true };
+  if (pasted) {
+    target.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, ...way }));
+    return;
+  }
   for (const name of ["dragover", "drop"]) {
-    target.dispatchEvent(new DragEvent(name, options));
+    target.dispatchEvent(new DragEvent(name, { dataTransfer: data, ...way }));
   }
 }"""
 
@@ -39,7 +43,7 @@ class Tab:
     security policy among them, and requests to other places than the server.
     """
 
-    def __init__(self, page, url):
+    def __init__(self, page, url, state="connected"):
         self.page, self.url = page, url
         self.problems, self.sent, self.received, self.flow = [], [], [], []
         page.set_default_timeout(10_000)
@@ -48,7 +52,7 @@ class Tab:
         page.on("request", self._request)
         page.on("websocket", self._socket)
         page.goto(url)
-        page.wait_for_selector("[data-state=connected]")
+        page.wait_for_selector(f"[data-state={state}]")
 
     def _note(self, message):
         if message.type in ("error", "warning"):
@@ -164,12 +168,12 @@ class Tab:
             found.append(bool(orange.any()))
         return found
 
-    def drop(self, *files, selector=".bench"):
-        """Drop files, `(name, type, bytes)`, on the page."""
+    def drop(self, *files, pasted=False):
+        """Drop files, `(name, type, bytes)`, on the page, or paste them."""
         coded = [
             [*names, base64.b64encode(content).decode()] for *names, content in files
         ]
-        self.page.locator(selector).evaluate(DROP, coded)
+        self.page.locator("main").evaluate(DROP, [coded, pasted])
 
     def download(self, press):
         """Return the name and the bytes of what a press lets the browser store."""

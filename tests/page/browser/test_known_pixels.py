@@ -73,6 +73,10 @@ def test_what_is_erased_or_undone_was_never_drawn(digits):
     assert digits.pictures() == blank
 
 
+def seeds(tab):
+    return [each.entries["seed"] for each in tab.requests("draw")]
+
+
 def test_new_latents_are_drawn_when_asked_only(digits):
     digits.drag((14, 6))
     digits.settle()
@@ -81,8 +85,11 @@ def test_new_latents_are_drawn_when_asked_only(digits):
     digits.settle()
     assert all(a != b for a, b in zip(first, digits.pictures(), strict=True))
     assert known(digits) == {(14, 6): 255}
-    digits.page.get_by_label("Seed").fill("0")
-    digits.press("Enter")
+    seed = digits.page.get_by_label("Seed")
+    for typed, taken in [("1e30", 2**31 - 1), ("-3", 0), ("", 0)]:
+        seed.fill(typed)
+        digits.press("Enter")
+        digits.until(lambda wanted=taken: seeds(digits)[-1] == wanted)
     digits.settle()
     assert digits.pictures() == first
 
@@ -98,6 +105,21 @@ def test_a_value_is_dragged_to_another_place(digits):
     digits.page.get_by_role("button", name="Undo").click()
     digits.settle()
     assert known(digits) == {(5, 5): 77}
+
+
+def test_a_stroke_that_leaves_the_board_sets_nothing_on_its_edge(digits):
+    digits.drag((3, 14), (-5, 14), (-5, 20), (2, 20))
+    digits.settle()
+    assert set(known(digits)) == {
+        *((x, 14) for x in range(4)),
+        (0, 20),
+        (1, 20),
+        (2, 20),
+    }
+    digits.page.get_by_role("radio", name="Move").check()
+    digits.drag((3, 14), (40, 40))
+    digits.settle()
+    assert (27, 27) in known(digits)
 
 
 def test_a_missed_value_is_ringed_where_it_is_missed(digits):
@@ -139,7 +161,7 @@ def test_known_pixels_are_loaded_and_saved(digits):
     digits.page.get_by_role("button", name="Clear").click()
     digits.settle()
     assert digits.pictures() != pictures
-    digits.drop(("again.csv", "text/csv", saved))
+    digits.drop(("again.csv", "text/csv", saved), pasted=True)
     digits.until(lambda: known(digits) == wanted)
     digits.settle()
     assert digits.pictures() == pictures

@@ -117,6 +117,40 @@ def test_the_page_goes_on_after_the_server_was_killed(tab, served):
     tab.problems[:] = [line for line in tab.problems if line not in refused]
 
 
+def test_a_page_too_many_says_so_and_connects_when_asked(tabs, served):
+    most = 8
+    opened = [tabs(served.url) for _ in range(most)]
+    late = tabs(served.url, state="refused")
+    assert str(most) in late.errors()[0]
+    opened[0].page.close()
+    late.page.get_by_role("button", name="Connect").click()
+    late.page.wait_for_selector("[data-state=connected]")
+    late.page.wait_for_selector(".card")
+
+
+def test_an_idle_page_goes_on_when_its_user_comes_back(tab):
+    closed = []
+
+    def through(socket):
+        server = socket.connect_to_server()
+        if not closed:
+            closed.append(lambda: (server.close(), socket.close(code=4000)))
+
+    tab.page.route_web_socket("**/socket", through)
+    tab.page.reload()
+    tab.page.wait_for_selector("[data-state=connected]")
+    tab.show("digits")
+    tab.until(lambda: tab.part("pictures").locator("canvas").count() == 16)
+    closed[0]()
+    tab.page.wait_for_selector("[data-state=idle]")
+    tab.drag((14, 6))
+    tab.page.wait_for_selector("[data-state=connected]")
+    tab.until(lambda: "255" in tab.readout())
+    blank = tab.pictures()
+    tab.drag((10, 6))
+    tab.until(lambda: tab.pictures() != blank)
+
+
 def fill(tab, run):
     """Do on a workbench what its screenshot is to show."""
     tab.show(run)

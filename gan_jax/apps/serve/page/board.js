@@ -8,7 +8,8 @@ const ARROWS = {
 const FAR = 5; // pixels that an arrow key goes with Shift
 
 /**
- * What a press does; places are `{x, y}` in whole pixels.
+ * What a press does; places are `{x, y}` in whole pixels, and may lie outside while a
+ * pointer moves.
  * @typedef {Object} Tool
  * @property {(place: Object) => boolean|void} begin false where there is nothing to do
  * @property {(from: Object, to: Object) => void} [move]
@@ -34,7 +35,8 @@ export class Board {
     this.cursor = { x: 0, y: 0 };
     this.held = null; // the tool that is at work
     this.hover = null; // the place under a mouse that is not pressed
-    this.pointer = null;
+    this.pointer = null; // its number, while it is pressed
+    this.last = null; // where it was before
     this.picture = new Picture(canvas, (...on) => this.paint(...on));
     canvas.addEventListener("pointerdown", (event) => this.press(event));
     canvas.addEventListener("pointermove", (event) => this.drag(event));
@@ -70,11 +72,19 @@ export class Board {
 
   place({ clientX, clientY }) {
     const box = this.canvas.getBoundingClientRect();
-    const within = (at, size) => Math.min(Math.max(Math.floor(at), 0), size - 1);
     const { width, height } = this.picture;
     return {
-      x: within(((clientX - box.left) / box.width) * width, width),
-      y: within(((clientY - box.top) / box.height) * height, height),
+      x: Math.floor(((clientX - box.left) / box.width) * width),
+      y: Math.floor(((clientY - box.top) / box.height) * height),
+    };
+  }
+
+  /** Return the place on the picture that is nearest to a place. */
+  inside({ x, y }) {
+    const { width, height } = this.picture;
+    return {
+      x: Math.min(Math.max(x, 0), width - 1),
+      y: Math.min(Math.max(y, 0), height - 1),
     };
   }
 
@@ -85,7 +95,7 @@ export class Board {
     this.canvas.setPointerCapture(event.pointerId);
     this.drop(true);
     this.pointer = event.pointerId;
-    this.cursor = this.place(event);
+    this.last = this.cursor = this.inside(this.place(event));
     this.take(event.button === 2);
     this.draw();
   }
@@ -93,10 +103,11 @@ export class Board {
   drag(event) {
     const place = this.place(event);
     if (event.pointerId !== this.pointer) {
-      this.hovers(place);
-    } else if (place.x !== this.cursor.x || place.y !== this.cursor.y) {
-      this.held?.move?.(this.cursor, place);
-      this.cursor = place;
+      this.hovers(this.inside(place));
+    } else if (place.x !== this.last.x || place.y !== this.last.y) {
+      this.held?.move?.(this.last, place);
+      this.last = place;
+      this.cursor = this.inside(place);
       this.draw();
     }
   }
@@ -140,13 +151,9 @@ export class Board {
 
   arrow({ key, shiftKey }) {
     if (!(key in ARROWS)) return false;
-    const { width, height } = this.picture;
     const [right, down] = ARROWS[key].map((step) => step * (shiftKey ? FAR : 1));
     const from = this.cursor;
-    this.cursor = {
-      x: Math.min(Math.max(from.x + right, 0), width - 1),
-      y: Math.min(Math.max(from.y + down, 0), height - 1),
-    };
+    this.cursor = this.inside({ x: from.x + right, y: from.y + down });
     this.held?.move?.(from, this.cursor);
     return true;
   }

@@ -80,7 +80,7 @@ export function colorization(run, connection, report) {
         if (added) change([...hints, hint]);
       },
       move(_, to) {
-        Object.assign(hint, to);
+        Object.assign(hint, board.inside(to));
         change(hints);
       },
       cancel() {
@@ -189,7 +189,7 @@ export function colorization(run, connection, report) {
   /** Open a photograph at the server, perhaps again. */
   async function open(wanted, again = false) {
     const entries = { run: run.name, ...wanted.entries };
-    const answer = await connection.request("open", entries, wanted.arrays);
+    const answer = await connection.request("open", entries, wanted.arrays, again);
     if (!answer) return;
     file = wanted;
     opened = answer.image;

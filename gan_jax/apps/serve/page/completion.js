@@ -17,7 +17,10 @@ export function completion(run, connection, report) {
   let groups = []; // of pictures, one for each window
 
   title(parts, run);
-  const searches = new Newest(connection, "complete", (message) => show(message));
+  const searches = new Newest(connection, "complete", (message) => show(message), () => {
+    searching = false;
+    say("");
+  });
   const choices = new Newest(connection, "choose", (message) => show(message));
   const hole = painting(element, parts, search);
   const best = new Picture(parts.best);
@@ -68,15 +71,16 @@ export function completion(run, connection, report) {
     for (const part of ["results", "windows"]) parts[part].hidden = false;
     const completions = images.shape[1];
     if (groups.length !== message.windows.length) {
-      groups = message.windows.map((_, place) => group(place, completions));
+      groups = message.windows.map(() => group(completions));
       parts.windows.replaceChildren(...groups.map((each) => each.element));
     }
     if (!choices.busy) rank = message.rank;
     best.show(image(whole));
     groups.forEach((each, place) => {
       const [top, left, high, wide] = message.windows[place];
-      each.place.textContent = groups.length > 1
-        ? `${wide} × ${high} pixels at x ${left}, y ${top}` : "";
+      const several = groups.length > 1;
+      each.name.textContent = several ? `Completions ${place + 1}` : "Completions";
+      each.where.textContent = several ? `${wide} × ${high} pixels at x ${left}, y ${top}` : "";
       each.buttons.forEach(({ picture, loss, button }, at) => {
         picture.show(image(images, place * completions + at));
         loss.textContent = number(message.losses[place][at]);
@@ -96,7 +100,8 @@ export function completion(run, connection, report) {
   }
 
   /** Return the pictures of one window. */
-  function group(place, completions) {
+  function group(completions) {
+    const name = make("h2");
     const where = make("span", { className: "quiet" });
     const buttons = Array.from({ length: completions }, (_, at) => {
       const canvas = make("canvas");
@@ -108,7 +113,6 @@ export function completion(run, connection, report) {
     });
     const canvas = make("canvas", { role: "img", ariaLabel: "Spread of the completions" });
     const most = make("span");
-    const name = place ? `Window ${place + 1}` : "Completions";
     const ranked = make("ol", { className: "pictures ranked" });
     ranked.append(...buttons.map(({ button }) => make("li", {}, button)));
     return {
@@ -116,7 +120,7 @@ export function completion(run, connection, report) {
         "section", { className: "window" },
         make(
           "div", {},
-          make("div", { className: "heading" }, make("h2", {}, name), where),
+          make("div", { className: "heading" }, name, where),
           make("p", { className: "quiet note" }, "Ranked by loss. Choose one to see it large."),
           ranked,
         ),
@@ -127,22 +131,23 @@ export function completion(run, connection, report) {
           heatScale("0", most),
         ),
       ),
-      place: where,
+      name,
+      where,
       most,
       buttons,
       spread: new Picture(canvas),
     };
   }
 
-  /** Open a photograph at the server; `mask` is what was painted on it before. */
-  async function open(wanted, painted = null) {
+  /** Open a photograph at the server, perhaps again; what was painted on it stays then. */
+  async function open(wanted, again = false) {
     const entries = { run: run.name, ...wanted.entries };
-    const answer = await connection.request("open", entries, wanted.arrays);
+    const answer = await connection.request("open", entries, wanted.arrays, again);
     if (!answer) return;
     const { preview, missing } = answer.arrays;
     file = wanted;
     opened = answer.image;
-    if (!painted) {
+    if (!again) {
       const { name } = wanted.entries;
       parts.name.textContent = name;
       parts.board.setAttribute("aria-label", `${name}: paint its hole`);
@@ -173,7 +178,7 @@ export function completion(run, connection, report) {
     element,
     resume() {
       opened = 0;
-      if (file) open(file, hole.missing.data);
+      if (file) open(file, true);
     },
     leave: stop,
   };

@@ -3,7 +3,8 @@
 const MASK = /(^|[^a-z])(mask|hole|missing|known)([^a-z]|$)/i;
 
 /**
- * Call `take(files)` for files that are chosen, dropped on an element, or pasted there.
+ * Call `take(files)` for files that are chosen, and for those that are dropped or pasted
+ * while an element is in view.
  * @param {HTMLElement} element
  * @param {HTMLInputElement[]} inputs
  * @param {(files: File[]) => void} take
@@ -16,24 +17,20 @@ export function accept(element, inputs, take) {
       if (files.length) take(files);
     });
   }
-  const over = (event, inside) => {
-    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return false;
-    event.preventDefault();
-    element.classList.toggle("over", inside);
-    return true;
+  const listen = (name, act) => {
+    document.addEventListener(name, (event) => {
+      if (element.isConnected) act(event);
+    });
   };
-  element.addEventListener("dragover", (event) => over(event, true));
-  element.addEventListener("dragleave", (event) => {
-    if (!element.contains(event.relatedTarget)) over(event, false);
+  const mark = (inside) => element.classList.toggle("over", inside);
+  listen("dragover", ({ dataTransfer }) => mark(dataTransfer.types.includes("Files")));
+  listen("dragleave", ({ relatedTarget }) => mark(relatedTarget !== null));
+  listen("drop", ({ dataTransfer }) => {
+    mark(false);
+    if (dataTransfer.files.length) take([...dataTransfer.files]);
   });
-  element.addEventListener("drop", (event) => {
-    if (over(event, false) && event.dataTransfer.files.length) {
-      take([...event.dataTransfer.files]);
-    }
-  });
-  element.addEventListener("paste", (event) => {
-    const files = [...event.clipboardData.files];
-    if (files.length) take(files);
+  listen("paste", ({ clipboardData }) => {
+    if (clipboardData.files.length) take([...clipboardData.files]);
   });
 }
 

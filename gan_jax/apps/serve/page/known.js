@@ -21,7 +21,6 @@ export function known(run, connection, report) {
   const size = height * width;
   let values = new Float32Array(size * channels);
   let mask = new Uint8Array(size);
-  let answer = null; // the newest realisations
   let missed = new Uint8Array(size); // realisations that miss each known value
   let beneath = null; // what lies under the drawing: a name in `shown`
 
@@ -54,12 +53,19 @@ export function known(run, connection, report) {
     for (const button of saves) button.disabled = empty;
     history.show();
     newest.send(
-      { run: run.name, seed: Number(parts.seed.value) },
+      { run: run.name, seed: seed() },
       {
         values: { data: values, shape: [height, width, channels] },
         mask: { data: mask, shape: [height, width] },
       },
     );
+  }
+
+  /** Return the seed that was typed, or the one that is nearest to it. */
+  function seed() {
+    const typed = Math.round(Number(parts.seed.value));
+    parts.seed.value = Math.min(Math.max(typed, parts.seed.min), parts.seed.max);
+    return Number(parts.seed.value);
   }
 
   function state() {
@@ -76,6 +82,7 @@ export function known(run, connection, report) {
   /** Return a tool that calls `visit(x, y)` for each pixel that it passes. */
   function stroke(visit) {
     const pass = (x, y) => {
+      if (x < 0 || y < 0 || x >= width || y >= height) return;
       visit(x, y);
       missed[y * width + x] = 0;
     };
@@ -95,7 +102,8 @@ export function known(run, connection, report) {
   /** Return the tool that carries a known value to another place. */
   function carry(held) {
     const before = state();
-    const put = (place) => {
+    const put = (to) => {
+      const place = board.inside(to);
       ({ values, mask } = { values: before.values.slice(), mask: before.mask.slice() });
       mask[at(held)] = 0;
       mask[at(place)] = 1;
@@ -250,7 +258,6 @@ export function known(run, connection, report) {
 
   /** Show an answer to `draw`. */
   function realise(message) {
-    answer = message;
     const { images, mean, spread, missed: misses } = message.arrays;
     const total = new Uint8Array(size);
     for (let index = 0; index < REALISATIONS; index += 1) {
@@ -292,7 +299,7 @@ export function known(run, connection, report) {
   });
   parts.seed.addEventListener("change", send);
   parts.new.addEventListener("click", () => {
-    parts.seed.value = Number(parts.seed.value) + 1;
+    parts.seed.value = seed() + 1;
     send();
   });
   history.connect(element, parts, state, restore);

@@ -97,7 +97,7 @@ function card(run) {
   parts.link.href = address(run);
   parts.description.textContent = run.description;
   list(parts.figures, [["Size", run.size.join(" × ")], ...run.figures.slice(0, MOST_FIGURES)]);
-  connection.request("plate", { run: run.name }).then((answer) => {
+  connection.request("plate", { run: run.name }, {}, true).then((answer) => {
     if (!answer) return;
     const content = new Blob([answer.arrays.content.data], { type: answer.media });
     parts.plate.src = URL.createObjectURL(content);
@@ -160,7 +160,7 @@ for (const name of ["pointerdown", "keydown"]) {
     if (state.dataset.state === "idle" && !connect.hidden) connect.click();
   });
 }
-// A file that is dropped beside a workbench does not replace the page.
+// A file that is dropped does not replace the page.
 for (const name of ["dragover", "drop"]) {
   window.addEventListener(name, (event) => event.preventDefault());
 }

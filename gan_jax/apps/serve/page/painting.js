@@ -62,7 +62,7 @@ export function painting(bench, parts, changed) {
         corners = [place, place];
       },
       move: (_, to) => {
-        corners[1] = to;
+        corners[1] = board.inside(to);
       },
       cancel: () => {
         corners = null;

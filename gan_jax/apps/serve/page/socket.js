@@ -4,6 +4,7 @@
  */
 
 const KINDS = { uint8: Uint8Array, float32: Float32Array };
+const PROTOCOL = 1; // version of the messages
 const LARGEST = 2 ** 25; // bytes of a frame that the server reads
 const FIRST_PAUSE = 250; // milliseconds before connecting again
 const LONGEST_PAUSE = 4000;
@@ -100,6 +101,9 @@ export class Connection {
     if (message.type === "runs") {
       this.pause = FIRST_PAUSE;
       this.listeners.state("connected");
+      if (message.protocol !== PROTOCOL) {
+        this.listeners.error("The server has another version: load the page anew");
+      }
       this.listeners.runs(message.runs);
     } else {
       this.waiting.get(message.request)?.(message);
@@ -133,14 +137,20 @@ export class Connection {
     this.waiting.delete(request);
   }
 
-  /** Send a request that has one answer, and return it; null where it failed. */
-  async request(type, entries, arrays = {}) {
+  /**
+   * Send a request that has one answer, and return it; null where it failed.
+   * @param {boolean} [quiet] whether it is asked again with a new connection
+   */
+  async request(type, entries, arrays = {}, quiet = false) {
     const answer = await new Promise((resolve) => {
       const request = this.ask(type, entries, arrays, (message) => {
         this.forget(request);
         resolve(message);
       });
     });
+    if (answer.type === "lost" && !quiet) {
+      this.listeners.error("The server could not be reached: try again once connected");
+    }
     return answer.type === "error" || answer.type === "lost" ? null : answer;
   }
 }
@@ -155,9 +165,10 @@ export class Newest {
    * @param {string} type
    * @param {(message: Object) => void} answered called with each answer to the newest
    *   request that was sent
+   * @param {() => void} [failed] called where its answer is an error
    */
-  constructor(connection, type, answered) {
-    Object.assign(this, { connection, type, answered });
+  constructor(connection, type, answered, failed = () => {}) {
+    Object.assign(this, { connection, type, answered, failed });
     this.request = 0;
     this.busy = false;
     this.next = null;
@@ -177,7 +188,8 @@ export class Newest {
     this.request = this.connection.ask(this.type, entries, arrays, (message) => {
       this.busy = false;
       if (message.type === "lost") this.next = null; // sent again once connected
-      else if (message.type !== "error") this.answered(message);
+      else if (message.type === "error") this.failed();
+      else this.answered(message);
       if (this.next && !this.busy) this.advance();
     });
   }
