@@ -101,3 +101,23 @@ def test_the_laplacian_by_its_neighbours(shape):
                 if 0 <= other[0] < shape[0] and 0 <= other[1] < shape[1]:
                     wanted[row, column] += image[row, column] - image[other]
     np.testing.assert_allclose(laplacian(jnp.asarray(image)), wanted, atol=1e-5)
+
+
+def test_padding_changes_nothing():
+    """Whatever lies in it, and where holes touch the border."""
+    random = np.random.default_rng(5)
+    masks = holes(20, seed=5)
+    generated, known = random.normal(size=(2, 20, SIZE, SIZE, 1)).astype(np.float32)
+
+    def padded(arrays, value):
+        margins = ((0, 0), (0, 9), (0, 3), (0, 0))
+        return jnp.asarray(np.pad(arrays, margins, constant_values=value))
+
+    found = poisson_blend(
+        padded(generated, 7.0),
+        padded(known, -5.0),
+        padded(masks, 0.0),
+        inside=padded(np.ones_like(masks), 0.0),
+    )
+    wanted = poisson_blend(*map(jnp.asarray, (generated, known, masks)))
+    np.testing.assert_allclose(found[:, :SIZE, :SIZE], wanted, atol=1e-4)

@@ -21,6 +21,11 @@ BLEND_LIMIT = 2**22
 that are blended."""
 
 
+Finish = Callable[[PlacedImage, Image8], Image8]
+"""`finish(placed, inside)` returns what is put into the holes of a window; `inside` is
+what the prior makes of it, at the window's size."""
+
+
 def restored(
     windows: Sequence[PlacedImage],
     generated: Sequence[UInt8[np.ndarray, "rows columns channels"]],
@@ -32,21 +37,37 @@ def restored(
     `generated` holds what the prior makes of each, at its own size; with `blend` the
     edges of holes are made invisible (Poisson).
     """
+    return filled(windows, generated, _blended if blend else _unchanged)
+
+
+def filled(
+    windows: Sequence[PlacedImage],
+    generated: Sequence[UInt8[np.ndarray, "rows columns channels"]],
+    finish: Finish,
+) -> Image8:
+    """Return an image as `restored` does, with windows that a function finishes."""
     masked = windows[0].masked
     whole = masked.image.copy()
     with AT_WORK.holding(masked.known.size):
         for placed, made in zip(windows, generated, strict=True):
-            at = placed.window.at
-            inside = undo_resize(made, placed.window.size)
-            if blend:
-                inside = inside.copy()
-                box = _blended_box(placed.missing)
-                given = masked.image[at][box]
-                floats = to_float_numpy(inside[box]), to_float_numpy(given)
-                known = masked.known[at][box][..., None].astype(np.float32)
-                inside[box] = to_uint8(np.asarray(blending()(*floats, known)))
-            np.copyto(whole[at], inside, where=placed.missing[..., None])
+            inside = finish(placed, undo_resize(made, placed.window.size))
+            hole = placed.missing[..., None]
+            np.copyto(whole[placed.window.at], inside, where=hole)
     return whole
+
+
+def _unchanged(placed: PlacedImage, inside: Image8) -> Image8:
+    return inside
+
+
+def _blended(placed: PlacedImage, inside: Image8) -> Image8:
+    at, box = placed.window.at, _blended_box(placed.missing)
+    given = placed.masked.image[at][box]
+    floats = to_float_numpy(inside[box]), to_float_numpy(given)
+    known = placed.masked.known[at][box][..., None].astype(np.float32)
+    blended = inside.copy()
+    blended[box] = to_uint8(np.asarray(blending()(*floats, known)))
+    return blended
 
 
 def blendable(
@@ -71,13 +92,17 @@ def blendable(
 
 
 def _blended_box(missing: Bool[np.ndarray, "height width"]) -> tuple[slice, ...]:
-    """Return the part of a window that is blended: all of it, if it is not large.
-
-    Of a large one it is the bounding box of the hole and of the pixels around it. The
-    solution depends on them alone.
-    """
+    """Return the part of a window that is blended: all of it, if it is not large."""
     if missing.size <= BLEND_LIMIT:
         return slice(None), slice(None)
+    return hole_box(missing)
+
+
+def hole_box(missing: Bool[np.ndarray, "height width"]) -> tuple[slice, ...]:
+    """Return the bounding box of a hole and of the pixels around it.
+
+    The blended hole depends on them alone.
+    """
     places = (np.flatnonzero(missing.any(axis=axis)) for axis in (1, 0))
     return tuple(slice(max(0, at[0] - 1), at[-1] + 2) for at in places)
 

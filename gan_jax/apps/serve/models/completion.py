@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gan_jax.apps.inpaint.composites import restored
+from gan_jax.apps.inpaint.composites import filled, restored
 from gan_jax.apps.inpaint.masked_images import MaskedImage, with_holes
 from gan_jax.apps.inpaint.observations import observe_masked, open_latent_prior
 from gan_jax.apps.inpaint.placement import PlacedImage, Placement, training_sizes
@@ -17,6 +17,7 @@ from gan_jax.apps.serve import requests
 from gan_jax.apps.serve.messages import Message, file
 from gan_jax.apps.serve.model import Answer, Model, Session, described
 from gan_jax.apps.serve.models.completions import Completions
+from gan_jax.apps.serve.models.edges import QUICK, SIDES, Edges
 from gan_jax.apps.serve.models.photographs import (
     Photograph,
     opening,
@@ -27,7 +28,7 @@ from gan_jax.apps.serve.models.plates import SAMPLES, plate_of
 from gan_jax.config import defaults
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import size_of
-from gan_jax.data.decode import BrokenImageError
+from gan_jax.data.decode import BrokenImageError, Image8
 from gan_jax.networks.compilation import compiled
 from gan_jax.report.files import encode_png, short_name
 from gan_jax.report.grids import to_uint8
@@ -94,6 +95,7 @@ class Completer:
         self.search = LatentSearch(config, prior, config.losses.yeh, "losses.yeh")
         begun = self.search.compiled_search.search
         self._empty = compiled(lambda starts: empty_slots(begun, starts, RESTARTS))
+        self._edges = Edges(prior.channels)
         self._model = make_model(prior.method)(prior.networks)
         self._placement = Placement(
             "auto", self.size, prior.config.data.crop, training_sizes(prior)
@@ -134,6 +136,7 @@ class Completer:
         missing = {"missing": opened.missing_preview.astype(np.uint8)}
         request = Message("complete", 0, {"image": 1, "seed": 0}, missing)
         next(self.complete(session, request))
+        self._edges.compile()
 
     def complete(self, session: Session, message: Message) -> Iterator[Message]:
         """Yield completions of the painted holes, again and again as they improve.
@@ -252,9 +255,27 @@ class Completer:
         arrays = {
             "images": pictures,
             "spread": np.rint(255 * spread / max(largest, 1e-6)).astype(np.uint8),
-            "best": restored(found.shown, [*pictures[:, rank]]),
+            "best": self._best(found, found.shown, session.choice),
         }
         return Message("completions", message.request, entries, arrays)
+
+    def _best(
+        self,
+        found: Completions,
+        windows: Sequence[PlacedImage],
+        choice: tuple[int, bool],
+    ) -> Image8:
+        """Return the photograph, or its preview, with the chosen completion."""
+        rank, blended = choice
+        made = [*found.pictures(blended)[:, rank]]
+        if not blended:
+            return restored(windows, made)
+        largest = SIDES[-1] if found.done else QUICK
+        return filled(
+            windows,
+            made,
+            lambda placed, inside: self._edges.blended(placed, inside, largest),
+        )
 
     def choose(self, session: Session, message: Message) -> Iterator[Message]:
         """Yield the newest completions, among which one is chosen."""
@@ -281,8 +302,7 @@ class Completer:
         name = short_name(found.photograph.name)
         match what:
             case "completion", "png":
-                rank, blended = session.choice
-                whole = restored(found.placed, [*found.pictures(blended)[:, rank]])
+                whole = self._best(found, found.placed, session.choice)
                 saved = f"{name}_completed.png", "image/png", encode_png(whole)
             case "completions", "npz":
                 saved = f"{name}_completions.npz", "application/zip", found.archive()
