@@ -10,18 +10,18 @@ from websockets.sync.client import connect
 from gan_jax.apps.serve.messages import Message, decode, encode
 from gan_jax.apps.serve.run import listed, server_of
 from gan_jax.apps.serve.security import bind, listen
-from gan_jax.apps.serve.web import IDLE, application
+from gan_jax.apps.serve.web import application
 from gan_jax.apps.serve.worker import Worker
 
 SECONDS = 60  # after which a server has hung
 
 
 @contextlib.contextmanager
-def serving(answers, models=None, most=4, idle=IDLE, host="127.0.0.1", token=False):
+def serving(answers, models=None, most=4, host="127.0.0.1", token=False, **limits):
     """Serve, and yield the address and the worker."""
     bound, address = bind(host, 0, token)
     worker = Worker(answers, most)
-    server = server_of(application(worker, listed(models or {}), address, idle))
+    server = server_of(application(worker, listed(models or {}), address, **limits))
     listen(bound, address)
     threads = [
         threading.Thread(target=worker.run, daemon=True),

@@ -1,17 +1,18 @@
 """The socket: connections, limits, and what a broken or slow page leads to."""
 
+import asyncio
 import json
 import logging
-import socket
 import threading
 import time
 from unittest import mock
 
 import numpy as np
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from gan_jax.apps.serve.messages import LARGEST, Message
+from gan_jax.apps.serve.messages import LARGEST, Message, encode
 from gan_jax.apps.serve.web import BUSY, EXPIRED
 from tests.page.serving import browsing, serving
 
@@ -86,6 +87,13 @@ def test_two_hundred_strokes_leave_nothing_behind(served, slow):
     assert len(answered) < 100
 
 
+def waits(made):
+    """Return whether nothing is made for a while."""
+    before = len(made)
+    time.sleep(0.3)
+    return 0 < before == len(made)
+
+
 def bad_frames():
     header = {"type": "draw", "request": 1, "run": "run", "arrays": []}
     text = json.dumps(header).encode()
@@ -147,14 +155,29 @@ def test_a_page_that_leaves_ends_its_search(served, slow):
 @pytest.mark.parametrize("kind", ["large", "complete"])
 def test_a_page_that_vanishes_is_no_error(served, caplog, kind):
     address, worker = served
-    with pytest.raises(ConnectionClosed), browsing(address) as browser:
-        browser.send(kind, 1)
-        browser.receive()
-        browser.socket.socket.shutdown(socket.SHUT_RDWR)
-        while True:
-            browser.receive()
+
+    async def vanish():
+        url = f"ws://127.0.0.1:{address.port}/socket"
+        async with connect(url, compression=None) as connected:
+            await connected.send(encode(Message(kind, 1, {"run": "run"}, {})))
+            await connected.recv()
+            await connected.recv()
+            connected.transport.abort()
+
+    asyncio.run(vanish())
     until(lambda: not worker._pages)
     assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+def test_a_page_that_takes_nothing_is_closed_in_the_end(slow):
+    served = serving(slow.answers(), patience=0.3)
+    with served as (address, worker), browsing(address) as browser:
+        browser.send("large", 1)
+        until(lambda: not worker._pages)
+        assert len(slow.drawn) < 150
+        with pytest.raises(ConnectionClosed):
+            while True:
+                browser.receive()
 
 
 def test_a_bug_is_not_hidden(served, caplog):
@@ -170,9 +193,7 @@ def test_a_page_that_does_not_read_is_waited_for(served, slow):
     """It is sent what fits on the way, and then nothing more is made."""
     with browsing(served[0]) as browser, browsing(served[0]) as other:
         browser.send("large", 1)
-        time.sleep(0.5)
-        made = len(slow.drawn)
-        time.sleep(0.3)
-        assert len(slow.drawn) == made < 150
+        until(lambda: waits(slow.drawn))
+        assert len(slow.drawn) < 150
         assert other.ask("draw", 1000).request == 1000
         assert [browser.receive().entries["at"] for _ in range(200)] == [*range(200)]

@@ -18,15 +18,13 @@ from gan_jax.apps.serve.models.colorization import open_colorization
 from gan_jax.apps.serve.models.completion import open_completion
 from gan_jax.apps.serve.models.generation import open_generation
 from gan_jax.apps.serve.security import bind, listen
-from gan_jax.apps.serve.web import application
+from gan_jax.apps.serve.web import PATIENCE, application
 from gan_jax.apps.serve.worker import Worker
 from gan_jax.build import tasks
 from gan_jax.config.checks import read_config
 from gan_jax.config.errors import InputError, printable
 from gan_jax.priors import packaged
 from gan_jax.report.terminal import say
-
-_PATIENCE = 120.0  # seconds in which a page must answer a ping; requests may wait
 
 PROTOCOL = 1
 """Number of the version of the messages."""
@@ -87,7 +85,7 @@ def server_of(application: ASGIApp) -> uvicorn.Server:
             lifespan="off",
             ws_max_size=LARGEST + 1,  # one that is too large gets an answer
             ws_per_message_deflate=False,
-            ws_ping_timeout=_PATIENCE,
+            ws_ping_timeout=PATIENCE,
         )
     )
 

@@ -19,8 +19,14 @@ from gan_jax.config.errors import InputError
 IDLE = 1800.0
 """Seconds without a request after which a page is disconnected."""
 
+PATIENCE = 120.0
+"""Seconds in which a page must take a frame, or answer a ping."""
+
 BUSY, EXPIRED = 4001, 4000
-"""Codes with which the socket is closed: too many pages are open; the page was idle."""
+"""Codes with which the socket is closed: too many pages are open; the page was idle, or
+took nothing."""
+
+_FAREWELL = 5.0  # seconds in which a page must take the code
 
 _MEDIA = {
     "html": "text/html",
@@ -32,7 +38,11 @@ _MEDIA = {
 
 
 def application(
-    worker: Worker, runs: Message, address: Address, idle: float = IDLE
+    worker: Worker,
+    runs: Message,
+    address: Address,
+    idle: float = IDLE,
+    patience: float = PATIENCE,
 ) -> ASGIApp:
     """Return the application: the page at `/`, its files beside it, and `/socket`.
 
@@ -41,11 +51,12 @@ def application(
         runs: The message that a page gets when it connects.
         address: Where it is served, and to whom.
         idle: Seconds without a request after which a page is disconnected.
+        patience: Seconds in which a page must take a frame.
     """
 
     async def socket(websocket: WebSocket) -> None:
         await websocket.accept()
-        await _converse(websocket, worker, runs, idle)
+        await _converse(websocket, worker, runs, idle, patience)
 
     routes = [
         WebSocketRoute("/socket", socket),
@@ -69,7 +80,7 @@ async def _file(request: Request) -> Response:
 
 
 async def _converse(
-    websocket: WebSocket, worker: Worker, runs: Message, idle: float
+    websocket: WebSocket, worker: Worker, runs: Message, idle: float, patience: float
 ) -> None:
     """Pass requests of a page to the worker, and its answers to the page."""
     loop = asyncio.get_running_loop()
@@ -87,9 +98,10 @@ async def _converse(
         await websocket.close(BUSY)
         return
     worker.send(page, runs)
-    sending = asyncio.create_task(_send(websocket, worker, page, frames))
-    reading = asyncio.create_task(_read(websocket, worker, page, room, idle))
-    tasks = {sending, reading}
+    tasks = [
+        asyncio.create_task(_send(websocket, worker, page, frames, patience)),
+        asyncio.create_task(_read(websocket, worker, page, room, idle)),
+    ]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -98,36 +110,50 @@ async def _converse(
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
     for each in ended:
-        if isinstance(each, Exception) and not isinstance(each, WebSocketDisconnect):
+        if isinstance(each, TimeoutError):
+            with contextlib.suppress(TimeoutError, WebSocketDisconnect):
+                async with asyncio.timeout(_FAREWELL):
+                    await websocket.close(EXPIRED)
+        elif isinstance(each, Exception) and not isinstance(each, WebSocketDisconnect):
             raise each
 
 
 async def _send(
-    websocket: WebSocket, worker: Worker, page: Page, frames: asyncio.Event
+    websocket: WebSocket,
+    worker: Worker,
+    page: Page,
+    frames: asyncio.Event,
+    patience: float,
 ) -> None:
-    """Send the frames of a page, one after the other, as it takes them."""
+    """Send the frames of a page, one after the other, as it takes them.
+
+    Raises:
+        TimeoutError: The page does not take them.
+        WebSocketDisconnect: The page has gone.
+    """
     while True:
         await frames.wait()
         frames.clear()
         while (frame := worker.take(page)) is not None:
-            await websocket.send_bytes(frame)
+            async with asyncio.timeout(patience):
+                await websocket.send_bytes(frame)
 
 
 async def _read(
     websocket: WebSocket, worker: Worker, page: Page, room: asyncio.Event, idle: float
 ) -> None:
-    """Read the requests of a page, while there is room for them, until it is closed."""
+    """Read the requests of a page, while there is room for them, until it is closed.
+
+    Raises:
+        TimeoutError: The page asks for nothing.
+    """
     while True:
         room.clear()
         while worker.is_full(page):
             await room.wait()
             room.clear()
-        try:
-            async with asyncio.timeout(idle):
-                received = await websocket.receive()
-        except TimeoutError:
-            await websocket.close(EXPIRED)
-            return
+        async with asyncio.timeout(idle):
+            received = await websocket.receive()
         if received["type"] == "websocket.disconnect":
             return
         try:
