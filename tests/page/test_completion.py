@@ -2,6 +2,7 @@
 
 import io
 
+import jax
 import numpy as np
 import pytest
 
@@ -39,6 +40,20 @@ def completer(prior):
 @pytest.fixture(scope="module")
 def model(completer):
     return completer.model()
+
+
+@pytest.fixture
+def compilations():
+    """Return the list of programs that are compiled from now on."""
+    found = []
+
+    def note(event, seconds, **more):
+        if event == "/jax/core/compile/backend_compile_duration":
+            found.append(more)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield found
+    jax.monitoring.unregister_event_duration_listener(note)
 
 
 def picture(*shape):

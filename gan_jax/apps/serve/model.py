@@ -11,22 +11,7 @@ from gan_jax.apps.serve.messages import Message
 from gan_jax.report.formats import format_number
 from gan_jax.report.measures import measures
 
-_FIGURES: Mapping[str, str] = {
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "pixel_auroc": "AUROC of pixels",
-    "psnr": "PSNR",
-    "ab_error": "colour error",
-    "ab_error_hints_10": "under 10 hints",
-    "pixel_mse": "constraint error",
-    "variogram_error": "variogram error",
-    "fid": "FID",
-    "kid": "KID",
-    "precision": "precision",
-    "recall": "recall",
-}
-"""Metrics that describe a run, the most telling ones first, and how they are shown."""
-_MOST = 5  # figures of a run
+_FIGURES = 8  # of a run, at most
 
 
 @dataclasses.dataclass
@@ -78,10 +63,9 @@ def described(
         data: Name of its data.
         summary: Its summary.
     """
-    found = measures(summary.get("metrics") or {})
-    figures = [
-        [shown, format_number(found[name])]
-        for name, shown in _FIGURES.items()
-        if math.isfinite(found.get(name, math.nan))
-    ]
-    return {"description": f"{config.name} on {data}", "figures": figures[:_MOST]}
+    metrics = summary.get("metrics") or {}
+    finite = [each for each in measures(metrics).items() if math.isfinite(each[1])]
+    return {
+        "description": f"{config.name} on {data}",
+        "figures": [[name, format_number(value)] for name, value in finite[:_FIGURES]],
+    }

@@ -109,9 +109,10 @@ def open_models(priors: Sequence[str]) -> dict[str, Model]:
     """
     models: dict[str, Model] = {}
     for path in priors or packaged.names():
+        kind = kind_of(path)
         name = _name(path, models)
         say(f"opening {name}")
-        model = _OPENERS[kind_of(path)](path, name)
+        model = _OPENERS[kind](path, name)
         model.compile()
         models[name] = model
     return models

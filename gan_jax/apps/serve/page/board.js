@@ -216,6 +216,12 @@ export class History {
     this.future = [];
   }
 
+  /** Forget all states. */
+  clear() {
+    this.past = [];
+    this.future = [];
+  }
+
   /** Forget the state that was kept last. */
   drop() {
     this.past.pop();

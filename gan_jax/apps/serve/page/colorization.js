@@ -49,10 +49,6 @@ export function colorization(run, connection, report) {
     return hints.map((hint) => ({ ...hint }));
   }
 
-  function keep() {
-    history.keep(state());
-  }
-
   function divider() {
     return (Number(parts.divider.value) / 1000) * board.picture.width;
   }
@@ -70,45 +66,56 @@ export function colorization(run, connection, report) {
     },
   };
 
-  /** Return the tool that moves a hint, a new one perhaps. */
+  /** Return the tool that moves a hint, after adding it where it is new. */
   function carry(hint, added) {
     const before = state();
+    let kept = false;
+    const keep = () => {
+      if (!kept) history.keep(before);
+      kept = true;
+    };
     return {
       holds: !added,
       begin() {
+        if (!added) return;
         keep();
-        if (added) change([...hints, hint]);
+        change([...hints, hint]);
       },
       move(_, to) {
+        keep();
         Object.assign(hint, board.inside(to));
         change(hints);
       },
       cancel() {
+        if (!kept) return;
         history.drop();
         change(before);
       },
     };
   }
 
-  const remove = {
-    begin(at) {
-      const hint = nearest(at, Infinity);
-      if (!hint) return false;
-      keep();
-      change(hints.filter((each) => each !== hint));
-      return true;
-    },
-  };
+  /** Return the tool that removes the nearest hint, if it is near. */
+  function remove(place, most) {
+    const hint = nearest(place, most);
+    return {
+      begin() {
+        if (!hint) return;
+        history.keep(state());
+        change(hints.filter((each) => each !== hint));
+      },
+    };
+  }
 
   const board = new Board(
     parts.board,
     {
       tool(eraser, place, unit) {
         if (!run.hints) return slide;
-        if (eraser) return remove;
+        const pointed = board.pointer !== null;
+        if (eraser) return remove(place, pointed ? NEAR * unit : Infinity);
         const near = nearest(place, NEAR * unit);
         if (near) return carry(near, false);
-        const slides = board.pointer !== null && Math.abs(place.x - divider()) < NEAR * unit;
+        const slides = pointed && Math.abs(place.x - divider()) < NEAR * unit;
         return slides ? slide : carry({ ...place, color: parts.color.value }, true);
       },
       change(step) {
@@ -150,8 +157,8 @@ export function colorization(run, connection, report) {
       context.arc(x + 0.5, y + 0.5, RADIUS * unit, 0, 2 * Math.PI);
       context.fillStyle = color;
       context.fill();
-      for (const [width_, stroke] of [[4, "#000a"], [2, "#fff"]]) {
-        context.lineWidth = width_ * unit;
+      for (const [wide, stroke] of [[4, "#000a"], [2, "#fff"]]) {
+        context.lineWidth = wide * unit;
         context.strokeStyle = stroke;
         context.stroke();
       }
@@ -177,7 +184,7 @@ export function colorization(run, connection, report) {
       const button = make("button", { type: "button" }, "Remove");
       button.setAttribute("aria-label", `Remove the hint at x ${hint.x}, y ${hint.y}`);
       button.addEventListener("click", () => {
-        keep();
+        history.keep(state());
         change(hints.filter((each) => each !== hint));
         parts.board.focus();
       });
@@ -197,7 +204,7 @@ export function colorization(run, connection, report) {
       original = image(answer.arrays.preview);
       colored = null;
       hints = [];
-      Object.assign(history, { past: [], future: [] });
+      history.clear();
       parts.name.textContent = wanted.entries.name;
       parts.empty.hidden = true;
       for (const part of ["stage", "results"]) parts[part].hidden = false;
@@ -219,7 +226,7 @@ export function colorization(run, connection, report) {
   parts.divider.addEventListener("input", () => board.picture.draw());
   parts.clear.addEventListener("click", () => {
     if (!hints.length) return;
-    keep();
+    history.keep(state());
     change([]);
   });
   history.connect(element, parts, state, change);

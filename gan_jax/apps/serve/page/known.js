@@ -10,6 +10,7 @@ import { valueControl } from "./values.js";
 const REALISATIONS = 16;
 const WIDE = 15; // CSS pixels of a pixel that has room for a ring and a number
 const NARROW = 9; // of one that has room for a ring
+const COARSE = 5; // of one in a grid with lines
 const MOST_BESIDE = 12; // numbers that are written beside rings
 const MOST_OUTLINES = 2000; // known values that are outlined one by one
 
@@ -25,7 +26,6 @@ export function known(run, connection, report) {
   let beneath = null; // what lies under the drawing: a name in `shown`
 
   title(parts, run);
-  element.classList.toggle("unconditional", !run.conditional);
   parts.stage.hidden = !run.conditional;
   const value = valueControl(parts.value, run);
   const history = new History();
@@ -102,8 +102,12 @@ export function known(run, connection, report) {
   /** Return the tool that carries a known value to another place. */
   function carry(held) {
     const before = state();
+    let moved = false;
     const put = (to) => {
       const place = board.inside(to);
+      if (!moved && at(place) === at(held)) return;
+      if (!moved) history.keep(before);
+      moved = true;
       ({ values, mask } = { values: before.values.slice(), mask: before.mask.slice() });
       mask[at(held)] = 0;
       mask[at(place)] = 1;
@@ -116,12 +120,12 @@ export function known(run, connection, report) {
       holds: true,
       begin(place) {
         if (!held) return false;
-        history.keep(before);
         put(place);
         return true;
       },
       move: (_, to) => put(to),
       cancel() {
+        if (!moved) return;
         history.drop();
         restore(before);
       },
@@ -164,8 +168,8 @@ export function known(run, connection, report) {
     if (!board.picture.source) {
       context.fillStyle = colors.blank;
       context.fillRect(0, 0, width, height);
+      if (unit < 1 / COARSE) grid(context, unit);
     }
-    if (!board.picture.source && unit < 0.2) grid(context, unit);
     const set = places(mask, width);
     for (const [x, y] of set) {
       const pixel = y * width + x;
@@ -266,8 +270,8 @@ export function known(run, connection, report) {
       for (const [x, y] of marks) total[y * width + x] += 1;
       picture.paint = (context, unit) => ring(context, marks, unit);
       picture.show(image(images, index));
-      const misses_ = marks.length ? `, misses ${count(marks.length, "known value")}` : "";
-      button.setAttribute("aria-label", label + misses_);
+      const words = marks.length ? `, misses ${count(marks.length, "known value")}` : "";
+      button.setAttribute("aria-label", label + words);
     }
     for (let pixel = 0; pixel < size; pixel += 1) total[pixel] *= mask[pixel];
     missed = total;

@@ -16,14 +16,13 @@ import { list, make, template } from "./templates.js";
  * @property {() => void} [leave] called when another one comes into view
  */
 const KINDS = {
-  generation: { bench: known, words: () => "Known pixels" },
+  generation: {
+    bench: known,
+    words: ({ units }) => (units.codes.length ? "Wells" : "Known pixels"),
+  },
   completion: { bench: completion, words: () => "Completion" },
   colorization: { bench: colorization, words: () => "Colorization" },
   anomalies: { bench: anomalies, words: () => "Anomalies" },
-};
-KINDS.generation.words = ({ conditional, units }) => {
-  if (!conditional) return "Samples";
-  return units.codes.length ? "Wells" : "Known pixels";
 };
 
 const MOST_ERRORS = 5; // shown at a time
@@ -35,10 +34,11 @@ const state = document.getElementById("connection");
 const connect = document.getElementById("connect");
 const tabs = document.getElementById("tabs");
 
-let runs = null;
+let runs = [];
 let connections = 0;
-let current = null;
-/** Workbenches by the names of their runs, and the connection that each was shown with. */
+let current = null; // what is in view
+let overview = null; // the list of runs
+/** Workbenches by the names of their runs, with the connection that each knows. */
 const benches = new Map();
 
 /** Show an error until it is dismissed. */
@@ -65,29 +65,29 @@ const connection = new Connection({
   },
   runs(listed) {
     connections += 1;
-    const before = runs;
-    runs = listed;
-    const old = (run) => before?.some((each) => same(each, run));
-    for (const name of benches.keys()) {
-      const run = runs.find((each) => each.name === name);
-      if (!run || !old(run)) benches.delete(name);
+    const before = new Set(runs.map(JSON.stringify));
+    const same = listed.length === runs.length
+      && listed.every((run) => before.has(JSON.stringify(run)));
+    if (!overview || !same) {
+      runs = listed;
+      benches.clear();
+      overview = gallery();
+      tabs.replaceChildren(...runs.map(tab));
     }
     show();
   },
 });
 
-function same(one, other) {
-  return JSON.stringify(one) === JSON.stringify(other);
-}
-
 function address(run) {
   return `#run=${encodeURIComponent(run.name)}`;
 }
 
+/** Return the list of runs as it is shown. */
 function gallery() {
   const { element, parts } = template("gallery");
-  parts.cards.replaceChildren(...runs.map(card));
-  return { element, resume() {} };
+  const cards = runs.map(card);
+  parts.cards.replaceChildren(...cards.map((each) => each.element));
+  return { element, connections: 0, resume: () => cards.forEach((each) => each.load()) };
 }
 
 function card(run) {
@@ -97,14 +97,18 @@ function card(run) {
   parts.link.href = address(run);
   parts.description.textContent = run.description;
   list(parts.figures, [["Size", run.size.join(" × ")], ...run.figures.slice(0, MOST_FIGURES)]);
-  connection.request("plate", { run: run.name }, {}, true).then((answer) => {
-    if (!answer) return;
-    const content = new Blob([answer.arrays.content.data], { type: answer.media });
-    parts.plate.src = URL.createObjectURL(content);
-    parts.plate.alt = `Samples of ${run.name}`;
-    parts.plate.onload = () => URL.revokeObjectURL(parts.plate.src);
-  });
-  return element;
+  parts.plate.onload = () => URL.revokeObjectURL(parts.plate.src);
+  return {
+    element,
+    async load() {
+      if (parts.plate.src) return;
+      const answer = await connection.request("plate", { run: run.name }, {}, true);
+      if (!answer) return;
+      const content = new Blob([answer.arrays.content.data], { type: answer.media });
+      parts.plate.alt = `Samples of ${run.name}`;
+      parts.plate.src = URL.createObjectURL(content);
+    },
+  };
 }
 
 function bench(run) {
@@ -115,34 +119,36 @@ function bench(run) {
   return benches.get(run.name);
 }
 
+function tab(run) {
+  return make("li", {}, make("a", { href: address(run) }, run.name));
+}
+
 /** Show what the address names: a run, or the list of runs. */
 function show() {
-  if (!runs) return;
+  if (!overview) return;
   const wanted = runs.find((run) => address(run) === location.hash);
-  const view = wanted ? bench(wanted) : gallery();
-  document.title = wanted ? `${wanted.name} – gan_jax` : "gan_jax";
-  tabs.replaceChildren(...runs.map((run) => tab(run, run === wanted)));
-  tabs.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  const view = wanted ? bench(wanted) : overview;
   if (view !== current) {
     current?.leave?.();
     const moves = current !== null;
     current = view;
     main.replaceChildren(view.element);
+    document.title = wanted ? `${wanted.name} – gan_jax` : "gan_jax";
     if (moves) {
       main.focus({ preventScroll: true });
       window.scrollTo(0, 0);
+    }
+    for (const link of tabs.querySelectorAll("a")) {
+      const selected = wanted && link.hash === address(wanted);
+      if (selected) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+      if (selected) link.scrollIntoView({ block: "nearest", inline: "center" });
     }
   }
   if (view.connections !== connections) {
     view.connections = connections;
     view.resume();
   }
-}
-
-function tab(run, selected) {
-  const link = make("a", { href: address(run) }, run.name);
-  if (selected) link.setAttribute("aria-current", "page");
-  return make("li", {}, link);
 }
 
 window.addEventListener("hashchange", () => {

@@ -6,7 +6,8 @@ import { checked } from "./templates.js";
 
 const SIZES = 0.25; // the largest brush, as a share of the photograph's side
 
-/** Return the hole of a photograph as one that is painted.
+/**
+ * Return the hole of a photograph, which is painted.
  * @param {HTMLElement} bench
  * @param {Object<string, HTMLElement>} parts of the template `completion`
  * @param {() => void} changed called after each stroke
@@ -130,10 +131,10 @@ export function painting(bench, parts, changed) {
   function outline(context, unit, { x, y }) {
     if (checked(parts.tools) === "rectangle") return;
     const middle = size() % 2 ? 0.5 : 1;
-    for (const [line_, color] of [[3, "#0008"], [1.5, "#fff"]]) {
+    for (const [wide, color] of [[3, "#0008"], [1.5, "#fff"]]) {
       context.beginPath();
       context.arc(x + middle, y + middle, size() / 2, 0, 2 * Math.PI);
-      context.lineWidth = line_ * unit;
+      context.lineWidth = wide * unit;
       context.strokeStyle = color;
       context.stroke();
     }
@@ -185,8 +186,7 @@ export function painting(bench, parts, changed) {
       mask = missing;
       measure();
       layer = null;
-      history.past = [];
-      history.future = [];
+      history.clear();
       history.show();
       board.resize(height, width);
       const most = Math.max(2, Math.round(SIZES * Math.max(height, width)));
