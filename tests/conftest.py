@@ -20,7 +20,7 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{CACHE}/compiled"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # Most of the tests' time is compilation of programs that run once. Without LLVM's
 # optimisation and without XLA's emitters of fused loops a train step compiles in a
-# fifth of the time. XLA_FLAGS="" compiles as users do, as .ci/run's slow tests do.
+# fifth of the time. XLA_FLAGS="" compiles as users do, as some of .ci/run's slow tests.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
@@ -90,6 +90,8 @@ def _show_endurance(terminalreporter):
 
 
 LONGEST = (
+    "endurance.test_surroundings",
+    "endurance.test_kills",
     "test_processes",
     "test_colorize",
     "test_main",
