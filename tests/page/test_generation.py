@@ -27,6 +27,7 @@ from gan_jax.data.grids.points import KnownGrid, placed
 from gan_jax.data.grids.units import LEVELS, Units, facies
 from gan_jax.report.files import encode_png
 from tests.page.asking import as_file, asked, file_of
+from tests.runs import kept, smoke
 
 SIZE = Size(28, 28)
 PIXELS = {(5, 14): 255, (14, 14): 0, (20, 9): 200}
@@ -348,6 +349,25 @@ def test_facies_are_drawn_and_saved_by_their_codes(source):
     assert read(model, image, mask) == {at: [code] for at, code in codes.items()}
     with pytest.raises(InputError, match="no code"):
         draw(model, {(3, 4): 2})
+
+
+@pytest.mark.slow
+def test_colours_are_drawn_saved_and_read(tmp_path):
+    config = smoke("pixelcgan", **{"data.name": "photos", "data.size": "20x28"})
+    kept(tmp_path / "run", config, channels=3)
+    model = open_generation(str(tmp_path / "run"), "run")
+    session = Session()
+    colours = {(3, 4): (1, 2, 255), (19, 27): (9, 9, 9)}
+    given = arrays(colours, Size(20, 28), channels=3)
+    answer = asked(model, session, "draw", given, seed=1)
+    assert answer.arrays["images"].shape == (COUNT, 20, 28, 3)
+    assert answer.arrays["missed"].shape == (COUNT, 20, 28)
+    forms = ("csv", "png", "mask")
+    files = {form: file_of(model, session, "known", form)[2] for form in forms}
+    assert files["csv"] == b"x,y,r,g,b\n4,3,1,2,255\n27,19,9,9,9\n"
+    wanted = {at: [*map(float, colour)] for at, colour in colours.items()}
+    assert read(model, files["csv"]) == wanted
+    assert read(model, files["png"], files["mask"]) == wanted
 
 
 def test_a_run_that_makes_nothing_under_known_values_is_refused():

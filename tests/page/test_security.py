@@ -8,7 +8,7 @@ from websockets.exceptions import InvalidStatus
 
 from gan_jax.apps.serve.security import bind, refusal
 from gan_jax.config.errors import InputError
-from tests.page.serving import authority, browsing, get, serving
+from tests.page.serving import SECONDS, authority, browsing, get, serving
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +246,30 @@ def test_files_have_their_types_and_the_page_loads_nothing_from_elsewhere(local)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_the_page_takes_nothing_over_http(local, method):
     assert get(local, method=method)[0] == 405
+
+
+UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\0\1\2\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /socket HTTP/1.1\r\nHost: %s\r\n" + UPGRADE + b"\r\n",
+        b"GET /socket HTTP/1.1\r\nHost: %s\r\nUpgrade: h2c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: %s\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"GET /%%00%%ff HTTP/1.1\r\nHost: %s\r\n\r\n",
+    ],
+    ids=range(7),
+)
+def test_what_is_no_request_is_refused_and_the_server_goes_on(local, content):
+    with socket.create_connection(("127.0.0.1", local.port), SECONDS) as place:
+        host = authority(local).encode()
+        place.sendall(content.replace(b"%s", host).replace(b"%%", b"%"))
+        assert re.match(rb"HTTP/1\.1 4\d\d ", place.recv(1000))
+    assert get(local)[0] == 200
 
 
 def test_a_port_in_use_is_one_line(local):
