@@ -1,7 +1,5 @@
 """What requests of the page hold, checked before it is used."""
 
-from typing import Any
-
 import numpy as np
 
 from gan_jax.apps.serve.messages import Message
@@ -78,5 +76,5 @@ def array(message: Message, name: str, kind: str, *shape: int | None) -> np.ndar
     return found
 
 
-def _shown(message: Message) -> Any:
+def _shown(message: Message) -> str:
     return printable(message.type[:40])
