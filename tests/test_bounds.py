@@ -24,12 +24,12 @@ from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size
 from gan_jax.data import decode as decoding
 from gan_jax.data import masks, memory, user_images
-from gan_jax.data.datasets import arrays, folders
+from gan_jax.data.datasets import folders
 from gan_jax.data.datasets.arrays import read_arrays
 from gan_jax.data.datasets.dataset import ArraySource, LazySource, in_memory
 from gan_jax.data.datasets.training_images import read_crops, read_training_image
 from gan_jax.data.decode import BrokenImageError, crop_and_resize, decode
-from gan_jax.data.files import pillow
+from gan_jax.data.files import levels, pillow
 from gan_jax.data.holes import none
 from gan_jax.data.memory import PixelBudget, UnreadableFileError, open_file
 from gan_jax.data.user_images import decode_files, named_files
@@ -186,7 +186,7 @@ def test_both_parts_must_fit_together(little_memory, tmp_path, idx):
 
 @pytest.mark.parametrize("low", [-1, 0])
 def test_one_large_image_of_floats_is_scaled_in_strips(tmp_path, monkeypatch, low):
-    monkeypatch.setattr(arrays, "_STRIP", 2**12)
+    monkeypatch.setattr(levels, "_STRIP", 2**12)
     draw = np.random.default_rng(0)
     image = draw.uniform(low, 1, (1, 1000, 1000)).astype(np.float16)
     np.save(tmp_path / "a.npy", image)
