@@ -198,6 +198,8 @@ def test_one_large_image_of_floats_is_scaled_in_strips(tmp_path, monkeypatch, lo
 
 def test_the_crops_of_a_grid_take_no_more_than_was_checked(tmp_path):
     file = tmp_path / "grid.sgems"
+    file.write_text("100 50\n1\nname\n" + "0 1 " * 2_500)
+    read_crops(str(file), 32, count=10)  # what is imported counts once
     file.write_text("1000 500\n1\nname\n" + "0 1 " * 250_000)
     with holding_at_most(9 * file.stat().st_size):
         read_crops(str(file), 32, count=10)
