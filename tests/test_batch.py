@@ -1,6 +1,7 @@
 """Batch jobs as a user runs them: whole, killed, started again, on Ray, misused."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -19,6 +20,8 @@ from gan_jax.apps.batch.engine import Engine
 from gan_jax.apps.batch.local import local
 from gan_jax.apps.batch.table import Parts
 from gan_jax.config.errors import InputError, Interrupted
+from gan_jax.data.datasets.reading import Reading
+from gan_jax.data.files.levels import InUse, choose
 from gan_jax.runs.signals import Signals
 from tests.jobs import parts, rows
 from tests.programs import (
@@ -90,6 +93,24 @@ def job(prior, tmp_path_factory):
     assert "15 images done, 2 failed" in finished.stdout
     assert "image 17/17" in finished.stderr
     return images, place / "out", flags
+
+
+def scans(highest):
+    """What is read of 16-bit scans up to a level."""
+    found = {"16-bit TIFF": InUse(3, 0, highest)}
+    return Reading(levels=found, scaling=choose("auto", found))
+
+
+def test_a_job_goes_on_only_with_the_levels_of_its_finished_images(tmp_path):
+    batch._check_levels(tmp_path, scans(4000))  # nothing is finished
+    names = ("metrics", "metrics_failed", "timing", "environment")
+    entries = {name: {} for name in names}
+    ended = entries | {"dataset": {"read": scans(1000).as_json()}}
+    (tmp_path / "summary.json").write_text(json.dumps(ended))
+    batch._check_levels(tmp_path, scans(900))
+    batch._check_levels(tmp_path, Reading())
+    with pytest.raises(InputError, match=r"0:1023 .* 0:4095: choose another --out"):
+        batch._check_levels(tmp_path, scans(4000))
 
 
 def test_every_image_has_one_row_and_its_output(job):

@@ -21,8 +21,9 @@ from gan_jax.config.limits import Size
 from gan_jax.data import holes, masks
 from gan_jax.data.decode import BrokenImageError
 from gan_jax.data.files.listing import list_users_images
+from gan_jax.data.files.mask_names import pair
 from gan_jax.data.grids.known import read_known
-from gan_jax.data.mask_files import pair, read_mask
+from gan_jax.data.mask_files import read_mask
 from gan_jax.data.user_images import list_masked, user_images
 
 SHAPE = (30, 40)
@@ -125,6 +126,24 @@ def test_a_mask_of_one_level_is_black_or_white(level, known):
             read_mask(content)
     else:
         assert (read_mask(content) == known).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("count", [3, 20])
+def test_labels_of_a_segmentation_are_no_mask(dtype, count):
+    """They are dark, and were taken for black."""
+    labels = np.zeros((60, 60), dtype)
+    for label in range(1, count):
+        labels[2 * label : 2 * label + 30, 3 * label :] = label
+    with pytest.raises(BrokenImageError, match="segmentation: give a mask of black"):
+        read_mask(file_of(labels))
+
+
+def test_noise_of_black_and_of_white_is_none():
+    noise = np.random.default_rng(0).integers(0, 6, (60, 60), np.uint8)
+    assert not read_mask(file_of(noise)).any()
+    noise[noise < 4] = 0
+    assert read_mask(file_of(255 - noise)).all()
 
 
 def marked(image, colour):

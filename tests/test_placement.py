@@ -163,7 +163,10 @@ def prior(tmp_path_factory):
     return open_prior(str(workdir), "")
 
 
-def test_the_window_with_the_smallest_residual_is_taken(prior, monkeypatch):
+@pytest.mark.parametrize("residual, taken", [(0.1, True), (0.15, False)])
+def test_a_window_with_a_clearly_smaller_residual_is_taken(
+    prior, monkeypatch, residual, taken
+):
     monkeypatch.setattr(fits, "_TOGETHER", 2)
     config = smoke("inpaint", **{"images": "some", "place": "search"})
     observer = Observer(config, prior, "masks", None)
@@ -184,10 +187,11 @@ def test_the_window_with_the_smallest_residual_is_taken(prior, monkeypatch):
         right = [
             wanted[int(each.masked.name)] == each.window for each in images.sources
         ]
-        return Residuals(np.where(right, 0.1, 0.2))
+        return Residuals(np.where(right, residual, 0.2))
 
     best = best_windows(observer, observed, minimise)
-    assert [each.window for each in best.sources] == wanted
+    kept = [each.window for each in observed.sources]
+    assert [each.window for each in best.sources] == (wanted if taken else kept)
     assert {each.place for each in best.sources} == {"search"}
     assert all(each.missing.sum() == 100 for each in best.sources)
 

@@ -1,14 +1,11 @@
-"""Masks in image files: which pixels they mark as known, and whose masks they are."""
+"""Masks in image files: which pixels they mark as known."""
 
-import re
-import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float16, Num, Shaped, UInt8
+from jaxtyping import Bool, Float16, Num, Shaped
 
 from gan_jax.config.limits import Size
 from gan_jax.data.decode import (
@@ -41,9 +38,7 @@ _SAME, _SAME_SHARE = 0.02, 0.99  # differences of levels through compression
 _SAMPLE = 20_000  # pixels that are converted at once, or have a typical colour
 _LARGEST = (1, 255)  # levels that are white; a file of more bits has its own
 _RANGE = 0.25  # of all levels: a mask with less has one level, and some noise
-
-MASK = ("mask",)
-"""Words in the names of masks, such as `photo_mask.png` and, of LaMa, `_mask001`."""
+_ALIKE = 0.5  # of the pixels in areas of one level
 
 
 class Layers(NamedTuple):
@@ -99,7 +94,9 @@ def _marks(opened: "ImageFile.ImageFile", stream: Stream) -> _Marks:
 
 
 def read_mask(
-    data: bytes | Path, white_is_known: bool = True, image: Image8 | None = None
+    data: bytes | Path,
+    white_is_known: bool = True,
+    image: Shaped[np.ndarray, "height width others"] | None = None,
 ) -> Known:
     """Return the known pixels that the file of a mask marks.
 
@@ -128,11 +125,15 @@ def _known(
     levels: Num[np.ndarray, "height width channels"],
     opaque: Known,
     white_is_known: bool,
-    image: UInt8[np.ndarray, "height width others"] | None,
+    image: Shaped[np.ndarray, "height width others"] | None,
 ) -> Known:
     whole = bool(opaque.all())
-    drawn = levels.reshape(-1, levels.shape[-1]) if whole else levels[opaque]
-    same = image is not None and _is_same(drawn, image[opaque])
+
+    def inside(pixels: np.ndarray) -> np.ndarray:
+        return pixels.reshape(-1, pixels.shape[-1]) if whole else pixels[opaque]
+
+    drawn = inside(levels)
+    same = image is not None and _is_same(drawn, inside(image))
     if whole and same:
         raise BrokenImageError(
             "it is the image itself: give what is missing in black and white"
@@ -170,6 +171,11 @@ def _bright(levels: Num[np.ndarray, "count channels"]) -> Bool[np.ndarray, " cou
     bright: Bool[np.ndarray, " count"] = shades == high
     if low == high or not (bright == (shades != low)).all():
         if high - low < _RANGE:  # one level, which is black or white as it is
+            if high < _RANGE and _has_areas(shades, low):
+                raise BrokenImageError(
+                    f"it has several levels, and {levels.max()} is the brightest, as "
+                    "labels of a segmentation: give a mask of black (0) and white (255)"
+                )
             low, high = 0.0, 1.0
         bright = shades > (low + high) / 2
         margin = _MARGIN * (high - low)
@@ -187,17 +193,31 @@ def _bright(levels: Num[np.ndarray, "count channels"]) -> Bool[np.ndarray, " cou
     return bright
 
 
+def _has_areas(shades: Float16[np.ndarray, " count"], low: float) -> bool:
+    """Return whether most pixels above the lowest level are as bright as the next one.
+
+    Those of noise are not.
+    """
+    above = shades[:-1] != low
+    alike = (shades[:-1] == shades[1:])[above].mean() if above.any() else 0
+    return bool(alike > _ALIKE)
+
+
 def _shades(
     levels: Num[np.ndarray, "count channels"],
 ) -> Float16[np.ndarray, " count"]:
-    """Return the mean of the channels; 1 = 1, 255, or the largest level above it."""
-    highest = levels.max(initial=0)
-    largest = next((each for each in _LARGEST if each >= highest), highest)
-    shades = np.empty(len(levels), np.float16)
+    """Return the mean of the channels; 1 = white."""
+    shades, white = np.empty(len(levels), np.float16), _white(levels)
     for at in range(0, len(levels), _SAMPLE):
         some = levels[at : at + _SAMPLE].mean(axis=-1, dtype=np.float64)
-        shades[at : at + _SAMPLE] = some / float(largest)
+        shades[at : at + _SAMPLE] = some / white
     return shades
+
+
+def _white(levels: Shaped[np.ndarray, "count channels"]) -> float:
+    """Return the level of white: 1, 255, or the largest one above it."""
+    highest = levels.max(initial=0)
+    return float(next((each for each in _LARGEST if each >= highest), highest))
 
 
 def _stray(
@@ -220,119 +240,15 @@ def _stray(
 
 
 def _is_same(
-    levels: Num[np.ndarray, "count channels"], image: Num[np.ndarray, "count others"]
+    levels: Num[np.ndarray, "count channels"], image: Shaped[np.ndarray, "count others"]
 ) -> bool:
     """Return whether a mask of several levels shows what its image shows."""
-    shades = _shades(levels)
-    difference = abs(shades - _shades(image))
-    several = shades.min(initial=1) < shades.max(initial=0)
-    return bool(several and (difference <= _SAME).mean() >= _SAME_SHARE)
-
-
-class _Name(NamedTuple):
-    """What an image and its mask have in common, in Unicode's normal form."""
-
-    folder: str
-    stem: str
-
-
-def pair(
-    images: Sequence[Path],
-    folder: Path,
-    masks: Sequence[Path],
-    place: Path,
-    words: Sequence[str] = MASK,
-) -> dict[Path, list[Path]]:
-    """Return the images, each with its masks: none, one, or several.
-
-    A mask has the name of its image, or that and `_mask` or `_mask001`, with any
-    suffix. It lies where its image lies; or anywhere, if no other image has the name.
-    Names are alike if they look alike (Unicode's normal forms). A single mask that has
-    no image's name is that of all. Masks among the images are left out.
-
-    Args:
-        images: Image files in `folder` and its sub-folders.
-        folder: The folder of the images.
-        masks: Image files in `place` and its sub-folders.
-        place: The folder of the masks, which may be that of the images; or one mask.
-        words: Words in the names of masks, as `image_stem` takes them.
-    """
-    if folder.resolve() == place.resolve():
-        place, masks = folder, images
-        images = _without_masks(images, folder, words)
-    else:
-        images, masks = _apart(images, folder, masks, place)
-    if not place.is_dir():
-        return {image: [*masks] for image in images}
-    named = {image: _name(image, folder) for image in images}
-    names, stems = {*named.values()}, Counter(name.stem for name in named.values())
-    by_name: dict[_Name, list[Path]] = {}
-    by_stem: dict[str, list[Path]] = {}
-    for mask in masks:
-        name = _name(mask, place)
-        if name not in names:
-            name = _name_of_image(name, words) or name
-        by_name.setdefault(name, []).append(mask)
-        by_stem.setdefault(name.stem, []).append(mask)
-    pairs: dict[Path, list[Path]] = {}
-    for image, name in named.items():
-        found = by_name.get(name, [])
-        if not found and stems[name.stem] == 1:
-            found = by_stem.get(name.stem, [])
-        # Beside a mask that is called so, a file of the image's name is the image.
-        called = [mask for mask in found if _name(mask, place).stem != name.stem]
-        pairs[image] = called or ([image] if image in found else found)
-    if len(masks) == 1 and not any(pairs.values()):
-        return {image: [*masks] for image in pairs}
-    return pairs
-
-
-def _name(file: Path, folder: Path) -> _Name:
-    place, stem = file.relative_to(folder).parent.as_posix(), file.stem
-    return _Name(*(unicodedata.normalize("NFC", part) for part in (place, stem)))
-
-
-def image_stem(stem: str, words: Sequence[str] = MASK) -> str:
-    """Return the stem of the image of a mask; empty if a stem is not called a mask.
-
-    A mask has the stem of its image and one of some words, perhaps with a number:
-    `photo_mask`, `photo_mask001`.
-    """
-    pattern = rf"(.+)[-_. ](?:{'|'.join(words)})[-_ ]?\d*"
-    found = re.fullmatch(pattern, stem, re.IGNORECASE)
-    return found[1] if found else ""
-
-
-def _name_of_image(mask: _Name, words: Sequence[str]) -> _Name | None:
-    """Return the name of the image of a file that is called a mask."""
-    stem = image_stem(mask.stem, words)
-    return mask._replace(stem=stem) if stem else None
-
-
-def _without_masks(
-    images: Sequence[Path], folder: Path, words: Sequence[str]
-) -> list[Path]:
-    """Return images without those that are called masks of others."""
-    named = {image: _name(image, folder) for image in images}
-    names = {*named.values()}
-    return [
-        image
-        for image, name in named.items()
-        if _name_of_image(name, words) not in names
-    ]
-
-
-def _apart(
-    images: Sequence[Path], folder: Path, masks: Sequence[Path], place: Path
-) -> tuple[Sequence[Path], Sequence[Path]]:
-    """Return images and masks without those that lie in the other's inner folder."""
-    here, there = folder.resolve(), place.resolve()
-    if there.is_relative_to(here):
-        known = {there / mask.relative_to(place) for mask in masks}
-        at = {image: here / image.relative_to(folder) for image in images}
-        images = [image for image in images if at[image] not in known]
-    elif here.is_relative_to(there):
-        known = {here / image.relative_to(folder) for image in images}
-        at = {mask: there / mask.relative_to(place) for mask in masks}
-        masks = [mask for mask in masks if at[mask] not in known]
-    return images, masks
+    whites, alike = (_white(levels), _white(image)), 0
+    for at in range(0, len(levels), _SAMPLE):
+        shades = (
+            each[at : at + _SAMPLE].mean(axis=-1, dtype=np.float64) / white
+            for each, white in zip((levels, image), whites, strict=True)
+        )
+        alike += int((abs(np.subtract(*shades)) <= _SAME).sum())
+    several = (levels != levels[:1]).any()
+    return bool(several and alike >= _SAME_SHARE * len(levels))

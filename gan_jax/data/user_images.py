@@ -33,7 +33,8 @@ from gan_jax.data.files.levels import (
     whole_range,
 )
 from gan_jax.data.files.listing import image_files, list_users_images
-from gan_jax.data.mask_files import Layers, decode_layers, pair
+from gan_jax.data.files.mask_names import pair
+from gan_jax.data.mask_files import Layers, decode_layers
 
 
 class InputFile(NamedTuple):

@@ -15,6 +15,8 @@ from gan_jax.apps.batch.inputs import Files, Inputs, inputs_of
 from gan_jax.apps.batch.table import STATE, Parts, Row, State
 from gan_jax.apps.inpaint.missing import doubt_files
 from gan_jax.config.errors import InputError, printable
+from gan_jax.data.datasets.reading import Reading
+from gan_jax.data.files.levels import trained_ranges
 from gan_jax.data.user_images import InputFile, without_clashes
 from gan_jax.evaluation.measure import Measured
 from gan_jax.report import files
@@ -23,7 +25,13 @@ from gan_jax.report.terminal import say
 from gan_jax.runs.apply import say_what_was_read
 from gan_jax.runs.signals import Signals, limited
 from gan_jax.runs.summary import complete_summary, environment
-from gan_jax.runs.workdir import another, check_workdir, claimed, written_config
+from gan_jax.runs.workdir import (
+    another,
+    check_workdir,
+    claimed,
+    read_summary,
+    written_config,
+)
 from gan_jax.training.mesh import make_mesh
 
 _ROWS, _SECONDS = 500, 10.0  # a part is written when it has so many or is so old
@@ -73,6 +81,7 @@ def run(
         work = engine.work
         if work.images is not None:
             say_what_was_read(work.images, config.images)
+            _check_levels(out, work.images.reading)
         digest = work.origin["parameters_sha256"]
         parts = Parts(out / "results", work.columns, digest)
         states = input_states(files_of)
@@ -151,6 +160,27 @@ def _check(config: ConfigDict, out: Path, inputs: Inputs) -> None:
             )
     if (out / "results.jsonl").exists():
         raise InputError(f"{out} holds a run of gan_jax.main: {another(out, '--out')}")
+
+
+def _check_levels(out: Path, reading: Reading) -> None:
+    """Refuse images whose levels would not be scaled as those of finished ones were.
+
+    Raises:
+        InputError: Names both ranges.
+    """
+    try:
+        summary = read_summary(out) or {}
+    except (OSError, ValueError):  # nothing tells how they were scaled
+        return
+    before = trained_ranges((summary.get("dataset") or {}).get("read"))
+    for kind in sorted(before.keys() & reading.levels.keys()):
+        if before[kind] != reading.scaling.of(kind):
+            raise InputError(
+                f"{out} holds images whose levels {before[kind]} of {kind} became 0 to "
+                f"255, and with the files that are new it would be "
+                f"{reading.scaling.of(kind)}: {another(out, '--out')}, or take the new "
+                "files out"
+            )
 
 
 def input_states(inputs: Files) -> dict[str, State]:

@@ -12,13 +12,13 @@ from gan_jax.apps.generate.prior import Source
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, memory_limit, size_of
 from gan_jax.data.datasets.dataset import Skipped
+from gan_jax.data.files.mask_names import pair
 from gan_jax.data.files.pillow import image_suffixes
 from gan_jax.data.grids.geometry import Geometry
 from gan_jax.data.grids.headers import number
 from gan_jax.data.grids.known import read_known
 from gan_jax.data.grids.points import KnownGrid, Points, placed
 from gan_jax.data.grids.units import LEVELS
-from gan_jax.data.mask_files import pair
 from gan_jax.data.memory import UnreadableFileError, check_fits
 from gan_jax.data.user_images import InputFile, without_clashes
 from gan_jax.report.files import short_name

@@ -32,6 +32,7 @@ _VALIDATED = 32  # validation images that are searched, at most
 _FAR = 2.0  # standard deviations, or errors of a mean, that are far above validation
 _FEW = 5  # images whose mean is compared, at least
 _NAMED = 3  # images that are named in the terminal
+_CLEARLY = 0.7  # of the residual under the first window, for another to be taken
 _TOGETHER = 25  # windows over holes whose alternatives are searched in one call
 
 Minimise = Callable[[ObservedImages, str], Found]
@@ -175,9 +176,11 @@ def best_windows(
     """Return images under the windows whose known pixels a search explains best.
 
     At each of several scales and places, every window holds the same missing pixels. It
-    is the residual, a mean absolute error of known values, that compares them. Images
-    of the prior's own data, and those of another `place` than `search`, stay under
-    their windows. A search from one start is enough.
+    is the residual, a mean absolute error of known values, that compares them. A window
+    may have a smaller one because what it shows is easier, so the first window is left
+    only where another is clearly better. Images of the prior's own data, and those of
+    another `place` than `search`, stay under their windows. A search from one start is
+    enough.
     """
     placement = observer.placement()
     if not observer.config.images or placement.place != "search":
@@ -194,7 +197,8 @@ def best_windows(
         residuals = minimise(observed, f"windows-{first // _TOGETHER}").residual
         for group in part:
             own, residuals = residuals[: len(group)], residuals[len(group) :]
-            chosen.append(group[int(np.argmin(own))])
+            best = int(np.argmin(own))
+            chosen.append(group[best if own[best] <= _CLEARLY * own[0] else 0])
     return required(*observer.observe_placed(chosen))
 
 

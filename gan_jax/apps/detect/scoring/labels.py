@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from gan_jax.config.errors import InputError, printable
 from gan_jax.data.datasets.folders import Place, places
 from gan_jax.data.files.listing import image_files, list_users_images
-from gan_jax.data.mask_files import MASK, image_stem, pair
+from gan_jax.data.files.mask_names import MASK, image_stem, pair
 from gan_jax.data.user_images import InputFile, named_files
 from gan_jax.report.terminal import say
 
