@@ -36,7 +36,7 @@ def test_images_are_sorted_by_score_and_names_are_text(tab):
     assert tab.page.locator("main img").count() == 0
     shown = len({*tab.pictures(".score canvas")})
     assert shown > 3
-    name, content = tab.download(rows.first.get_by_text("Map").click)
+    name, content = tab.download(rows.first.get_by_text("Save map").click)
     assert name.endswith(".png")
     assert content.startswith(b"\x89PNG")
     rows.first.get_by_text("Remove").click()

@@ -86,6 +86,6 @@ def test_hints_are_placed_by_keys(painter):
 
 def test_the_picture_is_saved(painter):
     painter.settle("colorize")
-    _, content = painter.download(painter.page.get_by_text("Download PNG").click)
+    _, content = painter.download(painter.page.get_by_text("Save in colour").click)
     saved = np.asarray(Image.open(io.BytesIO(content)))
     assert saved.shape == (96, 128, 3)

@@ -126,12 +126,12 @@ def test_transparent_parts_and_masks_are_the_hole(tab):
     tab.until(lambda: (missing(tab) == (mask == 0)).all())
     tab.page.get_by_role("button", name="Stop").click()
     finish(tab)
-    downloads = tab.page.get_by_label("Download")
-    _, saved = tab.download(downloads.get_by_text("Mask").click)
+    saves = tab.page.get_by_label("Save completions")
+    _, saved = tab.download(saves.get_by_text("Mask").click)
     assert (np.asarray(Image.open(io.BytesIO(saved)).convert("L")) == mask).all()
-    _, saved = tab.download(downloads.get_by_text("Completion").click)
+    _, saved = tab.download(saves.get_by_text("Completion").click)
     assert Image.open(io.BytesIO(saved)).size == (28, 28)
-    _, saved = tab.download(downloads.get_by_text("NPZ").click)
+    _, saved = tab.download(saves.get_by_text("All sixteen").click)
     assert np.load(io.BytesIO(saved)).files
 
 

@@ -86,6 +86,21 @@ def test_a_drawing_stays_while_another_run_is_in_view(tab):
     assert tab.pictures() == drawn
 
 
+def test_a_photograph_is_opened_again_where_the_server_forgot_it(tab):
+    tab.show("digits_latent")
+    tab.drop(("three.png", "image/png", png(digit(3))))
+    tab.part("stage").wait_for()
+    tab.show("detector")
+    # A page keeps eight photographs.
+    files = [(f"{each}.png", "image/png", png(digit(each))) for each in range(9)]
+    tab.drop(*files)
+    tab.until(lambda: tab.page.locator(".score").count() == 9)
+    tab.show("digits_latent")
+    tab.drag((10, 12), (18, 12))
+    tab.until(lambda: tab.answers("completions"))
+    assert tab.errors() == []
+
+
 def test_the_page_goes_on_after_the_server_was_killed(tab, served):
     tab.show("digits_latent")
     tab.drop(("three.png", "image/png", png(digit(3))))

@@ -45,7 +45,7 @@ export function anomalies(run, connection, report) {
       const map = await connection.request("save", saved);
       if (map) download(map);
     });
-    cells.save.setAttribute("aria-label", `Download the map of ${name}`);
+    cells.save.setAttribute("aria-label", `Save the map of ${name}`);
     cells.remove.setAttribute("aria-label", `Remove ${name}`);
     cells.remove.addEventListener("click", () => {
       scored = scored.filter((each) => each.item !== item);

@@ -46,8 +46,13 @@ export class Board {
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     canvas.addEventListener("keydown", (event) => this.key(event));
     for (const name of ["focus", "blur"]) {
-      canvas.addEventListener(name, () => this.picture.draw());
+      canvas.addEventListener(name, () => this.draw());
     }
+  }
+
+  /** Whether the pointer is over it, or keys go to it. */
+  get touched() {
+    return this.hover !== null || document.activeElement === this.canvas;
   }
 
   get unit() {

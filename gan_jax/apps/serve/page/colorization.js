@@ -14,7 +14,7 @@ const RADIUS = 7; // CSS pixels of a hint
 export function colorization(run, connection, report) {
   const { element, parts } = template("colorization");
   let file = null; // the photograph, to open it again
-  let opened = 0; // its number at the server
+  let opened = 0; // its number at the server, once it is there
   let original = null;
   let colored = null;
   let hints = []; // `{x, y, color}`, the newest last
@@ -31,6 +31,10 @@ export function colorization(run, connection, report) {
   function send() {
     history.show();
     if (!opened) return;
+    if (opened !== connection.opened) {
+      open(file, true);
+      return;
+    }
     const rows = hints.flatMap(({ x, y, color }) => [x, y, ...rgb(color)]);
     newest.send(
       { run: run.name, image: opened },
@@ -196,6 +200,7 @@ export function colorization(run, connection, report) {
   /** Open a photograph at the server, perhaps again. */
   async function open(wanted, again = false) {
     const entries = { run: run.name, ...wanted.entries };
+    if (again) opened = 0;
     const answer = await connection.request("open", entries, wanted.arrays, again);
     if (!answer) return;
     file = wanted;
@@ -235,7 +240,6 @@ export function colorization(run, connection, report) {
   return {
     element,
     resume() {
-      opened = 0;
       if (file) open(file, true);
     },
   };

@@ -10,7 +10,7 @@ import { checked, make, number, template, title } from "./templates.js";
 export function completion(run, connection, report) {
   const { element, parts } = template("completion");
   let file = null; // the photograph, to open it again
-  let opened = 0; // its number at the server
+  let opened = 0; // its number at the server, once it is there
   let searching = false;
   let seed = 0;
   let rank = 0;
@@ -30,8 +30,13 @@ export function completion(run, connection, report) {
     if (!opened) return;
     if (!hole.any) {
       stop();
+      searching = false;
       searches.cancel();
       for (const part of ["results", "windows"]) parts[part].hidden = true;
+      return;
+    }
+    if (opened !== connection.opened) {
+      open(file, true);
       return;
     }
     searching = true;
@@ -142,6 +147,7 @@ export function completion(run, connection, report) {
   /** Open a photograph at the server, perhaps again; what was painted on it stays then. */
   async function open(wanted, again = false) {
     const entries = { run: run.name, ...wanted.entries };
+    if (again) opened = 0;
     const answer = await connection.request("open", entries, wanted.arrays, again);
     if (!answer) return;
     const { preview, missing } = answer.arrays;
@@ -177,7 +183,6 @@ export function completion(run, connection, report) {
   return {
     element,
     resume() {
-      opened = 0;
       if (file) open(file, true);
     },
     leave: stop,

@@ -152,6 +152,7 @@ export function known(run, connection, report) {
       change: (step) => value.change(step),
       paint,
       describe(place) {
+        if (!board.touched && !mask.includes(1)) return "Click or drag to set values.";
         const pixel = at(place);
         const where = `x ${place.x}, y ${place.y}`;
         if (!mask[pixel]) return `${where}: unknown`;
@@ -310,6 +311,6 @@ export function known(run, connection, report) {
   connectSaves(element, connection, run.name);
   board.resize(height, width);
   parts.board.setAttribute("aria-label", `Drawing grid, ${width} columns and ${height} rows`);
-  parts.readout.textContent = "Click or drag on the grid to set values.";
+  board.read();
   return { element, resume: send };
 }

@@ -151,6 +151,7 @@ export function painting(bench, parts, changed) {
       change: (step) => resizeBrush(size() + step),
       paint,
       describe({ x, y }) {
+        if (!board.touched && !mask.includes(1)) return "Paint over what is missing.";
         const here = mask[y * width + x] ? "missing" : "known";
         return `x ${x}, y ${y}: ${here}. ${share}% is missing.`;
       },

@@ -72,6 +72,7 @@ export class Connection {
     this.listeners = listeners;
     this.waiting = new Map();
     this.number = 0;
+    this.opened = 0; // number of the newest image; the server forgets old ones
     this.pause = FIRST_PAUSE;
     this.connect();
   }
@@ -98,6 +99,7 @@ export class Connection {
 
   receive(message) {
     if (message.type === "error") this.listeners.error(message.message);
+    if (message.type === "opened") this.opened = message.image;
     if (message.type === "runs") {
       this.pause = FIRST_PAUSE;
       this.listeners.state("connected");
