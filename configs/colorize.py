@@ -8,6 +8,9 @@ Data:     photos in colour (no download), or your own: --config.data.path=PATH (
           directory, a folder of images, or arrays). Variants choose cifar10, svhn or
           celeba. Grey data (digits, channels, mnist, fashion_mnist) are
           refused.
+Hints:    the variant hints, with any method, trains a colorizer that takes known colours
+          at places of an image (Zhang et al. 2017, arXiv 1705.02999): beside
+          --config.images=DIR, --config.hints=DIR with NAME.csv (x,y,r,g,b).
 Variants: the methods, the data sets; narrow (short runs for a CPU); smoke; published
           (the papers' sizes and rates: Fabbri's 256x256 U-Net with batches of 32, or
           with a ChromaGAN method its 224x224 with batches of 10).

@@ -1,5 +1,6 @@
 """Hints: how they are simulated, where the user's arrive, and what they change."""
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -10,25 +11,37 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax import export as jax_export
+from PIL import Image
+from sklearn.datasets import load_sample_images
 
+from gan_jax.apps.batch.inputs import inputs_of
+from gan_jax.apps.batch.workers import open_work
+from gan_jax.apps.colorize import run as colorize
 from gan_jax.apps.colorize.colorizer import Colorizer
 from gan_jax.apps.colorize.hints import (
     NO_HINTS,
     check_hints,
+    hint_files,
     on_grid,
     read_hints,
 )
 from gan_jax.build import methods, tasks
+from gan_jax.config.checks import difference, read_config
 from gan_jax.config.errors import InputError
+from gan_jax.config.keys import flatten
 from gan_jax.config.limits import Size
 from gan_jax.data import color
 from gan_jax.data.feed import LabelledImages
 from gan_jax.data.masks import Known
 from gan_jax.data.memory import UnreadableFileError
-from gan_jax.runs.prior import Prior
+from gan_jax.export import artefact as export
+from gan_jax.runs.prior import Prior, open_colorizer
 from gan_jax.tasks import hints
 from gan_jax.training.state import Trained
 from tests import runs
+from tests.programs import results, run, summary
+from tests.runs import kept
 
 smoke = partial(runs.smoke, "colorize")
 
@@ -52,7 +65,7 @@ def boxes(mask):
 def simulated():
     """Return colours, and hints simulated from them, of single pixels."""
     ab = colours(4000)
-    draw = partial(hints.simulated, mean=3.0, patch=1, everything=0.05)
+    draw = partial(hints.simulated, mean=3.0, patch=1, none=0.0, everything=0.05)
     return ab, *map(np.asarray, jax.jit(draw)(jax.random.key(0), ab))
 
 
@@ -92,8 +105,8 @@ def test_hints_lie_around_the_middle():
 
 def test_a_simulated_hint_is_the_mean_colour_of_its_patch():
     ab = colours(400)
-    draw = jax.jit(partial(hints.simulated, mean=0.2, patch=5, everything=0.0))
-    found = Known(*map(np.asarray, draw(jax.random.key(4), ab)))
+    draw = partial(hints.simulated, mean=0.2, patch=5, none=0.0, everything=0.0)
+    found = Known(*map(np.asarray, jax.jit(draw)(jax.random.key(4), ab)))
     sides = []
     for at, (top, left, height, width) in enumerate(boxes(found.mask)):
         if not height or found.mask[at].sum() != height * width or height != width:
@@ -113,6 +126,32 @@ def test_hints_for_measuring_stay_the_same():
     assert (counts <= 50).all() and (counts >= 35).all()
 
 
+def test_one_thing_of_an_image_gets_another_colour():
+    """Where a hint is, and what is like it there; a far or unlike thing stays."""
+    rows, columns = np.indices((32, 32))
+    is_disk = np.hypot(rows - 12, columns - 10) < 5
+    is_far = np.hypot(rows - 29, columns - 29) < 2
+    ab = np.where((is_disk | is_far)[..., None], [0.4, 0.2], [-0.2, 0.3])
+    light = np.where(is_disk | is_far, 0.1, -0.1)[..., None]
+    hinted = (is_disk & (rows == 12) & (columns == 10))[..., None]
+    given = [
+        jnp.broadcast_to(jnp.float32(maps), (400, *maps.shape))
+        for maps in (light, ab, hinted)
+    ]
+    change = jax.jit(partial(hints.recoloured, share=0.5))
+    made = np.asarray(change(jax.random.key(0), *given))
+    moved = np.abs(made - given[1]).max(axis=-1) > 1e-6
+    changed = moved.any(axis=(1, 2))
+    assert changed.mean() == pytest.approx(0.5, abs=0.08)
+    assert not moved[:, ~(is_disk | is_far)].any()
+    assert moved[changed][:, 12, 10].all()
+    assert moved[changed][:, is_disk].mean() > 0.8
+    assert moved[changed][:, is_far].mean() < 0.2
+    assert np.ptp(made[changed][:, 12, 10], axis=0).min() > 1  # of 1.4: all hues
+    same = change(jax.random.key(0), *given[:2], jnp.zeros_like(given[2]))
+    np.testing.assert_array_equal(same, given[1])
+
+
 @pytest.mark.parametrize(("side", "patch"), [(28, 1), (32, 2), (64, 3), (256, 9)])
 def test_patches_grow_with_the_images(side, patch):
     assert hints.largest_patch(Size(side, side + 10)) == patch
@@ -120,23 +159,57 @@ def test_patches_grow_with_the_images(side, patch):
 
 def condition(lightness, places):
     """Return the condition of one image, with colours at (row, column)."""
-    given = hints.without_hints(jnp.asarray(lightness, jnp.float32)[None, ..., None])
-    values, mask = (np.array(leaf) for leaf in given.hints)
+    shape = (1, *np.shape(lightness))
+    values, mask = np.zeros((*shape, 2), np.float32), np.zeros((*shape, 1), np.float32)
     for place, colour in places.items():
         values[(0, *place)], mask[(0, *place)] = colour, 1
-    return given._replace(hints=Known(jnp.asarray(values), jnp.asarray(mask)))
+    light = jnp.asarray(lightness, jnp.float32).reshape(*shape, 1)
+    return filled(light, Known(jnp.asarray(values), jnp.asarray(mask)))
+
+
+filled = jax.jit(hints.conditioned)
+
+
+RED, BLUE = (0.5, 0.2), (0.1, -0.6)
+
+
+@pytest.mark.parametrize("shape", [(16, 32), (13, 7)])
+def test_gaps_between_hints_are_filled(shape):
+    light = np.zeros(shape)
+    nothing = condition(light, {})
+    jax.tree.map(
+        np.testing.assert_array_equal, nothing, hints.without_hints(nothing.lightness)
+    )
+    _, ab, nearness = map(np.asarray, condition(light, {(0, 3): RED}))
+    np.testing.assert_allclose(ab, np.broadcast_to(RED, ab.shape), atol=1e-6)
+    near = nearness[0, ..., 0]
+    assert near[0, 3] == 1 and np.sort(near.ravel())[-2] <= 0.5
+    assert 0 < near.min() <= near[-1, -1] < near[0, 2]
+    two = condition(light, {(0, 3): RED, (12, 0): BLUE})
+    ab = np.asarray(two.ab)[0]
+    np.testing.assert_allclose(ab[0, 3], RED, atol=1e-6)
+    np.testing.assert_allclose(ab[12, 0], BLUE, atol=1e-6)
+    assert (ab[..., 0] >= 0.1 - 1e-6).all() and (ab[..., 0] <= 0.5 + 1e-6).all()
+    assert ab[2, 3, 0] > 0.35 and ab[10, 0, 0] < 0.25
+    assert np.argwhere(two.hints.mask)[:, 1:3].tolist() == [[0, 3], [12, 0]]
+
+
+def test_all_colours_stay_as_they_are_given():
+    every = Known(colours(2, 13, 7), jnp.ones((2, 13, 7, 1)))
+    whole = filled(jnp.zeros((2, 13, 7, 1)), every)
+    np.testing.assert_array_equal(whole.ab, every.values)
+    np.testing.assert_array_equal(whole.nearness, 1)
 
 
 def test_colours_spread_to_what_is_near_and_alike():
-    red, blue = (0.5, 0.2), (0.1, -0.6)
     halves = np.repeat([[-0.5] * 8 + [0.5] * 8], 16, axis=0)
     np.testing.assert_array_equal(hints.spread(condition(halves, {})), 0)
-    alone = hints.spread(condition(halves, {(3, 3): red}))
-    np.testing.assert_allclose(alone, np.broadcast_to(red, alone.shape), atol=1e-6)
+    alone = hints.spread(condition(halves, {(3, 3): RED}))
+    np.testing.assert_allclose(alone, np.broadcast_to(RED, alone.shape), atol=1e-6)
     # The edge in lightness counts for more than the distance.
-    both = hints.spread(condition(halves, {(8, 6): red, (8, 15): blue}))[0]
-    np.testing.assert_allclose(both[:, :8], np.broadcast_to(red, (16, 8, 2)), atol=0.01)
-    np.testing.assert_allclose(both[8, 8:], np.broadcast_to(blue, (8, 2)), atol=0.01)
+    both = hints.spread(condition(halves, {(8, 6): RED, (8, 15): BLUE}))[0]
+    np.testing.assert_allclose(both[:, :8], np.broadcast_to(RED, (16, 8, 2)), atol=0.01)
+    np.testing.assert_allclose(both[8, 8:], np.broadcast_to(BLUE, (8, 2)), atol=0.01)
 
 
 @settings(deadline=None)
@@ -149,7 +222,8 @@ def test_a_hint_arrives_in_the_pixel_of_the_network_that_holds_it(data):
     y = data.draw(st.integers(0, image.height - 1))
     row = np.array([[x, y, 1, 2, 3]], np.float32)
     check_hints(row, image)
-    placed = on_grid(row, np.array([[0.25, -0.5]]), image, grid)
+    ab = np.array([[0.25, -0.5]])
+    placed = Known(*map(np.array, on_grid(row, ab, image, grid)))
     assert placed.values.shape == (1, *grid, 2) and placed.mask.sum() == 1
     ((_, at_row, at_column, _),) = np.argwhere(placed.mask)
     assert (
@@ -274,7 +348,7 @@ def test_a_run_without_hints_refuses_them():
 
 
 @pytest.mark.parametrize("variant", ["ebgan", "wgan_gp", "chromagan"])
-def test_networks_see_lightness_colours_and_mask(variant):
+def test_the_generator_sees_lightness_colours_and_mask(variant):
     config = smoke(f"smoke,hints,{variant}", **{"network.width": 4})
     classes = 3 if config.class_weight else 0
     this = methods.method(config, tasks.task(config), 3, classes)
@@ -283,10 +357,8 @@ def test_networks_see_lightness_colours_and_mask(variant):
     }
     batch = jax.eval_shape(this.present, jax.random.key(0), images)
     shapes = jax.tree.map(lambda leaf: leaf.shape[1:], batch.condition)
-    assert shapes == hints.Hinted((32, 32, 1), Known((32, 32, 2), (32, 32, 1)))
-    assert jax.tree.structure(batch.real_condition) == jax.tree.structure(
-        batch.condition
-    )
+    assert shapes == hints.Hinted((32, 32, 1), (32, 32, 2), (32, 32, 1))
+    assert batch.real_condition.shape == (4, 32, 32, 1)  # all that the critic sees
     made, variables = jax.eval_shape(
         this.generator.init_with_output, jax.random.key(0), None, batch.condition
     )
@@ -300,9 +372,159 @@ def test_a_run_without_hints_stays_what_it_was():
     assert not hints.takes_hints(plain) and hints.takes_hints(task)
     assert plain.evaluation.criterion == ("fid",) and not plain.evaluation.variations
     names = [array.name for array in task.condition_arrays]
-    assert names == ["lightness", "hints", "mask"]
+    assert names == ["lightness", "ab", "nearness"]
 
 
 def test_patches_fit_the_images():
     with pytest.raises(InputError, match=r"simulated_hints\.patch 33 is larger"):
         tasks.task(smoke("smoke,hints", **{"simulated_hints.patch": 33}))
+
+
+def test_a_run_of_an_older_version_takes_no_hints():
+    wanted = flatten(smoke("smoke"))
+    new = ("hints", *(key for key in wanted if key.startswith("simulated_hints.")))
+    written = {key: value for key, value in wanted.items() if key not in new}
+    assert len(written) == len(wanted) - 6
+    assert difference(written, wanted) == []
+    assert not hints.takes_hints(tasks.task(read_config(written, "colorize")))
+
+
+PHOTO = load_sample_images().images[1][100:157, 200:291]  # 57 x 91
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return the workdir of a run with hints, of random weights."""
+    workdir = tmp_path_factory.mktemp("hints") / "run"
+    kept(workdir, smoke("smoke,hints", **NARROW), channels=3)
+    return workdir
+
+
+NARROW = {"network.width": 4, "network.critic_width": 4}
+
+
+def write(folder, **texts):
+    """Write CSV files of hints, by name."""
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(f"x,y,r,g,b\n{text}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Return a folder of images and one of their hints."""
+    root = tmp_path_factory.mktemp("given")
+    images = root / "images"
+    images.mkdir()
+    for name in ("hinted", "plain", "outside", "broken"):
+        Image.fromarray(PHOTO).save(images / f"{name}.png")
+    texts = {"hinted": "80,50,200,30,30", "outside": "91,3,9,9,9", "broken": "1,2,3"}
+    return images, write(root / "hints", **texts, other="1,2,3,4,5")
+
+
+@pytest.fixture(scope="module")
+def hinted_folder(trained, folders, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("hinted")
+    images, own = folders
+    colorize.run(smoke("smoke", prior=trained, images=images, hints=own), workdir)
+    return workdir
+
+
+def test_images_of_a_folder_get_their_own_hints(hinted_folder):
+    rows = {Path(row["input"]).stem: row for row in results(hinted_folder)}
+    numbers = {name: row["hints"] for name, row in rows.items() if row["done"]}
+    assert numbers == {"hinted": 1, "plain": 0}
+    assert "lies outside the image: x (column)" in rows["outside"]["reason"]
+    assert "broken.csv: line 2 has 3 columns" in rows["broken"]["reason"]
+    made = [
+        np.asarray(Image.open(hinted_folder / "images" / f"{name}.png"), np.int16)
+        for name in ("hinted", "plain")
+    ]
+    assert np.abs(made[0] - made[1]).max() > 3
+
+
+def test_a_batch_job_reads_the_same_hints(trained, folders):
+    config = smoke("smoke", prior=trained, images=folders[0], hints=folders[1])
+    files = inputs_of("colorize").files(config)
+    found = {file.name: [path.name for path in of] for file, of in files.items()}
+    assert found == {
+        "broken": ["broken.csv"],
+        "hinted": ["hinted.csv"],
+        "outside": ["outside.csv"],
+        "plain": [],
+    }
+    assert open_work(config, folders[0].parent / "job").columns["hints"] is int
+
+
+def test_names_find_their_hints(tmp_path):
+    images, own = tmp_path / "images", tmp_path / "own"
+    for name in ("a.png", "a.jpg", "sub/a.png", "caf\u00e9.png"):
+        (images / name).parent.mkdir(parents=True, exist_ok=True)
+        (images / name).touch()
+    write(own, **{"a": "1,2,3,4,5", "a.jpg": "1,2,3,4,5", "cafe\u0301": "1,2,3,4,5"})
+    config = smoke("smoke", images=images, hints=own)
+    found = {
+        image.relative_to(images).as_posix(): file.name
+        for image, file in hint_files(config).items()
+    }
+    assert found == {
+        "a.png": "a.csv",
+        "a.jpg": "a.jpg.csv",
+        "caf\u00e9.png": "cafe\u0301.csv",
+    }
+    config.hints = str(own / "a.csv")
+    assert {*hint_files(config).values()} == {own / "a.csv"}
+    assert len(hint_files(config)) == 4
+
+
+def test_what_a_user_may_get_wrong(trained, folders, tmp_path):
+    plain, empty = tmp_path / "plain", tmp_path / "empty"
+    kept(plain, smoke("smoke", **NARROW), channels=3)
+    bad = write(empty, other="1,2,3,4,5") / "bad.csv"
+    bad.write_text("x,y,value\n1,2,3\n")
+    images, own = folders
+    for values, reason in (
+        ({"prior": plain, "hints": own}, "takes no hints: leave them out, or train"),
+        ({"hints": empty}, r"holds no hints of an image: .* NAME\.csv for NAME\.png"),
+        ({"hints": bad}, r"bad\.csv: .* must name the columns x,y,r,g,b"),
+        ({"hints": tmp_path / "none.csv"}, r"none\.csv: the file does not exist"),
+    ):
+        config = smoke("smoke", **{"prior": trained, "images": images, **values})
+        with pytest.raises(InputError, match=reason):
+            colorize.run(config, tmp_path / "out")
+
+
+def test_an_export_takes_hints(trained, tmp_path):
+    export.export(trained, tmp_path / "out", ["cpu"])
+    program = jax_export.deserialize((tmp_path / "out" / "program.jax").read_bytes())
+    weights = dict(np.load(tmp_path / "out" / "weights.npz"))
+    listed = json.loads((tmp_path / "out" / "metadata.json").read_text())["inputs"]
+    assert [each["name"] for each in listed] == ["images", "hints", "mask"]
+    colorizer = Colorizer(open_colorizer(str(trained), ""))
+    row = np.float32([[70, 20, 30, 60, 200]])
+    ab = np.asarray(color.split(row[:, 2:] / 127.5 - 1)[1])
+    given = on_grid(row, ab, Size(*PHOTO.shape[:2]), Size(32, 32))
+    image = np.float32(PHOTO)[None] / 127.5 - 1
+    made = np.asarray(jax.jit(program.call)(weights, image, *given))[0]
+    wanted = colorizer(PHOTO, row)(slice(None)).image
+    assert np.abs((made + 1) * 127.5 - wanted).max() < 0.52  # it is rounded there
+
+
+@pytest.mark.slow
+def test_a_run_with_hints_is_measured_under_them_and_continues(tmp_path):
+    config = "--config=configs/colorize.py:smoke,hints"
+    flags = ("--config.evaluation.every=20", "--config.checkpoint_every=20")
+    for workdir, steps in (("whole", 40), ("parts", 20), ("parts", 40)):
+        flag = f"--config.steps={steps}"
+        finished = run(tmp_path / workdir, *flags, flag, config=config)
+        assert finished.returncode == 0, finished.stderr
+    whole, parts = (summary(tmp_path / workdir) for workdir in ("whole", "parts"))
+    assert whole["parameters_sha256"] == parts["parameters_sha256"]
+    names = [f"{name}_hints_{n}" for name in hints.MEASURES for n in hints.NUMBERS]
+    spread = whole["baselines"]["hints spread"]
+    assert all(np.isfinite(whole["metrics"][name]) for name in names)
+    assert spread["ab_error_hints_50"] < spread["ab_error_hints_1"] < spread["ab_error"]
+    assert whole["best"]["criterion"] == ["fid", "ab_error_hints_10"]
+    page = (tmp_path / "whole" / "report.html").read_text()
+    assert "hints spread" in page and "Colour error, 10 hints" in page

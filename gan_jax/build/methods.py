@@ -167,6 +167,7 @@ def method(config: ConfigDict, task: Task, channels: int, classes: int = 0) -> M
         critic_projection=_in_box(config.critic_clip),
         average_decay=config.average_decay,
         cell=cell,
+        critic_condition=task.critic_condition,
         adversarial_weight=_adversarial_weight(config, of_map),
     )
 

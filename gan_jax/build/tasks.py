@@ -69,9 +69,10 @@ def _colors(config: ConfigDict) -> Task:
         hints.simulated,
         mean=settings.mean,
         patch=patch,
+        none=settings.none,
         everything=settings.everything,
     )
-    task = hints.hinted(plain, draw)
+    task = hints.hinted(plain, draw, settings.recoloured)
     return task._replace(training_conditions={"hints_in_training": dict(settings)})
 
 

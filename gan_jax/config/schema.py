@@ -154,7 +154,9 @@ COLORS: Keys = {
     "class_weight": Key(0.0, "weight of the divergence of the generator's classes from the teacher's; 0 = off", WEIGHT),
     "simulated_hints.mean": Key(0.0, "mean number of hints of an image in training, geometric from none on; 0 = the colorizer takes no hints", Limits(least=0, most=100), older=0.0),
     "simulated_hints.patch": Key(0, "side of the largest patch whose mean colour is a hint, in pixels; 0 = 1 + side / 32", COUNT_OR_0, older=0),
-    "simulated_hints.everything": Key(0.01, "share of images in training of which all colours are given", SHARE, older=0.0),
+    "simulated_hints.none": Key(0.3, "share of images in training without hints, beside those for which the number 0 is drawn", SHARE, older=0.3),
+    "simulated_hints.everything": Key(0.01, "share of images in training of which all colours are given", SHARE, older=0.01),
+    "simulated_hints.recoloured": Key(0.5, "share of images with hints in training in which one thing gets another colour, so that a hint changes what is around it", SHARE, older=0.5),
     "teacher.path": Key("", "teacher.msgpack of another run; empty = train a teacher on the labels"),
     **_inside("teacher.classifier", {**_CLASSIFIER, "epochs": Key(4, "training epochs of the teacher", COUNT)}),
 }

@@ -20,6 +20,7 @@ from gan_jax.data import color
 from gan_jax.data.files.levels import FLOAT, trained_ranges
 from gan_jax.data.grids import geometry
 from gan_jax.data.grids.units import LEVELS, Units
+from gan_jax.data.masks import Known
 from gan_jax.export.arrays import ArraySpec
 from gan_jax.priors.packaged import open_any
 from gan_jax.runs.inference import images_of
@@ -31,6 +32,7 @@ from gan_jax.runs.prior import (
     units_of,
 )
 from gan_jax.runs.workdir import written_config
+from gan_jax.tasks.hints import GIVEN, conditioned, takes_hints
 from gan_jax.tasks.task import ConditionArray
 from gan_jax.training.method import Method
 from gan_jax.training.state import Variables
@@ -201,14 +203,22 @@ def _colorizer(path: str) -> NetworkFunction:
     task, paint = prior.task, images_of(prior.method)
 
     def colorize(
-        variables: Variables, images: Float[Array, "batch height width 3"]
+        variables: Variables,
+        images: Float[Array, "batch height width 3"],
+        *given: Array,
     ) -> Float[Array, "batch height width 3"]:
         # As `apps.colorize.colorizer.Colorizer`, with the same filter.
         lightness, _ = color.split(images)
         small = _resized(lightness, *size)
-        ab = paint(variables, None, small)
-        return task.render(_resized(ab, *images.shape[1:3]), lightness)
+        seen = conditioned(small, Known(*given)) if given else small
+        ab = paint(variables, None, seen)
+        return color.merge(lightness, _resized(ab, *images.shape[1:3]))
 
+    hints = [
+        _condition(description, (*size, channels), LEVELS)
+        for description, channels in zip(GIVEN, (2, 1), strict=True)
+        if takes_hints(task)
+    ]
     shape = (_BATCH, "height", "width", 3)
     return NetworkFunction(
         "colorizer",
@@ -223,7 +233,8 @@ def _colorizer(path: str) -> NetworkFunction:
                 "CIE lightness is looked at; a grey image three times over",
                 f"np.zeros({(_EXAMPLES, 48, 64, 3)}, np.float32)",
                 LEVELS,
-            )
+            ),
+            *hints,
         ],
         ArraySpec(
             "colorized",
@@ -233,7 +244,7 @@ def _colorizer(path: str) -> NetworkFunction:
             units=LEVELS,
         ),
         _of_prior(prior),
-        {"colours_made_at": list(size)},
+        {"colours_made_at": list(size), **task.training_conditions},
     )
 
 

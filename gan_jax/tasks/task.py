@@ -142,6 +142,9 @@ class Task(NamedTuple):
     """`channels(channels)`: channels of generated images, from those of the data."""
     render: Callable[[Images, Condition], Images] = lambda images, condition: images
     """`render(images, condition)`: generated images as the data hold images."""
+    critic_condition: Callable[[Condition], Condition] = lambda condition: condition
+    """`critic_condition(condition)`: the part of a fake's condition that a conditional
+    critic sees; `present` gives its real images the like."""
     points: bool = False
     """Whether images are points of the plane, of unbounded coordinates, and not
     pictures in [-1, 1]."""

@@ -105,6 +105,8 @@ class Method(NamedTuple):
     cell: int | None = None
     """Height and width of images may be any multiples of it, in pixels; None = those of
     the training images alone."""
+    critic_condition: Callable[[Condition], Condition] = lambda condition: condition
+    """The part of a fake's condition that the critic sees."""
     penalised: nn.Module | None = None
     """The critic that penalties differentiate, in full precision; None = `critic`."""
     augmentation: Augmentation | None = None

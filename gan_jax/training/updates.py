@@ -149,6 +149,7 @@ def critic_view(
     They are augmented where the method says so, real images and fakes independently,
     and every condition with the image that it goes with.
     """
+    batch = batch._replace(condition=method.critic_condition(batch.condition))
     if method.augmentation is None:
         return batch, fake
     keys, augment = jax.random.split(key), method.augmentation.augment

@@ -25,7 +25,7 @@ from gan_jax.networks.compilation import compiled
 from gan_jax.report.grids import to_uint8
 from gan_jax.runs.inference import chunks, images_of
 from gan_jax.runs.prior import Prior
-from gan_jax.tasks.hints import Hinted, takes_hints
+from gan_jax.tasks.hints import conditioned, takes_hints
 
 Result = TypeVar("Result")
 
@@ -57,6 +57,7 @@ class Colorizer:
             lambda levels: jnp.concatenate(color.split(to_float(levels)), axis=-1)
         )
         self._merge = compiled(color.merge)
+        self._condition = compiled(conditioned)
 
     def __call__(
         self, image: Image8, hints: Hints = NO_HINTS
@@ -83,7 +84,7 @@ class Colorizer:
         in_strips(read, height, width)
         small = jnp.asarray(_resized(whole, *self._size)[None, ..., None])
         del whole
-        condition = small if given is None else Hinted(small, given)
+        condition = small if given is None else self._condition(small, given)
         ab = np.asarray(self._paint(self._prior.networks.generator, None, condition))[0]
         # Where an image gets more rows, Pillow first makes them longer: columns are
         # then independent of each other.

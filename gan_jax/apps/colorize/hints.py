@@ -81,8 +81,8 @@ def on_grid(
 ) -> Known:
     """Return the hints of an image as known colours, a batch of one, for a network.
 
-    A hint is in the cell that holds the middle of its pixel. A cell with several has
-    the mean of their ab.
+    A hint at whole numbers is in the cell that holds the middle of its pixel. A cell
+    with several has the mean of their ab.
 
     Args:
         hints: The hints, which lie inside the image.
@@ -90,17 +90,15 @@ def on_grid(
         image: Size of the image.
         grid: Size of the images that the network sees, whose pixels are the cells.
     """
-    pixels = np.floor(hints[:, :2].astype(np.float64) + 0.5)
-    cells = np.array(grid[::-1]) / np.array(image[::-1])
-    columns, rows = np.floor((pixels + 0.5) * cells).astype(int).T
+    cells, sides = np.array(grid[::-1]), np.array(image[::-1])
+    places = (hints[:, :2].astype(np.float64) + 0.5) * cells / sides
+    columns, rows = places.clip(0, cells - 1).astype(int).T
     sums, counts = np.zeros((*grid, 2)), np.zeros((*grid, 1))
     np.add.at(sums, (rows, columns), ab)
     np.add.at(counts, (rows, columns), 1)
-    values = sums / np.maximum(counts, 1)
-    return Known(
-        jnp.asarray(values[None], jnp.float32),
-        jnp.asarray(counts[None] > 0, jnp.float32),
-    )
+    # NumPy alone: each number of hints would be compiled anew.
+    maps = sums / np.maximum(counts, 1), counts > 0
+    return Known(*(jnp.asarray(map_[None].astype(np.float32)) for map_ in maps))
 
 
 def read_hints(content: bytes) -> Hints:

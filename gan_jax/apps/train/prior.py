@@ -64,7 +64,7 @@ def recalibrate(
     ) -> tuple[Array, Any]:
         output: Any = method.generator.apply(generator, latent, batch.condition)
         real = (batch.real, batch.real_condition)
-        fake = (image_of(output), batch.condition)
+        fake = (image_of(output), method.critic_condition(batch.condition))
         return jax.tree.map(lambda *halves: jnp.concatenate(halves), real, fake)
 
     pairs = [*zip(latents, batches, strict=True)]
