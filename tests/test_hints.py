@@ -37,7 +37,7 @@ from gan_jax.data.masks import Known
 from gan_jax.data.memory import UnreadableFileError
 from gan_jax.export import artefact as export
 from gan_jax.runs.prior import Prior, open_colorizer
-from gan_jax.tasks import hints
+from gan_jax.tasks import hints, simulated_hints
 from gan_jax.training.state import Trained
 from tests import runs
 from tests.programs import results, run, summary
@@ -65,7 +65,9 @@ def boxes(mask):
 def simulated():
     """Return colours, and hints simulated from them, of single pixels."""
     ab = colours(4000)
-    draw = partial(hints.simulated, mean=3.0, patch=1, none=0.0, everything=0.05)
+    draw = partial(
+        simulated_hints.simulated, mean=3.0, patch=1, none=0.0, everything=0.05
+    )
     return ab, *map(np.asarray, jax.jit(draw)(jax.random.key(0), ab))
 
 
@@ -93,7 +95,7 @@ def test_hints_are_true_colours_and_nothing_else_is_known(simulated):
 
 
 def test_hints_lie_around_the_middle():
-    found = hints.at_random(jax.random.key(1), colours(4000), 1)
+    found = simulated_hints.at_random(jax.random.key(1), colours(4000), 1)
     corners = np.array([*boxes(found.mask)])
     assert (corners[:, 2:] == 1).all()
     for places, side in zip(corners.T, (24, 40), strict=False):
@@ -105,7 +107,9 @@ def test_hints_lie_around_the_middle():
 
 def test_a_simulated_hint_is_the_mean_colour_of_its_patch():
     ab = colours(400)
-    draw = partial(hints.simulated, mean=0.2, patch=5, none=0.0, everything=0.0)
+    draw = partial(
+        simulated_hints.simulated, mean=0.2, patch=5, none=0.0, everything=0.0
+    )
     found = Known(*map(np.asarray, jax.jit(draw)(jax.random.key(4), ab)))
     sides = []
     for at, (top, left, height, width) in enumerate(boxes(found.mask)):
@@ -120,7 +124,9 @@ def test_a_simulated_hint_is_the_mean_colour_of_its_patch():
 
 def test_hints_for_measuring_stay_the_same():
     ab = colours(50)
-    found, again = (hints.at_random(jax.random.key(5), ab, 50) for _ in range(2))
+    found, again = (
+        simulated_hints.at_random(jax.random.key(5), ab, 50) for _ in range(2)
+    )
     jax.tree.map(np.testing.assert_array_equal, found, again)
     counts = np.asarray(found.mask.sum(axis=(1, 2, 3)))
     assert (counts <= 50).all() and (counts >= 35).all()
@@ -138,7 +144,7 @@ def test_one_thing_of_an_image_gets_another_colour():
         jnp.broadcast_to(jnp.float32(maps), (400, *maps.shape))
         for maps in (light, ab, hinted)
     ]
-    change = jax.jit(partial(hints.recoloured, share=0.5))
+    change = jax.jit(partial(simulated_hints.recoloured, share=0.5))
     made = np.asarray(change(jax.random.key(0), *given))
     moved = np.abs(made - given[1]).max(axis=-1) > 1e-6
     changed = moved.any(axis=(1, 2))
@@ -154,7 +160,7 @@ def test_one_thing_of_an_image_gets_another_colour():
 
 @pytest.mark.parametrize(("side", "patch"), [(28, 1), (32, 2), (64, 3), (256, 9)])
 def test_patches_grow_with_the_images(side, patch):
-    assert hints.largest_patch(Size(side, side + 10)) == patch
+    assert simulated_hints.largest_patch(Size(side, side + 10)) == patch
 
 
 def condition(lightness, places):

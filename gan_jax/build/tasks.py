@@ -12,7 +12,15 @@ from gan_jax.config.names import look_up
 from gan_jax.data import masks
 from gan_jax.data.datasets import mixtures
 from gan_jax.losses import reconstruction
-from gan_jax.tasks import colors, hints, pixels, points, samples, wells
+from gan_jax.tasks import (
+    colors,
+    hints,
+    pixels,
+    points,
+    samples,
+    simulated_hints,
+    wells,
+)
 from gan_jax.tasks.task import Task
 
 
@@ -59,14 +67,14 @@ def _colors(config: ConfigDict) -> Task:
     if not settings or not settings.mean:
         return plain
     size = size_of(config.data.size)
-    patch = settings.patch or hints.largest_patch(size)
+    patch = settings.patch or simulated_hints.largest_patch(size)
     if patch > min(size):
         raise InputError(
             f"simulated_hints.patch {patch} is larger than the images of {size}: give "
             f"at most {min(size)}, or 0"
         )
     draw = partial(
-        hints.simulated,
+        simulated_hints.simulated,
         mean=settings.mean,
         patch=patch,
         none=settings.none,
