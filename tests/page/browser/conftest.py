@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.page.browser.served import Served
+from tests.page.browser.served import DETECTOR, Served
 from tests.page.browser.tabs import Tab
 from tests.runs import kept, kept_detector, smoke
 
@@ -43,9 +43,9 @@ def served(browser, tmp_path_factory):
     """Return a server of a run of each kind, the two packaged ones among them."""
     folder = tmp_path_factory.mktemp("runs")
     kept(folder / "colors", smoke("colorize", "hints,smoke"), channels=3)
-    kept_detector(folder / "detector")
+    kept_detector(folder / DETECTOR)
     priors = ["digits", "channels", "digits_latent"]
-    with Served([*priors, folder / "colors", folder / "detector"]) as server:
+    with Served([*priors, folder / "colors", folder / DETECTOR]) as server:
         yield server
 
 

@@ -8,6 +8,8 @@ import time
 
 from tests.programs import ROOT
 
+DETECTOR = "<img src=x onerror=alert(1)>"
+"""Name of a run of `detect`: text, whatever it looks like."""
 SECONDS = 120  # in which a server has to start
 
 

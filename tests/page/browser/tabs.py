@@ -48,6 +48,7 @@ class Tab:
         self.problems, self.sent, self.received, self.flow = [], [], [], []
         page.set_default_timeout(10_000)
         page.on("console", self._note)
+        page.on("dialog", lambda dialog: self.problems.append(dialog.message))
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("request", self._request)
         page.on("websocket", self._socket)
@@ -72,7 +73,8 @@ class Tab:
 
     def show(self, run):
         """Follow the link to a run, and return its board."""
-        self.page.locator(f'nav a[href="#run={quote(run)}"]').click()
+        address = quote(run, safe="!~*'()")  # as encodeURIComponent does
+        self.page.locator(f'nav a[href="#run={address}"]').click()
         self.page.wait_for_selector(".bench")
         return self
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.page.browser.photographs import digit, png
+from tests.page.browser.served import DETECTOR
 
 pytestmark = pytest.mark.browser
 
@@ -11,14 +12,13 @@ HOSTILE = "<img src=x onerror=alert(1)>.png"
 
 
 def test_images_are_sorted_by_score_and_names_are_text(tab):
-    tab.show("detector")
+    tab.show(DETECTOR)
     noise = np.random.default_rng(0).integers(0, 256, (28, 28))
     images = {
         "three.png": digit(3),
         HOSTILE: digit(8),
         "noise.png": noise,
     }
-    tab.page.on("dialog", lambda dialog: tab.problems.append(dialog.message))
     files = [(name, "image/png", png(each)) for name, each in images.items()]
     tab.drop(*files, ("broken.png", "image/png", b"nothing"))
     rows = tab.page.locator(".score")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.page.browser.photographs import digit, grey_photograph, png
+from tests.page.browser.served import DETECTOR
 
 pytestmark = pytest.mark.browser
 
@@ -90,7 +91,7 @@ def test_a_photograph_is_opened_again_where_the_server_forgot_it(tab):
     tab.show("digits_latent")
     tab.drop(("three.png", "image/png", png(digit(3))))
     tab.part("stage").wait_for()
-    tab.show("detector")
+    tab.show(DETECTOR)
     # A page keeps eight photographs.
     files = [(f"{each}.png", "image/png", png(digit(each))) for each in range(9)]
     tab.drop(*files)
@@ -209,7 +210,8 @@ def test_it_fits_its_window_and_all_is_named(tabs, served, screenshots, window, 
             fill(tab, run)
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
         assert tab.page.evaluate(UNNAMED) == []
-        name = f"{run or 'runs'}-{width}x{height}-{scheme}.png"
+        view = "detector" if run == DETECTOR else run or "runs"
+        name = f"{view}-{width}x{height}-{scheme}.png"
         tab.page.screenshot(path=screenshots / name, full_page=width < 500)
         assert (screenshots / name).stat().st_size > 5000
 
