@@ -1,13 +1,16 @@
 """The keys of augmentation: names, what does not fit, and runs of older versions."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gan_jax.apps.train.run import _groups
+from gan_jax.apps.train.setup import prepare
 from gan_jax.build import methods, tasks
-from gan_jax.build.augmentation import kinds
+from gan_jax.build.augmentation import AUTOMATIC, automatic, kinds
 from gan_jax.config import defaults
 from gan_jax.config.checks import difference, read_config
 from gan_jax.config.errors import InputError
@@ -43,17 +46,71 @@ def test_kinds_are_names_joined_by_commas(kind, wanted):
     assert kinds(config(**{"augment.kind": kind})) == wanted
 
 
-@pytest.mark.parametrize("kind", ["colour", "", "color,", "none,color", "Cutout"])
+@pytest.mark.parametrize(
+    "kind", ["colour", "", "color,", "none,color", "auto,color", "Cutout"]
+)
 def test_what_is_no_kind_is_refused_with_those_that_are(kind):
     with pytest.raises(InputError, match=r"augment\.kind.*cutout"):
         kinds(config(**{"augment.kind": kind}))
 
 
-def test_nothing_is_augmented_or_flipped_by_default():
+def test_nothing_is_augmented_or_flipped_before_data_are_known():
     plain = config()
-    assert (plain.augment.kind, plain.data.flip) == ("none", "none")
+    assert (plain.augment.kind, plain.data.flip) == ("auto", "none")
     made = method(plain)
     assert made.augmentation is None and not made.is_adaptive
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The path of an array file of 60 images."""
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), np.uint8)
+    np.savez(tmp_path / "train.npz", image=images)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "make, values, count, wanted",
+    [
+        (defaults.generation, {}, 60, AUTOMATIC),
+        (defaults.generation, {}, 4999, AUTOMATIC),
+        (defaults.generation, {}, 5000, "none"),
+        (defaults.generation, {"data.path": ""}, 60, "none"),
+        (defaults.colorization, {}, 60, "none"),
+    ],
+)
+def test_auto_changes_few_images_of_a_user(folder, make, values, count, wanted):
+    made = config(make, **{"data.path": folder} | values)
+    assert automatic(made, count) == wanted
+
+
+def test_detectors_and_colorizers_are_trained_on_images_as_they_are():
+    assert defaults.detection("").augment.kind == "none"
+    assert defaults.colorization("").augment.kind == "none"
+
+
+def test_a_run_states_what_auto_stands_for_and_keeps_it(folder, tmp_path, capsys):
+    wanted, workdir = (
+        config(**{"data.path": folder, "batch_size": 16}),
+        tmp_path / "run",
+    )
+    begun = prepare(wanted, workdir)
+    assert begun.config.augment.kind == AUTOMATIC
+    assert begun.method.augmentation is not None
+    told = capsys.readouterr().out
+    assert f"augment.kind=auto: {AUTOMATIC}, because" in told and "60 images" in told
+    workdir.mkdir()
+    older = {
+        key: value
+        for key, value in flatten(begun.config).items()
+        if key != "augment.kind"
+    }
+    for kind, named in [(AUTOMATIC, {"augment.kind": AUTOMATIC}), ("none", {})]:
+        written = older | named
+        (workdir / "config.json").write_text(json.dumps(written))
+        assert difference(written, flatten(wanted)) == []
+        assert prepare(wanted, workdir).config.augment.kind == kind
+    assert "because" not in capsys.readouterr().out
 
 
 def test_the_colours_that_are_to_be_learnt_are_not_changed():

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 from ml_collections import ConfigDict
 
+from gan_jax.build import datasets
+from gan_jax.config.checks import AUTO
 from gan_jax.config.errors import InputError
 from gan_jax.config.names import look_up
 from gan_jax.data import augmentation
@@ -16,6 +18,12 @@ from gan_jax.tasks.task import Task
 from gan_jax.training.method import Augmentation, Batch
 
 NONE = "none"
+AUTOMATIC = "translation,cutout"
+"""The changes that `auto` stands for where images are few."""
+ENOUGH = 5000
+"""Images of a user from which on `auto` changes none."""
+_TASKS = ("samples",)
+"""Tasks in which few images of a user are changed by `auto`."""
 
 Present = Callable[[PRNGKeyArray, ImagesByRole], Batch]
 
@@ -26,21 +34,34 @@ FLIPS: Mapping[str, Callable[[Present], Present]] = {
 """By name, changes of `Task.present`."""
 
 
+def automatic(config: ConfigDict, count: int) -> str:
+    """Return the kinds of changes that `auto` stands for in a run that begins.
+
+    Args:
+        config: A training config.
+        count: Number of training images, before validation images are set aside.
+    """
+    few = count < ENOUGH and datasets.is_own(config.data)
+    return AUTOMATIC if few and config.task in _TASKS else NONE
+
+
 def kinds(config: ConfigDict) -> tuple[str, ...]:
     """Return the kinds of changes that a config names, none for `none`.
+
+    Before a run begins, `auto` stands for none.
 
     Raises:
         InputError: A name is unknown.
     """
     kind = config.augment.kind
-    if kind == NONE:
+    if kind in (NONE, AUTO):
         return ()
     names = [name.strip() for name in kind.split(",")]
     for name in names:
-        look_up({NONE: None, **augmentation.DRAWS}, "augment.kind", name)
-    if NONE in names:
+        look_up(dict.fromkeys([AUTO, NONE, *augmentation.DRAWS]), "augment.kind", name)
+    if {AUTO, NONE} & {*names}:
         raise InputError(
-            f"augment.kind '{kind}' makes no sense: give {NONE}, or some of "
+            f"augment.kind '{kind}' makes no sense: give {AUTO}, {NONE}, or some of "
             f"{', '.join(augmentation.DRAWS)} joined by commas"
         )
     return tuple(names)

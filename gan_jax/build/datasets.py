@@ -96,6 +96,15 @@ def foreseen(data: ConfigDict) -> tuple[int, int]:
     return _EMBEDDED.get(kind, (0, 3))
 
 
+def is_own(data: ConfigDict) -> bool:
+    """Return whether the data are a user's folder of images, or arrays.
+
+    Raises:
+        InputError: There are no data at the path.
+    """
+    return bool(data.path) and _kind(data) in ("folder", "arrays")
+
+
 def place(name: str, path: str) -> str:
     """Return where the images of `data.name` and `data.path` lie; "" if in no file.
 

@@ -16,6 +16,8 @@ from gan_jax.config.keys import flatten, nested
 from gan_jax.config.limits import WORD, size_of
 from gan_jax.config.schema import KEYS, OF_TASKS, Key, find
 
+AUTO = "auto"
+"""The value of a key that is settled by the data when a run begins."""
 _IMAGES = 2**32
 """Most images that a run may see: their positions are 32-bit integers on the device."""
 
@@ -145,7 +147,8 @@ def difference(written: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
         older = row.older if key in plain else None
         before, now = written.get(key, older), plain.get(key)
         alike = _in_full(before, row) == _in_full(now, row)  # 64 and 64x64
-        if not row.resumable and not alike:
+        kept = row.settled and now == AUTO
+        if not (row.resumable or kept or alike):
             found.append(f"{key}: {before!r} -> {now!r}")
     return found
 

@@ -72,6 +72,7 @@ def detection(name: str) -> ConfigDict:
     """Return the config of a GAN and an anomaly detector."""
     config = _config(name, "detect")
     config.task = "samples"
+    config.augment.kind = "none"  # its critics learn what is normal
     return config
 
 
@@ -79,6 +80,7 @@ def colorization(name: str) -> ConfigDict:
     """Return the config of a GAN that is conditioned on lightness."""
     config = _config(name, "colorize")
     config.task = "colors"
+    config.augment.kind = "none"
     config.latent.prior = "none"
     return config
 

@@ -36,6 +36,9 @@ class Key(NamedTuple):
     older: Any = None
     """The value that counts for a run written before the key existed; None = every run
     has the key."""
+    settled: bool = False
+    """Whether `auto` is settled when a run begins: one that continues keeps what its
+    config states."""
 
 
 Keys = Mapping[str, Key]
@@ -97,7 +100,7 @@ TRAINING: Keys = {
     "data.grid": Key("", "training image: cells of a table that states none, height x width such as 250x300, or along x, y, z: 300,250,1", older=""),
     "data.feed": Key("auto", "resident (on the device), streamed or auto (resident if the data fit)"),
     "data.flip": Key("none", "training images that are mirrored: none, or horizontal (half of them, drawn anew each time)", older="none"),
-    "augment.kind": Key("none", "changes of all images that the critic sees: color, translation and cutout, joined by commas; or none", older="none"),
+    "augment.kind": Key("auto", "changes of all images that the critic sees: color, translation and cutout, joined by commas; none; or auto (translation,cutout for fewer than 5,000 images of yours, else none)", older="none", settled=True),
     "augment.target": Key(0.0, "overfitting of the critic to which the probability of changes is adjusted, e.g. 0.6; 0 = always changed", SHARE, older=0.0),
     "augment.ramp": Key(100_000, "images that the critic sees while an adjusted probability rises from 0 to 1, at most", COUNT, older=100_000),
     "latent.size": Key(100, "length of a latent vector; of a map, of each cell's", COUNT),

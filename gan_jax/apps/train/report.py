@@ -53,6 +53,7 @@ def report(
         "Device": f"{summary['environment']['count']} x "
         f"{summary['environment']['device']}",
         "Seed": str(config["seed"]),
+        "Augmentation": config["augment.kind"],
     }
     published = task.published(data["name"], metrics)
     settings = Table(

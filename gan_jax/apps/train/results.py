@@ -61,6 +61,7 @@ def conclude(
             for name, baseline in evaluation.baselines("test", count).items()
         },
         "teacher": run.teacher and describe(run.teacher),
+        "augmentation": run.config.augment.kind,
         "real_score": None if math.isnan(real_score) else real_score,
     }
     summary = complete_summary(

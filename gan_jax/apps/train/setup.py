@@ -13,9 +13,12 @@ from gan_jax.apps.train.identity import Identity, identify, is_trained
 from gan_jax.apps.train.memory import data_demands, feed_kind, training_demands
 from gan_jax.apps.train.teacher import Teacher, classes, open_teacher
 from gan_jax.build import datasets, methods, tasks
+from gan_jax.build.augmentation import ENOUGH, NONE, automatic
+from gan_jax.config.checks import AUTO
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size, size_of
 from gan_jax.config.names import look_up
+from gan_jax.config.schema import find
 from gan_jax.data.datasets.dataset import (
     Dataset,
     Skipped,
@@ -29,6 +32,7 @@ from gan_jax.data.splits import Part, check_count
 from gan_jax.report.terminal import say
 from gan_jax.runs.memory import check_memory
 from gan_jax.runs.prior import blank_images
+from gan_jax.runs.workdir import written_config
 from gan_jax.tasks.colors import TEACHER
 from gan_jax.tasks.task import Task
 from gan_jax.training.mesh import make_mesh, placement_over
@@ -118,6 +122,32 @@ def _check_colour(dataset: Dataset) -> None:
     )
 
 
+def _with_augmentation(
+    config: ConfigDict, trained: Path, dataset: Dataset, quiet: bool
+) -> ConfigDict:
+    """Return a config with the changes that `augment.kind=auto` stands for.
+
+    A run that continues keeps those that it began with.
+    """
+    if config.augment.kind != AUTO:
+        return config
+    written, count = written_config(trained), len(dataset.train)
+    if written is None:
+        kind = automatic(config, count)
+        why = (
+            f"because {dataset.train.name} has {count:,} images for training, fewer "
+            f"than {ENOUGH:,}; --config.augment.kind={NONE} leaves them as they are"
+        )
+    else:
+        kind = written.get("augment.kind", find("augment.kind").older)
+        why = "as the run began"
+    if kind != NONE and not quiet:
+        say(f"augment.kind={AUTO}: {kind}, {why}")
+    with (settled := config.copy_and_resolve_references()).unlocked():
+        settled.augment.kind = kind
+    return settled
+
+
 def _say_what_was_read(dataset: Dataset) -> None:
     """Print what was read of a dataset, and the files that cannot be used."""
     for line in dataset.reading.lines():
@@ -163,6 +193,7 @@ def prepare(
             f"--config.data.size={given}"
         )
     _check_classes(dataset, config.data.without)
+    config = _with_augmentation(config, trained, dataset, quiet)
     # Refuses what cannot be made before a teacher is trained, which may take long.
     method = methods.method(config, task, channels)
     _check_condition(config, task, channels)
