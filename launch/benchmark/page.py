@@ -39,6 +39,7 @@ from gan_jax.report.terminal import show
 
 _STROKES, _KNOWN = 200, 10
 _PACE = 0.02  # seconds between strokes
+_SEARCHES = 5
 _WARM = 5  # strokes that are not counted
 _PHOTO = Size(120, 90)
 _SECONDS = 120.0  # after which the server has hung
@@ -88,15 +89,14 @@ def served() -> Iterator[tuple[str, float]]:
     """Start the server; yield its URL, and the seconds until it was printed."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "gan_jax.serve", "--port=0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        found = (re.search(r"http://\S+", line) for line in process.stdout)
-        url = next(filter(None, found))[0]
-        yield url, time.perf_counter() - began
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            found = (re.search(r"http://\S+", line) for line in process.stdout)
+            url = next(filter(None, found))[0]
+            yield url, time.perf_counter() - began
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 def drawings(run: dict[str, Any], rng: np.random.Generator) -> Iterator[dict[str, Any]]:
@@ -172,7 +172,7 @@ def completion(client: Client, run: str) -> list[Row]:
     missing = np.zeros(opened.arrays["preview"].shape[:2], np.uint8)
     missing[50:90, 30:60] = 1
     firsts, rates = [], []
-    for seed in range(5):
+    for seed in range(_SEARCHES):
         began = time.perf_counter()
         number = opened.entries["image"]
         client.send("complete", run, {"missing": missing}, image=number, seed=seed)
