@@ -2,7 +2,6 @@
 
 import io
 
-import jax
 import numpy as np
 import pytest
 
@@ -40,20 +39,6 @@ def completer(prior):
 @pytest.fixture(scope="module")
 def model(completer):
     return completer.model()
-
-
-@pytest.fixture
-def compilations():
-    """Return the list of programs that are compiled from now on."""
-    found = []
-
-    def note(event, seconds, **more):
-        if event == "/jax/core/compile/backend_compile_duration":
-            found.append(more)
-
-    jax.monitoring.register_event_duration_secs_listener(note)
-    yield found
-    jax.monitoring.unregister_event_duration_listener(note)
 
 
 def picture(*shape):
