@@ -230,6 +230,20 @@ def test_every_method_has_its_terms(variant):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["chromagan", "ebgan", "wgan_gp"])
+def test_hints_go_with_every_method(variant):
+    """Critic and teacher see the lightness alone."""
+    step, state, frozen = stepping(f"hints,{variant}")
+    _, log = jax.eval_shape(step, jax.eval_shape(state), batch(), frozen)
+    plain, plain_state, _ = stepping(variant)
+    _, wanted = jax.eval_shape(plain, jax.eval_shape(plain_state), batch(), frozen)
+    assert log.values.keys() == wanted.values.keys()
+    critics = [jax.eval_shape(each).critic for each in (state, plain_state)]
+    shapes = [[leaf.shape for leaf in jax.tree.leaves(each)] for each in critics]
+    assert shapes[0] == shapes[1]
+
+
 @pytest.mark.parametrize(
     ("values", "weight"),
     [

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from gan_jax.data import color
 from gan_jax.data.feed import ImagesByRole
@@ -281,7 +281,7 @@ def _plate(
     request: Request,
     colorized: Mapping[str, Samples],
     render: Callable[[Array, Array], Array],
-) -> Picture:
+) -> UInt8[np.ndarray, "tall wide 3"]:
     """Draw images in grey, with the hints of a request, colorized, and in colour."""
     lightness, hints = request.condition.lightness, request.condition.hints
     columns = {
