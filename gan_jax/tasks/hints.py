@@ -86,9 +86,9 @@ def conditioned(
     """Return the condition of images with hints: their colours, filled in.
 
     Between hints colours are interpolated by pull-push (Gortler et al. 1996, The
-    Lumigraph, section 3.4): averages over ever larger blocks, each of the hints in it,
-    fill the gaps of the smaller ones. A few single pixels among many zeros are too weak
-    an input: a generator needs long to spread them by itself.
+    Lumigraph): the mean of the hints in a block fills the gaps between them, and blocks
+    without a hint are filled from larger ones. A few pixels among many zeros are too
+    weak an input: a generator needs long to learn to spread them.
     """
     ab, nearness = _filled(hints)
     return Hinted(lightness, ab, nearness)
@@ -109,9 +109,9 @@ def _filled(hints: Known) -> tuple[Array, Array]:
         shape = (count, 2 * rows, 2 * columns, channels)
         return jax.image.resize(maps, shape, "bilinear")[:, :height, :width]
 
-    far, farness = map(enlarged, coarse)
-    ab = weights * values + (1 - weights) * far
-    return ab, weights + (1 - weights) * farness / 2
+    around, nearness = map(enlarged, coarse)
+    ab = weights * values + (1 - weights) * around
+    return ab, weights + (1 - weights) * nearness / 2
 
 
 def _blocks(maps: Array) -> Array:
@@ -186,8 +186,7 @@ def hinted(plain: Task, draw: DrawHints, recoloured_share: float) -> Task:
         mask = draw(keys[0], real).mask
         real = recoloured(keys[1], lightness, real, mask, recoloured_share)
         condition = conditioned(lightness, draw(keys[0], real))
-        # A critic that saw hints would compare them with the image, pixel by pixel. A
-        # generator cannot match them so exactly, and would learn nothing else from it.
+        # A critic that saw hints could tell fakes by comparing single pixels with them.
         return Batch(real, condition, lightness)
 
     def requests(part: Part, key: PRNGKeyArray, count: int) -> Request:

@@ -64,6 +64,7 @@ class Colorized(NamedTuple):
     size: tuple[int, int]
     """Width and height of the image and its output."""
     hints: int
+    """Number of its hints."""
     lightness_change: float
     """Mean absolute difference of L, in Lab units, after rounding to 8 bits."""
     colourfulness: float
