@@ -34,8 +34,8 @@ def as_file(image):
     return np.frombuffer(data, np.uint8)
 
 
-def file_of(model, session, what, form):
+def file_of(model, session, what, form, **entries):
     """Return the name, the media type and the content of a saved file."""
-    answer = asked(model, session, "save", what=what, form=form)
+    answer = asked(model, session, "save", what=what, form=form, **entries)
     name, media = (answer.entries[key] for key in ("name", "media"))
     return name, media, answer.arrays["content"].tobytes()

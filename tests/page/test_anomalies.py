@@ -8,6 +8,7 @@ import pytest
 
 from gan_jax.apps.detect.scoring.apply import open_scoring
 from gan_jax.apps.serve.model import Session, described
+from gan_jax.apps.serve.models import anomalies
 from gan_jax.apps.serve.models.anomalies import open_anomalies
 from gan_jax.config.errors import InputError
 from gan_jax.data.decode import decode
@@ -83,6 +84,20 @@ def test_the_map_is_saved_beside_its_image(model):
     assert channels == 3
     assert width > 3 * 280
     assert height > 280
+
+
+def test_the_map_of_any_image_is_saved(model, monkeypatch):
+    monkeypatch.setattr(anomalies, "_PIXELS", 2 * 28 * 28)
+    session, saved = Session(), []
+    for at in range(3):
+        opened(model, session, noise(28 + at, 28, 1), name=f"{at}.png")
+        asked(model, session, "score", image=at + 1)
+        saved.append(file_of(model, session, "map", "png"))
+    assert [name for name, _, _ in saved] == ["0_map.png", "1_map.png", "2_map.png"]
+    assert file_of(model, session, "map", "png", image=2) == saved[1]
+    assert file_of(model, session, "map", "png") == saved[2]
+    with pytest.raises(InputError, match="no longer held"):
+        file_of(model, session, "map", "png", image=1)
 
 
 def test_a_colour_image_of_a_detector_of_grey_ones_is_one_line(model):

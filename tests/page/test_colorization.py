@@ -57,6 +57,9 @@ def test_a_photograph_is_shown_in_colour_and_saved_at_its_size(
     name, media, content = file_of(model, session, "colorized", "png")
     assert (name, media) == ("photo_colorized.png", "image/png")
     np.testing.assert_array_equal(decode(content), colorized(image))
+    assert file_of(model, session, "colorized", "png", image=1)[2] == content
+    with pytest.raises(InputError, match="another photograph was colorized since"):
+        file_of(model, session, "colorized", "png", image=2)
 
 
 @pytest.fixture(scope="module")

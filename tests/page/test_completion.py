@@ -240,6 +240,9 @@ def test_files_hold_all_completions_and_the_mask(model, finished):
     np.testing.assert_array_equal(~known, holes((28, 28), MIDDLE)["missing"])
     with pytest.raises(InputError, match="save a completion as"):
         file_of(model, session, "completion", "npz")
+    assert file_of(model, session, "mask", "png", image=1)[2] == content
+    with pytest.raises(InputError, match="another photograph was completed since"):
+        file_of(model, session, "mask", "png", image=2)
 
 
 SCATTERED = [(5, at, 8, at + 3) for at in range(5, 1500, 80)]

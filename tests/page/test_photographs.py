@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.apps.serve.messages import Message
 from gan_jax.apps.serve.model import Model, Session
 from gan_jax.apps.serve.models import photographs
-from gan_jax.apps.serve.models.photographs import opening, photograph
+from gan_jax.apps.serve.models.photographs import opening, photograph, photograph_of
 from gan_jax.config.errors import InputError
 from gan_jax.config.limits import Size
 from gan_jax.data import windows
@@ -19,7 +20,7 @@ from tests.page.asking import opened
 
 
 def opener(channels=1, levels=UNKNOWN_LEVELS):
-    return Model("", {}, b"", {"open": opening(levels, channels)}, lambda: None)
+    return Model("", {}, b"", {"open": opening("run", levels, channels)}, lambda: None)
 
 
 def noise(*shape):
@@ -125,6 +126,15 @@ def test_a_photograph_of_too_many_pixels_is_not_decoded(monkeypatch):
     monkeypatch.setattr(photographs, "PIXELS", 99)
     with pytest.raises(InputError, match="10x10 pixels are over the limit"):
         opened(opener(), Session(), noise(10, 10, 1))
+
+
+def test_a_photograph_belongs_to_the_run_that_opened_it():
+    session = Session()
+    opened(opener(), session, noise(9, 9, 1))
+    request = Message("score", 1, {"image": 1}, {})
+    assert photograph_of(session, request, "run").number == 1
+    with pytest.raises(InputError, match=r"for the run run: open it again for colors$"):
+        photograph_of(session, request, "colors")
 
 
 def test_the_oldest_photographs_are_forgotten(monkeypatch):

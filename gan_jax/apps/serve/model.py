@@ -24,7 +24,10 @@ class Session:
     images: dict[int, Any] = dataclasses.field(default_factory=dict)
     """Opened images by their numbers; the oldest is forgotten where there are many."""
     results: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """The newest result of each run, by the run's name, for `save` and `choose`."""
+    """The newest result of each run, by the run's name, for `save` and `choose`.
+
+    That of a detector are its scores, by the numbers of the images.
+    """
     stopped: bool = False
     """Whether the page has asked to stop the answer that is being streamed."""
     choice: tuple[int, bool] = (0, True)

@@ -21,6 +21,15 @@ def number(message: Message, name: str, least: int = 0, most: int = 2**32 - 1) -
     return value
 
 
+def image(message: Message) -> int | None:
+    """Return the number of the photograph that a request names; None without one.
+
+    Raises:
+        InputError: If the entry is no number.
+    """
+    return number(message, "image") if "image" in message.entries else None
+
+
 def flag(message: Message, name: str) -> bool:
     """Return a truth value among the entries of a request.
 

@@ -31,10 +31,11 @@ from gan_jax.runs.prior import data_name_of
 _CELL = 288  # longer side of a saved picture, in screen pixels
 _BAR = 8  # heights of the scale in that of a saved picture
 _COLOURS = 256  # of the scale
+_PIXELS = 2**23  # of the maps that a page can save
 
 
 class Scored(NamedTuple):
-    """The image that was scored last, for `save`."""
+    """An image that was scored, for `save`."""
 
     name: str
     seen: Image8
@@ -91,7 +92,7 @@ class Anomalies:
         }
         levels = trained_levels(run.gan, run.summary)
         answers: dict[str, Answer] = {
-            "open": opening(levels, run.channels),
+            "open": opening(self._name, levels, run.channels),
             "score": self.score,
             "save": self.save,
         }
@@ -101,19 +102,24 @@ class Anomalies:
     def compile(self) -> None:
         """Score a grey image; the detector sees all others at its size."""
         shape = (*self._scorer.size, self._run.channels)
-        session = Session(images={1: photograph("grey", np.full(shape, 128, np.uint8))})
+        grey = photograph("grey", np.full(shape, 128, np.uint8))
+        session = Session(images={1: grey._replace(run=self._name, number=1)})
         next(self.score(session, Message("score", 0, {"image": 1}, {})))
 
     def score(self, session: Session, message: Message) -> Iterator[Message]:
         """Yield how anomalous a photograph is, and where."""
-        opened = photograph_of(session, message)
+        opened = photograph_of(session, message, self._name)
         try:
             seen = self._scorer.seen(opened.image)
         except BrokenImageError as error:
             raise InputError(f"{opened.name}: {error}") from None
         (found,), (where,) = self._scorer(seen[None])
         scored = Scored(opened.name, seen, found, where)
-        session.results[self._name] = scored
+        kept = session.results.setdefault(self._name, {})
+        kept.pop(opened.number, None)
+        kept[opened.number] = scored  # the newest is the last one
+        if len(kept) > max(1, _PIXELS // where.size):
+            del kept[next(iter(kept))]
         entries = {
             "score": found.score,
             "percentile": found.percentile,
@@ -128,10 +134,8 @@ class Anomalies:
         yield Message("scored", message.request, entries, arrays)
 
     def save(self, session: Session, message: Message) -> Iterator[Message]:
-        """Yield the image that was scored last beside its map, with the scale."""
-        scored = session.results.get(self._name)
-        if not isinstance(scored, Scored):
-            raise InputError("no image has been scored yet: open one first")
+        """Yield an image beside its map, with the scale."""
+        scored = self._scored(session, requests.image(message))
         what = requests.text(message, "what"), requests.text(message, "form")
         if what != ("map", "png"):
             raise InputError("save where an image is anomalous as map (png)")
@@ -150,3 +154,17 @@ class Anomalies:
         scale = max(1, round(_CELL / max(height, width)))
         picture = encode_png(tile(cells[None], scale, column_titles=titles))
         yield file(message, f"{short_name(scored.name)}_map.png", "image/png", picture)
+
+    def _scored(self, session: Session, image: int | None) -> Scored:
+        """Return what was found in an image; None = the one that was scored last.
+
+        Raises:
+            InputError: If it was not scored, or is no longer kept.
+        """
+        kept: dict[int, Scored] = session.results.get(self._name, {})
+        if not kept:
+            raise InputError("no image has been scored yet: open one first")
+        number = next(reversed(kept)) if image is None else image
+        if number not in kept:
+            raise InputError("the score of this image is no longer held: open it again")
+        return kept[number]

@@ -68,7 +68,7 @@ class Colorization:
         }
         levels = trained_levels(prior.config, prior.summary)
         answers: dict[str, Answer] = {
-            "open": opening(levels),
+            "open": opening(self._name, levels),
             "colorize": self.colorize,
             "save": self.save,
         }
@@ -81,7 +81,7 @@ class Colorization:
 
     def colorize(self, session: Session, message: Message) -> Iterator[Message]:
         """Yield the preview of a photograph in colour, under hints."""
-        opened = photograph_of(session, message)
+        opened = photograph_of(session, message, self._name)
         hints = requests.array(message, "hints", "float32", None, 5)
         if len(hints) > HINTS:
             raise InputError(f"{len(hints)} hints: give {HINTS} at most")
@@ -94,6 +94,8 @@ class Colorization:
         found = session.results.get(self._name)
         if not isinstance(found, Colorized):
             raise InputError("nothing has been colorized yet: open a photograph first")
+        if requests.image(message) not in (None, found.photograph.number):
+            raise InputError("another photograph was colorized since: open it again")
         what = requests.text(message, "what"), requests.text(message, "form")
         if what != ("colorized", "png"):
             raise InputError("save a photograph in colour as colorized (png)")

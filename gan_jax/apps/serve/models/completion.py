@@ -112,7 +112,7 @@ class Completer:
         }
         levels = trained_levels(self._prior.config, self._prior.summary)
         answers: dict[str, Answer] = {
-            "open": opening(levels, channels),
+            "open": opening(self._name, levels, channels),
             "complete": self.complete,
             "choose": self.choose,
             "stop": self.stop,
@@ -131,7 +131,8 @@ class Completer:
         image = np.full((*self.size, self._prior.channels), 128, np.uint8)
         known = np.ones(self.size, bool)
         known[self.size.height // 2, self.size.width // 2] = False
-        opened = photograph("grey", image, known)
+        grey = photograph("grey", image, known)
+        opened = grey._replace(run=self._name, number=1)
         session = Session(images={1: opened})
         missing = {"missing": opened.missing_preview.astype(np.uint8)}
         request = Message("complete", 0, {"image": 1, "seed": 0}, missing)
@@ -143,7 +144,7 @@ class Completer:
 
         The best one is shown until another is chosen.
         """
-        opened = photograph_of(session, message)
+        opened = photograph_of(session, message, self._name)
         painted = requests.array(message, "missing", "uint8", *opened.preview.shape[:2])
         seed = requests.number(message, "seed", most=2**31 - 1)
         missing = opened.missing_where(painted > 0)
@@ -298,6 +299,8 @@ class Completer:
     def save(self, session: Session, message: Message) -> Iterator[Message]:
         """Yield a file of the newest completions."""
         found = self._newest(session)
+        if requests.image(message) not in (None, found.photograph.number):
+            raise InputError("another photograph was completed since: open it again")
         what = requests.text(message, "what"), requests.text(message, "form")
         name = short_name(found.photograph.name)
         match what:

@@ -42,6 +42,10 @@ class Photograph(NamedTuple):
     """The photograph as it is shown: itself, or reduced."""
     missing_preview: Bool[np.ndarray, "high wide"]
     """The pixels of the preview in which one is missing."""
+    run: str = ""
+    """Name of the run that it was opened for, with the levels and channels of it."""
+    number: int = 0
+    """Its number on the page."""
 
     @property
     def size(self) -> Size:
@@ -88,10 +92,11 @@ def photograph(name: str, image: Image8, known: Missing | None = None) -> Photog
     return Photograph(printable(name), image, missing, shown, reduced)
 
 
-def opening(levels: TrainedLevels, channels: int | None = None) -> Answer:
+def opening(run: str, levels: TrainedLevels, channels: int | None = None) -> Answer:
     """Return the answer to `open`, for a run.
 
     Args:
+        run: Name of the run.
         levels: How the levels of the images that the run was trained on became 8 bits.
         channels: Channels of the images that the run takes; None = any.
     """
@@ -100,7 +105,7 @@ def opening(levels: TrainedLevels, channels: int | None = None) -> Answer:
         named = requests.text(message, "name")
         opened = _opened(named, message, levels, channels)
         number = max(session.images, default=0) + 1
-        session.images[number] = opened
+        session.images[number] = opened._replace(run=run, number=number)
         _forget(session)
         shown = {
             "preview": opened.preview,
@@ -117,15 +122,21 @@ def opening(levels: TrainedLevels, channels: int | None = None) -> Answer:
     return answer
 
 
-def photograph_of(session: Session, message: Message) -> Photograph:
+def photograph_of(session: Session, message: Message, run: str) -> Photograph:
     """Return the photograph that a request names by its number.
 
     Raises:
-        InputError: If the page holds no such photograph.
+        InputError: If the page holds no such photograph, or has opened it for another
+            run.
     """
     found = session.images.get(requests.number(message, "image"))
     if not isinstance(found, Photograph):
         raise InputError("this photograph is no longer held: open it again")
+    if found.run != run:
+        raise InputError(
+            f"this photograph was opened for the run {found.run}: open it again for "
+            f"{run}"
+        )
     return found
 
 
