@@ -43,3 +43,37 @@ def test_images_are_sorted_by_score_and_names_are_text(tab):
     assert rows.locator("h3").all_inner_texts() == names[1:]
     tab.page.get_by_role("button", name="Clear").click()
     assert rows.count() == 0
+
+
+SAVE_ALL = "all => all.forEach((button) => button.click())"
+
+
+def test_maps_that_are_saved_at_once_are_those_of_their_images(tab):
+    tab.show(DETECTOR)
+    tab.drop(*[(f"{each}.png", "image/png", png(digit(each))) for each in range(3)])
+    rows = tab.page.locator(".score")
+    tab.until(lambda: rows.count() == 3)
+    stored = []
+    tab.page.on("download", lambda download: stored.append(download))
+    buttons = rows.get_by_role("button", name="Save the map")
+    buttons.evaluate_all(SAVE_ALL)
+    tab.until(lambda: len(stored) == 3)
+    assert len({each.suggested_filename for each in stored}) == 3
+    assert len({each.path().read_bytes() for each in stored}) == 3
+    names = [name.removesuffix(".png") for name in rows.locator("h3").all_inner_texts()]
+    for each, name in zip(stored, names, strict=True):
+        assert name in each.suggested_filename
+
+
+def test_images_that_are_cleared_while_they_are_scored_stay_away(tab):
+    tab.show(DETECTOR)
+    tab.drop(*[(f"{each}.png", "image/png", png(digit(each))) for each in range(8)])
+    rows = tab.page.locator(".score")
+    tab.until(rows.count)
+    tab.page.get_by_role("button", name="Clear").click()
+    assert rows.count() == 0
+    tab.drop(("last.png", "image/png", png(digit(9))))
+    tab.until(rows.count)
+    tab.page.wait_for_timeout(100)
+    assert rows.locator("h3").all_inner_texts() == ["last.png"]
+    assert len(tab.requests("score")) < 9

@@ -132,8 +132,8 @@ def test_a_missed_value_is_ringed_where_it_is_missed(digits):
     assert digits.ringed(".pictures canvas") == misses.tolist()
     assert digits.ringed(".board") == [True]
     count = int(answer.arrays["missed"][:, 27, 27].sum())
-    if count:
-        assert f"missed by {count} of 16" in digits.readout()
+    assert count
+    assert f"missed by {count} of 16" in digits.readout()
     first = int(np.flatnonzero(misses)[0])
     name = (
         digits.page.locator(".pictures button").nth(first).get_attribute("aria-label")
@@ -185,6 +185,26 @@ def test_an_image_and_its_mask_are_dropped_in_either_order(digits):
         digits.page.get_by_role("button", name="Clear").click()
         digits.drop(*order)
         digits.until(lambda: known(digits) == {(x, 3): 40 for x in (4, 5, 6)})
+
+
+def test_the_saved_image_and_its_mask_are_read_in_either_order(digits):
+    wanted = {(x, y): 5 * x + y for x in range(28) for y in range(9, 18)}
+    rows = [f"{x},{y},{value}" for (x, y), value in wanted.items()]
+    table = "\n".join(["x,y,value", *rows, ""]).encode()
+    digits.drop(("drawn.csv", "text/csv", table))
+    digits.until(lambda: known(digits) == wanted)
+    digits.settle()
+    saves = digits.part("saves")
+    saved = [
+        digits.download(saves.get_by_text(each).click) for each in ("Image", "Mask")
+    ]
+    files = [(name, "image/png", content) for name, content in saved]
+    for order in (files, files[::-1]):
+        digits.page.get_by_role("button", name="Clear").click()
+        digits.until(lambda: known(digits) == {})
+        digits.drop(*order)
+        digits.until(lambda: known(digits) or digits.errors())
+        assert known(digits) == wanted
 
 
 def test_a_file_that_cannot_be_read_is_an_error_and_the_drawing_stays(digits):

@@ -7,14 +7,33 @@ import { count, list, number, template, title } from "./templates.js";
 /** @returns {import("./main.js").Bench} */
 export function anomalies(run, connection, report) {
   const { element, parts } = template("anomalies");
-  let scored = []; // `{score, item}`, the most unusual one first
+  let scored = []; // `{answer, item}`, the most unusual one first
+  let batch = {}; // of images that are being scored; another one once they are cleared
+  let turn = Promise.resolve(); // the end of what was asked for last
   title(parts, run);
+
+  /** Act after what came before it: the server keeps the newest result only. */
+  function inTurn(act) {
+    turn = turn.then(act, act);
+    return turn;
+  }
 
   /** Open an image at the server, and return its score; null where it has none. */
   async function score({ entries, arrays }) {
     const opened = await connection.request("open", { run: run.name, ...entries }, arrays);
     if (!opened) return null;
-    return connection.request("score", { run: run.name, image: opened.image });
+    const { image } = opened;
+    const answer = await connection.request("score", { run: run.name, image });
+    return answer && { ...answer, image };
+  }
+
+  /** Score an image again, and let the browser store its map. */
+  async function save(file) {
+    const answer = await score(file);
+    if (!answer) return;
+    const saved = { run: run.name, image: answer.image, what: "map", form: "png" };
+    const map = await connection.request("save", saved);
+    if (map) download(map);
   }
 
   function row(file, answer) {
@@ -38,13 +57,7 @@ export function anomalies(run, connection, report) {
     ]);
     cells.meter.value = answer.percentile;
     cells.meter.setAttribute("aria-label", `Percentile ${number(answer.percentile)}`);
-    // The server keeps the result of one image only: it is scored again.
-    cells.save.addEventListener("click", async () => {
-      if (!(await score(file))) return;
-      const saved = { run: run.name, what: "map", form: "png" };
-      const map = await connection.request("save", saved);
-      if (map) download(map);
-    });
+    cells.save.addEventListener("click", () => inTurn(() => save(file)));
     cells.save.setAttribute("aria-label", `Save the map of ${name}`);
     cells.remove.setAttribute("aria-label", `Remove ${name}`);
     cells.remove.addEventListener("click", () => {
@@ -64,10 +77,12 @@ export function anomalies(run, connection, report) {
   }
 
   accept(element, [parts.choose], async (files) => {
+    const mine = batch;
     for (const each of files) {
       try {
         const file = await contents([each]);
-        const answer = await score(file);
+        const answer = await inTurn(() => (mine === batch ? score(file) : null));
+        if (mine !== batch) return;
         if (!answer) continue;
         scored.push({ answer, item: row(file, answer) });
         scored.sort((one, other) => other.answer.score - one.answer.score);
@@ -79,6 +94,7 @@ export function anomalies(run, connection, report) {
   });
   parts.clear.addEventListener("click", () => {
     scored = [];
+    batch = {};
     show();
     parts.choose.focus();
   });

@@ -1,6 +1,9 @@
 /** Files in and out. */
 
-const MASK = /(^|[^a-z])(mask|hole|missing|known)([^a-z]|$)/i;
+/** What the name of a mask holds, and that of its image does not; the surest first. */
+const MASKS = [
+  /(^|[^a-z])mask([^a-z]|$)/i, /mask/i, /(^|[^a-z])(hole|missing|known)([^a-z]|$)/i,
+];
 
 /**
  * Call `take(files)` for files that are chosen, and for those that are dropped or pasted
@@ -42,8 +45,7 @@ export function accept(element, inputs, take) {
 export async function contents(files) {
   if (files.length > 2) throw new Error("Drop one file, or an image and its mask");
   const [first, second] = files;
-  const swapped = second && MASK.test(first.name) && !MASK.test(second.name);
-  const [image, mask] = swapped ? [second, first] : [first, second];
+  const [image, mask] = second && isMask(first, second) ? [second, first] : files;
   const entries = { name: image.name };
   const arrays = { content: await bytes(image) };
   if (mask) {
@@ -51,6 +53,12 @@ export async function contents(files) {
     arrays.mask_content = await bytes(mask);
   }
   return { entries, arrays };
+}
+
+/** Return whether of two files the first one is the mask. */
+function isMask(first, second) {
+  const apart = MASKS.find((words) => words.test(first.name) !== words.test(second.name));
+  return apart !== undefined && apart.test(first.name);
 }
 
 async function bytes(file) {
