@@ -251,6 +251,7 @@ def test_what_was_whole_is_not_done_again(prior, tmp_path, number, code):
     assert len(rows(out)) == len(after) == 24
 
 
+@pytest.mark.slow
 def test_ray_does_the_same_though_an_actor_dies(prior, tmp_path):
     images = draw(tmp_path / "images", 24)
     (images / "broken.png").write_bytes(b"")

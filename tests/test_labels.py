@@ -377,6 +377,7 @@ def test_a_broken_mask_costs_its_pixels_alone(detector, tree, tmp_path):
     assert told["metrics"]["pixel_base_rate"] == pytest.approx(4 / 128, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_detector_is_trained_on_a_tree_of_defects(tree, tmp_path):
     flags = (
         f"--config.data.path={tree}",

@@ -19,6 +19,7 @@ PROGRAMS = (
     "gan_jax/main.py",
     "gan_jax/export/__main__.py",
     "gan_jax/priors/__main__.py",
+    "gan_jax/serve.py",
     "launch/anomalies.py",
     "launch/batch.py",
     "launch/benchmark/__main__.py",

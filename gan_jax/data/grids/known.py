@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_jax.config.errors import InputError, printable
+from gan_jax.config.limits import Size
 from gan_jax.data.decode import (
     PIXEL_BYTES,
     PIXEL_LIMIT,
@@ -212,9 +213,14 @@ def _masked_image(
     except BrokenImageError as error:
         raise UnreadableFileError(str(error)) from None
     try:
-        known = read_mask(mask, image=image)
+        known = read_mask(mask)  # pixels that are all white equal their mask
     except BrokenImageError as error:
         raise UnreadableFileError(f"its mask: {error}") from None
+    if known.shape != image.shape[:2]:
+        sizes = [Size(*each.shape[:2]) for each in (known, image)]
+        raise UnreadableFileError(
+            f"its mask is {sizes[0]}, the image {sizes[1]} (height x width)"
+        )
     return known_grid(image, known if opaque is None else known & opaque, None)
 
 
