@@ -76,6 +76,8 @@ def _serve(options: argparse.Namespace) -> None:
     if options.sessions < 1:
         raise InputError(f"--sessions={options.sessions}: give 1 or more")
     for path in options.prior:
+        if not path.strip():
+            raise InputError("--prior= names no run: give a workdir or leave it out")
         check_path("--prior", path)
     for package in _PACKAGES:
         if find_spec(package) is None:

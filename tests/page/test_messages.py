@@ -75,6 +75,34 @@ def test_a_message_cut_or_altered_is_another_or_a_line(message, data):
         assert "\n" not in str(reason)
 
 
+SIDES = st.integers(-1, 5) | st.sampled_from([2**24, LARGEST, LARGEST + 1, 2**63])
+LISTED = st.tuples(
+    st.text(max_size=3),
+    st.sampled_from(["uint8", "float32", "int8"]),
+    st.lists(SIDES, max_size=9),
+)
+
+
+@given(st.lists(LISTED, max_size=3), st.binary(max_size=32))
+@settings(max_examples=200, deadline=None)
+def test_any_shape_is_an_array_or_a_line(listed, content):
+    try:
+        found = decode(
+            framed({"type": "draw", "request": 1, "arrays": listed}, content)
+        )
+    except InputError as reason:
+        assert "\n" not in str(reason)
+    else:
+        shapes = {name: tuple(shape) for name, _, shape in listed}
+        assert {name: each.shape for name, each in found.arrays.items()} == shapes
+
+
+def test_what_is_wrong_with_an_array_is_shown_in_short():
+    with pytest.raises(InputError) as caught:
+        decode(framed({"type": "draw", "request": 1, "arrays": [["a" * 60_000]]}))
+    assert len(str(caught.value)) < 120
+
+
 HEADER = {"type": "draw", "request": 1, "arrays": []}
 
 
@@ -97,12 +125,13 @@ HEADER = {"type": "draw", "request": 1, "arrays": []}
         framed({**HEADER, "arrays": [["a", "uint8", [-1]]]}),
         framed({**HEADER, "arrays": [["a", "uint8", [2.0]]]}, b"12"),
         framed({**HEADER, "arrays": [["a", "uint8", [2**25] * 8]]}, b"12"),
+        framed({**HEADER, "arrays": [["a", "uint8", [2**25, 2**25, 2**25, 0]]]}),
         framed({**HEADER, "arrays": [["a", "uint8", [2]]]}, b"1"),
         framed({**HEADER, "arrays": [["a", "uint8", [1]]]}, b"12"),
         (2**32 - 1).to_bytes(4, "little") + b"{}",
         framed(HEADER, bytes(LARGEST)),
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_what_is_no_message_is_refused(frame):
     with pytest.raises(InputError, match=r"^a (frame|message)"):

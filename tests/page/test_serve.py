@@ -39,6 +39,8 @@ def line_of(capsys, *arguments):
         (["--port=-1"], "--port=-1"),
         (["--sessions=0"], "--sessions=0"),
         (["--host=no.such.name.invalid"], "--host=no.such.name.invalid"),
+        (["--port=0", "--prior="], "--prior= names no run"),
+        (["--port=0", "--prior=digits", "--prior= "], "--prior= names no run"),
         (["--port=0", "--prior=digit"], "did you mean digits"),
         (["--port=0", "--prior=runs/no\x1b[2J"], r"runs/no\u001b[2J is no run's"),
     ],

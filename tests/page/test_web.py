@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 import threading
 import time
 from unittest import mock
@@ -12,6 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from gan_jax.apps.serve import run
 from gan_jax.apps.serve.messages import LARGEST, Message, encode
 from gan_jax.apps.serve.web import BUSY, EXPIRED
 from tests.page.serving import browsing, serving
@@ -127,7 +129,8 @@ def test_no_more_pages_are_open_than_may_be(slow):
     with serving(slow.answers(), most=1) as (address, worker):
         with browsing(address) as first:
             with browsing(address) as second:
-                assert "--sessions" in second.runs.entries["message"]
+                line = second.runs.entries["message"]
+                assert line.startswith("1 page is open") and "--sessions" in line
                 assert code_of(second) == BUSY
             assert first.ask("draw", 1).request == 1
         until(lambda: not worker._pages)
@@ -167,6 +170,25 @@ def test_a_page_that_vanishes_is_no_error(served, caplog, kind):
     asyncio.run(vanish())
     until(lambda: not worker._pages)
     assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+def test_a_connection_that_asks_for_nothing_is_closed(slow, monkeypatch):
+    monkeypatch.setattr(run, "HANDSHAKE", 0.3)
+    with serving(slow.answers()) as (address, _), browsing(address) as browser:
+        place = ("127.0.0.1", address.port)
+        with socket.create_connection(place, 30) as silent:
+            assert silent.recv(1) == b""
+        with socket.create_connection(place, 30) as slow_one:
+            slow_one.sendall(b"GET / HTTP/1.1\r\n")
+            assert slow_one.recv(1) == b""
+        assert browser.ask("draw", 1).request == 1  # it has asked in time
+
+
+def test_what_is_no_http_is_refused_quietly(served, caplog):
+    with socket.create_connection(("127.0.0.1", served[0].port), 30) as other:
+        other.sendall(b"\0\1\2\r\n\r\n")
+        assert other.recv(100).startswith(b"HTTP/1.1 400")
+    assert not caplog.records
 
 
 def test_a_page_that_takes_nothing_is_closed_in_the_end(slow):

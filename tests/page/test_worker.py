@@ -218,6 +218,23 @@ def test_a_search_that_waits_can_be_stopped():
     assert bench.read(page) == [(1, "last")]
 
 
+def test_a_stop_ends_a_search_of_its_run_alone():
+    def newest(session, message):
+        yield Message("newest", message.request, {}, {})
+
+    bench = Bench(complete=stream([]), stop=newest)
+    page = bench.page()
+    bench.ask(page, "complete", 1)
+    bench.work(1)
+    bench.ask(page, "stop", 2, run="b")
+    bench.work(1)
+    found = bench.read(page)
+    assert (2, "newest") in found and (1, "last") not in found
+    bench.ask(page, "stop", 3)
+    bench.work(1)
+    assert bench.read(page) == [(1, "last")]
+
+
 def test_a_stop_after_the_end_is_a_request_of_its_own():
     def newest(session, message):
         yield Message("done", message.request, {}, {})
@@ -246,7 +263,7 @@ def test_no_more_pages_are_open_than_may_be():
     bench = Bench(most=2)
     page = bench.page()
     bench.page()
-    with pytest.raises(InputError, match="--sessions"):
+    with pytest.raises(InputError, match=r"^2 pages are open.*--sessions"):
         bench.page()
     bench.worker.close(page)
     bench.page()

@@ -21,6 +21,7 @@ LARGEST = 2**25
 _LENGTH = 4  # bytes of the length of the header
 _HEADER = 2**16  # bytes of a header, at most
 _ARRAYS = 8  # arrays of a message, at most
+_SHOWN = 80  # characters of what is wrong with one
 _KINDS: dict[str, np.dtype[Any]] = {"uint8": np.dtype("u1"), "float32": np.dtype("<f4")}
 
 
@@ -97,10 +98,13 @@ def _arrays(listed: Any, content: memoryview) -> dict[str, np.ndarray]:
                 kind in _KINDS
                 and len(shape) <= _ARRAYS
                 and all(type(side) is int and 0 <= side <= LARGEST for side in shape)
+                # An empty array has bounded sides too, for NumPy multiplies them.
+                and math.prod(side for side in shape if side) <= LARGEST
             ):
                 size = math.prod(shape) * _KINDS[kind].itemsize
             case _:
-                raise InputError(f"a message with the array {printable(str(each))}")
+                shown = printable(str(each)[:_SHOWN])
+                raise InputError(f"a message with the array {shown}")
         if size > len(content):
             raise InputError("a message that is shorter than its arrays")
         array = np.frombuffer(content[:size], _KINDS[kind])

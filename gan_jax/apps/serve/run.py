@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gan_jax.apps.serve.messages import LARGEST, Message, file
 from gan_jax.apps.serve.model import Answer, Model, Session
@@ -25,6 +26,9 @@ from gan_jax.config.checks import read_config
 from gan_jax.config.errors import InputError, printable
 from gan_jax.priors import packaged
 from gan_jax.report.terminal import say
+
+HANDSHAKE = 10.0
+"""Seconds in which a connection must have sent a request."""
 
 PROTOCOL = 1
 """Number of the version of the messages."""
@@ -78,7 +82,9 @@ def server_of(application: ASGIApp) -> uvicorn.Server:
     return _Server(
         uvicorn.Config(
             application,
+            http=_Connection,
             log_config=None,
+            log_level="error",  # what others send is no warning of ours
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -88,6 +94,18 @@ def server_of(application: ASGIApp) -> uvicorn.Server:
             ws_ping_timeout=PATIENCE,
         )
     )
+
+
+class _Connection(H11Protocol):
+    """A connection that is closed unless it soon sends a request."""
+
+    def connection_made(self, transport: Any) -> None:  # of asyncio or of uvloop
+        super().connection_made(transport)
+        self.loop.call_later(HANDSHAKE, self._expire)
+
+    def _expire(self) -> None:
+        if self.scope is None:  # no request was read
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -96,8 +96,9 @@ class Worker:
         page = Page(wake)
         with self._changed:
             if sum(not each.closed for each in self._pages) >= self._most:
+                pages = "page is" if self._most == 1 else "pages are"
                 raise InputError(
-                    f"{self._most} pages are open, and no more may be: close one, or "
+                    f"{self._most} {pages} open, and no more may be: close one, or "
                     "start the server with a larger --sessions"
                 )
             self._pages.append(page)
@@ -118,10 +119,12 @@ class Worker:
         run = message.entries.get("run")
         answers = self._answers.get(run) if isinstance(run, str) else None
         with self._changed:
-            if message.type == "stop":
+            if message.type == "stop" and any(
+                job.key == _SEARCH and job.message.entries["run"] == run
+                for job in page.jobs
+            ):
                 page.session.stopped = True
-                if any(job.key == _SEARCH for job in page.jobs):
-                    return  # the last answer of the search is the answer to it
+                return  # the last answer of the search is the answer to it
             if answers is None:
                 reason = "there is no such run: load the page anew"
             elif message.type in answers:
