@@ -84,6 +84,31 @@ def test_hints_are_placed_by_keys(painter):
     painter.until(lambda: hints(painter) == [])
 
 
+def test_a_hint_that_is_held_is_put_down_before_anything_else_changes(painter):
+    painter.board.focus()
+    painter.press("Enter", "Enter", "Shift+ArrowDown", "Control+z")
+    painter.until(lambda: places(painter) == [[64, 48]])
+    painter.press("Shift+ArrowDown", "Escape")
+    painter.press("Control+y")
+    painter.until(lambda: places(painter) == [[64, 53]])
+    painter.press("Control+z", "Control+z")
+    painter.until(lambda: places(painter) == [])
+    assert painter.part("undo").get_attribute("aria-disabled") == "true"
+    painter.press("Control+y", "Shift+ArrowUp", "Enter", "ArrowUp")
+    painter.page.get_by_role("button", name="Clear").click()
+    painter.board.focus()
+    painter.press("ArrowUp", "Escape")
+    painter.until(lambda: places(painter) == [])
+
+
+def test_of_several_photographs_one_is_opened_and_it_is_said(tab):
+    tab.show("colors")
+    grey = png(grey_photograph())
+    tab.drop(("one.png", "image/png", grey), ("two.png", "image/png", grey))
+    tab.until(lambda: tab.answers("colorized"))
+    assert "one.png" in tab.errors()[0]
+
+
 def test_the_picture_is_saved(painter):
     painter.settle("colorize")
     _, content = painter.download(painter.page.get_by_text("Save in colour").click)

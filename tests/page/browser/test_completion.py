@@ -138,6 +138,41 @@ def test_transparent_parts_and_masks_are_the_hole(tab):
     assert np.load(io.BytesIO(saved)).files
 
 
+def test_a_hole_that_is_refused_has_no_completions(painter):
+    painter.drag((10, 12), (18, 12))
+    completions(painter)
+    painter.part("results").wait_for()
+    painter.page.get_by_role("radio", name="Rectangle").check()
+    painter.drag((0, 0), (27, 27))
+    painter.until(painter.errors)
+    painter.part("results").wait_for(state="hidden")
+    assert not painter.part("windows").is_visible()
+    painter.page.get_by_role("button", name="Undo").click()
+    painter.part("results").wait_for()
+
+
+def test_what_changes_nothing_cannot_be_undone_and_what_is_held_is_ended(painter):
+    undo = painter.part("undo")
+    painter.page.get_by_role("radio", name="Eraser").check()
+    painter.drag((10, 12), (18, 12))
+    assert undo.get_attribute("aria-disabled") == "true"
+    painter.page.get_by_role("radio", name="Rectangle").check()
+    painter.board.focus()
+    painter.press("Enter", "ArrowRight", "Control+z")
+    painter.until(
+        lambda: painter.part("redo").get_attribute("aria-disabled") == "false"
+    )
+    assert undo.get_attribute("aria-disabled") == "true"
+    painter.press("Control+y", "Enter", "ArrowDown", "Escape")
+    painter.until(lambda: missing(painter).sum() == 2)
+    painter.press("Enter", "ArrowDown")
+    painter.drop(("five.png", "image/png", png(digit(5, 40))))
+    painter.until(lambda: painter.size == (40, 40))
+    painter.press("ArrowDown", "Enter", "ArrowDown", "Enter")
+    painter.until(lambda: missing(painter).shape == (40, 40))
+    assert missing(painter).sum() == 2
+
+
 def test_without_a_hole_there_is_nothing_to_see(painter):
     painter.drag((10, 12))
     completions(painter)

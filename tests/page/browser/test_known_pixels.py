@@ -86,10 +86,12 @@ def test_new_latents_are_drawn_when_asked_only(digits):
     assert all(a != b for a, b in zip(first, digits.pictures(), strict=True))
     assert known(digits) == {(14, 6): 255}
     seed = digits.page.get_by_label("Seed")
-    for typed, taken in [("1e30", 2**31 - 1), ("-3", 0), ("", 0)]:
+    typings = {"1e30": 2**31 - 1, "1.5": 2, "-3": 0, "": 0}
+    for typed, taken in typings.items():
         seed.fill(typed)
         digits.press("Enter")
         digits.until(lambda wanted=taken: seeds(digits)[-1] == wanted)
+        assert f"{taken} is taken" in digits.errors()[-1]
     digits.settle()
     assert digits.pictures() == first
 
@@ -284,6 +286,38 @@ def test_all_is_done_by_keys(tab):
     tab.press("ArrowUp", "Enter", "ArrowUp", "ArrowUp", "Escape")
     tab.settle()
     assert known(tab) == {(13, 14): 255}
+
+
+def test_what_changes_nothing_cannot_be_undone(digits):
+    undo = digits.part("undo")
+    digits.drag((10, 10), button="right")
+    assert undo.get_attribute("aria-disabled") == "true"
+    digits.drag((10, 10), (12, 10))
+    digits.drag((10, 10), (12, 10))
+    digits.settle()
+    digits.page.get_by_role("button", name="Undo").click()
+    digits.until(lambda: known(digits) == {})
+    assert undo.get_attribute("aria-disabled") == "true"
+
+
+def test_a_value_that_is_held_is_put_down_before_anything_else_changes(digits):
+    digits.drag((10, 10))
+    digits.page.get_by_role("radio", name="Move").check()
+    digits.board.focus()
+    digits.press("Enter", "ArrowRight", "Control+z")
+    digits.until(lambda: known(digits) == {(10, 10): 255})
+    digits.press("ArrowRight", "Escape")
+    digits.press("Control+y")
+    digits.until(lambda: known(digits) == {(11, 10): 255})
+    digits.press("ArrowLeft", "Enter", "ArrowDown")
+    digits.until(lambda: known(digits) == {(11, 11): 255})
+    digits.drop(("known.csv", "text/csv", CSV))
+    digits.until(lambda: len(known(digits)) == 3)
+    digits.press("ArrowDown", "Escape")
+    digits.settle()
+    assert len(known(digits)) == 3
+    digits.press("Control+z")
+    digits.until(lambda: known(digits) == {(11, 11): 255})
 
 
 def test_a_finger_draws(tabs, served):

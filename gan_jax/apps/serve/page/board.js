@@ -59,8 +59,9 @@ export class Board {
     return this.picture.width / (this.canvas.clientWidth || this.picture.width);
   }
 
-  /** Set the size of the picture; the cursor goes to its middle. */
+  /** Set the size of another picture; the cursor goes to its middle. */
   resize(height, width) {
+    this.held = null;
     this.picture.resize(height, width);
     this.cursor = { x: Math.floor(width / 2), y: Math.floor(height / 2) };
   }
@@ -250,13 +251,20 @@ export class History {
   /**
    * Connect the buttons of a workbench, and its keys.
    * @param {HTMLElement} bench
+   * @param {Board} board puts down what it holds first
    * @param {{undo: HTMLButtonElement, redo: HTMLButtonElement}} buttons
    * @param {() => Object} now returns the state, as `keep` takes it
    * @param {(state: Object) => void} restore
    */
-  connect(bench, { undo, redo }, now, restore) {
-    const back = () => this.past.length && restore(this.undo(now()));
-    const forward = () => this.future.length && restore(this.redo(now()));
+  connect(bench, board, { undo, redo }, now, restore) {
+    const back = () => {
+      board.drop();
+      if (this.past.length) restore(this.undo(now()));
+    };
+    const forward = () => {
+      board.drop();
+      if (this.future.length) restore(this.redo(now()));
+    };
     undo.addEventListener("click", back);
     redo.addEventListener("click", forward);
     bench.addEventListener("keydown", (event) => {

@@ -176,6 +176,7 @@ export function colorization(run, connection, report) {
       color.setAttribute("aria-label", `Colour at x ${hint.x}, y ${hint.y}`);
       let before = state();
       color.addEventListener("input", () => {
+        board.drop();
         hint.color = color.value;
         board.draw();
         send();
@@ -188,6 +189,7 @@ export function colorization(run, connection, report) {
       const button = make("button", { type: "button" }, "Remove");
       button.setAttribute("aria-label", `Remove the hint at x ${hint.x}, y ${hint.y}`);
       button.addEventListener("click", () => {
+        board.drop();
         history.keep(state());
         change(hints.filter((each) => each !== hint));
         parts.board.focus();
@@ -222,6 +224,9 @@ export function colorization(run, connection, report) {
   }
 
   accept(element, [parts.choose, parts.another], async (files) => {
+    if (files.length > 1) {
+      report(`One photograph at a time is coloured: ${files[0].name} is opened`);
+    }
     try {
       await open(await contents(files.slice(0, 1)));
     } catch (error) {
@@ -230,11 +235,12 @@ export function colorization(run, connection, report) {
   });
   parts.divider.addEventListener("input", () => board.picture.draw());
   parts.clear.addEventListener("click", () => {
+    board.drop();
     if (!hints.length) return;
     history.keep(state());
     change([]);
   });
-  history.connect(element, parts, state, change);
+  history.connect(element, board, parts, state, change);
   connectSaves(element, connection, run.name);
   parts.board.setAttribute("aria-label", "Photograph, in colour right of the divider");
   return {

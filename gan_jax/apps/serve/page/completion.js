@@ -17,9 +17,10 @@ export function completion(run, connection, report) {
   let groups = []; // of pictures, one for each window
 
   title(parts, run);
-  const searches = new Newest(connection, "complete", (message) => show(message), () => {
+  const searches = new Newest(connection, "complete", show, (lost) => {
     searching = false;
     say("");
+    if (!lost) hide(); // those in view are of another hole
   });
   const choices = new Newest(connection, "choose", (message) => show(message));
   const hole = painting(element, parts, search);
@@ -32,7 +33,7 @@ export function completion(run, connection, report) {
       stop();
       searching = false;
       searches.cancel();
-      for (const part of ["results", "windows"]) parts[part].hidden = true;
+      hide();
       return;
     }
     if (opened !== connection.opened) {
@@ -46,6 +47,10 @@ export function completion(run, connection, report) {
 
   function stop() {
     if (searching) connection.ask("stop", { run: run.name }, {}, () => {});
+  }
+
+  function hide() {
+    for (const part of ["results", "windows"]) parts[part].hidden = true;
   }
 
   function say(text) {
@@ -159,7 +164,7 @@ export function completion(run, connection, report) {
       parts.board.setAttribute("aria-label", `${name}: paint its hole`);
       parts.empty.hidden = true;
       parts.stage.hidden = false;
-      for (const part of ["results", "windows"]) parts[part].hidden = true;
+      hide();
       rank = 0;
       hole.open(image(preview), missing.data);
     }

@@ -11,6 +11,7 @@ const REALISATIONS = 16;
 const WIDE = 15; // CSS pixels of a pixel that has room for a ring and a number
 const NARROW = 9; // of one that has room for a ring
 const COARSE = 5; // of one in a grid with lines
+const OUTLINED = 12; // of one whose outline is as wide as others; a smaller one's is thinner
 const MOST_BESIDE = 12; // numbers that are written beside rings
 const MOST_OUTLINES = 2000; // known values that are outlined one by one
 
@@ -68,6 +69,15 @@ export function known(run, connection, report) {
     return Number(parts.seed.value);
   }
 
+  /** Take the seed that was typed, and say so where it is another one. */
+  function reseed() {
+    const { value: typed, max } = parts.seed;
+    if (seed() !== Number(typed || NaN)) {
+      report(`A seed is a whole number from 0 to ${max}: ${seed()} is taken`);
+    }
+    send();
+  }
+
   function state() {
     return { values: values.slice(), mask: mask.slice() };
   }
@@ -81,22 +91,35 @@ export function known(run, connection, report) {
 
   /** Return a tool that calls `visit(x, y)` for each pixel that it passes. */
   function stroke(visit) {
+    const before = state();
+    let kept = false;
     const pass = (x, y) => {
       if (x < 0 || y < 0 || x >= width || y >= height) return;
       visit(x, y);
-      missed[y * width + x] = 0;
+      const pixel = y * width + x;
+      if (isSame(before, pixel)) return;
+      missed[pixel] = 0;
+      if (!kept) history.keep(before);
+      kept = true;
     };
     return {
       begin({ x, y }) {
-        history.keep(state());
         pass(x, y);
-        send();
+        if (kept) send();
       },
       move(from, to) {
         line(from, to, pass);
-        send();
+        if (kept) send();
       },
     };
+  }
+
+  /** Return whether as much is known of a pixel as was before. */
+  function isSame(before, pixel) {
+    if (!mask[pixel] || !before.mask[pixel]) return mask[pixel] === before.mask[pixel];
+    const own = (all) => all.subarray(pixel * channels, (pixel + 1) * channels);
+    const old = own(before.values);
+    return own(values).every((each, channel) => each === old[channel]);
   }
 
   /** Return the tool that carries a known value to another place. */
@@ -178,8 +201,9 @@ export function known(run, connection, report) {
       context.fillRect(x, y, 1, 1);
     }
     if (set.length <= MOST_OUTLINES) {
+      const thin = Math.min(unit, 1 / OUTLINED);
       for (const [wide, color] of [[3, colors.paper], [1.5, colors.accent]]) {
-        context.lineWidth = wide * unit;
+        context.lineWidth = wide * thin;
         context.strokeStyle = color;
         for (const [x, y] of set) context.strokeRect(x, y, 1, 1);
       }
@@ -294,20 +318,22 @@ export function known(run, connection, report) {
     }
     const read = await connection.request("read", { run: run.name, ...file.entries }, file.arrays);
     if (!read) return;
+    board.drop();
     history.keep(state());
     restore({ values: read.arrays.values.data, mask: read.arrays.mask.data });
   });
   parts.clear.addEventListener("click", () => {
+    board.drop();
     if (!mask.includes(1)) return;
     history.keep(state());
     restore({ values: new Float32Array(values.length), mask: new Uint8Array(size) });
   });
-  parts.seed.addEventListener("change", send);
+  parts.seed.addEventListener("change", reseed);
   parts.new.addEventListener("click", () => {
     parts.seed.value = seed() + 1;
     send();
   });
-  history.connect(element, parts, state, restore);
+  history.connect(element, board, parts, state, restore);
   connectSaves(element, connection, run.name);
   board.resize(height, width);
   parts.board.setAttribute("aria-label", `Drawing grid, ${width} columns and ${height} rows`);

@@ -41,10 +41,11 @@ let overview = null; // the list of runs
 /** Workbenches by the names of their runs, with the connection that each knows. */
 const benches = new Map();
 
-/** Show an error until it is dismissed. */
-function report(message) {
+/** Show an error until it is dismissed, a passing one at most until there is a connection. */
+function report(message, passing = false) {
   const dismiss = make("button", { type: "button", ariaLabel: "Dismiss" }, "×");
   const line = make("p", {}, make("span", {}, message), dismiss);
+  line.classList.toggle("passing", passing);
   dismiss.addEventListener("click", () => line.remove());
   const same = [...errors.children].find((each) => each.firstChild.textContent === message);
   same?.remove();
@@ -58,25 +59,40 @@ const WORDS = {
 
 const connection = new Connection({
   error: report,
-  state(name) {
+  state(name, reason) {
     state.dataset.state = name;
     state.textContent = WORDS[name];
     connect.hidden = name !== "idle" && name !== "refused";
+    if (name === "connected") {
+      for (const line of errors.querySelectorAll(".passing")) line.remove();
+      // A cookie carries the token from here on.
+      if (location.search) history.replaceState(null, "", location.pathname + location.hash);
+    }
+    if (name === "refused") refuse(reason);
   },
   runs(listed) {
     connections += 1;
-    const before = new Set(runs.map(JSON.stringify));
-    const same = listed.length === runs.length
-      && listed.every((run) => before.has(JSON.stringify(run)));
-    if (!overview || !same) {
+    const [before, now] = [runs, listed].map((all) => new Set(all.map(JSON.stringify)));
+    const kept = runs.filter((run) => now.has(JSON.stringify(run)));
+    if (!overview || kept.length < Math.max(before.size, now.size)) {
+      for (const run of runs) if (!kept.includes(run)) benches.delete(run.name);
       runs = listed;
-      benches.clear();
       overview = gallery();
       tabs.replaceChildren(...runs.map(tab));
     }
     show();
   },
 });
+
+/** Say why there is no connection: on an empty page, or beside what is in view. */
+function refuse(reason) {
+  if (current) {
+    report(reason, true);
+    return;
+  }
+  const heading = make("h1", {}, WORDS.refused);
+  main.replaceChildren(make("section", { role: "alert" }, heading, make("p", {}, reason)));
+}
 
 function address(run) {
   return `#run=${encodeURIComponent(run.name)}`;

@@ -42,9 +42,9 @@ export function painting(bench, parts, changed) {
     // A brush of an even size lies between pixels.
     const shift = size() % 2 ? 0 : 0.5;
     const pass = (x, y) => stamp(x + shift, y + shift, value);
+    const before = mask.slice();
     return {
       begin({ x, y }) {
-        keep();
         pass(x, y);
         layer = null;
       },
@@ -52,7 +52,7 @@ export function painting(bench, parts, changed) {
         line(from, to, pass);
         layer = null;
       },
-      end: ended,
+      end: () => ended(before),
     };
   }
 
@@ -71,11 +71,11 @@ export function painting(bench, parts, changed) {
       end() {
         const { left, top, right, bottom } = box();
         corners = null;
-        keep();
+        const before = mask.slice();
         for (let row = top; row < bottom; row += 1) {
           mask.fill(1, row * width + left, row * width + right);
         }
-        ended();
+        ended(before);
       },
     };
   }
@@ -88,11 +88,14 @@ export function painting(bench, parts, changed) {
     return { left, top, right, bottom };
   }
 
-  function keep() {
-    history.keep(mask.slice());
+  /** A stroke has ended: keep what was before, if it changed that. */
+  function ended(before) {
+    if (mask.every((each, pixel) => each === before[pixel])) return;
+    history.keep(before);
+    changes();
   }
 
-  function ended() {
+  function changes() {
     measure();
     layer = null;
     history.show();
@@ -106,7 +109,7 @@ export function painting(bench, parts, changed) {
 
   function restore(before) {
     mask = before;
-    ended();
+    changes();
   }
 
   function paint(context, unit) {
@@ -166,11 +169,12 @@ export function painting(bench, parts, changed) {
   }
   parts.brush.addEventListener("input", () => resizeBrush(size()));
   parts.clear.addEventListener("click", () => {
+    board.drop();
     if (!mask.includes(1)) return;
-    keep();
+    history.keep(mask);
     restore(new Uint8Array(mask.length));
   });
-  history.connect(bench, parts, () => mask.slice(), restore);
+  history.connect(bench, board, parts, () => mask.slice(), restore);
 
   return {
     /** The missing pixels, as the server takes them. */
@@ -185,6 +189,7 @@ export function painting(bench, parts, changed) {
     open(photograph, missing) {
       ({ height, width } = photograph);
       mask = missing;
+      corners = null;
       measure();
       layer = null;
       history.clear();

@@ -8,6 +8,8 @@ const PROTOCOL = 1; // version of the messages
 const LARGEST = 2 ** 25; // bytes of a frame that the server reads
 const FIRST_PAUSE = 250; // milliseconds before connecting again
 const LONGEST_PAUSE = 4000;
+const REFUSALS = 3; // connections that fail before the page asks why
+const FORBIDDEN = 403;
 /** Codes of a close after which the user asks for a new connection. */
 const ENDED = { 4000: "idle", 4001: "refused" };
 
@@ -64,9 +66,11 @@ export function decode(frame) {
 export class Connection {
   /**
    * @param {Object} listeners
-   * @param {(state: "connecting"|"connected"|"idle"|"refused") => void} listeners.state
+   * @param {(state: "connecting"|"connected"|"idle"|"refused", reason: string) => void}
+   *   listeners.state told with the reason for which it is refused
    * @param {(runs: Object[]) => void} listeners.runs called at each connection
-   * @param {(message: string) => void} listeners.error
+   * @param {(message: string, passing?: boolean) => void} listeners.error a passing one
+   *   matters until there is a connection
    */
   constructor(listeners) {
     this.listeners = listeners;
@@ -74,35 +78,46 @@ export class Connection {
     this.number = 0;
     this.opened = 0; // number of the newest image; the server forgets old ones
     this.pause = FIRST_PAUSE;
+    this.failures = 0; // since the last connection
     this.connect();
   }
 
   connect() {
     const address = new URL("socket", location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    address.search = location.search; // the token, where there is one
+    this.connected = false; // until the server has listed its runs
+    this.reason = ""; // why it does not
     this.socket = new WebSocket(address);
     this.socket.binaryType = "arraybuffer";
     this.socket.onmessage = ({ data }) => this.receive(decode(data));
     this.socket.onclose = ({ code }) => this.lose(code);
   }
 
-  lose(code) {
+  async lose(code) {
     const unanswered = [...this.waiting.values()];
     this.waiting.clear();
     for (const answered of unanswered) answered({ type: "lost", arrays: {} });
-    this.listeners.state(ENDED[code] ?? "connecting");
+    this.listeners.state(ENDED[code] ?? "connecting", this.reason);
     if (code in ENDED) return;
+    this.failures += 1;
+    const reason = this.failures < REFUSALS ? "" : await refusal();
+    if (reason) {
+      this.listeners.state("refused", reason);
+      return;
+    }
     setTimeout(() => this.connect(), this.pause * (0.75 + Math.random() / 2));
     this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
   }
 
   receive(message) {
-    if (message.type === "error") this.listeners.error(message.message);
+    if (message.type === "error" && this.connected) this.listeners.error(message.message);
+    else if (message.type === "error") this.reason = message.message;
     if (message.type === "opened") this.opened = message.image;
     if (message.type === "runs") {
       this.pause = FIRST_PAUSE;
-      this.listeners.state("connected");
+      this.failures = 0;
+      this.connected = true;
+      this.listeners.state("connected", "");
       if (message.protocol !== PROTOCOL) {
         this.listeners.error("The server has another version: load the page anew");
       }
@@ -151,9 +166,20 @@ export class Connection {
       });
     });
     if (answer.type === "lost" && !quiet) {
-      this.listeners.error("The server could not be reached: try again once connected");
+      const reason = "The server could not be reached: try again once connected";
+      this.listeners.error(reason, true);
     }
     return answer.type === "error" || answer.type === "lost" ? null : answer;
+  }
+}
+
+/** Return the line with which the server refuses this browser; empty where it does not. */
+async function refusal() {
+  try {
+    const answer = await fetch(location.pathname, { cache: "no-store" });
+    return answer.status === FORBIDDEN ? await answer.text() : "";
+  } catch {
+    return ""; // it is not there
   }
 }
 
@@ -167,7 +193,8 @@ export class Newest {
    * @param {string} type
    * @param {(message: Object) => void} answered called with each answer to the newest
    *   request that was sent
-   * @param {() => void} [failed] called where its answer is an error
+   * @param {(lost: boolean) => void} [failed] called where its answer is an error, or
+   *   the connection was lost
    */
   constructor(connection, type, answered, failed = () => {}) {
     Object.assign(this, { connection, type, answered, failed });
@@ -189,8 +216,9 @@ export class Newest {
     this.connection.forget(this.request);
     this.request = this.connection.ask(this.type, entries, arrays, (message) => {
       this.busy = false;
-      if (message.type === "lost") this.next = null; // sent again once connected
-      else if (message.type === "error") this.failed();
+      const lost = message.type === "lost";
+      if (lost) this.next = null; // sent again once connected
+      if (lost || message.type === "error") this.failed(lost);
       else this.answered(message);
       if (this.next && !this.busy) this.advance();
     });
