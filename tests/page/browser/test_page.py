@@ -1,10 +1,14 @@
 """The page as a whole, in a browser."""
 
+import base64
+
 import numpy as np
 import pytest
 
+from gan_jax.apps.serve.messages import decode, encode
 from tests.page.browser.photographs import digit, grey_photograph, png
 from tests.page.browser.served import DETECTOR
+from tests.page.serving import serving
 
 pytestmark = pytest.mark.browser
 
@@ -52,6 +56,12 @@ def test_the_first_view_lists_the_runs_with_figures_and_plates(tab):
             "all => all.every((image) => image.naturalWidth > 0)"
         )
     )
+    # A tall plate takes no more room than another.
+    tall = f"data:image/png;base64,{base64.b64encode(png(np.zeros((90, 9)))).decode()}"
+    cards.first.locator("img").evaluate("(image, tall) => { image.src = tall; }", tall)
+    tab.until(lambda: cards.first.locator("img").evaluate("i => i.naturalWidth") == 9)
+    box = cards.first.locator(".plate").bounding_box()
+    assert box["height"] == pytest.approx(box["width"], abs=1)
     assert (
         "28 \N{MULTIPLICATION SIGN} 28" in cards.nth(names.index("digits")).inner_text()
     )
@@ -116,9 +126,12 @@ def test_the_page_goes_on_after_the_server_was_killed(tab, served):
     served.kill()
     tab.page.wait_for_selector("[data-state=connecting]")
     tab.drag((3, 3))
+    tab.drop(("known.csv", "text/csv", b"x,y,value\n1,1,255\n"))
+    tab.until(lambda: "could not be reached" in "".join(tab.errors()))
     served.start()
     tab.page.wait_for_selector("[data-state=connected]")
     tab.settle()
+    assert tab.errors() == []
     assert tab.requests("draw")[-1].arrays["mask"].sum() == 8
     tab.page.get_by_role("button", name="Undo").click()
     tab.settle()
@@ -128,16 +141,88 @@ def test_the_page_goes_on_after_the_server_was_killed(tab, served):
     tab.show("digits_latent")
     tab.until(lambda: len(tab.answers("completions")) > before)
     assert (tab.requests("complete")[-1].arrays["missing"] == hole).all()
-    refused = [line for line in tab.problems if "WebSocket connection to" in line]
-    assert refused
-    tab.problems[:] = [line for line in tab.problems if line not in refused]
+    assert tab.problems
+    tab.problems[:] = unexplained(tab.problems)
+
+
+def unexplained(problems):
+    """Return problems that a server which is away or refuses does not explain."""
+    known = ("WebSocket connection to", "Failed to load resource")
+    return [line for line in problems if not any(each in line for each in known)]
+
+
+def test_what_was_drawn_stays_where_another_run_has_gone(tab):
+    gone, sockets = [], []
+
+    def through(socket):
+        server = socket.connect_to_server()
+        sockets.append((socket, server))
+
+        def ask(frame):
+            tab.sent.append(decode(frame))
+            server.send(frame)
+
+        def answer(frame):
+            message = decode(frame)
+            tab.received.append(message)
+            listed = message.entries.get("runs", [])
+            left = [run for run in listed if run["name"] not in gone]
+            if left != listed:
+                entries = {**message.entries, "runs": left}
+                frame = encode(message._replace(entries=entries))
+            socket.send(frame)
+
+        socket.on_message(ask)
+        server.on_message(answer)
+
+    tab.page.route_web_socket("**/socket", through)
+    tab.page.reload()
+    tab.page.wait_for_selector("[data-state=connected]")
+    tab.show("digits").settle()
+    tab.drag((14, 6))
+    tab.settle()
+    tab.show("digits_latent")
+    tab.drop(("three.png", "image/png", png(digit(3))))
+    tab.part("stage").wait_for()
+    tab.drag((10, 12), (18, 12))
+    tab.until(lambda: tab.answers("completions"))
+    gone.append("digits_latent")
+    for each in reversed(sockets[0]):
+        each.close(code=1001)
+    tab.page.wait_for_selector(".card")
+    assert tab.page.locator("nav a", has_text="digits_latent").count() == 0
+    tab.show("digits")
+    tab.until(lambda: tab.settle().type == "realisations")
+    assert tab.requests("draw")[-1].arrays["mask"].sum() == 1
+    # A search that was lost with the connection is not stopped.
+    assert tab.requests("stop") == []
+    assert tab.errors() == []
+
+
+def test_a_page_whose_token_has_changed_says_what_to_do(tabs):
+    with serving({}, token=True, idle=1.0) as (address, _):
+        tab = tabs(address.url)
+        page = tab.page
+        assert "token" not in page.url
+        page.reload()
+        page.wait_for_selector("[data-state=idle]")
+        page.context.clear_cookies()
+        page.get_by_role("button", name="Connect").click()
+        page.wait_for_selector("[data-state=refused]")
+        assert "open the URL that was printed" in tab.errors()[0]
+        page.context.request.get(address.url)
+        page.get_by_role("button", name="Connect").click()
+        page.wait_for_selector("[data-state=connected]")
+        assert tab.errors() == []
+        assert unexplained(tab.problems) == []
+        tab.problems.clear()
 
 
 def test_a_page_too_many_says_so_and_connects_when_asked(tabs, served):
     most = 8
     opened = [tabs(served.url) for _ in range(most)]
     late = tabs(served.url, state="refused")
-    assert str(most) in late.errors()[0]
+    assert f"{most} pages are open" in late.page.locator("main").inner_text()
     opened[0].page.close()
     late.page.get_by_role("button", name="Connect").click()
     late.page.wait_for_selector("[data-state=connected]")
@@ -214,6 +299,13 @@ def test_it_fits_its_window_and_all_is_named(tabs, served, screenshots, window, 
         name = f"{view}-{width}x{height}-{scheme}.png"
         tab.page.screenshot(path=screenshots / name, full_page=width < 500)
         assert (screenshots / name).stat().st_size > 5000
+
+
+def test_it_fits_a_window_as_narrow_as_of_enlarged_text(tabs, served):
+    tab = tabs(served.url, {"width": 305, "height": 500})
+    for run in ("digits", "channels", "digits_latent"):
+        fill(tab, run)
+        assert tab.page.evaluate("document.documentElement.scrollWidth") <= 305
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
