@@ -111,6 +111,7 @@ class Tab:
         while True:
             found = self.until(newest)[-1]
             self.page.wait_for_timeout(60)
+            self.page.evaluate("() => new Promise(requestAnimationFrame)")  # it is seen
             if newest():
                 return found
 
