@@ -71,7 +71,7 @@ def test_what_the_page_is_told(digits):
     units = {"low": 0, "high": 255, "whole": True, "codes": [], "name": ""}
     assert digits.entries["units"] == units
     assert digits.entries["conditional"] is True
-    assert ["precision", "0.724"] in digits.entries["figures"]
+    assert ["Precision", "0.724"] in digits.entries["figures"]
     assert Image.open(io.BytesIO(digits.plate)).format == "PNG"
 
 

@@ -11,7 +11,21 @@ from gan_jax.apps.serve.messages import Message
 from gan_jax.report.formats import format_number
 from gan_jax.report.measures import measures
 
-_FIGURES = 8  # of a run, at most
+_FIGURES = {
+    "fid": "FID",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "pixel_auroc": "Pixel AUROC",
+    "pixel_mse": "Constraint error",
+    "honoured": "Honoured wells",
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "colourfulness": "Colourfulness",
+    "precision": "Precision",
+    "recall": "Recall",
+    "diversity": "Diversity",
+}
+"""Measures that describe a run, the most telling first, in the words of reports."""
 
 
 @dataclasses.dataclass
@@ -67,8 +81,13 @@ def described(
         summary: Its summary.
     """
     metrics = summary.get("metrics") or {}
-    finite = [each for each in measures(metrics).items() if math.isfinite(each[1])]
+    values = measures(metrics)
+    figures = [
+        [words, format_number(values[name])]
+        for name, words in _FIGURES.items()
+        if math.isfinite(values.get(name, math.nan))
+    ]
     return {
         "description": f"{config.name} on {data}",
-        "figures": [[name, format_number(value)] for name, value in finite[:_FIGURES]],
+        "figures": figures,
     }

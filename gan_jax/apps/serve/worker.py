@@ -16,6 +16,7 @@ from threading import Condition
 
 from gan_jax.apps.serve.messages import LARGEST, Message, encode, error
 from gan_jax.apps.serve.model import Answer, Session
+from gan_jax.apps.serve.remedies import for_page
 from gan_jax.config.errors import InputError, printable, printable_lines
 from gan_jax.report.terminal import say
 
@@ -256,7 +257,7 @@ class Worker:
     def _explained(self, request: Message, failure: Exception) -> Message:
         """Return the message that says why a request has no answer."""
         if isinstance(failure, InputError):
-            return error(request.request, str(failure))
+            return error(request.request, for_page(str(failure)))
         if self._verbose:
             lines = traceback.format_exception(failure)
             print(printable_lines("".join(lines)), end="", file=sys.stderr)
