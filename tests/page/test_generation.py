@@ -276,6 +276,18 @@ def test_a_picture_of_the_realisations_is_saved(digits):
     assert min(Image.open(io.BytesIO(content)).size) > 4 * 28
 
 
+def test_a_file_is_read_that_knows_every_cell(source):
+    """And one that is much longer is refused before it is read."""
+    model, session = of_units(source, Units("linear", (-1e9, 1e9))), Session()
+    values = np.linspace(-987654321, 987654321, SIZE.pixels).reshape(SIZE)
+    pixels = {at: np.float32(value) for at, value in np.ndenumerate(values)}
+    draw(model, pixels, session)
+    _, _, table = file_of(model, session, "known", "csv")
+    assert len(read(model, table)) == SIZE.pixels
+    with pytest.raises(InputError, match=r"of 4,000,000 bytes, and 362,496 hold the"):
+        read(model, b"x,y,value\n".ljust(4_000_000))
+
+
 @pytest.mark.parametrize("what", [("known", "gif"), ("images", "png"), ("", "")])
 def test_other_files_are_refused(digits, what):
     session = Session()

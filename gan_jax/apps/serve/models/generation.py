@@ -30,6 +30,8 @@ COUNT = SAMPLES
 
 _SEEDS = 8  # whose latents are kept
 _GIB = 0.5  # of memory that a file of known values may take
+_CELL = 128  # bytes of a file of known values for each cell of an image
+_BESIDE = 2**18  # bytes of it for all the rest, such as the profile of an image
 _NAME = 80  # characters of a file's name that a message has
 
 
@@ -169,16 +171,32 @@ class Generation:
     def read(self, session: Session, message: Message) -> Iterator[Message]:
         """Yield the known values that a file holds, as `generate` reads it."""
         name = printable(requests.text(message, "name"))[:_NAME]
-        content = requests.array(message, "content", "uint8", None).tobytes()
+        content = self._content(message, "content", name)
         mask = None
         if "mask_content" in message.arrays:
-            mask = requests.array(message, "mask_content", "uint8", None).tobytes()
+            mask = self._content(message, "mask_content", name)
         known, *_ = known_values(content, mask, self._config, self._source, name)
         arrays: dict[str, np.ndarray] = {
             "values": known.values.astype(np.float32),
             "mask": known.mask.astype(np.uint8),
         }
         yield Message("known", message.request, {}, arrays)
+
+    def _content(self, message: Message, array: str, name: str) -> bytes:
+        """Return the content of a file of known values.
+
+        Raises:
+            InputError: It is so long that other pages would wait while it is read.
+        """
+        content = requests.array(message, array, "uint8", None)
+        height, width = self.size
+        most = _CELL * height * width + _BESIDE
+        if content.size > most:
+            raise InputError(
+                f"{name} has a file of {content.size:,} bytes, and {most:,} hold the "
+                f"known values of an image of {height}x{width}: keep fewer of them"
+            )
+        return content.tobytes()
 
     def save(self, session: Session, message: Message) -> Iterator[Message]:
         """Yield a file of the newest realisations, or of what was drawn."""
