@@ -91,7 +91,7 @@ def test_every_input_that_cannot_be_completed_is_told_in_a_line(tmp_path):
     for name, says in {
         "other_size": "its mask: it is 28x30, the image 28x28",
         "black": "nothing is known",
-        "colour": "in colour, and grey images are searched",
+        "colour": "it is in colour, and the prior knows grey images",
         "no_mask": "no mask has its name",
         "broken": "not an image",
         "two_masks": "several masks have its name",
@@ -99,6 +99,16 @@ def test_every_input_that_cannot_be_completed_is_told_in_a_line(tmp_path):
     }.items():
         assert says in reasons.pop(name) and "\n" not in says
     assert not reasons
+
+
+def test_a_grey_image_in_colour_is_grey(tmp_path):
+    """As photographs of grey things and screenshots are saved."""
+    grey = picture(28, 28, 1)
+    write(tmp_path / "images" / "a.png", np.repeat(grey, 3, axis=-1))
+    write(tmp_path / "masks" / "a.png", hole(28, 28, np.s_[10:20, 5:9]))
+    (found,), skipped = files(str(tmp_path / "images"), str(tmp_path / "masks"), 28, 1)
+    np.testing.assert_array_equal(found.image, grey)
+    assert not skipped
 
 
 def test_images_without_a_hole_are_set_apart():

@@ -109,7 +109,7 @@ HIDDEN = "<img onerror=alert(1)>\u202e\n.png"
     [
         (b"no image", None, "not an image"),
         (b"", None, "the file is empty"),
-        (noise(9, 9, 3), None, "it is in colour, and the run knows grey images"),
+        (noise(9, 9, 3), None, "it is in colour, and the prior knows grey images"),
         (noise(9, 9, 1), noise(9, 8, 1), "its mask: it is 9x8"),
         (noise(9, 9, 1), noise(9, 9, 1), "its mask: it is the image itself"),
     ],

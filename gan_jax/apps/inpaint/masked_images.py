@@ -134,6 +134,21 @@ def with_hole(images: Images8, hole: Hole, seed: int) -> list[MaskedImage]:
     ]
 
 
+def adapted(image: Image8, channels: int) -> UInt8[np.ndarray, "height width new"]:
+    """Return a user's image with the channels of a prior.
+
+    A colour image whose channels are equal is grey, as screenshots of grey images are.
+
+    Raises:
+        BrokenImageError: If it has colours, and the prior is one of grey images.
+    """
+    if image.shape[-1] > channels:
+        if (image != image[..., :1]).any():
+            raise BrokenImageError("it is in colour, and the prior knows grey images")
+        return image[..., :channels]
+    return with_channels(image, channels)
+
+
 def masker(
     masks: Mapping[Path, Sequence[Path]] | Hole,
     size: Size,
@@ -159,10 +174,7 @@ def masker(
     draw = None if isinstance(masks, Mapping) else _drawn(masks, size, seed)
 
     def mask(file: InputFile, layers: Layers) -> MaskedImage:
-        image, opaque = layers
-        if image.shape[-1] > channels:
-            raise BrokenImageError("in colour, and grey images are searched")
-        image = with_channels(image, channels)
+        image, opaque = adapted(layers.image, channels), layers.opaque
         if isinstance(masks, Mapping):
             known = _read_mask(masks.get(file.path, ()), layers, white_is_known)
         elif opaque is not None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from gan_jax.apps.inpaint.masked_images import MaskedImage, known_pixels
+from gan_jax.apps.inpaint.masked_images import MaskedImage, adapted, known_pixels
 from gan_jax.apps.inpaint.placement import PlacedImage
 from gan_jax.apps.serve import requests
 from gan_jax.apps.serve.messages import Message
@@ -15,7 +15,7 @@ from gan_jax.apps.serve.model import Answer, Session
 from gan_jax.config.errors import InputError, printable
 from gan_jax.config.limits import Size
 from gan_jax.data import windows
-from gan_jax.data.decode import BrokenImageError, Image8, resize, with_channels
+from gan_jax.data.decode import BrokenImageError, Image8, resize
 from gan_jax.data.user_images import decode_alone
 from gan_jax.runs.apply import TrainedLevels
 
@@ -147,7 +147,7 @@ def _opened(
     try:
         layers = decode_alone(content, levels.choice, levels.ranges, PIXELS)
         if channels is not None:
-            layers = layers._replace(image=_adapted(layers.image, channels))
+            layers = layers._replace(image=adapted(layers.image, channels))
         known = layers.opaque
         if "mask_content" in message.arrays:
             mask = requests.array(message, "mask_content", "uint8", None).tobytes()
@@ -155,21 +155,6 @@ def _opened(
     except BrokenImageError as error:
         raise InputError(f"{printable(named)[:_NAME]}: {error}") from None
     return photograph(PurePath(named).stem, layers.image, known)
-
-
-def _adapted(image: Image8, channels: int) -> UInt8[np.ndarray, "height width new"]:
-    """Return an image with the channels of a run.
-
-    A colour image whose channels are equal is grey, as screenshots of grey images are.
-
-    Raises:
-        BrokenImageError: If it has colours, and the run takes grey images.
-    """
-    if image.shape[-1] > channels:
-        if (image != image[..., :1]).any():
-            raise BrokenImageError("it is in colour, and the run knows grey images")
-        return image[..., :channels]
-    return with_channels(image, channels)
 
 
 def _forget(session: Session) -> None:
