@@ -103,11 +103,15 @@ def over_holes(
     from scipy import ndimage
 
     image = Size(*known.shape)
-    labels, _ = ndimage.label(~known, np.ones((3, 3), bool))
+    # Of a large photograph only the part with holes is searched for them.
+    rows, columns = (np.flatnonzero(~known.all(axis=axis)) for axis in (1, 0))
+    part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    labels = np.zeros(image, np.int32)
+    labels[part], _ = ndimage.label(~known[part], np.ones((3, 3), bool))
     boxes = np.array(
         [[*(at.start for at in place), *(at.stop for at in place)]
-         for place in ndimage.find_objects(labels)]
-    )  # fmt: skip
+         for place in ndimage.find_objects(labels[part])]
+    ) + [rows[0], columns[0]] * 2  # fmt: skip
     sides = (boxes[:, 2:] - boxes[:, :2]) / np.array(shape)
     waiting = np.ones(len(boxes), bool)
     found: list[HoleWindow] = []
