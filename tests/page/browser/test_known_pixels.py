@@ -320,6 +320,21 @@ def test_a_value_that_is_held_is_put_down_before_anything_else_changes(digits):
     digits.until(lambda: known(digits) == {(11, 11): 255})
 
 
+def test_small_wells_show_their_facies(tabs, served):
+    tab = tabs(served.url, {"width": 360, "height": 740})
+    tab.show("channels").settle()
+    for code, well in [("0", (20, 30)), ("1", (40, 30))]:
+        tab.page.get_by_role("radio", name=code).check()
+        tab.drag(well)
+    tab.settle()
+    corners = [(-0.25, -0.25), (-0.25, 0.25), (0.25, -0.25), (0.25, 0.25)]
+    for level, (x, y) in [(0, (20, 30)), (255, (40, 30))]:
+        seen = tab.colors(
+            tab.board, *[(x + right, y + down) for right, down in corners]
+        )
+        assert abs(seen.astype(int) - level).max() < 60
+
+
 def test_a_finger_draws(tabs, served):
     tab = tabs(served.url, {"width": 360, "height": 740}, has_touch=True)
     tab.show("digits").settle()

@@ -306,6 +306,9 @@ def test_it_fits_a_window_as_narrow_as_of_enlarged_text(tabs, served):
     for run in ("digits", "channels", "digits_latent"):
         fill(tab, run)
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= 305
+        pressed = tab.page.locator(".bench").locator("button, .button, summary")
+        shown = [box for each in pressed.all() if (box := each.bounding_box())]
+        assert all(box["height"] >= 24 for box in shown)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
