@@ -22,6 +22,10 @@ UNNAMED = """() => {
     && !each.closest("[hidden], [aria-hidden=true]"));
   return shown.filter((each) => !name(each)).map((each) => each.outerHTML);
 }"""
+SHOW = """(image, content) => {
+  const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
+  image.src = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+}"""
 CONTRAST = """() => {
   const style = getComputedStyle(document.documentElement);
   const light = (name) => {
@@ -57,8 +61,8 @@ def test_the_first_view_lists_the_runs_with_figures_and_plates(tab):
         )
     )
     # A tall plate takes no more room than another.
-    tall = f"data:image/png;base64,{base64.b64encode(png(np.zeros((90, 9)))).decode()}"
-    cards.first.locator("img").evaluate("(image, tall) => { image.src = tall; }", tall)
+    tall = base64.b64encode(png(np.zeros((90, 9)))).decode()
+    cards.first.locator("img").evaluate(SHOW, tall)
     tab.until(lambda: cards.first.locator("img").evaluate("i => i.naturalWidth") == 9)
     box = cards.first.locator(".plate").bounding_box()
     assert box["height"] == pytest.approx(box["width"], abs=1)
