@@ -232,14 +232,25 @@ def test_the_probability_rises_with_a_critic_that_is_always_right(feed):
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"objective": adversarial.wgan},
-        {"objective": adversarial.relativistic},
-        {"objective": adversarial.ebgan(1.0)},
-        {"critic": Packed(Judge(), 2)},
-        {"critic": Judge(conditional=True)},
+        pytest.param({}, id="sign"),
+        pytest.param({"objective": adversarial.wgan}, id="wasserstein"),
+        pytest.param(
+            {"objective": adversarial.relativistic},
+            id="relativistic",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"objective": adversarial.ebgan(1.0)}, id="energies", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"critic": Packed(Judge(), 2)}, id="packed", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"critic": Judge(conditional=True)},
+            id="conditional",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["sign", "wasserstein", "relativistic", "energies", "packed", "conditional"],
 )
 def test_a_run_that_is_divided_is_the_same_to_the_bit(feed, changes):
     """The probability is in the state, so that a checkpoint holds all of the run."""

@@ -85,7 +85,7 @@ def job(prior, tmp_path_factory):
     place = tmp_path_factory.mktemp("job")
     images = draw(place / "images", 14)
     (images / "broken.png").write_bytes(b"no image")
-    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(images / "colour.png")
+    Image.new("RGB", (9, 9), "red").save(images / "colour.png")
     shutil.copy(images / "003.png", images / "003.webp")
     flags = (f"--config.prior={prior}", "--block=4")
     finished = run_batch(images, place / "out", *flags, config=CONFIG)

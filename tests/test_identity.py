@@ -359,6 +359,7 @@ def test_a_prior_of_an_earlier_version_is_told_by_its_summary(tmp_path):
     unseen_parts(prior, "accept")
 
 
+@pytest.mark.slow
 def test_a_run_on_a_folder_goes_on_with_the_same_images_alone(tmp_path):
     folder, workdir = folder_of(tmp_path / "mine"), tmp_path / "run"
     config = "--config=configs/gan.py:smoke"
