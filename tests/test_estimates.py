@@ -141,6 +141,8 @@ def test_the_largest_number_is_refused_or_harmless(name, key, prior, check):
         config.masks = "center"  # samples are not searched
     if key.startswith("critic_boost."):
         config.critic_boost.steps = config.critic_boost.steps or 1
+    if key.startswith("simulated_hints."):
+        config.simulated_hints.mean = 7.0
     with pytest.raises((InputError, Passed)) as found:
         check(config)
     short = re.sub(r"^(shared|search|arms\.\w+)\.", "", key)
