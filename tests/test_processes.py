@@ -156,8 +156,14 @@ def test_a_signal_ends_all_processes_at_one_step(tmp_path):
     assert losses(workdir)[-1]["step"] == max(steps)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("config", ["gan", "wgan_gp", "pixelcgan"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param("gan", marks=pytest.mark.slow),
+        pytest.param("wgan_gp", marks=pytest.mark.endurance),  # three minutes
+        pytest.param("pixelcgan", marks=pytest.mark.slow),
+    ],
+)
 def test_any_layout_gives_the_same_losses(config, tmp_path):
     layouts = [(1, 4), (2, 2), (4, 1)]
     places = [tmp_path / f"{count}x{devices}" for count, devices in layouts]
