@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float16, Num, Shaped
+from jaxtyping import Bool, Float16, Num, Shaped, UInt8
 
 from gan_jax.config.limits import Size
 from gan_jax.data.decode import (
@@ -94,9 +94,7 @@ def _marks(opened: "ImageFile.ImageFile", stream: Stream) -> _Marks:
 
 
 def read_mask(
-    data: bytes | Path,
-    white_is_known: bool = True,
-    image: Shaped[np.ndarray, "height width others"] | None = None,
+    data: bytes | Path, white_is_known: bool = True, image: Image8 | None = None
 ) -> Known:
     """Return the known pixels that the file of a mask marks.
 
@@ -125,15 +123,11 @@ def _known(
     levels: Num[np.ndarray, "height width channels"],
     opaque: Known,
     white_is_known: bool,
-    image: Shaped[np.ndarray, "height width others"] | None,
+    image: UInt8[np.ndarray, "height width others"] | None,
 ) -> Known:
     whole = bool(opaque.all())
-
-    def inside(pixels: np.ndarray) -> np.ndarray:
-        return pixels.reshape(-1, pixels.shape[-1]) if whole else pixels[opaque]
-
-    drawn = inside(levels)
-    same = image is not None and _is_same(drawn, inside(image))
+    drawn = levels.reshape(-1, levels.shape[-1]) if whole else levels[opaque]
+    same = image is not None and _is_same(drawn, image[opaque])
     if whole and same:
         raise BrokenImageError(
             "it is the image itself: give what is missing in black and white"
@@ -206,18 +200,14 @@ def _has_areas(shades: Float16[np.ndarray, " count"], low: float) -> bool:
 def _shades(
     levels: Num[np.ndarray, "count channels"],
 ) -> Float16[np.ndarray, " count"]:
-    """Return the mean of the channels; 1 = white."""
-    shades, white = np.empty(len(levels), np.float16), _white(levels)
+    """Return the mean of the channels; 1 = 1, 255, or the largest level above it."""
+    highest = levels.max(initial=0)
+    largest = next((each for each in _LARGEST if each >= highest), highest)
+    shades = np.empty(len(levels), np.float16)
     for at in range(0, len(levels), _SAMPLE):
         some = levels[at : at + _SAMPLE].mean(axis=-1, dtype=np.float64)
-        shades[at : at + _SAMPLE] = some / white
+        shades[at : at + _SAMPLE] = some / float(largest)
     return shades
-
-
-def _white(levels: Shaped[np.ndarray, "count channels"]) -> float:
-    """Return the level of white: 1, 255, or the largest one above it."""
-    highest = levels.max(initial=0)
-    return float(next((each for each in _LARGEST if each >= highest), highest))
 
 
 def _stray(
@@ -240,15 +230,10 @@ def _stray(
 
 
 def _is_same(
-    levels: Num[np.ndarray, "count channels"], image: Shaped[np.ndarray, "count others"]
+    levels: Num[np.ndarray, "count channels"], image: Num[np.ndarray, "count others"]
 ) -> bool:
     """Return whether a mask of several levels shows what its image shows."""
-    whites, alike = (_white(levels), _white(image)), 0
-    for at in range(0, len(levels), _SAMPLE):
-        shades = (
-            each[at : at + _SAMPLE].mean(axis=-1, dtype=np.float64) / white
-            for each, white in zip((levels, image), whites, strict=True)
-        )
-        alike += int((abs(np.subtract(*shades)) <= _SAME).sum())
-    several = (levels != levels[:1]).any()
-    return bool(several and alike >= _SAME_SHARE * len(levels))
+    shades = _shades(levels)
+    difference = abs(shades - _shades(image))
+    several = shades.min(initial=1) < shades.max(initial=0)
+    return bool(several and (difference <= _SAME).mean() >= _SAME_SHARE)

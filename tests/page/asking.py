@@ -9,7 +9,7 @@ from gan_jax.report.files import encode_png
 def ask(model, session, kind, arrays=None, **entries):
     """Yield the answers to a request, as a page gets them: encoded and decoded."""
     request = Message(kind, 7, {"run": "run", **entries}, arrays or {})
-    for answer in model.answers[kind](session, decode(encode(request))):
+    for answer in model.answers[kind].make(session, decode(encode(request))):
         assert answer.request == 7
         yield decode(encode(answer))
 

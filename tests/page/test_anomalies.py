@@ -27,9 +27,7 @@ def workdir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(workdir):
-    made = open_anomalies(str(workdir), "run")
-    made.compile()
-    return made
+    return open_anomalies(str(workdir), "run")
 
 
 def noise(*shape):

@@ -20,7 +20,7 @@ from tests.page.asking import opened
 
 
 def opener(channels=1, levels=UNKNOWN_LEVELS):
-    return Model("", {}, b"", {"open": opening("run", levels, channels)}, lambda: None)
+    return Model("", {}, b"", {"open": opening("run", levels, channels)})
 
 
 def noise(*shape):

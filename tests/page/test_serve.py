@@ -103,7 +103,7 @@ def test_the_kind_of_a_run_is_read_from_its_config(runs, tmp_path):
 
 def test_runs_of_one_name_are_told_apart(runs):
     def opened(path, name):
-        return Model("generation", {"size": [1, 1]}, b"", {}, lambda: None)
+        return Model("generation", {"size": [1, 1]}, b"", {})
 
     with mock.patch.dict(run._OPENERS, generation=opened):
         models = run.open_models([str(runs / each / "pixels") for each in ("a", "b")])

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gan_jax.apps.serve import run
 from gan_jax.apps.serve.messages import LARGEST, Message, encode
+from gan_jax.apps.serve.model import Answer, of_image, of_page
 from gan_jax.apps.serve.web import BUSY, EXPIRED
 from tests.page.serving import browsing, serving
 
@@ -29,7 +30,11 @@ class Slow:
         self.drawn, self.closed = [], threading.Event()
 
     def answers(self):
-        given = {"draw": self.draw, "large": self.large, "complete": self.search}
+        given = {
+            "draw": Answer(self.draw, of_image),
+            "large": Answer(self.large),
+            "complete": Answer(self.search, of_page, is_search=True),
+        }
         return {"run": given}
 
     def draw(self, session, message):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax.apps.serve.messages import LARGEST, Message, decode
+from gan_jax.apps.serve.model import Answer, of_image, of_page
 from gan_jax.apps.serve.worker import Worker
 from gan_jax.config.errors import InputError
 
@@ -17,7 +18,12 @@ class Bench:
 
     def __init__(self, most=3, **answers):
         self.log = []
-        given = {"draw": self.once, "open": self.once, "score": self.once} | answers
+        given = {
+            "draw": Answer(self.once, of_image),
+            "open": Answer(self.once),
+            "score": Answer(self.once, of_image),
+            **answers,
+        }
         self.worker = Worker({"a": given, "b": given}, most, verbose=True)
 
     def once(self, session, message):
@@ -59,7 +65,7 @@ def stream(log, count=100):
         finally:
             log.append(("closed", message.request))
 
-    return answer
+    return Answer(answer, of_page, is_search=True)
 
 
 def test_requests_are_answered_in_their_order():
@@ -104,7 +110,7 @@ def test_a_stroke_that_is_being_answered_is_answered():
             bench.ask(page, "draw", 2)
         yield Message("done", message.request, {}, {})
 
-    bench = Bench(draw=meanwhile)
+    bench = Bench(draw=Answer(meanwhile, of_image))
     page = bench.page()
     bench.ask(page, "draw", 1)
     bench.work()
@@ -222,7 +228,7 @@ def test_a_stop_ends_a_search_of_its_run_alone():
     def newest(session, message):
         yield Message("newest", message.request, {}, {})
 
-    bench = Bench(complete=stream([]), stop=newest)
+    bench = Bench(complete=stream([]), stop=Answer(newest))
     page = bench.page()
     bench.ask(page, "complete", 1)
     bench.work(1)
@@ -239,7 +245,7 @@ def test_a_stop_after_the_end_is_a_request_of_its_own():
     def newest(session, message):
         yield Message("done", message.request, {}, {})
 
-    bench = Bench(stop=newest)
+    bench = Bench(stop=Answer(newest))
     page = bench.page()
     bench.ask(page, "stop", 2)
     bench.work()
@@ -248,7 +254,7 @@ def test_a_stop_after_the_end_is_a_request_of_its_own():
 
 def test_a_page_that_closes_drops_its_work():
     log = []
-    bench = Bench(complete=stream(log), open=stream(log))
+    bench = Bench(complete=stream(log), open=Answer(stream(log).make))
     page = bench.page()
     bench.ask(page, "complete", 1)
     bench.work(1)
@@ -287,7 +293,7 @@ def test_an_error_is_a_message_and_the_page_goes_on(failure, line, late, capfd):
             yield Message("next", message.request, {}, {})
         raise failure
 
-    bench = Bench(complete=failing)
+    bench = Bench(complete=Answer(failing))
     page = bench.page()
     bench.ask(page, "complete", 1)
     bench.work()
@@ -304,7 +310,7 @@ def test_an_answer_that_cannot_be_sent_is_an_error(capsys):
     def infinite(session, message):
         yield Message("scored", message.request, {"score": float("inf")}, {})
 
-    bench = Bench(score=infinite)
+    bench = Bench(score=Answer(infinite))
     page = bench.page()
     bench.ask(page, "score", 1)
     bench.work()

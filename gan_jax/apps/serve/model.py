@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -48,11 +48,29 @@ class Session:
     """Rank of the completion that is shown, and whether it is blended."""
 
 
-Answer = Callable[[Session, Message], Iterator[Message]]
-"""Yields the answers to a request. The worker closes it where a newer one overtakes it.
+class Answer(NamedTuple):
+    """How a run answers requests of one type."""
 
-It raises `InputError` with a line for the user.
-"""
+    make: Callable[[Session, Message], Iterator[Message]]
+    """Yields the answers to a request; it raises `InputError` with a line for the user.
+    The worker closes it where a newer request overtakes it."""
+    key: Callable[[Message], Hashable] | None = None
+    """Of the requests of one key that wait, the newest alone is answered; None = each
+    is."""
+    is_search: bool = False
+    """Whether its answers go on until `stop`, or a newer request of the key, ends
+    them."""
+
+
+def of_image(message: Message) -> Hashable:
+    """Return the key of requests that overtake each other if run and image are one."""
+    run, image = (message.entries.get(name) for name in ("run", "image"))
+    return message.type, run, str(image)
+
+
+def of_page(message: Message) -> Hashable:
+    """Return the key of requests of which a page has one alone, whatever its run."""
+    return message.type
 
 
 class Model(NamedTuple):
@@ -65,9 +83,7 @@ class Model(NamedTuple):
     plate: bytes
     """A picture of its samples (PNG)."""
     answers: Mapping[str, Answer]
-    """The answer to each type of request."""
-    compile: Callable[[], None]
-    """Compile all that answers need, so that none has to wait."""
+    """The answer to each type of request; what they need is compiled."""
 
 
 def described(

@@ -1,9 +1,13 @@
 """What requests of the page hold, checked before it is used."""
 
+from typing import TypeVar
+
 import numpy as np
 
 from gan_jax.apps.serve.messages import Message
 from gan_jax.config.errors import InputError, printable
+
+Entry = TypeVar("Entry")
 
 
 def number(message: Message, name: str, least: int = 0, most: int = 2**32 - 1) -> int:
@@ -12,12 +16,10 @@ def number(message: Message, name: str, least: int = 0, most: int = 2**32 - 1) -
     Raises:
         InputError: If there is none, or it lies outside of the bounds.
     """
-    value = message.entries.get(name)
-    if type(value) is not int or not least <= value <= most:
-        raise InputError(
-            f"the request {_shown(message)} needs {name}, a whole number from {least} "
-            f"to {most}"
-        )
+    words = f"a whole number from {least} to {most}"
+    value = _entry(message, name, int, words)
+    if not least <= value <= most:
+        raise InputError(f"the request {_shown(message)} needs {name}, {words}")
     return value
 
 
@@ -36,10 +38,7 @@ def flag(message: Message, name: str) -> bool:
     Raises:
         InputError: If there is none.
     """
-    value = message.entries.get(name)
-    if not isinstance(value, bool):
-        raise InputError(f"the request {_shown(message)} needs {name}, true or false")
-    return value
+    return _entry(message, name, bool, "true or false")
 
 
 def text(message: Message, name: str) -> str:
@@ -48,9 +47,13 @@ def text(message: Message, name: str) -> str:
     Raises:
         InputError: If there is none.
     """
+    return _entry(message, name, str, "a text")
+
+
+def _entry(message: Message, name: str, kind: type[Entry], words: str) -> Entry:
     value = message.entries.get(name)
-    if not isinstance(value, str):
-        raise InputError(f"the request {_shown(message)} needs {name}, a text")
+    if type(value) is not kind:
+        raise InputError(f"the request {_shown(message)} needs {name}, {words}")
     return value
 
 

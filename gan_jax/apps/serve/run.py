@@ -39,7 +39,7 @@ _OPENERS: Mapping[str, Callable[[str, str], Model]] = {
     "colorization": open_colorization,
     "anomalies": open_anomalies,
 }
-"""`open(path, name)` of a run, by its kind."""
+"""`open(path, name)` of a run, which is compiled, by its kind."""
 
 _KINDS = {"colorize": "colorization", "detect": "anomalies"}
 """The kind of a run, by its program."""
@@ -130,9 +130,7 @@ def open_models(priors: Sequence[str]) -> dict[str, Model]:
         kind = kind_of(path)
         name = _name(path, models)
         say(f"opening {name}")
-        model = _OPENERS[kind](path, name)
-        model.compile()
-        models[name] = model
+        models[name] = _OPENERS[kind](path, name)
     return models
 
 
@@ -164,13 +162,13 @@ def _name(path: str, taken: Mapping[str, Model]) -> str:
 def answers(models: Mapping[str, Model]) -> dict[str, dict[str, Answer]]:
     """Return the answers of runs by their names and the types of requests."""
     return {
-        name: {"plate": _plate(name, model), **model.answers}
+        name: {"plate": Answer(_plate(name, model)), **model.answers}
         for name, model in models.items()
     }
 
 
-def _plate(name: str, model: Model) -> Answer:
-    """Return the answer that sends the sample plate of a run."""
+def _plate(name: str, model: Model) -> Callable[[Session, Message], Iterator[Message]]:
+    """Return the function that sends the sample plate of a run."""
 
     def plate(session: Session, request: Message) -> Iterator[Message]:
         yield file(request, f"{name}.png", "image/png", model.plate)

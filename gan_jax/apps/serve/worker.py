@@ -23,12 +23,6 @@ from gan_jax.report.terminal import say
 Answers = Mapping[str, Mapping[str, Answer]]
 """The answers of each run, by its name and the type of a request."""
 
-_NEWEST = frozenset({"draw", "choose", "colorize", "score"})
-"""Types of requests of which the newest alone counts, of one run and image."""
-
-_SEARCH = "complete"
-"""The type of the requests of which a page has one alone, whatever its run."""
-
 _WAITING = 8  # requests of a page, before no more are read
 _UNSENT = 2  # frames that wait to be sent to a page, before no more are made
 
@@ -121,7 +115,7 @@ class Worker:
         answers = self._answers.get(run) if isinstance(run, str) else None
         with self._changed:
             if message.type == "stop" and any(
-                job.key == _SEARCH and job.message.entries["run"] == run
+                job.answer.is_search and job.message.entries["run"] == run
                 for job in page.jobs
             ):
                 page.session.stopped = True
@@ -213,16 +207,12 @@ class Worker:
 
     def _add(self, page: Page, message: Message, answer: Answer) -> None:
         """Let a request wait, in the place of one that it overtakes."""
-        job = _Job(object(), message, answer)
-        if message.type in _NEWEST:
-            run, image = (message.entries.get(name) for name in ("run", "image"))
-            job.key = message.type, run, str(image)
-        elif message.type == _SEARCH:
-            job.key = _SEARCH
+        key = answer.key(message) if answer.key else object()
+        if answer.is_search:
             page.session.stopped = False
             for each in page.running:
-                each.overtaken |= each.key == job.key
-        page.waiting[job.key] = job
+                each.overtaken |= each.key == key
+        page.waiting[key] = _Job(key, message, answer)
 
     def _advance(self, page: Page) -> bool:
         """Make the next message of a page's first answer, which becomes the last one.
@@ -237,7 +227,7 @@ class Worker:
         try:
             if not job.overtaken:
                 if job.answers is None:
-                    job.answers = job.answer(page.session, job.message)
+                    job.answers = job.answer.make(page.session, job.message)
                 message = next(job.answers, None)
                 if message is not None:
                     frame, ended = encode(message), False

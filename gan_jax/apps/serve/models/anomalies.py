@@ -11,7 +11,13 @@ from gan_jax.apps.detect.scoring.maps import map_kind
 from gan_jax.apps.detect.scoring.scorer import Anomaly, Scorer
 from gan_jax.apps.serve import requests
 from gan_jax.apps.serve.messages import Message, file
-from gan_jax.apps.serve.model import Answer, Model, Session, described
+from gan_jax.apps.serve.model import (
+    Answer,
+    Model,
+    Session,
+    described,
+    of_image,
+)
 from gan_jax.apps.serve.models.photographs import (
     opening,
     photograph,
@@ -69,7 +75,9 @@ def open_anomalies(path: str, name: str) -> Model:
         InputError: There is no such run.
     """
     run = open_detector_run(path, FIRST_COMMANDS["detect"])
-    return Anomalies(name, run).model()
+    anomalies = Anomalies(name, run)
+    anomalies.compile()
+    return anomalies.model()
 
 
 class Anomalies:
@@ -93,11 +101,11 @@ class Anomalies:
         levels = trained_levels(run.gan, run.summary)
         answers: dict[str, Answer] = {
             "open": opening(self._name, levels, run.channels),
-            "score": self.score,
-            "save": self.save,
+            "score": Answer(self.score, of_image),
+            "save": Answer(self.save),
         }
         plate = kept_plate(run.workdir, "extremes.png")
-        return Model("anomalies", entries, plate, answers, self.compile)
+        return Model("anomalies", entries, plate, answers)
 
     def compile(self) -> None:
         """Score a grey image; the detector sees all others at its size."""

@@ -10,7 +10,13 @@ from gan_jax.apps.colorize.colorizer import Colorizer, in_strips
 from gan_jax.apps.colorize.hints import NO_HINTS, Hints
 from gan_jax.apps.serve import requests
 from gan_jax.apps.serve.messages import Message, file
-from gan_jax.apps.serve.model import Answer, Model, Session, described
+from gan_jax.apps.serve.model import (
+    Answer,
+    Model,
+    Session,
+    described,
+    of_image,
+)
 from gan_jax.apps.serve.models.photographs import Photograph, opening, photograph_of
 from gan_jax.apps.serve.models.plates import kept_plate
 from gan_jax.config.command_line import FIRST_COMMANDS
@@ -46,7 +52,9 @@ def open_colorization(path: str, name: str) -> Model:
         InputError: There is no such run, or it colorizes an image in many ways.
     """
     prior = open_colorizer(path, FIRST_COMMANDS["colorize"])
-    return Colorization(name, prior).model()
+    colorization = Colorization(name, prior)
+    colorization.compile()
+    return colorization.model()
 
 
 class Colorization:
@@ -69,11 +77,10 @@ class Colorization:
         levels = trained_levels(prior.config, prior.summary)
         answers: dict[str, Answer] = {
             "open": opening(self._name, levels),
-            "colorize": self.colorize,
-            "save": self.save,
+            "colorize": Answer(self.colorize, of_image),
+            "save": Answer(self.save),
         }
-        plate = kept_plate(prior.workdir)
-        return Model("colorization", entries, plate, answers, self.compile)
+        return Model("colorization", entries, kept_plate(prior.workdir), answers)
 
     def compile(self) -> None:
         """Colorize a small grey image; larger ones pass the same programs."""

@@ -15,7 +15,14 @@ from gan_jax.apps.inpaint.placement import PlacedImage, Placement, training_size
 from gan_jax.apps.inpaint.search import LatentSearch
 from gan_jax.apps.serve import requests
 from gan_jax.apps.serve.messages import Message, file
-from gan_jax.apps.serve.model import Answer, Model, Session, described
+from gan_jax.apps.serve.model import (
+    Answer,
+    Model,
+    Session,
+    described,
+    of_image,
+    of_page,
+)
 from gan_jax.apps.serve.models.completions import Completions
 from gan_jax.apps.serve.models.edges import QUICK, SIDES, Edges
 from gan_jax.apps.serve.models.photographs import (
@@ -73,7 +80,9 @@ def open_completion(path: str, name: str) -> Model:
     """
     config = defaults.inpainting("inpaint")
     config.prior = path
-    return Completer(name, open_latent_prior(config)).model()
+    completer = Completer(name, open_latent_prior(config))
+    completer.compile()
+    return completer.model()
 
 
 class Completer:
@@ -113,13 +122,13 @@ class Completer:
         levels = trained_levels(self._prior.config, self._prior.summary)
         answers: dict[str, Answer] = {
             "open": opening(self._name, levels, channels),
-            "complete": self.complete,
-            "choose": self.choose,
-            "stop": self.stop,
-            "save": self.save,
+            "complete": Answer(self.complete, of_page, is_search=True),
+            "choose": Answer(self.choose, of_image),
+            "stop": Answer(self.stop),
+            "save": Answer(self.save),
         }
         plate = plate_of(self.samples(SAMPLES))
-        return Model("completion", entries, plate, answers, self.compile)
+        return Model("completion", entries, plate, answers)
 
     def samples(self, count: int) -> np.ndarray:
         """Return samples of the prior, as levels."""

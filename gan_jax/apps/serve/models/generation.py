@@ -15,7 +15,13 @@ from gan_jax.apps.generate.sets import known_values
 from gan_jax.apps.generate.statistics import statistics
 from gan_jax.apps.serve import requests
 from gan_jax.apps.serve.messages import Message, file
-from gan_jax.apps.serve.model import Answer, Model, Session, described
+from gan_jax.apps.serve.model import (
+    Answer,
+    Model,
+    Session,
+    described,
+    of_image,
+)
 from gan_jax.apps.serve.models.drawings import NAME, Drawing, levels
 from gan_jax.apps.serve.models.plates import SAMPLES, plate_of
 from gan_jax.config import defaults
@@ -94,14 +100,13 @@ class Generation:
             "conditional": prior.task.conditional,
         }
         answers: dict[str, Answer] = {
-            "draw": self.draw,
-            "read": self.read,
-            "save": self.save,
+            "draw": Answer(self.draw, of_image),
+            "read": Answer(self.read),
+            "save": Answer(self.save),
         }
+        # The samples of the plate compile all that there is.
         samples = self.realisations(unknown(self.shape), seed=0)
-        plate = plate_of(levels(samples, units))
-        # The samples of the plate have compiled all that there is.
-        return Model("generation", entries, plate, answers, lambda: None)
+        return Model("generation", entries, plate_of(levels(samples, units)), answers)
 
     def realisations(self, known: KnownGrid, seed: int) -> Native:
         """Return realisations under known values, in native units."""

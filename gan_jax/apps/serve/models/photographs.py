@@ -101,7 +101,7 @@ def opening(run: str, levels: TrainedLevels, channels: int | None = None) -> Ans
         channels: Channels of the images that the run takes; None = any.
     """
 
-    def answer(session: Session, message: Message) -> Iterator[Message]:
+    def opened_file(session: Session, message: Message) -> Iterator[Message]:
         named = requests.text(message, "name")
         opened = _opened(named, message, levels, channels)
         number = max(session.images, default=0) + 1
@@ -119,7 +119,7 @@ def opening(run: str, levels: TrainedLevels, channels: int | None = None) -> Ans
         }
         yield Message("opened", message.request, entries, shown)
 
-    return answer
+    return Answer(opened_file)
 
 
 def photograph_of(session: Session, message: Message, run: str) -> Photograph:

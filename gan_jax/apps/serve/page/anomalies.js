@@ -12,7 +12,7 @@ export function anomalies(run, connection, report) {
   let turn = Promise.resolve(); // the end of what was asked for last
   title(parts, run);
 
-  /** Act after what came before it: the server keeps the newest result only. */
+  /** Act after what came before it: the server holds few photographs at once. */
   function inTurn(act) {
     turn = turn.then(act, act);
     return turn;
@@ -27,7 +27,7 @@ export function anomalies(run, connection, report) {
     return answer && { ...answer, image };
   }
 
-  /** Score an image again, and let the browser store its map. */
+  /** Let the browser store the map of an image; the server may have forgotten it. */
   async function save(file) {
     const answer = await score(file);
     if (!answer) return;

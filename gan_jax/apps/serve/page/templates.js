@@ -1,7 +1,8 @@
 /** What the page is made of: its templates, and text. */
 
 /**
- * Return a copy of a template of index.html.
+ * Return a copy of a template of index.html. An element in it with `data-include` stands
+ * for a copy of the template that it names.
  * @param {string} id
  * @returns {{element: HTMLElement, parts: Object<string, HTMLElement>}} the copy, and its
  *   elements by their `data-part`
@@ -9,6 +10,9 @@
 export function template(id) {
   const { content } = document.getElementById(id);
   const element = content.firstElementChild.cloneNode(true);
+  for (const place of element.querySelectorAll("[data-include]")) {
+    place.replaceWith(template(place.dataset.include).element);
+  }
   const parts = {};
   for (const part of element.querySelectorAll("[data-part]")) {
     parts[part.dataset.part] = part;
